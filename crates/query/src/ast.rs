@@ -1,0 +1,288 @@
+//! The one plan that Lucene strings and the Elasticsearch query DSL are read into.
+//!
+//! Names and meanings follow the Elasticsearch query DSL, because that is what users and their tools already know.
+//! A plan holds no parsed dates or resolved aliases: both depend on the fields it is run against and on the moment.
+
+use serde_json::Value;
+
+/// A condition that a document fulfils or not. Scoring is not part of the plan: logs are sorted by fields.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Query {
+    /// Every document.
+    MatchAll,
+    /// No document.
+    MatchNone,
+    /// The field holds exactly this value (one of its values, for arrays).
+    Term {
+        /// Field name or alias.
+        field: String,
+        /// String, number or boolean.
+        value: Value,
+    },
+    /// The field holds one of these values.
+    Terms {
+        /// Field name or alias.
+        field: String,
+        /// Strings, numbers or booleans.
+        values: Vec<Value>,
+    },
+    /// The words of a text: all of them next to each other (`phrase`), or any/all of them.
+    Match {
+        /// Field name or alias.
+        field: String,
+        /// Text that is analysed like the field; on an exact (keyword) field it is one value.
+        text: String,
+        /// How the words combine.
+        mode: MatchMode,
+    },
+    /// The field's value lies within the bounds.
+    Range {
+        /// Field name or alias.
+        field: String,
+        /// Lower bound.
+        lower: Bound,
+        /// Upper bound.
+        upper: Bound,
+        /// IANA zone or offset for dates without one and for rounding; UTC when absent.
+        time_zone: Option<String>,
+    },
+    /// The field has any value.
+    Exists {
+        /// Field name or alias.
+        field: String,
+    },
+    /// The field's value begins with this text.
+    Prefix {
+        /// Field name or alias.
+        field: String,
+        /// Beginning of the value.
+        value: String,
+    },
+    /// The field's value fits a pattern of `*` (any characters) and `?` (one character).
+    Wildcard {
+        /// Field name or alias.
+        field: String,
+        /// The pattern; `\` makes the next character literal.
+        pattern: String,
+    },
+    /// The document has one of these `_id`s.
+    Ids(Vec<String>),
+    /// A combination of conditions.
+    Bool(BoolQuery),
+}
+
+/// All of `must` and `filter`, none of `must_not`, and at least `minimum_should_match` of `should`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BoolQuery {
+    /// Conditions that must all hold.
+    pub must: Vec<Query>,
+    /// Conditions that must all hold (kept apart from `must` as the DSL does).
+    pub filter: Vec<Query>,
+    /// Conditions of which some must hold.
+    pub should: Vec<Query>,
+    /// Conditions that must not hold.
+    pub must_not: Vec<Query>,
+    /// How many of `should` must hold. `None` is Elasticsearch's default: 1 without `must` and `filter`, else 0.
+    pub minimum_should_match: Option<usize>,
+}
+
+/// How the words of a [`Query::Match`] combine.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MatchMode {
+    /// One word is enough.
+    Any,
+    /// Each word must be there, in any place.
+    All,
+    /// The words must follow one another.
+    Phrase,
+}
+
+/// One end of a range.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Bound {
+    /// No limit.
+    Open,
+    /// The value itself lies inside.
+    Inclusive(Value),
+    /// The value itself lies outside.
+    Exclusive(Value),
+}
+
+/// A whole `_search` body.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchRequest {
+    /// Which documents.
+    pub query: Query,
+    /// How many hits are skipped.
+    pub from: usize,
+    /// How many hits are returned.
+    pub size: usize,
+    /// Order of the hits; empty means newest first is not promised (Elasticsearch would sort by score, all equal here).
+    pub sort: Vec<Sort>,
+    /// Named aggregations over all matching documents, in the order given.
+    pub aggs: Vec<(String, Agg)>,
+    /// Which parts of the document are returned.
+    pub source: SourceFilter,
+    /// Up to how many hits are counted exactly; `None` counts none.
+    pub track_total_hits: Option<u64>,
+}
+
+/// One sort key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sort {
+    /// Field name or alias, or `_doc`, `_score`.
+    pub field: String,
+    /// Largest first.
+    pub descending: bool,
+    /// Documents without the field come first (`missing: _first`).
+    pub missing_first: bool,
+}
+
+/// `_source` of a search.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceFilter {
+    /// No source at all (`_source: false`).
+    pub off: bool,
+    /// Patterns of fields that are returned; empty means all.
+    pub includes: Vec<String>,
+    /// Patterns of fields that are left out.
+    pub excludes: Vec<String>,
+}
+
+/// One aggregation with those nested in its buckets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agg {
+    /// What is computed.
+    pub kind: AggKind,
+    /// Aggregations computed inside each bucket.
+    pub aggs: Vec<(String, Agg)>,
+}
+
+/// What an aggregation computes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AggKind {
+    /// Buckets of equal time.
+    DateHistogram {
+        /// Date field.
+        field: String,
+        /// Width of a bucket.
+        interval: Interval,
+        /// Shift of the bucket borders, in milliseconds.
+        offset_ms: i64,
+        /// Zone in which calendar units and day borders are meant; UTC when absent.
+        time_zone: Option<String>,
+        /// Buckets with fewer documents are left out.
+        min_doc_count: u64,
+        /// Buckets are made at least from and to these times (milliseconds since 1970).
+        extended_bounds: Option<(Value, Value)>,
+    },
+    /// Buckets of equal width over numbers.
+    Histogram {
+        /// Number field.
+        field: String,
+        /// Width of a bucket.
+        interval: f64,
+        /// Buckets with fewer documents are left out.
+        min_doc_count: u64,
+    },
+    /// A bucket for each value.
+    Terms {
+        /// Field.
+        field: String,
+        /// How many buckets are returned.
+        size: usize,
+        /// Order of the buckets: by `_count`, `_key` or a nested metric's name, with `true` for descending.
+        order: Vec<(String, bool)>,
+        /// Buckets with fewer documents are left out.
+        min_doc_count: u64,
+        /// Value that stands for documents without the field.
+        missing: Option<Value>,
+    },
+    /// A bucket for each named condition.
+    Filters(Vec<(String, Query)>),
+    /// One bucket of the documents that fulfil a condition.
+    Filter(Query),
+    /// A bucket for each range of numbers: key, from (inclusive), to (exclusive).
+    Range {
+        /// Number field.
+        field: String,
+        /// The ranges.
+        ranges: Vec<(Option<String>, Option<f64>, Option<f64>)>,
+    },
+    /// One bucket of the documents without the field.
+    Missing {
+        /// Field.
+        field: String,
+    },
+    /// A single number over a field.
+    Metric {
+        /// Which one.
+        metric: Metric,
+        /// Field.
+        field: String,
+        /// Value that stands for documents without the field.
+        missing: Option<f64>,
+    },
+    /// Percentiles of a number field.
+    Percentiles {
+        /// Number field.
+        field: String,
+        /// Which, 0 to 100.
+        percents: Vec<f64>,
+        /// Answer as an object by percent (the default) instead of a list.
+        keyed: bool,
+    },
+    /// How many different values a field has (approximate).
+    Cardinality {
+        /// Field.
+        field: String,
+    },
+    /// The first documents of the bucket.
+    TopHits {
+        /// How many.
+        size: usize,
+        /// In which order.
+        sort: Vec<Sort>,
+        /// Which parts of them.
+        source: SourceFilter,
+    },
+}
+
+/// Metrics that are one pass over one column.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Metric {
+    /// Mean.
+    Avg,
+    /// Sum.
+    Sum,
+    /// Smallest.
+    Min,
+    /// Largest.
+    Max,
+    /// Number of values.
+    ValueCount,
+    /// Count, min, max, avg and sum together.
+    Stats,
+}
+
+/// Width of a time bucket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Interval {
+    /// A fixed number of milliseconds.
+    Fixed(u64),
+    /// A unit of the calendar in the aggregation's zone.
+    Calendar(CalendarUnit),
+}
+
+/// Units of the calendar.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(missing_docs, reason = "the names say all")]
+pub enum CalendarUnit {
+    Minute,
+    Hour,
+    Day,
+    Week,
+    Month,
+    Quarter,
+    Year,
+}

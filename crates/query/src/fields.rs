@@ -1,0 +1,66 @@
+//! Which fields a document may have, of what kind, and under which other names they are asked for.
+
+use std::collections::BTreeMap;
+
+/// What values a field holds; decides how it is indexed, compared and sorted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FieldKind {
+    /// An exact string.
+    Keyword,
+    /// Words of a text.
+    Text,
+    /// A whole number.
+    Long,
+    /// A number with a fraction.
+    Double,
+    /// True or false.
+    Boolean,
+    /// A moment, in milliseconds since 1970 UTC.
+    Date,
+}
+
+/// The declared fields and their aliases.
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    kinds: BTreeMap<String, FieldKind>,
+    aliases: BTreeMap<String, String>,
+}
+
+impl Fields {
+    /// Declares a field.
+    pub fn declare(&mut self, name: &str, kind: FieldKind) {
+        self.kinds.insert(name.to_owned(), kind);
+    }
+
+    /// Lets `alias` stand for the declared field `name` in queries.
+    pub fn alias(&mut self, alias: &str, name: &str) {
+        self.aliases.insert(alias.to_owned(), name.to_owned());
+    }
+
+    /// The declared name behind a name or alias; a name that is neither is returned as it is. A `.keyword` ending, as
+    /// Elasticsearch's default mapping makes, is taken off when the field itself is declared.
+    pub fn canonical<'a>(&'a self, name: &'a str) -> &'a str {
+        if let Some(target) = self.aliases.get(name) {
+            return target;
+        }
+        match name.strip_suffix(".keyword") {
+            Some(base) if !self.kinds.contains_key(name) => self.canonical(base),
+            _ => name,
+        }
+    }
+
+    /// The kind of a declared field or alias.
+    pub fn kind(&self, name: &str) -> Option<FieldKind> {
+        self.kinds.get(self.canonical(name)).copied()
+    }
+
+    /// All declared fields by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, FieldKind)> {
+        self.kinds.iter().map(|(name, kind)| (name.as_str(), *kind))
+    }
+
+    /// All aliases as (alias, name).
+    pub fn aliases(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.aliases.iter().map(|(alias, name)| (alias.as_str(), name.as_str()))
+    }
+}

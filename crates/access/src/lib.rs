@@ -1,0 +1,26 @@
+//! Who may pass: keys, roles, addresses, and how often.
+//!
+//! [`Keyring`] finds the [`Key`] behind a secret; it is replaced as a whole when keys change, and a key that is gone or
+//! revoked tells every stream that still runs under it ([`Key::revoked`]). [`AddressList`] decides on client addresses, and
+//! [`client_address`] finds the client behind trusted proxies. [`RateLimiter`] is an exact sliding window: waiting as
+//! long as it says is always enough.
+//!
+//! What this crate never does: read a configuration file, a database or a body, or answer a client.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use tollhouse_access::{Key, Keyring, sha256};
+//! let keyring = Keyring::new([(sha256("s3cret"), Arc::new(Key::new("prod", "user")))], [], Box::new(sha256));
+//! assert_eq!(keyring.find("s3cret", 0).unwrap().id, "prod");
+//! assert!(keyring.find("wrong", 0).is_none());
+//! ```
+
+mod address;
+mod credential;
+mod key;
+mod rate;
+
+pub use address::{AddressList, client_address};
+pub use credential::{Credential, credential};
+pub use key::{Digest, Key, Keyring, Role, sha256};
+pub use rate::{Decision, RateLimit, RateLimiter};

@@ -1,0 +1,114 @@
+//! The home of everything that changes: keys, console tokens and sessions, in one SQLite file.
+//!
+//! [`State`] opens `<data_dir>/state/state.db` (and brings its tables up to date), and beside it the *pepper*: 32 random
+//! bytes, readable by the owner alone, under which every secret is hashed. A copy of the database without the pepper is
+//! of no use to a thief. [`State::create_key`] is the one moment at which a secret exists in the clear.
+//!
+//! The command line and a running house open the same file at the same time; SQLite's write-ahead log keeps them apart,
+//! and [`State::keys_version`] tells the house cheaply that something changed.
+//!
+//! What this crate never does: decide who may do what (that is `access`), or keep a secret that can be read back.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), tollhouse_state::StateError> {
+//! let state = tollhouse_state::State::open("tollhouse-data".as_ref()).await?;
+//! let made = state.create_key(&tollhouse_state::NewKey { name: "team-a".into(), ..Default::default() }).await?;
+//! println!("{}", made.secret);
+//! # Ok(()) }
+//! ```
+
+mod keys;
+mod pepper;
+mod sessions;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{SqlStr, SqlitePool};
+
+pub use keys::{CreatedKey, NewKey, StoredKey};
+pub use pepper::{Digest, Pepper, random_token};
+
+/// How long a statement waits for another process that is writing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections of one process to the file; all statements are short.
+const CONNECTIONS_MAX: u32 = 4;
+
+/// Handle to the state store; clones share the same connections.
+#[derive(Clone, Debug)]
+pub struct State {
+    pool: SqlitePool,
+    pepper: Pepper,
+}
+
+/// Why the state store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The directory or the pepper file cannot be made or read.
+    #[error("preparing {path}")]
+    File {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The pepper file is not what this program wrote.
+    #[error(
+        "{path} holds {found} bytes instead of 32; restore it from a backup, or remove it together with state.db to begin anew (all keys become invalid)"
+    )]
+    Pepper {
+        /// The pepper file.
+        path: PathBuf,
+        /// Its length.
+        found: usize,
+    },
+    /// A statement failed.
+    #[error("asking the state database")]
+    Database(#[from] sqlx::Error),
+    /// The tables could not be brought up to date.
+    #[error("bringing the state database up to date")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+}
+
+impl State {
+    /// Opens or creates the state below `data_dir`.
+    pub async fn open(data_dir: &Path) -> Result<Self, StateError> {
+        let dir = data_dir.join("state");
+        std::fs::create_dir_all(&dir).map_err(|source| StateError::File { path: dir.clone(), source })?;
+        let pepper = Pepper::load_or_create(&dir.join("pepper"))?;
+        let options = SqliteConnectOptions::new()
+            .filename(dir.join("state.db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true);
+        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).connect_with(options).await?;
+        migrations().run(&pool).await?;
+        Ok(Self { pool, pepper })
+    }
+
+    /// The key under which secrets are hashed.
+    pub fn pepper(&self) -> &Pepper {
+        &self.pepper
+    }
+
+    /// Closes all connections; the write-ahead log is folded into the file.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// The steps by which the tables came to be. A step that has been released is never changed, only followed by another.
+fn migrations() -> Migrator {
+    let first = SqlStr::from_static(include_str!("../migrations/0001_first.sql"));
+    Migrator::with_migrations(vec![Migration::new(1, "first".into(), MigrationType::Simple, first, false)])
+}
+
+/// Now, in milliseconds since 1970 UTC.
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}

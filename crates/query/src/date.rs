@@ -75,9 +75,7 @@ impl Zone {
     fn parse_text(&self, text: &str, round_up: bool, now_ms: i64) -> Result<i64, ParseError> {
         let text = text.trim();
         if text.len() > EXPRESSION_BYTES_MAX {
-            return Err(ParseError::illegal(format!(
-                "failed to parse date: longer than {EXPRESSION_BYTES_MAX} bytes"
-            )));
+            return Err(ParseError::illegal(format!("failed to parse date: longer than {EXPRESSION_BYTES_MAX} bytes")));
         }
         if let Some(math) = text.strip_prefix("now") {
             return self.math(now_ms, math, round_up, text);
@@ -108,7 +106,8 @@ impl Zone {
             }
             rest = &rest[1..];
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            let amount: i64 = if digits == 0 { 1 } else { rest[..digits].parse().map_err(|_| bad("number too large"))? };
+            let amount: i64 =
+                if digits == 0 { 1 } else { rest[..digits].parse().map_err(|_| bad("number too large"))? };
             rest = &rest[digits..];
             let unit = rest.chars().next().ok_or_else(|| bad("a unit is missing"))?;
             if !unit.is_ascii_alphabetic() {
@@ -509,12 +508,16 @@ fn clamp_width(width: u64) -> i64 {
 
 fn unreadable(text: &str) -> ParseError {
     let shown: String = text.chars().take(64).collect();
-    ParseError::illegal(format!("failed to parse date field [{shown}] with format [strict_date_optional_time||epoch_millis]"))
+    ParseError::illegal(format!(
+        "failed to parse date field [{shown}] with format [strict_date_optional_time||epoch_millis]"
+    ))
 }
 
 fn unknown_zone(text: &str) -> ParseError {
     let shown: String = text.chars().take(64).collect();
-    ParseError::illegal(format!("unknown time zone [{shown}], expected UTC, an offset such as +08:00 or a name such as Asia/Shanghai"))
+    ParseError::illegal(format!(
+        "unknown time zone [{shown}], expected UTC, an offset such as +08:00 or a name such as Asia/Shanghai"
+    ))
 }
 
 #[cfg(test)]
@@ -567,8 +570,22 @@ mod tests {
     #[test]
     fn wrong_dates_are_errors() {
         for text in [
-            "", "yesterday", "2026-13-01", "2025-02-29", "2026-01-27T25:00", "now/2d", "now+", "now+5", "now-5x", "now*2",
-            "2026-1-1", "now+99999999999999999999d", "now+9999999d", "2026-01-27T10:00:00+99:00", "2026-01-27||/d|", "nowé",
+            "",
+            "yesterday",
+            "2026-13-01",
+            "2025-02-29",
+            "2026-01-27T25:00",
+            "now/2d",
+            "now+",
+            "now+5",
+            "now-5x",
+            "now*2",
+            "2026-1-1",
+            "now+99999999999999999999d",
+            "now+9999999d",
+            "2026-01-27T10:00:00+99:00",
+            "2026-01-27||/d|",
+            "nowé",
         ] {
             assert!(shown(text, false, None).starts_with("error: failed to parse"), "{text}");
         }

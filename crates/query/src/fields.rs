@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::ParseError;
+
 /// What values a field holds; decides how it is indexed, compared and sorted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FieldKind {
@@ -63,4 +65,18 @@ impl Fields {
     pub fn aliases(&self) -> impl Iterator<Item = (&str, &str)> {
         self.aliases.iter().map(|(alias, name)| (alias.as_str(), name.as_str()))
     }
+}
+
+/// Refuses the fields about documents that Elasticsearch has and we do not: as an ordinary name they would silently
+/// match nothing.
+pub(crate) fn check_name(name: &str) -> Result<(), ParseError> {
+    const UNSUPPORTED: [&str; 8] =
+        ["_index", "_type", "_routing", "_ignored", "_size", "_tier", "_field_names", "_source"];
+    if name.is_empty() {
+        return Err(ParseError::illegal("a field name is empty"));
+    }
+    if UNSUPPORTED.contains(&name) {
+        return Err(ParseError::shard(format!("the field [{name}] cannot be searched here")));
+    }
+    Ok(())
 }

@@ -81,8 +81,8 @@ impl Pattern {
         pieces[piece..].iter().all(|piece| *piece == Piece::Any)
     }
 
-    /// The pattern as a regular expression in the syntax of the `regex` crate and of Lucene's and Tantivy's automata,
-    /// without anchors.
+    /// The pattern as a regular expression in the syntax of the `regex` crates, which Tantivy's automata use too; without
+    /// anchors.
     pub fn to_regex(&self) -> String {
         let mut regex = String::new();
         for piece in &self.0 {
@@ -90,7 +90,8 @@ impl Pattern {
                 Piece::Any => regex.push_str("(.|\\n)*"),
                 Piece::One => regex.push_str("(.|\\n)"),
                 Piece::Literal(c) => {
-                    if !c.is_alphanumeric() && c.is_ascii() && !c.is_ascii_whitespace() && !c.is_ascii_control() {
+                    // Exactly these: before other signs a backslash may mean something (`\<` is a word boundary).
+                    if r"\.+*?()|[]{}^$#&-~".contains(*c) {
                         regex.push('\\');
                     }
                     regex.push(*c);

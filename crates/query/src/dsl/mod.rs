@@ -1,0 +1,276 @@
+//! `_search` bodies of Elasticsearch: the query DSL, sort, paging, source filter and aggregations.
+//!
+//! Strict on purpose: a key that is not known is an error that names it and the nearest known one, and a key that is
+//! known but would change the answer in a way we do not give is an error too. Only keys that cannot change which
+//! documents or numbers come back ([`IGNORED_KEYS`]) are passed over.
+
+mod aggs;
+mod clauses;
+mod read;
+
+use serde_json::{Map, Value};
+
+use crate::ast::{Query, SearchRequest, Sort, SourceFilter};
+use crate::error::{ParseError, hint};
+use crate::fields::check_name;
+use read::{bool_of, count_of, object_of, only_keys, string_of};
+
+/// Deepest nesting of query clauses.
+pub const QUERY_DEPTH_MAX: usize = 64;
+/// Deepest nesting of aggregations.
+pub const AGGS_DEPTH_MAX: usize = 5;
+/// Most aggregations in one request.
+pub const AGGS_MAX: usize = 256;
+/// Most clauses in one query.
+pub const CLAUSES_MAX: usize = 1024;
+/// Most values in one `terms` or `ids` clause; Elasticsearch's `index.max_terms_count`.
+pub const TERMS_MAX: usize = 65_536;
+/// Most sort keys.
+pub const SORT_KEYS_MAX: usize = 32;
+/// Furthest hit that can be asked for, `from` + `size`; Elasticsearch's `index.max_result_window`.
+pub const RESULT_WINDOW_MAX: usize = 10_000;
+/// Hits counted exactly unless the request says otherwise; Elasticsearch's default.
+pub const TRACK_TOTAL_HITS_DEFAULT: u64 = 10_000;
+/// Hits returned unless the request says otherwise; Elasticsearch's default.
+pub const SIZE_DEFAULT: usize = 10;
+
+/// Keys of a search body that tools send and that change neither hits nor aggregations.
+pub const IGNORED_KEYS: [&str; 11] = [
+    "timeout",
+    "version",
+    "seq_no_primary_term",
+    "stored_fields",
+    "track_scores",
+    "preference",
+    "stats",
+    "allow_partial_search_results",
+    "batched_reduce_size",
+    "pre_filter_shard_size",
+    "request_cache",
+];
+
+/// Keys of a search body that would change the answer: accepted only while they ask for nothing (`false`, `null`, 0,
+/// empty).
+const UNSUPPORTED_KEYS: [&str; 20] = [
+    "highlight",
+    "docvalue_fields",
+    "script_fields",
+    "fields",
+    "runtime_mappings",
+    "search_after",
+    "post_filter",
+    "min_score",
+    "terminate_after",
+    "collapse",
+    "rescore",
+    "suggest",
+    "explain",
+    "profile",
+    "indices_boost",
+    "slice",
+    "pit",
+    "ext",
+    "knn",
+    "retriever",
+];
+
+const KEYS: [&str; 8] = ["query", "from", "size", "sort", "aggs", "aggregations", "_source", "track_total_hits"];
+
+/// Reads the body of a `_search`; `null` stands for an empty body.
+pub fn parse_search(body: &Value) -> Result<SearchRequest, ParseError> {
+    let mut request = SearchRequest {
+        query: Query::MatchAll,
+        from: 0,
+        size: SIZE_DEFAULT,
+        sort: Vec::new(),
+        aggs: Vec::new(),
+        source: SourceFilter::default(),
+        track_total_hits: Some(TRACK_TOTAL_HITS_DEFAULT),
+    };
+    if body.is_null() {
+        return Ok(request);
+    }
+    for (key, value) in object_of(body, "the search body")? {
+        match key.as_str() {
+            "query" => request.query = parse_query(value)?,
+            "from" => request.from = count_of(value, "from")?,
+            "size" => request.size = count_of(value, "size")?,
+            "sort" => request.sort = parse_sort(value)?,
+            "_source" => request.source = parse_source(value)?,
+            "track_total_hits" => request.track_total_hits = track_total_hits(value)?,
+            "aggs" | "aggregations" => {
+                if !request.aggs.is_empty() {
+                    return Err(ParseError::parsing(
+                        "[aggs] and [aggregations] are the same and may not both be given",
+                    ));
+                }
+                request.aggs = aggs::parse(value)?;
+            }
+            ignored if IGNORED_KEYS.contains(&ignored) => {}
+            known if UNSUPPORTED_KEYS.contains(&known) => {
+                if !asks_for_nothing(value) {
+                    return Err(ParseError::parsing(format!("[{known}] in a search body is not supported")));
+                }
+            }
+            unknown => {
+                let all = KEYS.iter().chain(&IGNORED_KEYS).chain(&UNSUPPORTED_KEYS).copied();
+                let near = hint(unknown, all);
+                return Err(ParseError::parsing(format!("unknown key [{unknown}] in the search body{near}")));
+            }
+        }
+    }
+    let end = request.from.saturating_add(request.size);
+    if end > RESULT_WINDOW_MAX {
+        return Err(ParseError::illegal(format!(
+            "Result window is too large, from + size must be less than or equal to: [{RESULT_WINDOW_MAX}] but was \
+             [{end}]. See the scroll api for a more efficient way to request large data sets. This limit can be set by \
+             changing the [index.max_result_window] index level setting."
+        )));
+    }
+    Ok(request)
+}
+
+/// Reads the body of a `_count`: nothing but a `query`, or nothing at all.
+pub fn parse_count(body: &Value) -> Result<Query, ParseError> {
+    if body.is_null() {
+        return Ok(Query::MatchAll);
+    }
+    let body = object_of(body, "the count body")?;
+    only_keys("count", body, &["query"])?;
+    body.get("query").map_or(Ok(Query::MatchAll), parse_query)
+}
+
+/// Reads one query clause, such as `{"term": {"kind": "request"}}`.
+pub fn parse_query(clause: &Value) -> Result<Query, ParseError> {
+    clauses::parse(clause)
+}
+
+/// Reads a `sort` in any of its shapes.
+pub fn parse_sort(value: &Value) -> Result<Vec<Sort>, ParseError> {
+    let mut sort = Vec::new();
+    match value {
+        Value::Array(keys) => {
+            for key in keys {
+                sort_keys(key, &mut sort)?;
+            }
+        }
+        other => sort_keys(other, &mut sort)?,
+    }
+    if sort.len() > SORT_KEYS_MAX {
+        return Err(ParseError::illegal(format!("more than {SORT_KEYS_MAX} sort keys")));
+    }
+    Ok(sort)
+}
+
+fn sort_keys(value: &Value, sort: &mut Vec<Sort>) -> Result<(), ParseError> {
+    match value {
+        Value::String(field) => sort.push(sort_key(field)?),
+        Value::Object(keys) => {
+            for (field, options) in keys {
+                let mut key = sort_key(field)?;
+                match options {
+                    Value::String(order) => key.descending = is_descending(order)?,
+                    Value::Object(options) => sort_options(options, &mut key)?,
+                    _ => return Err(ParseError::parsing(format!("[sort] of [{field}] must be a string or an object"))),
+                }
+                sort.push(key);
+            }
+        }
+        _ => return Err(ParseError::parsing("[sort] must be a field name, an object or an array of these")),
+    }
+    Ok(())
+}
+
+fn sort_key(field: &str) -> Result<Sort, ParseError> {
+    if matches!(field, "_script" | "_geo_distance") {
+        return Err(ParseError::parsing(format!("[{field}] in [sort] is not supported")));
+    }
+    if !matches!(field, "_score" | "_doc" | "_shard_doc") {
+        check_name(field)?;
+    }
+    Ok(Sort { field: field.to_owned(), descending: field == "_score", missing_first: false })
+}
+
+fn sort_options(options: &Map<String, Value>, key: &mut Sort) -> Result<(), ParseError> {
+    only_keys("sort", options, &["order", "missing", "unmapped_type", "mode"])?;
+    if let Some(order) = options.get("order") {
+        key.descending = is_descending(string_of(order, "order")?)?;
+    }
+    if let Some(missing) = options.get("missing") {
+        key.missing_first = match missing.as_str() {
+            Some("_first") => true,
+            Some("_last") => false,
+            _ => return Err(ParseError::parsing("[missing] in [sort] must be _first or _last")),
+        };
+    }
+    if let Some(mode) = options.get("mode") {
+        // The default: an ascending order looks at the smallest of several values, a descending one at the largest.
+        let default = if key.descending { "max" } else { "min" };
+        if mode.as_str() != Some(default) {
+            return Err(ParseError::parsing(format!("[mode] in [sort] other than [{default}] is not supported")));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn is_descending(order: &str) -> Result<bool, ParseError> {
+    match order.to_ascii_lowercase().as_str() {
+        "asc" => Ok(false),
+        "desc" => Ok(true),
+        _ => Err(ParseError::illegal(format!("unknown order [{order}], expected asc or desc"))),
+    }
+}
+
+/// Reads a `_source` in any of its shapes.
+pub fn parse_source(value: &Value) -> Result<SourceFilter, ParseError> {
+    let mut filter = SourceFilter::default();
+    match value {
+        Value::Bool(on) => filter.off = !on,
+        Value::String(_) | Value::Array(_) => filter.includes = patterns(value)?,
+        Value::Object(options) => {
+            only_keys("_source", options, &["includes", "include", "excludes", "exclude"])?;
+            for (key, value) in options {
+                if key.starts_with("include") {
+                    filter.includes = patterns(value)?;
+                } else {
+                    filter.excludes = patterns(value)?;
+                }
+            }
+        }
+        _ => return Err(ParseError::parsing("[_source] must be a boolean, a string, an array or an object")),
+    }
+    Ok(filter)
+}
+
+fn patterns(value: &Value) -> Result<Vec<String>, ParseError> {
+    match value {
+        Value::Array(items) => items.iter().map(|item| string_of(item, "_source").map(str::to_owned)).collect(),
+        other => Ok(vec![string_of(other, "_source")?.to_owned()]),
+    }
+}
+
+fn track_total_hits(value: &Value) -> Result<Option<u64>, ParseError> {
+    if let Some(limit) = value.as_i64() {
+        return match limit {
+            -1 => Ok(Some(u64::MAX)),
+            0.. => Ok(Some(limit as u64)),
+            _ => Err(ParseError::illegal(format!(
+                "[track_total_hits] parameter must be positive or equals to -1, got {limit}"
+            ))),
+        };
+    }
+    Ok(bool_of(value, "track_total_hits")?.then_some(u64::MAX))
+}
+
+fn asks_for_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(entries) => entries.is_empty(),
+        Value::Bool(true) | Value::String(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

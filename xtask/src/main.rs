@@ -1,0 +1,19 @@
+//! The project's own chores, run as `cargo run -p xtask -- NAME`; see [`USAGE`].
+
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo run -p xtask -- NAME
+
+  tidy    check what no compiler checks: file heads, sizes, leftovers of a machine, names in documents";
+
+fn main() -> ExitCode {
+    let names: Vec<String> = std::env::args().skip(1).collect();
+    if names == ["tidy"] {
+        return tidy::run();
+    }
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
+}

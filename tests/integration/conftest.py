@@ -1,0 +1,84 @@
+"""Fixtures: one real Ollama for the whole run, and a tollhouse for each test that asks for one."""
+
+import os
+import subprocess
+
+import pytest
+from house import BINARY, LOGS, ROOT, Ollama, Tollhouse
+from scripted import Scripted
+
+# What the models of the real Ollama say.
+QWEN = "巴黎是法国的首都。 It lies on the river Seine, and has about two million inhabitants 🙂."
+SMALL = "I am the smaller one, and I say so."
+
+
+def pytest_configure():
+    if not BINARY.exists():
+        raise pytest.UsageError(f"{BINARY} is not there: cargo build -p tollhouse, or say TOLLHOUSE_BINARY=…")
+    if "OLLAMA_BINARY" not in os.environ:
+        built = subprocess.run([ROOT / "tests/tools/ollama.sh"], stdout=subprocess.PIPE, text=True, check=True)
+        os.environ["OLLAMA_BINARY"] = built.stdout.strip()
+
+
+def pytest_runtest_setup():
+    LOGS.clear()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Shows with a failure what the processes of the test said last."""
+    report = yield
+    if report.failed:
+        for log in dict.fromkeys(LOGS):
+            if log.exists():
+                report.sections.append((str(log), log.read_text(errors="replace")[-4000:]))
+    return report
+
+
+@pytest.fixture(scope="session")
+def ollama(tmp_path_factory):
+    server = Ollama(tmp_path_factory.mktemp("ollama")).start()
+    try:
+        server.create("qwen3:32b", "--reply", QWEN)
+        server.create("qwen3:4b", "--reply", SMALL)
+        # Endless, and slow enough (a few ms a token) that a forgotten generation is seen in the runner's CPU time.
+        server.create("loop", "--loop", "--layers", "48")
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def scripted():
+    upstream = Scripted().start()
+    yield upstream
+    upstream.stop()
+
+
+@pytest.fixture
+def make_house(tmp_path):
+    """Makes houses with the given configuration; those that run are stopped after the test."""
+    made = []
+
+    def make(start=True, name="tollhouse", **config):
+        directory = tmp_path / name
+        directory.mkdir()
+        house = Tollhouse(directory, name=name, **config)
+        made.append(house)
+        return house.start() if start else house
+
+    yield make
+    for house in made:
+        house.stop()
+
+
+@pytest.fixture
+def house(make_house, scripted):
+    """A house in front of the scripted upstream, with nothing special configured."""
+    return make_house(upstreams={"scripted": {"kind": "openai", "url": scripted.url}})
+
+
+@pytest.fixture
+def real_house(make_house, ollama):
+    """A house in front of the real Ollama."""
+    return make_house(upstreams={"local": {"kind": "ollama", "url": ollama.url}})

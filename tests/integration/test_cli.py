@@ -1,0 +1,147 @@
+"""The command line: configuration, keys, the first minute."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+import httpx
+import pytest
+from house import BINARY, ROOT, Process, free_port, until
+
+BAD = """\
+service: clawdbot-qwen3
+lisen: 127.0.0.1:18789
+limits: {prompt_chars: lots}
+timeouts:
+  silent: 3 parsecs
+upstreams:
+  local: {kind: olama, url: "http://127.0.0.1:11434"}
+models:
+  "qwen3:32b": {upstreams: [lcal]}
+"""
+# Line, column, and a word of the help that each mistake has to get.
+MISTAKES = [(2, 1, "listen"), (3, 24, ""), (5, 11, ""), (7, 17, "ollama"), (9, 29, "local")]
+
+
+@pytest.mark.parametrize("command", ["check", "up"])
+def test_all_mistakes_of_a_configuration_at_once(tmp_path, command):
+    file = tmp_path / "bad.yaml"
+    file.write_text(BAD)
+    done = subprocess.run([BINARY, command, "--config", file], capture_output=True, text=True, timeout=20)
+    assert done.returncode not in (0, 101)
+    told = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr)
+    for line, column, hint in MISTAKES:
+        assert f"bad.yaml:{line}:{column}" in told, told
+        assert BAD.splitlines()[line - 1].strip() in told
+        assert hint in told
+    assert told.count("^") >= len(MISTAKES)
+
+
+def test_check_prints_the_effective_configuration_without_secrets(make_house):
+    house = make_house(
+        start=False,
+        upstreams={"far": {"kind": "openai", "url": "http://127.0.0.1:9/v1", "key": "${FAR_KEY}"}},
+    )
+    shown = house.run("check", env={**os.environ, "FAR_KEY": "very-secret"}).stdout
+    assert "very-secret" not in shown
+    assert "prompt_chars: 32768" in shown and "clawdbot-qwen3" in shown
+    refused = house.run("check", check=False)
+    assert refused.returncode != 0 and "FAR_KEY" in refused.stderr
+
+
+def test_no_start_beyond_loopback_without_keys(make_house):
+    house = make_house(start=False)
+    house.configure(listen="0.0.0.0:18789", access={"auth": "off"})
+    refused = house.run("check", check=False)
+    assert refused.returncode != 0 and "loopback" in refused.stderr.lower()
+
+
+def test_keys_are_shown_once_and_listed_without_their_secret(make_house):
+    house = make_house(start=False)
+    made = house.create_key("prod", "--user", "team-a", "--models", "qwen3:*")
+    assert made["name"] == "prod" and made["id"] and len(made["key"]) >= 32
+    listed = house.run("key", "list", "--json").stdout
+    assert made["id"] in listed and "prod" in listed and made["key"] not in listed
+    assert made["key"] not in house.run("key", "list").stdout
+    house.run("key", "revoke", made["id"])
+    assert house.run("key", "revoke", "nobody", check=False).returncode != 0
+
+
+def test_version_and_help(tmp_path):
+    for arguments in [["version"], ["--help"], ["up", "--help"], ["key", "create", "--help"]]:
+        done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=20, cwd=tmp_path)
+        assert done.returncode == 0 and done.stdout, arguments
+    wrong = subprocess.run([BINARY, "ip"], capture_output=True, text=True, timeout=20)
+    assert wrong.returncode == 2 and "up" in wrong.stderr
+
+
+def test_the_first_configuration_is_good(tmp_path, ollama):
+    """`init` in an empty directory writes a file that `check` takes."""
+    done = subprocess.run([BINARY, "init"], capture_output=True, text=True, timeout=20, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "tollhouse.yaml").exists()
+    assert subprocess.run([BINARY, "check"], capture_output=True, timeout=20, cwd=tmp_path).returncode == 0
+    again = subprocess.run([BINARY, "init"], capture_output=True, text=True, timeout=20, cwd=tmp_path)
+    assert again.returncode != 0, "an existing file is not written over"
+
+
+def test_sigterm_lets_a_stream_end(house, scripted):
+    scripted.late_s = 1
+    with house.client() as client:
+        body = {"model": "late", "messages": [{"role": "user", "content": "one two"}], "stream": True}
+        with client.stream("POST", "/v1/chat/completions", json=body) as answer:
+            # The answer's head may come before the upstream's first byte or with it.
+            house.child.send_signal(signal.SIGTERM)
+            text = "".join(answer.iter_text())
+    assert text.rstrip().endswith("data: [DONE]")
+    assert house.child.wait(20) == 0
+
+
+def test_the_run_script_in_an_empty_directory(tmp_path):
+    """`./run` writes the configuration, makes a key, prints what to do next, and the curl line that it prints works."""
+    port = free_port()
+    first = subprocess.run(
+        [ROOT / "run", "--help"],
+        env={**os.environ, "TOLLHOUSE_BINARY": str(BINARY)},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=20,
+    )
+    assert first.returncode == 0 and "./run" in first.stdout
+    config = tmp_path / "mine.yaml"
+    config.write_text(
+        json.dumps(
+            {
+                "listen": f"127.0.0.1:{port}",
+                "data_dir": str(tmp_path / "data"),
+                "upstreams": {"demo": {"kind": "demo"}},
+            }
+        )
+    )
+    keys = []
+    for _ in range(2):
+        house = Process("run", tmp_path)
+        house.log.unlink(missing_ok=True)
+        house.spawn(
+            [ROOT / "run", "--config", config],
+            env={**os.environ, "TOLLHOUSE_BINARY": str(BINARY), "HOME": str(tmp_path)},
+            cwd=tmp_path,
+        )
+        try:
+            until(
+                "it answers",
+                lambda: house.alive() and httpx.get(f"http://127.0.0.1:{port}/healthz").is_success,
+                within=20,
+            )
+            told = until("the address is printed", lambda: "token=" in house.output() and house.output())
+            keys.append("X-Api-Key" in told)
+            if keys == [True]:
+                line = next(line for line in told.splitlines() if line.strip().startswith("curl "))
+                answer = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
+                assert "choices" in answer.stdout, (line, answer.stdout, answer.stderr)
+        finally:
+            house.stop()
+    assert keys == [True, False], "the key is shown once"

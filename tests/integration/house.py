@@ -46,6 +46,12 @@ def until(what, ask, within=10.0, every=0.02):
         time.sleep(every)
 
 
+def finished(command, **options):
+    """Runs a command to its end and returns it with what it said, however it ended."""
+    options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": 30, **options}
+    return subprocess.run(command, check=False, **options)
+
+
 def descendants(pid):
     """All processes below `pid`, from /proc."""
     children = {}
@@ -199,14 +205,7 @@ class Tollhouse(Process):
 
     def run(self, *arguments, check=True, **options):
         """Runs a subcommand to its end."""
-        done = subprocess.run(
-            [BINARY, *arguments, "--config", self.config],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            **options,
-        )
+        done = finished([BINARY, *arguments, "--config", self.config], **options)
         if check and done.returncode != 0:
             raise AssertionError(f"tollhouse {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done

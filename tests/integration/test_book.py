@@ -7,7 +7,7 @@ import time
 
 import elasticsearch
 import pytest
-from house import BINARY, until
+from house import BINARY, finished, until
 
 
 def today():
@@ -108,7 +108,7 @@ def test_scenario_b05_derived_fields_and_tags(house):
     assert slow["tags"] == ["slow_request"] and slow["duration_ms"] > 3000
     for query, number in [
         ('tag:"slow_request"', 1),
-        ('tags:slow_request AND status:200', 1),
+        ("tags:slow_request AND status:200", 1),
         ('tag:"error_request"', 1),
         ("duration_ms:>3000 AND kind:request", 1),
         ("kind:request AND NOT http_status:[200 TO 299]", 1),
@@ -127,7 +127,9 @@ def test_scenario_b05_fields_have_types(house):
     assert fields["http_status"]["type"] in ("long", "integer", "short")
     assert fields["duration_ms"]["type"] in ("double", "float", "long")
     assert fields["status"] == {"type": "alias", "path": "http_status"}
-    answer = house.search({"query": {"range": {"http_status": {"gte": 100, "lt": 300}}}, "sort": [{"duration_ms": "desc"}]})
+    answer = house.search(
+        {"query": {"range": {"http_status": {"gte": 100, "lt": 300}}}, "sort": [{"duration_ms": "desc"}]}
+    )
     assert answer["hits"]["total"]["value"] >= 1
 
 
@@ -177,7 +179,10 @@ def test_scenario_b06_the_official_python_client(house):
                 "minutes": {
                     "date_histogram": {"field": "@timestamp", "fixed_interval": "1m"},
                     "aggs": {
-                        "models": {"terms": {"field": "model_name"}, "aggs": {"mean": {"avg": {"field": "duration_ms"}}}},
+                        "models": {
+                            "terms": {"field": "model_name"},
+                            "aggs": {"mean": {"avg": {"field": "duration_ms"}}},
+                        },
                         "times": {"percentiles": {"field": "duration_ms", "percents": [50, 95, 99]}},
                     },
                 }
@@ -243,9 +248,7 @@ def test_a_clean_restart_keeps_all(house):
 
 
 def test_a_second_house_on_the_same_data_is_refused(house):
-    second = subprocess.run(
-        [BINARY, "up", "--config", house.config], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL
-    )
+    second = finished([BINARY, "up", "--config", house.config])
     assert second.returncode != 0
     assert str(house.child.pid) in second.stderr, "says who has it"
     assert house.chat().status_code == 200

@@ -2,10 +2,9 @@
 
 import json
 import shutil
-import subprocess
 
 from conftest import QWEN
-from house import ROOT, until
+from house import ROOT, finished, until
 
 SHOTS = ROOT / "target" / "screenshots"
 
@@ -42,9 +41,7 @@ def test_scenario_b08_b10_g11_the_console_in_a_browser(make_house, ollama, scrip
         "answer": QWEN,
         "endless": "endless",
     }
-    done = subprocess.run(
-        ["node", ROOT / "tests/browser/console.mjs", json.dumps(task)], capture_output=True, text=True, timeout=180
-    )
+    done = finished(["node", ROOT / "tests/browser/console.mjs", json.dumps(task)], timeout=180)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     assert "failure" not in seen, seen

@@ -4,11 +4,10 @@ import json
 import os
 import re
 import signal
-import subprocess
 
 import httpx
 import pytest
-from house import BINARY, ROOT, Process, free_port, until
+from house import BINARY, ROOT, Process, finished, free_port, until
 
 BAD = """\
 service: clawdbot-qwen3
@@ -29,7 +28,7 @@ MISTAKES = [(2, 1, "listen"), (3, 24, ""), (5, 11, ""), (7, 17, "ollama"), (9, 2
 def test_all_mistakes_of_a_configuration_at_once(tmp_path, command):
     file = tmp_path / "bad.yaml"
     file.write_text(BAD)
-    done = subprocess.run([BINARY, command, "--config", file], capture_output=True, text=True, timeout=20)
+    done = finished([BINARY, command, "--config", file])
     assert done.returncode not in (0, 101)
     told = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr)
     for line, column, hint in MISTAKES:
@@ -71,19 +70,19 @@ def test_keys_are_shown_once_and_listed_without_their_secret(make_house):
 
 def test_version_and_help(tmp_path):
     for arguments in [["version"], ["--help"], ["up", "--help"], ["key", "create", "--help"]]:
-        done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=20, cwd=tmp_path)
+        done = finished([BINARY, *arguments], cwd=tmp_path)
         assert done.returncode == 0 and done.stdout, arguments
-    wrong = subprocess.run([BINARY, "ip"], capture_output=True, text=True, timeout=20)
+    wrong = finished([BINARY, "ip"])
     assert wrong.returncode == 2 and "up" in wrong.stderr
 
 
 def test_the_first_configuration_is_good(tmp_path, ollama):
     """`init` in an empty directory writes a file that `check` takes."""
-    done = subprocess.run([BINARY, "init"], capture_output=True, text=True, timeout=20, cwd=tmp_path)
+    done = finished([BINARY, "init"], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "tollhouse.yaml").exists()
-    assert subprocess.run([BINARY, "check"], capture_output=True, timeout=20, cwd=tmp_path).returncode == 0
-    again = subprocess.run([BINARY, "init"], capture_output=True, text=True, timeout=20, cwd=tmp_path)
+    assert finished([BINARY, "check"], cwd=tmp_path).returncode == 0
+    again = finished([BINARY, "init"], cwd=tmp_path)
     assert again.returncode != 0, "an existing file is not written over"
 
 
@@ -102,13 +101,10 @@ def test_sigterm_lets_a_stream_end(house, scripted):
 def test_the_run_script_in_an_empty_directory(tmp_path):
     """`./run` writes the configuration, makes a key, prints what to do next, and the curl line that it prints works."""
     port = free_port()
-    first = subprocess.run(
+    first = finished(
         [ROOT / "run", "--help"],
         env={**os.environ, "TOLLHOUSE_BINARY": str(BINARY)},
-        capture_output=True,
-        text=True,
         cwd=tmp_path,
-        timeout=20,
     )
     assert first.returncode == 0 and "./run" in first.stdout
     config = tmp_path / "mine.yaml"
@@ -121,27 +117,25 @@ def test_the_run_script_in_an_empty_directory(tmp_path):
             }
         )
     )
-    keys = []
-    for _ in range(2):
-        house = Process("run", tmp_path)
-        house.log.unlink(missing_ok=True)
-        house.spawn(
-            [ROOT / "run", "--config", config],
-            env={**os.environ, "TOLLHOUSE_BINARY": str(BINARY), "HOME": str(tmp_path)},
-            cwd=tmp_path,
-        )
-        try:
-            until(
-                "it answers",
-                lambda: house.alive() and httpx.get(f"http://127.0.0.1:{port}/healthz").is_success,
-                within=20,
-            )
-            told = until("the address is printed", lambda: "token=" in house.output() and house.output())
-            keys.append("X-Api-Key" in told)
-            if keys == [True]:
-                line = next(line for line in told.splitlines() if line.strip().startswith("curl "))
-                answer = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
-                assert "choices" in answer.stdout, (line, answer.stdout, answer.stderr)
-        finally:
-            house.stop()
-    assert keys == [True, False], "the key is shown once"
+    told = started_by_run(tmp_path, config, port)
+    assert "X-Api-Key" in told["output"] and "choices" in told["answer"].stdout, told
+    assert "X-Api-Key" not in started_by_run(tmp_path, config, port)["output"], "the key is shown once"
+
+
+def started_by_run(directory, config, port):
+    """Starts ./run, does what it prints, and returns what came out."""
+    house = Process("run", directory)
+    house.log.unlink(missing_ok=True)
+    house.spawn(
+        [ROOT / "run", "--config", config],
+        env={**os.environ, "TOLLHOUSE_BINARY": str(BINARY), "HOME": str(directory)},
+        cwd=directory,
+    )
+    try:
+        url = f"http://127.0.0.1:{port}/healthz"
+        until("it answers", lambda: house.alive() and httpx.get(url).is_success, within=20)
+        output = until("the address is printed", lambda: "token=" in house.output() and house.output())
+        curl = [line for line in output.splitlines() if line.strip().startswith("curl ")]
+        return {"output": output, "answer": finished(["bash", "-c", curl[0]], timeout=60) if curl else None}
+    finally:
+        house.stop()

@@ -8,7 +8,13 @@ import pytest
 
 CHATS, AT_ONCE = 200, 8
 MODELS = ["qwen3:32b", "qwen3:4b"]
-PROMPTS = ["你好", "hi", "What is the capital of France?", "Please " + "think about it and " * 40 + "answer.", "🙂 " * 9]
+PROMPTS = [
+    "你好",
+    "hi",
+    "What is the capital of France?",
+    "Please " + "think about it and " * 40 + "answer.",
+    "🙂 " * 9,
+]
 
 
 @pytest.fixture

@@ -5,9 +5,7 @@ import pytest
 import websockets
 import websockets.sync.client
 
-MISSING = (
-    "unauthorized: gateway token missing (open a tokenized dashboard URL or paste token in Control UI settings)"
-)
+MISSING = "unauthorized: gateway token missing (open a tokenized dashboard URL or paste token in Control UI settings)"
 API = "/console/api/v1"
 SAME_SITE = {"x-tollhouse-console": "1"}
 

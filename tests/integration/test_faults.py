@@ -105,8 +105,10 @@ def test_scenario_g09_an_upstreams_stack_trace_stays_inside(house):
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/chat"])
 def test_a_client_that_leaves_sets_the_runner_free(real_house, ollama, path):
-    runners = lambda: descendants(ollama.child.pid)  # noqa: E731
     body = {"model": "loop", "messages": [{"role": "user", "content": "go on"}], "stream": True}
+
+    def runners():
+        return descendants(ollama.child.pid)
 
     def busy_share(seconds):
         before, began = cpu_seconds(runners()), time.monotonic()
@@ -128,7 +130,6 @@ def test_a_client_that_leaves_sets_the_runner_free(real_house, ollama, path):
 
 
 def test_a_client_that_leaves_without_streaming_sets_the_runner_free(real_house, ollama):
-    runners = descendants(ollama.child.pid)
     body = {"model": "loop", "messages": [{"role": "user", "content": "go on"}], "stream": False}
     with real_house.client() as client, pytest.raises(httpx.ReadTimeout):
         client.post("/v1/chat/completions", json=body, timeout=1.5)

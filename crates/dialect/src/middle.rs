@@ -1,0 +1,498 @@
+//! The middle form that both dialects are read into and written from.
+
+use serde_json::{Map, Value};
+
+/// One chat request, free of any dialect.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChatRequest {
+    /// The model's name as the client wrote it.
+    pub model: String,
+    /// The conversation, oldest first.
+    pub messages: Vec<Message>,
+    /// Whether the answer is to come piece by piece.
+    pub stream: bool,
+    /// Whether an OpenAI client asked for the usage chunk of a stream.
+    pub include_usage: bool,
+    /// How tokens are chosen and how many.
+    pub sampling: Sampling,
+    /// The `tools` array; both dialects write it alike.
+    pub tools: Option<Value>,
+    /// OpenAI's `tool_choice`.
+    pub tool_choice: Option<Value>,
+    /// The form that the answer must have.
+    pub format: Option<Format>,
+    /// Whether and how hard the model thinks before it answers.
+    pub think: Option<Think>,
+    /// Whether probabilities of the tokens are wanted.
+    pub logprobs: bool,
+    /// How many alternatives per token (0 to 20).
+    pub top_logprobs: Option<u8>,
+    /// Ollama's `keep_alive`: seconds as a number or a Go duration such as `"5m"`.
+    pub keep_alive: Option<Value>,
+    /// Ollama's `truncate`: whether old messages may be dropped to fit the context.
+    pub truncate: Option<bool>,
+    /// Ollama's `shift`: whether the context may be shifted while generating.
+    pub shift: Option<bool>,
+    /// Fields that mean nothing to us; servers of the OpenAI kind get them verbatim.
+    pub rest: Map<String, Value>,
+}
+
+impl ChatRequest {
+    /// Characters (Unicode scalar values) of all text in the messages: contents, thinking and tool call arguments.
+    /// Images, audio and the tools' descriptions do not count.
+    pub fn prompt_chars(&self) -> usize {
+        self.messages.iter().map(Message::chars).sum()
+    }
+
+    /// The end user whom the client names in OpenAI's `user` field.
+    pub fn user(&self) -> Option<&str> {
+        self.rest.get("user").and_then(Value::as_str)
+    }
+
+    /// The text of the last message of the user, joined; empty when there is none.
+    pub fn last_user_text(&self) -> String {
+        let last = self.messages.iter().rev().find(|message| message.role == Role::User);
+        last.map(|message| message.content.text().into_owned()).unwrap_or_default()
+    }
+}
+
+/// One message of the conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    pub content: Content,
+    /// What an assistant thought before it spoke.
+    pub thinking: Option<Thinking>,
+    /// The tools that an assistant called.
+    pub tool_calls: Vec<ToolCall>,
+    /// On a tool's result: the call that it answers.
+    pub tool_call_id: Option<String>,
+    /// On a tool's result: the tool's name. Elsewhere OpenAI's `name` of the participant.
+    pub name: Option<String>,
+    /// Fields that mean nothing to us; servers of the OpenAI kind get them verbatim.
+    pub rest: Map<String, Value>,
+}
+
+impl Message {
+    /// A message with text and nothing else.
+    pub fn text(role: Role, text: impl Into<String>) -> Self {
+        Self {
+            role,
+            content: Content::Text(text.into()),
+            thinking: None,
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+            name: None,
+            rest: Map::new(),
+        }
+    }
+
+    fn chars(&self) -> usize {
+        let content = match &self.content {
+            Content::Null => 0,
+            Content::Text(text) => count(text),
+            Content::Parts(parts) => parts.iter().map(Part::chars).sum(),
+        };
+        let thinking = self.thinking.as_ref().map_or(0, |thinking| count(&thinking.text));
+        let calls: usize = self.tool_calls.iter().map(|call| call.arguments.chars()).sum();
+        content + thinking + calls
+    }
+}
+
+fn count(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn count_strings(value: &Value) -> usize {
+    match value {
+        Value::String(text) => count(text),
+        Value::Array(items) => items.iter().map(count_strings).sum(),
+        Value::Object(map) => {
+            // Encoded media is not prompt text.
+            map.iter()
+                .filter(|(key, _)| !matches!(key.as_str(), "data" | "file_data"))
+                .map(|(_, v)| count_strings(v))
+                .sum()
+        }
+        _ => 0,
+    }
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Instructions.
+    System,
+    /// OpenAI's newer name of `system`; Ollama gets it as `system`.
+    Developer,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+    /// The result of a tool.
+    Tool,
+}
+
+impl Role {
+    /// The role of this name in either dialect.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "system" => Self::System,
+            "developer" => Self::Developer,
+            "user" => Self::User,
+            "assistant" => Self::Assistant,
+            "tool" => Self::Tool,
+            _ => return None,
+        })
+    }
+
+    /// Its name in OpenAI's dialect.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Developer => "developer",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::Tool => "tool",
+        }
+    }
+}
+
+/// What a message says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// `null` or absent, as beside tool calls.
+    Null,
+    /// Plain text.
+    Text(String),
+    /// Text and media in order.
+    Parts(Vec<Part>),
+}
+
+impl Content {
+    /// All text; parts are joined by a line feed.
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        match self {
+            Self::Null => "".into(),
+            Self::Text(text) => text.as_str().into(),
+            Self::Parts(parts) => {
+                let mut texts = parts.iter().filter_map(|part| match part {
+                    Part::Text { text, .. } => Some(text.as_str()),
+                    _ => None,
+                });
+                match (texts.next(), texts.next()) {
+                    (None, _) => "".into(),
+                    (Some(only), None) => only.into(),
+                    (Some(first), Some(second)) => {
+                        let mut joined = format!("{first}\n{second}");
+                        for text in texts {
+                            joined.push('\n');
+                            joined.push_str(text);
+                        }
+                        joined.into()
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A piece of a message's content.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Part {
+    /// Text.
+    Text {
+        /// The text.
+        text: String,
+        /// Other fields of the part, such as `cache_control`.
+        rest: Map<String, Value>,
+    },
+    /// A picture.
+    Image {
+        /// The picture.
+        image: Image,
+        /// Other fields of `image_url`, such as `detail`.
+        options: Map<String, Value>,
+        /// Other fields of the part.
+        rest: Map<String, Value>,
+    },
+    /// Recorded speech; Ollama takes it among its images.
+    Audio {
+        /// The sound, base64.
+        base64: String,
+        /// Other fields of `input_audio`, such as `format`.
+        options: Map<String, Value>,
+        /// Other fields of the part.
+        rest: Map<String, Value>,
+    },
+    /// A part that only servers of the OpenAI kind may understand.
+    Other(Map<String, Value>),
+}
+
+impl Part {
+    fn chars(&self) -> usize {
+        match self {
+            Self::Text { text, .. } => count(text),
+            Self::Image { .. } | Self::Audio { .. } => 0,
+            Self::Other(map) => map
+                .iter()
+                .filter(|(key, _)| !matches!(key.as_str(), "data" | "file_data"))
+                .map(|(_, v)| count_strings(v))
+                .sum(),
+        }
+    }
+}
+
+/// A picture in the form that it came in, so that nothing is copied before it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Image {
+    /// `data:image/png;base64,…`
+    DataUrl {
+        /// The whole URL.
+        url: String,
+        /// Where the base64 begins in it.
+        base64_at: usize,
+    },
+    /// Bare base64, as Ollama has it.
+    Base64(String),
+    /// An address that the server itself would have to fetch.
+    Remote(String),
+}
+
+impl Image {
+    /// The base64 data, unless the picture lies elsewhere.
+    pub fn base64(&self) -> Option<&str> {
+        match self {
+            Self::DataUrl { url, base64_at } => url.get(*base64_at..),
+            Self::Base64(data) => Some(data),
+            Self::Remote(_) => None,
+        }
+    }
+
+    /// The media type that the first bytes of the data tell.
+    pub(crate) fn media_type(base64: &str) -> &'static str {
+        match base64.as_bytes() {
+            [b'i', b'V', b'B', b'O', b'R', ..] => "image/png",
+            [b'R', b'0', b'l', b'G', ..] => "image/gif",
+            [b'U', b'k', b'l', b'G', ..] => "image/webp",
+            _ => "image/jpeg",
+        }
+    }
+}
+
+/// What an assistant thought, and the field that a client named it by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thinking {
+    /// The thoughts.
+    pub text: String,
+    /// `reasoning` or `reasoning_content`: servers of the OpenAI kind know one of the two, the client knows which.
+    pub field: &'static str,
+}
+
+/// A call of a tool in an assistant's message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolCall {
+    /// What the result refers to; Ollama's may lack it.
+    pub id: Option<String>,
+    /// The tool.
+    pub name: String,
+    /// Its arguments.
+    pub arguments: Arguments,
+}
+
+/// Arguments of a tool call in the form that they came in.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Arguments {
+    /// JSON as text: OpenAI's form.
+    Text(String),
+    /// An object: Ollama's form.
+    Object(Map<String, Value>),
+}
+
+impl Arguments {
+    fn chars(&self) -> usize {
+        match self {
+            Self::Text(text) => count(text),
+            Self::Object(map) => map.values().map(count_strings).sum(),
+        }
+    }
+}
+
+/// How tokens are chosen; what is absent is left to the model's own defaults.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sampling {
+    /// `temperature`.
+    pub temperature: Option<f64>,
+    /// `top_p`.
+    pub top_p: Option<f64>,
+    /// `max_tokens`, or Ollama's `num_predict` when positive.
+    pub max_tokens: Option<u32>,
+    /// `max_completion_tokens`, which wins over `max_tokens`.
+    pub max_completion_tokens: Option<u32>,
+    /// `seed`.
+    pub seed: Option<i64>,
+    /// `stop`.
+    pub stop: Vec<String>,
+    /// `presence_penalty`.
+    pub presence_penalty: Option<f64>,
+    /// `frequency_penalty`.
+    pub frequency_penalty: Option<f64>,
+    /// `top_k`.
+    pub top_k: Option<i64>,
+    /// `min_p`.
+    pub min_p: Option<f64>,
+    /// `repeat_penalty`.
+    pub repeat_penalty: Option<f64>,
+    /// Ollama's `num_ctx`, which the configuration overrides.
+    pub num_ctx: Option<u32>,
+    /// Other options of an Ollama client that choose tokens (never those that configure the runner).
+    pub options: Map<String, Value>,
+}
+
+impl Sampling {
+    /// The most tokens the answer may have.
+    pub fn limit(&self) -> Option<u32> {
+        self.max_completion_tokens.or(self.max_tokens)
+    }
+}
+
+/// The form that the answer must have.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Format {
+    /// Plain text, said explicitly.
+    Text,
+    /// Any JSON object.
+    Json,
+    /// JSON of a schema.
+    Schema {
+        /// The JSON schema.
+        schema: Value,
+        /// Other fields of OpenAI's `json_schema`, such as `name` and `strict`.
+        rest: Map<String, Value>,
+    },
+    /// A `response_format` that only servers of the OpenAI kind may understand.
+    Other(Value),
+}
+
+/// Whether and how hard the model thinks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Think {
+    /// Not at all.
+    Off,
+    /// As the model likes.
+    On,
+    /// An effort by name, such as `low` or `high`.
+    Effort(String),
+}
+
+/// A piece of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The server began to answer.
+    Start {
+        /// The server's own id of the answer.
+        id: Option<String>,
+        /// The server's own name of the model.
+        model: Option<String>,
+        /// The server's own time, seconds of the Unix epoch.
+        created: Option<i64>,
+    },
+    /// More thinking.
+    Thinking(String),
+    /// More text.
+    Text(String),
+    /// Probabilities of the tokens just sent: an array, the same in both dialects.
+    Logprobs(Value),
+    /// A tool call or more of one.
+    ToolCall {
+        /// Which call of this answer, from 0.
+        index: u32,
+        /// The call's id, in its first piece.
+        id: Option<String>,
+        /// The tool's name, in its first piece.
+        name: Option<String>,
+        /// More of its arguments (JSON text).
+        arguments: String,
+    },
+    /// Why the model stopped.
+    Finish(FinishReason),
+    /// What it cost; at most once, after everything else.
+    Usage(Usage),
+    /// The server reported an error inside the stream: its own words, not for clients.
+    Error(String),
+}
+
+/// Why the model stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FinishReason {
+    /// It was done or met a stop string.
+    Stop,
+    /// It met the token limit.
+    Length,
+    /// It waits for the results of tools.
+    ToolCalls,
+    /// A filter held something back.
+    ContentFilter,
+    /// A reason of the server's own.
+    Other(String),
+}
+
+impl FinishReason {
+    /// The reason of this name in either dialect.
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "stop" => Self::Stop,
+            "length" => Self::Length,
+            "tool_calls" => Self::ToolCalls,
+            "content_filter" => Self::ContentFilter,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// Its name in OpenAI's dialect and in the records.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+            Self::ContentFilter => "content_filter",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+/// What an answer cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub input_tokens: u64,
+    /// Tokens of the answer.
+    pub output_tokens: u64,
+    /// Tokens of the prompt that a cache had, where the server tells.
+    pub cached_tokens: Option<u64>,
+    /// Time to load the model, where the server tells, in ms.
+    pub load_ms: Option<f64>,
+    /// Time to read the prompt, where the server tells, in ms.
+    pub prefill_ms: Option<f64>,
+    /// Time to write the answer, where the server tells, in ms.
+    pub decode_ms: Option<f64>,
+}
+
+/// What an answer is told to be, decided by the gateway and not by the server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// The answer's id, such as `chatcmpl-…`.
+    pub id: String,
+    /// The model's public name.
+    pub model: String,
+    /// When the answer was made, seconds of the Unix epoch.
+    pub created_unix: i64,
+    /// Whether a stream ends with a usage chunk (OpenAI only).
+    pub include_usage: bool,
+    /// Whether the model's name is left out.
+    pub strip_model: bool,
+    /// Whether the time is left out.
+    pub strip_created: bool,
+}

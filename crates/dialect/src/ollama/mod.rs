@@ -1,0 +1,11 @@
+//! Ollama's native chat: requests, answers and lines of JSON.
+
+mod decode;
+mod encode;
+mod parse;
+mod write;
+
+pub use decode::{Decoder, parse_completion};
+pub use encode::{StreamEncoder, error_body, write_completion};
+pub use parse::parse_chat;
+pub use write::{KEEP_ALIVE_SECONDS_MAX, OllamaDefaults, write_chat};

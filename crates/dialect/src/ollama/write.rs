@@ -1,0 +1,342 @@
+//! Writes a chat request for an Ollama server.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use crate::json::{self, Object};
+use crate::{Arguments, ChatRequest, Content, Format, Message, Part, RequestError, Role, Sampling, Think};
+
+/// Longest time that a client may make a model stay loaded; longer wishes, and "for ever", are cut to it.
+pub const KEEP_ALIVE_SECONDS_MAX: u64 = 24 * 60 * 60;
+
+/// Deepest nesting of a tool call's arguments.
+const ARGUMENTS_DEPTH_MAX: usize = 64;
+
+/// Fields of OpenAI's that change the answer and that Ollama has nothing for; ones that are mere hints are left out.
+const CANNOT: &[&str] = &["functions", "function_call", "audio"];
+
+/// What the configuration says about a model on an Ollama server.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OllamaDefaults {
+    /// The one context length for everybody, in tokens: differing ones make Ollama load the model anew.
+    pub num_ctx: Option<u32>,
+    /// How long the model stays loaded; wins over the client's wish.
+    pub keep_alive: Option<Value>,
+    /// Options that hold where the client says nothing; runner options are allowed here.
+    pub options: Map<String, Value>,
+}
+
+/// The body of `POST /api/chat`, asking the server's own `model`; an error where Ollama cannot do what is asked.
+pub fn write_chat(request: &ChatRequest, model: &str, defaults: &OllamaDefaults) -> Result<Vec<u8>, RequestError> {
+    let with_tools = tools_wanted(request)?;
+    if let Some(field) = CANNOT.iter().find(|field| request.rest.get(**field).is_some_and(|value| !value.is_null())) {
+        return unsupported(format!("{field} is not supported by this model's server (Ollama)"));
+    }
+    let mut out = Vec::with_capacity(256 + request.messages.len() * 128);
+    let mut body = Object::open(&mut out);
+    body.put("model", model);
+    write_messages(body.key("messages"), &request.messages)?;
+    body.put("stream", &request.stream);
+    if with_tools {
+        body.put_some("tools", request.tools.as_ref());
+    }
+    match &request.format {
+        None | Some(Format::Text) => {}
+        Some(Format::Json) => body.put("format", "json"),
+        Some(Format::Schema { schema, .. }) => body.put("format", schema),
+        Some(Format::Other(_)) => {
+            return unsupported(
+                "response_format must be text, json_object or json_schema: this model's server (Ollama) knows no other",
+            );
+        }
+    }
+    if let Some(think) = &request.think {
+        write_think(&mut body, think)?;
+    }
+    let keep_alive = match &defaults.keep_alive {
+        Some(fixed) => Some(Cow::Borrowed(fixed)),
+        None => request.keep_alive.as_ref().map(bounded_keep_alive).transpose()?,
+    };
+    body.put_some("keep_alive", keep_alive.as_deref().as_ref());
+    let options = options(&request.sampling, defaults);
+    if !options.is_empty() {
+        body.put("options", &options);
+    }
+    body.put_some("truncate", request.truncate.as_ref());
+    body.put_some("shift", request.shift.as_ref());
+    if request.logprobs {
+        body.put("logprobs", &true);
+        body.put_some("top_logprobs", request.top_logprobs.as_ref());
+    }
+    body.close();
+    Ok(out)
+}
+
+fn unsupported<T>(message: impl Into<String>) -> Result<T, RequestError> {
+    Err(RequestError::Unsupported(message.into()))
+}
+
+fn tools_wanted(request: &ChatRequest) -> Result<bool, RequestError> {
+    match &request.tool_choice {
+        None => Ok(true),
+        Some(Value::String(choice)) if choice == "auto" => Ok(true),
+        Some(Value::String(choice)) if choice == "none" => Ok(false),
+        Some(_) => unsupported(
+            "tool_choice must be \"auto\" or \"none\": this model's server (Ollama) cannot be made to call a tool",
+        ),
+    }
+}
+
+fn write_think(body: &mut Object, think: &Think) -> Result<(), RequestError> {
+    let level = match think {
+        Think::Off => {
+            return {
+                body.put("think", &false);
+                Ok(())
+            };
+        }
+        Think::On => {
+            return {
+                body.put("think", &true);
+                Ok(())
+            };
+        }
+        Think::Effort(effort) => effort.as_str(),
+    };
+    let level = match level {
+        "minimal" | "low" => "low",
+        "medium" => "medium",
+        "high" => "high",
+        "max" | "xhigh" | "ultra" => "max",
+        other => {
+            let shown: String = other.chars().take(40).collect();
+            return unsupported(format!(
+                "unknown reasoning effort {shown:?}, known: none, minimal, low, medium, high, xhigh, max"
+            ));
+        }
+    };
+    body.put("think", level);
+    Ok(())
+}
+
+/// A client may not pin a model in memory for ever.
+fn bounded_keep_alive(wish: &Value) -> Result<Cow<'_, Value>, RequestError> {
+    let max = KEEP_ALIVE_SECONDS_MAX as f64;
+    let seconds = match wish {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => go_duration_seconds(text),
+        _ => None,
+    };
+    match seconds {
+        Some(seconds) if (0.0..=max).contains(&seconds) => Ok(Cow::Borrowed(wish)),
+        Some(_) => Ok(Cow::Owned(Value::from(KEEP_ALIVE_SECONDS_MAX))),
+        None => Err(RequestError::field("keep_alive", "must be a number of seconds or a duration such as \"5m\"")),
+    }
+}
+
+/// Reads a duration as Go writes it: `1h30m`, `-5s`, `1.5h`, and a bare number as seconds, which Ollama takes too.
+fn go_duration_seconds(text: &str) -> Option<f64> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        return seconds.is_finite().then_some(seconds);
+    }
+    let (sign, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if rest.is_empty() {
+        return None;
+    }
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
+        let amount: f64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let unit = rest.find(|letter: char| letter.is_ascii_digit() || letter == '.').unwrap_or(rest.len());
+        seconds += amount
+            * match &rest[..unit] {
+                "h" => 3600.0,
+                "m" => 60.0,
+                "s" => 1.0,
+                "ms" => 1e-3,
+                "us" | "µs" | "μs" => 1e-6,
+                "ns" => 1e-9,
+                _ => return None,
+            };
+        rest = &rest[unit..];
+    }
+    Some(sign * seconds)
+}
+
+fn options(sampling: &Sampling, defaults: &OllamaDefaults) -> Map<String, Value> {
+    fn set<T: Into<Value>>(options: &mut Map<String, Value>, key: &str, value: Option<T>) {
+        if let Some(value) = value {
+            options.insert(key.to_owned(), value.into());
+        }
+    }
+    let mut options = defaults.options.clone();
+    for (key, value) in &sampling.options {
+        options.insert(key.clone(), value.clone());
+    }
+    set(&mut options, "temperature", sampling.temperature);
+    set(&mut options, "top_p", sampling.top_p);
+    set(&mut options, "top_k", sampling.top_k);
+    set(&mut options, "min_p", sampling.min_p);
+    set(&mut options, "repeat_penalty", sampling.repeat_penalty);
+    set(&mut options, "presence_penalty", sampling.presence_penalty);
+    set(&mut options, "frequency_penalty", sampling.frequency_penalty);
+    set(&mut options, "seed", sampling.seed);
+    set(&mut options, "num_predict", sampling.limit());
+    if !sampling.stop.is_empty() {
+        set(&mut options, "stop", Some(sampling.stop.clone()));
+    }
+    if !defaults.options.contains_key("num_ctx") {
+        set(&mut options, "num_ctx", sampling.num_ctx);
+    }
+    set(&mut options, "num_ctx", defaults.num_ctx);
+    options
+}
+
+fn write_messages(out: &mut Vec<u8>, messages: &[Message]) -> Result<(), RequestError> {
+    out.push(b'[');
+    for (index, message) in messages.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_message(out, message, &messages[..index], index)?;
+    }
+    out.push(b']');
+    Ok(())
+}
+
+fn write_message(out: &mut Vec<u8>, message: &Message, earlier: &[Message], index: usize) -> Result<(), RequestError> {
+    if message.rest.get("function_call").is_some_and(|value| !value.is_null()) {
+        return unsupported(format!(
+            "messages[{index}].function_call is not supported by this model's server (Ollama), use tool_calls"
+        ));
+    }
+    let mut body = Object::open(out);
+    body.put("role", if message.role == Role::Developer { "system" } else { message.role.name() });
+    body.put("content", &*message.content.text());
+    if let Some(thinking) = &message.thinking {
+        body.put("thinking", &thinking.text);
+    }
+    if let Content::Parts(parts) = &message.content {
+        let media = media(parts, index)?;
+        if !media.is_empty() {
+            body.put("images", &media);
+        }
+    }
+    if !message.tool_calls.is_empty() {
+        let out = body.key("tool_calls");
+        out.push(b'[');
+        for (position, call) in message.tool_calls.iter().enumerate() {
+            if position > 0 {
+                out.push(b',');
+            }
+            let mut object = Object::open(out);
+            object.put_some("id", call.id.as_ref());
+            let mut function = Object::open(object.key("function"));
+            function.put("name", &call.name);
+            function.put("arguments", &*arguments(&call.arguments, index, position)?);
+            function.close();
+            object.close();
+        }
+        out.push(b']');
+    }
+    if message.role == Role::Tool {
+        body.put_some("tool_name", tool_name(message, earlier).as_ref());
+        body.put_some("tool_call_id", message.tool_call_id.as_ref());
+    }
+    body.close();
+    Ok(())
+}
+
+/// Pictures and sounds: Ollama takes both in one list, beside the text.
+fn media(parts: &[Part], index: usize) -> Result<Vec<&str>, RequestError> {
+    let mut media = Vec::new();
+    for (position, part) in parts.iter().enumerate() {
+        match part {
+            Part::Text { .. } => {}
+            Part::Audio { base64, .. } => media.push(base64.as_str()),
+            Part::Image { image, .. } => match image.base64() {
+                Some(base64) => media.push(base64),
+                None => {
+                    return unsupported(format!(
+                        "messages[{index}].content[{position}]: image URLs are not supported by this model's server \
+                         (Ollama), send the picture itself as a data: URL"
+                    ));
+                }
+            },
+            Part::Other(map) => {
+                let kind: String = map.get("type").and_then(Value::as_str).unwrap_or("?").chars().take(40).collect();
+                return unsupported(format!(
+                    "messages[{index}].content[{position}]: parts of type {kind:?} are not supported by this model's \
+                     server (Ollama)"
+                ));
+            }
+        }
+    }
+    Ok(media)
+}
+
+fn arguments(arguments: &Arguments, message: usize, call: usize) -> Result<Cow<'_, Map<String, Value>>, RequestError> {
+    match arguments {
+        Arguments::Object(map) => Ok(Cow::Borrowed(map)),
+        Arguments::Text(text) if text.trim().is_empty() => Ok(Cow::Owned(Map::new())),
+        Arguments::Text(text) => json::object(text.as_bytes(), ARGUMENTS_DEPTH_MAX).map(Cow::Owned).map_err(|error| {
+            let at = format!("messages[{message}].tool_calls[{call}].function.arguments");
+            RequestError::field(at, format!("must be a JSON object: {error}"))
+        }),
+    }
+}
+
+/// The tool whose result this is: named by the message, else by the call that it answers.
+fn tool_name<'a>(message: &'a Message, earlier: &'a [Message]) -> Option<&'a String> {
+    message.name.as_ref().or_else(|| {
+        let id = message.tool_call_id.as_ref()?;
+        let mut calls = earlier.iter().rev().flat_map(|message| &message.tool_calls);
+        calls.find(|call| call.id.as_ref() == Some(id)).map(|call| &call.name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_go_reads_them() {
+        let cases = [
+            ("5m", Some(300.0)),
+            ("1h30m", Some(5400.0)),
+            ("-1s", Some(-1.0)),
+            ("1.5h", Some(5400.0)),
+            ("250ms", Some(0.25)),
+            ("0", Some(0.0)),
+            ("-1", Some(-1.0)),
+            ("", None),
+            ("5", Some(5.0)),
+            ("5x", None),
+            ("m", None),
+            ("1h5", None),
+            ("inf", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(go_duration_seconds(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_pins_a_model_for_ever() {
+        for (wish, expected) in [
+            (Value::from(-1), Value::from(86_400)),
+            (Value::from("-1m"), Value::from(86_400)),
+            (Value::from("1000h"), Value::from(86_400)),
+            (Value::from("30m"), Value::from("30m")),
+            (Value::from(0), Value::from(0)),
+        ] {
+            assert_eq!(*bounded_keep_alive(&wish).expect("valid"), expected);
+        }
+        assert!(bounded_keep_alive(&Value::from("soon")).is_err());
+    }
+}

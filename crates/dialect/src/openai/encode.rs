@@ -1,0 +1,264 @@
+//! Writes an answer for an OpenAI client: server-sent events or one body, and the bodies of errors.
+
+use serde_json::Value;
+
+use crate::json::{self, Object};
+use crate::wire::{Whole, WholeCall};
+use crate::{Event, FinishReason, Meta, Usage};
+
+/// How far a stream has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// Nothing is written; the first chunk will carry the role.
+    Fresh,
+    Started,
+    Finished,
+    Failed,
+}
+
+/// Writes events as server-sent events in the order that strict clients expect: the role in the first chunk only,
+/// thinking and text never together, a chunk of its own for the finish reason, then the usage if it was asked for, then
+/// `[DONE]`. One id and one time for the whole stream.
+#[derive(Debug)]
+pub struct StreamEncoder {
+    /// Everything in a chunk up to the delta, the same in all chunks.
+    head: Vec<u8>,
+    /// The same without a choice, for the usage chunk.
+    head_without_choice: Vec<u8>,
+    call_prefix: String,
+    include_usage: bool,
+    phase: Phase,
+    /// How many tool calls have begun: their ids are made up where the server gave none.
+    calls_begun: u32,
+}
+
+impl StreamEncoder {
+    /// An encoder of one answer.
+    #[expect(clippy::needless_pass_by_value, reason = "the meta belongs to this one answer")]
+    pub fn new(meta: Meta) -> Self {
+        let mut head = b"data: ".to_vec();
+        let mut object = Object::open(&mut head);
+        write_meta(&mut object, &meta, "chat.completion.chunk");
+        let head_without_choice = [head.as_slice(), br#","choices":[]"#].concat();
+        head.extend_from_slice(br#","choices":[{"index":0,"delta":"#);
+        Self {
+            head,
+            head_without_choice,
+            call_prefix: call_prefix(&meta.id),
+            include_usage: meta.include_usage,
+            phase: Phase::Fresh,
+            calls_begun: 0,
+        }
+    }
+
+    /// Appends the chunk for one event, if it has one.
+    pub fn encode(&mut self, event: &Event, out: &mut Vec<u8>) {
+        if self.phase == Phase::Failed {
+            return;
+        }
+        match event {
+            Event::Thinking(text) => self.chunk(out, None, None, |delta| delta.put("reasoning", text)),
+            Event::Text(text) => self.chunk(out, None, None, |delta| delta.put("content", text)),
+            Event::Logprobs(items) => self.chunk(out, None, Some(items), |delta| delta.put("content", "")),
+            Event::ToolCall { index, id, name, arguments } => {
+                self.call(out, *index, id.as_deref(), name.as_deref(), arguments);
+            }
+            Event::Finish(reason) => self.finish(out, reason),
+            Event::Usage(usage) if self.include_usage => {
+                out.extend_from_slice(&self.head_without_choice);
+                out.extend_from_slice(br#","usage":"#);
+                write_usage(out, usage);
+                out.extend_from_slice(b"}\n\n");
+            }
+            Event::Start { .. } | Event::Usage(_) => {}
+            Event::Error(message) => self.error(message, out),
+        }
+    }
+
+    /// Appends the terminal marker; nothing after an error, so that clients can tell.
+    pub fn end(&mut self, out: &mut Vec<u8>) {
+        if self.phase == Phase::Failed {
+            return;
+        }
+        if self.phase < Phase::Finished {
+            self.finish(out, &FinishReason::Stop);
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+
+    /// Appends an error event, after which nothing more is written.
+    pub fn error(&mut self, message: &str, out: &mut Vec<u8>) {
+        if self.phase == Phase::Failed {
+            return;
+        }
+        self.phase = Phase::Failed;
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(&error_body(message, "server_error", None));
+        out.extend_from_slice(b"\n\n");
+    }
+
+    fn chunk(
+        &mut self,
+        out: &mut Vec<u8>,
+        finish: Option<&FinishReason>,
+        logprobs: Option<&Value>,
+        write: impl FnOnce(&mut Object),
+    ) {
+        out.extend_from_slice(&self.head);
+        let mut delta = Object::open(out);
+        if self.phase == Phase::Fresh {
+            self.phase = Phase::Started;
+            delta.put("role", "assistant");
+        }
+        write(&mut delta);
+        delta.close();
+        if let Some(items) = logprobs {
+            out.extend_from_slice(br#","logprobs":{"content":"#);
+            json::value(out, items);
+            out.push(b'}');
+        }
+        out.extend_from_slice(br#","finish_reason":"#);
+        match finish {
+            Some(reason) => json::value(out, reason.name()),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b"}]}\n\n");
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>, reason: &FinishReason) {
+        if self.phase == Phase::Fresh {
+            self.chunk(out, None, None, |delta| delta.put("content", ""));
+        }
+        self.chunk(out, Some(reason), None, |_| {});
+        self.phase = Phase::Finished;
+    }
+
+    fn call(&mut self, out: &mut Vec<u8>, index: u32, id: Option<&str>, name: Option<&str>, arguments: &str) {
+        let begins = index >= self.calls_begun;
+        let made_up;
+        let id = match id {
+            None if begins => {
+                made_up = format!("{}{index}", self.call_prefix);
+                Some(made_up.as_str())
+            }
+            id => id,
+        };
+        if begins {
+            self.calls_begun = index.saturating_add(1);
+        }
+        self.chunk(out, None, None, |delta| {
+            json::array(delta.key("tool_calls"), [()], |out, ()| {
+                let mut call = Object::open(out);
+                call.put("index", &index);
+                if let Some(id) = id {
+                    call.put("id", id);
+                    call.put("type", "function");
+                }
+                let mut function = Object::open(call.key("function"));
+                if let Some(name) = name {
+                    function.put("name", name);
+                }
+                function.put("arguments", arguments);
+                function.close();
+                call.close();
+            });
+        });
+    }
+}
+
+/// The body of an answer that is sent whole.
+pub fn write_completion(meta: &Meta, events: &[Event]) -> Vec<u8> {
+    let whole = Whole::of(events);
+    let mut out = Vec::with_capacity(512 + whole.text.len() + whole.thinking.len());
+    let mut body = Object::open(&mut out);
+    write_meta(&mut body, meta, "chat.completion");
+    json::array(body.key("choices"), [&whole], |out, whole| write_choice(out, meta, whole));
+    if let Some(usage) = &whole.usage {
+        write_usage(body.key("usage"), usage);
+    }
+    body.close();
+    out
+}
+
+/// The body of an error: `{"error":{"message","type","param":null,"code"}}`.
+pub fn error_body(message: &str, type_: &str, code: Option<&str>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(96 + message.len());
+    let mut body = Object::open(&mut out);
+    let mut error = Object::open(body.key("error"));
+    error.put("message", message);
+    error.put("type", type_);
+    error.put("param", &Value::Null);
+    error.put("code", &code);
+    error.close();
+    body.close();
+    out
+}
+
+fn write_meta(object: &mut Object, meta: &Meta, kind: &'static str) {
+    object.put("id", &meta.id);
+    object.put("object", kind);
+    if !meta.strip_created {
+        object.put("created", &meta.created_unix);
+    }
+    if !meta.strip_model {
+        object.put("model", &meta.model);
+    }
+}
+
+fn call_prefix(id: &str) -> String {
+    format!("call_{}_", id.strip_prefix("chatcmpl-").unwrap_or(id))
+}
+
+fn write_choice(out: &mut Vec<u8>, meta: &Meta, whole: &Whole) {
+    let mut choice = Object::open(out);
+    choice.put("index", &0);
+    let mut message = Object::open(choice.key("message"));
+    message.put("role", "assistant");
+    if whole.text.is_empty() && !whole.calls.is_empty() {
+        message.put("content", &Value::Null);
+    } else {
+        message.put("content", &whole.text);
+    }
+    if !whole.thinking.is_empty() {
+        message.put("reasoning", &whole.thinking);
+    }
+    if !whole.calls.is_empty() {
+        let prefix = call_prefix(&meta.id);
+        json::array(message.key("tool_calls"), &whole.calls, |out, call| write_call(out, call, &prefix));
+    }
+    message.close();
+    if !whole.logprobs.is_empty() {
+        let mut logprobs = Object::open(choice.key("logprobs"));
+        logprobs.put("content", &whole.logprobs);
+        logprobs.close();
+    }
+    choice.put("finish_reason", whole.finish.as_ref().unwrap_or(&FinishReason::Stop).name());
+    choice.close();
+}
+
+fn write_call(out: &mut Vec<u8>, call: &WholeCall, prefix: &str) {
+    let mut body = Object::open(out);
+    match &call.id {
+        Some(id) => body.put("id", id),
+        None => body.put("id", &format!("{prefix}{}", call.index)),
+    }
+    body.put("type", "function");
+    let mut function = Object::open(body.key("function"));
+    function.put("name", &call.name);
+    function.put("arguments", &call.arguments);
+    function.close();
+    body.close();
+}
+
+fn write_usage(out: &mut Vec<u8>, usage: &Usage) {
+    let mut body = Object::open(out);
+    body.put("prompt_tokens", &usage.input_tokens);
+    body.put("completion_tokens", &usage.output_tokens);
+    body.put("total_tokens", &usage.input_tokens.saturating_add(usage.output_tokens));
+    if let Some(cached) = &usage.cached_tokens {
+        let mut details = Object::open(body.key("prompt_tokens_details"));
+        details.put("cached_tokens", cached);
+        details.close();
+    }
+    body.close();
+}

@@ -1,0 +1,11 @@
+//! OpenAI chat completions: requests, answers and server-sent events.
+
+mod decode;
+mod encode;
+mod parse;
+mod write;
+
+pub use decode::{Decoder, parse_completion};
+pub use encode::{StreamEncoder, error_body, write_completion};
+pub use parse::parse_chat;
+pub use write::write_chat;

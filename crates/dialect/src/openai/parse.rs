@@ -1,0 +1,278 @@
+//! Reads an OpenAI chat request.
+
+use serde_json::{Map, Value};
+
+use crate::json::{self, JsonLimits, refuse_lookalike};
+use crate::wire;
+use crate::{
+    Arguments, ChatRequest, Content, Format, Image, Message, Part, RequestError, Role, Sampling, Think, Thinking,
+    ToolCall,
+};
+
+/// The fields of a request that we act on, and therefore write ourselves.
+pub(super) const KNOWN: &[&str] = &[
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "seed",
+    "stop",
+    "presence_penalty",
+    "frequency_penalty",
+    "top_k",
+    "min_p",
+    "repeat_penalty",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "reasoning_effort",
+    "logprobs",
+    "top_logprobs",
+];
+
+/// The fields of a message that we act on.
+pub(super) const KNOWN_IN_MESSAGE: &[&str] =
+    &["role", "content", "name", "tool_calls", "tool_call_id", "reasoning", "reasoning_content"];
+
+/// Reads the body of `POST /v1/chat/completions`.
+pub fn parse_chat(body: &[u8], limits: &JsonLimits) -> Result<ChatRequest, RequestError> {
+    let mut request = ChatRequest::default();
+    let mut model = None;
+    let mut messages = None;
+    let sampling = &mut request.sampling;
+    for (key, value) in json::object(body, limits.depth)? {
+        match key.as_str() {
+            "model" => model = Some(wire::text(value, "model")?),
+            "messages" => messages = Some(read_messages(value, limits)?),
+            "stream" => request.stream = wire::flag(&value, "stream")?.unwrap_or_default(),
+            "stream_options" => request.include_usage = include_usage(&value)?,
+            "tools" => request.tools = wire::tools(value)?,
+            "tool_choice" => request.tool_choice = Some(value).filter(|value| !value.is_null()),
+            "response_format" => request.format = read_format(value)?,
+            "reasoning_effort" => {
+                request.think = wire::text_or_null(value, "reasoning_effort")?.map(Think::from_effort);
+            }
+            "reasoning" => {
+                // The newer place of the effort; kept whole for servers that know it.
+                let effort = value.get("effort").and_then(Value::as_str);
+                if let (None, Some(effort)) = (&request.think, effort) {
+                    request.think = Some(Think::from_effort(effort.to_owned()));
+                }
+                request.rest.insert(key, value);
+            }
+            "logprobs" => request.logprobs = wire::flag(&value, "logprobs")?.unwrap_or_default(),
+            "top_logprobs" => request.top_logprobs = wire::integer(&value, "top_logprobs", 0, 20)?.map(|n| n as u8),
+            "n" => {
+                if wire::integer(&value, "n", 1, 1024)?.is_some_and(|choices| choices > 1) {
+                    return Err(RequestError::Unsupported(
+                        "n must be 1: this gateway gives one answer per request, send the request again for more"
+                            .to_owned(),
+                    ));
+                }
+            }
+            _ => {
+                if !read_sampling(sampling, &key, &value)? {
+                    refuse_lookalike(&key, KNOWN, "")?;
+                    request.rest.insert(key, value);
+                }
+            }
+        }
+    }
+    request.model = wire::model(model)?;
+    request.messages = messages.ok_or_else(|| RequestError::field("messages", "is missing"))?;
+    Ok(request)
+}
+
+impl Think {
+    fn from_effort(effort: String) -> Self {
+        if effort == "none" { Self::Off } else { Self::Effort(effort) }
+    }
+}
+
+/// Takes the field if it is one of the sampling ones.
+fn read_sampling(sampling: &mut Sampling, key: &str, value: &Value) -> Result<bool, RequestError> {
+    let tokens = |value| wire::integer(value, key, 1, wire::TOKENS_MAX).map(|n| n.map(|n| n as u32));
+    match key {
+        "temperature" => sampling.temperature = wire::number(value, key)?,
+        "top_p" => sampling.top_p = wire::number(value, key)?,
+        "max_tokens" => sampling.max_tokens = tokens(value)?,
+        "max_completion_tokens" => sampling.max_completion_tokens = tokens(value)?,
+        "seed" => sampling.seed = wire::integer(value, key, i64::MIN, i64::MAX)?,
+        "stop" => sampling.stop = wire::stops(value.clone(), key)?,
+        "presence_penalty" => sampling.presence_penalty = wire::number(value, key)?,
+        "frequency_penalty" => sampling.frequency_penalty = wire::number(value, key)?,
+        "top_k" => sampling.top_k = wire::integer(value, key, -1, i64::from(i32::MAX))?,
+        "min_p" => sampling.min_p = wire::number(value, key)?,
+        "repeat_penalty" => sampling.repeat_penalty = wire::number(value, key)?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn include_usage(options: &Value) -> Result<bool, RequestError> {
+    match options {
+        Value::Null => Ok(false),
+        Value::Object(map) => {
+            let asked = map.get("include_usage").unwrap_or(&Value::Null);
+            Ok(wire::flag(asked, "stream_options.include_usage")?.unwrap_or_default())
+        }
+        _ => Err(RequestError::field("stream_options", "must be an object")),
+    }
+}
+
+fn read_format(value: Value) -> Result<Option<Format>, RequestError> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let mut map = wire::object(value, "response_format")?;
+    Ok(Some(match map.get("type").and_then(Value::as_str) {
+        Some("text") => Format::Text,
+        Some("json_object") => Format::Json,
+        Some("json_schema") => {
+            let wrapper = map.shift_remove("json_schema").unwrap_or_default();
+            let mut rest = wire::object(wrapper, "response_format.json_schema")?;
+            let schema = rest.shift_remove("schema").filter(Value::is_object);
+            let missing = || RequestError::field("response_format.json_schema.schema", "must be an object");
+            Format::Schema { schema: schema.ok_or_else(missing)?, rest }
+        }
+        Some(_) => Format::Other(Value::Object(map)),
+        None => return Err(RequestError::field("response_format.type", "must be a string")),
+    }))
+}
+
+fn read_messages(value: Value, limits: &JsonLimits) -> Result<Vec<Message>, RequestError> {
+    let items = wire::list(value, "messages")?;
+    if items.is_empty() {
+        return Err(RequestError::field("messages", "must have at least one message"));
+    }
+    if items.len() > limits.messages {
+        return Err(RequestError::TooManyMessages { found: items.len(), max: limits.messages });
+    }
+    items.into_iter().enumerate().map(|(index, item)| read_message(item, index)).collect()
+}
+
+fn read_message(value: Value, index: usize) -> Result<Message, RequestError> {
+    let at = |field: &str| format!("messages[{index}].{field}");
+    let mut role = None;
+    let mut message = Message::text(Role::User, "");
+    message.content = Content::Null;
+    for (key, value) in wire::object(value, format!("messages[{index}]"))? {
+        match key.as_str() {
+            "role" => {
+                let name = value.as_str().and_then(Role::from_name);
+                let known = || RequestError::field(at("role"), "must be system, developer, user, assistant or tool");
+                role = Some(name.ok_or_else(known)?);
+            }
+            "content" => message.content = read_content(value, index)?,
+            "name" => message.name = wire::text_or_null(value, at("name"))?,
+            "tool_call_id" => message.tool_call_id = wire::text_or_null(value, at("tool_call_id"))?,
+            "tool_calls" if value.is_null() => {}
+            "tool_calls" => {
+                let calls = wire::list(value, at("tool_calls"))?;
+                message.tool_calls = calls
+                    .into_iter()
+                    .enumerate()
+                    .map(|(call, value)| read_tool_call(value, &format!("messages[{index}].tool_calls[{call}]")))
+                    .collect::<Result<_, _>>()?;
+            }
+            "reasoning" | "reasoning_content" if value.is_string() || value.is_null() => {
+                let field = if key == "reasoning" { "reasoning" } else { "reasoning_content" };
+                if let Some(text) = wire::text_or_null(value, at(field))?.filter(|text| !text.is_empty()) {
+                    message.thinking = Some(Thinking { text, field });
+                }
+            }
+            _ => {
+                refuse_lookalike(&key, KNOWN_IN_MESSAGE, &at(""))?;
+                message.rest.insert(key, value);
+            }
+        }
+    }
+    message.role = role.ok_or_else(|| RequestError::field(at("role"), "is missing"))?;
+    Ok(message)
+}
+
+fn read_content(value: Value, index: usize) -> Result<Content, RequestError> {
+    let at = || format!("messages[{index}].content");
+    match value {
+        Value::Null => Ok(Content::Null),
+        Value::String(text) => Ok(Content::Text(text)),
+        Value::Array(parts) => {
+            let read = |(part, value)| read_part(value, &format!("messages[{index}].content[{part}]"));
+            Ok(Content::Parts(parts.into_iter().enumerate().map(read).collect::<Result<_, _>>()?))
+        }
+        _ => Err(RequestError::field(at(), "must be a string, an array of parts or null")),
+    }
+}
+
+fn read_part(value: Value, at: &str) -> Result<Part, RequestError> {
+    let mut rest = wire::object(value, at)?;
+    let mut take = |field: &str| (rest.shift_remove(field).unwrap_or_default(), format!("{at}.{field}"));
+    let (kind, place) = take("type");
+    let kind = wire::text(kind, place)?;
+    match kind.as_str() {
+        "text" => {
+            let (text, place) = take("text");
+            Ok(Part::Text { text: wire::text(text, place)?, rest })
+        }
+        "image_url" => {
+            let (value, place) = take("image_url");
+            // Some clients write the URL itself where the object should be.
+            let (url, options) = match value {
+                Value::String(url) => (url, Map::new()),
+                value => {
+                    let mut options = wire::object(value, place.as_str())?;
+                    let url = options.shift_remove("url").unwrap_or_default();
+                    (wire::text(url, format!("{place}.url"))?, options)
+                }
+            };
+            Ok(Part::Image { image: read_image(url, &place)?, options, rest })
+        }
+        "input_audio" => {
+            let (value, place) = take("input_audio");
+            let mut options = wire::object(value, place.as_str())?;
+            let data = options.shift_remove("data").unwrap_or_default();
+            Ok(Part::Audio { base64: wire::text(data, format!("{place}.data"))?, options, rest })
+        }
+        _ => {
+            rest.insert("type".to_owned(), Value::String(kind));
+            Ok(Part::Other(rest))
+        }
+    }
+}
+
+fn read_image(url: String, at: &str) -> Result<Image, RequestError> {
+    const MARK: &str = ";base64,";
+    let Some(data) = url.strip_prefix("data:") else {
+        return Ok(Image::Remote(url));
+    };
+    let head = &data.as_bytes()[..data.len().min(100)];
+    let mark = head.windows(MARK.len()).position(|window| window == MARK.as_bytes());
+    match mark {
+        Some(mark) => Ok(Image::DataUrl { base64_at: "data:".len() + mark + MARK.len(), url }),
+        None => Err(RequestError::field(format!("{at}.url"), "must be a base64 data URL (data:image/png;base64,…)")),
+    }
+}
+
+fn read_tool_call(value: Value, at: &str) -> Result<ToolCall, RequestError> {
+    let mut call = wire::object(value, at)?;
+    let kind = call.get("type").and_then(Value::as_str).unwrap_or("function");
+    if kind != "function" {
+        return Err(RequestError::field(format!("{at}.type"), "must be \"function\""));
+    }
+    let id = wire::text_or_null(call.shift_remove("id").unwrap_or_default(), format!("{at}.id"))?;
+    let function = call.shift_remove("function").unwrap_or_default();
+    let mut function = wire::object(function, format!("{at}.function"))?;
+    let name = wire::text(function.shift_remove("name").unwrap_or_default(), format!("{at}.function.name"))?;
+    let arguments = match function.shift_remove("arguments").unwrap_or_default() {
+        Value::Null => Arguments::Text(String::new()),
+        Value::String(text) => Arguments::Text(text),
+        Value::Object(map) => Arguments::Object(map),
+        _ => return Err(RequestError::field(format!("{at}.function.arguments"), "must be a string of JSON")),
+    };
+    Ok(ToolCall { id, name, arguments })
+}

@@ -740,3 +740,6 @@ fn combine(mut clauses: Vec<(Occur, Query)>) -> Query {
     }
     Query::Bool(combined)
 }
+
+#[cfg(test)]
+mod tests;

@@ -271,6 +271,3 @@ fn asks_for_nothing(value: &Value) -> bool {
         Value::Bool(true) | Value::String(_) => false,
     }
 }
-
-#[cfg(test)]
-mod tests;

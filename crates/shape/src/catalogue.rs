@@ -1,0 +1,97 @@
+//! The fields with a fixed kind, and the other names they are asked for by.
+
+use std::sync::LazyLock;
+
+use tollhouse_query::{FieldKind, Fields};
+
+/// All declared fields. Anything else in a record is kept and searched by the type of its value.
+pub fn catalogue() -> &'static Fields {
+    static CATALOGUE: LazyLock<Fields> = LazyLock::new(build);
+    &CATALOGUE
+}
+
+const DECLARED: [(&str, FieldKind); 40] = [
+    // Every record.
+    ("@timestamp", FieldKind::Date),
+    ("seq", FieldKind::Long),
+    ("kind", FieldKind::Keyword),
+    ("level", FieldKind::Keyword),
+    ("msg", FieldKind::Text),
+    ("caller", FieldKind::Keyword),
+    ("service_name", FieldKind::Keyword),
+    ("source", FieldKind::Keyword),
+    ("tags", FieldKind::Keyword),
+    ("ingest_error", FieldKind::Text),
+    // Who asked for what.
+    ("request_id", FieldKind::Keyword),
+    ("trace_id", FieldKind::Keyword),
+    ("key_id", FieldKind::Keyword),
+    ("user_id", FieldKind::Keyword),
+    ("client_ip", FieldKind::Keyword),
+    ("method", FieldKind::Keyword),
+    ("path", FieldKind::Keyword),
+    ("model_name", FieldKind::Keyword),
+    ("stream", FieldKind::Boolean),
+    ("prompt_chars", FieldKind::Long),
+    ("context_limit", FieldKind::Long),
+    ("truncated", FieldKind::Boolean),
+    // What came of it.
+    ("http_status", FieldKind::Long),
+    ("error", FieldKind::Keyword),
+    ("finish_reason", FieldKind::Keyword),
+    ("cancelled", FieldKind::Boolean),
+    ("upstream", FieldKind::Keyword),
+    ("attempts", FieldKind::Long),
+    ("input_tokens", FieldKind::Long),
+    ("output_tokens", FieldKind::Long),
+    ("usage_source", FieldKind::Keyword),
+    ("token_efficiency", FieldKind::Double),
+    // How long it took: milliseconds with a fraction.
+    ("duration_ms", FieldKind::Double),
+    ("queue_ms", FieldKind::Double),
+    ("connect_ms", FieldKind::Double),
+    ("load_ms", FieldKind::Double),
+    ("prefill_ms", FieldKind::Double),
+    ("ttft_ms", FieldKind::Double),
+    ("decode_ms", FieldKind::Double),
+    ("tokens_per_second", FieldKind::Double),
+];
+
+/// Names in journal records, and what they are called in the index. The old name stays good in queries.
+pub(crate) const RENAMED: [(&str, &str); 5] = [
+    ("ts", "@timestamp"),
+    ("status", "http_status"),
+    ("model", "model_name"),
+    ("service", "service_name"),
+    ("tag", "tags"),
+];
+
+fn build() -> Fields {
+    let mut fields = Fields::default();
+    for (name, kind) in DECLARED {
+        fields.declare(name, kind);
+    }
+    for (alias, name) in RENAMED {
+        fields.alias(alias, name);
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollhouse_query::lucene::DEFAULT_FIELDS;
+
+    #[test]
+    fn aliases_and_default_fields_are_declared() {
+        for (alias, name) in RENAMED {
+            assert_eq!(catalogue().canonical(alias), name);
+            assert!(catalogue().kind(alias).is_some(), "{alias}");
+        }
+        for field in DEFAULT_FIELDS {
+            assert!(catalogue().kind(field).is_some(), "{field}");
+        }
+        assert_eq!(catalogue().canonical("model_name.keyword"), "model_name");
+        assert_eq!(catalogue().kind("model.keyword"), Some(FieldKind::Keyword));
+    }
+}

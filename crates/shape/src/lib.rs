@@ -1,0 +1,27 @@
+//! Turns journal records into documents of the index: typed fields, derived numbers, tags.
+//!
+//! - [`catalogue()`] declares every field that has a fixed kind, and the aliases people ask by.
+//! - [`Shaper`] holds the tag queries and makes one [`Document`] of each journal line: `ts` becomes `@timestamp`,
+//!   `status` becomes `http_status`, numbers become numbers, a request gets its `token_efficiency` and its tags.
+//! - A line or a value that does not fit is kept all the same, beside the tag [`INGEST_ERROR`]: every journal record has
+//!   a document with the same `seq`.
+//!
+//! It never does I/O, never looks at the clock unless a tag query says `now`, and gives the same document for the same
+//! line, so that the index can be built again from the journal.
+//!
+//! ```
+//! let shaper = tollhouse_shape::Shaper::new(&[("slow_request".into(), "duration_ms:>3000".into())])?;
+//! let line = br#"{"ts":"2026-01-27T10:20:30.456Z","kind":"request","status":200,"duration_ms":4200,"seq":7}"#;
+//! let document = shaper.document(line).unwrap();
+//! assert_eq!(document.seq, 7);
+//! assert_eq!(document.source["http_status"], 200);
+//! assert_eq!(document.source["tags"][0], "slow_request");
+//! # Ok::<(), tollhouse_query::ParseError>(())
+//! ```
+
+mod catalogue;
+mod fit;
+mod shaper;
+
+pub use catalogue::catalogue;
+pub use shaper::{Document, INGEST_ERROR, ShapeError, Shaper};

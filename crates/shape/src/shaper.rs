@@ -1,0 +1,413 @@
+//! Makes one document of one journal line.
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+use tollhouse_query::date::{Zone, parse_rfc3339};
+use tollhouse_query::lucene::LuceneOptions;
+use tollhouse_query::{ParseError, Query, lucene, matches, validate};
+
+use crate::catalogue::{RENAMED, catalogue};
+use crate::fit::fit;
+
+/// The tag of a document of which something did not fit, and the field that says what.
+pub const INGEST_ERROR: &str = "ingest_error";
+
+/// Longest piece of a wrong value that is told, in characters.
+const SHOWN_CHARS_MAX: usize = 256;
+/// Most wrong values that are told of one record.
+const PROBLEMS_MAX: usize = 16;
+/// Longest text that is kept of a line that is no record, in characters.
+const BAD_LINE_CHARS_MAX: usize = 8 * 1024;
+
+/// What is put into the index for one journal record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// Number of the journal record; also in `source`.
+    pub seq: u64,
+    /// `@timestamp` in milliseconds since 1970 UTC; chooses the day index.
+    pub timestamp_ms: i64,
+    /// The document itself.
+    pub source: Map<String, Value>,
+}
+
+/// A line in which not even the number or the time of a record can be found. Whoever reads the journal knows the number
+/// of the line and makes a document with [`Shaper::dead_letter`].
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum ShapeError {
+    /// No `seq`.
+    #[error("found no record number in a journal line")]
+    NoSeq,
+    /// No `ts`.
+    #[error("found no time in journal record {seq}")]
+    NoTime {
+        /// Number of the record.
+        seq: u64,
+    },
+}
+
+/// Holds the tag queries.
+#[derive(Clone, Debug)]
+pub struct Shaper {
+    tags: Vec<(String, Query)>,
+}
+
+impl Shaper {
+    /// Takes tags as (name, Lucene query). The error names the tag whose query cannot be read or cannot be true of any
+    /// document.
+    pub fn new(tags: &[(String, String)]) -> Result<Self, ParseError> {
+        let read = |name: &str, text: &str| {
+            let query = lucene::parse(text, &LuceneOptions::default())?;
+            // Dates of a tag are checked as of 1970; which moment it is makes no difference to whether they can be read.
+            validate(&query, catalogue(), 0)?;
+            Ok((name.to_owned(), query))
+        };
+        let named = |name: &str, error: ParseError| ParseError {
+            message: format!("failed to read the query of tag {name}: {}", error.message),
+            ..error
+        };
+        let tags = tags.iter().map(|(name, text)| read(name, text).map_err(|error| named(name, error)));
+        Ok(Self { tags: tags.collect::<Result<_, _>>()? })
+    }
+
+    /// The document of a journal line, with or without its line end.
+    pub fn document(&self, line: &[u8]) -> Result<Document, ShapeError> {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        match serde_json::from_slice(line) {
+            Ok(record) => self.shape(record),
+            Err(error) => {
+                let seq = find_seq(line).ok_or(ShapeError::NoSeq)?;
+                let timestamp_ms = find_ts(line).ok_or(ShapeError::NoTime { seq })?;
+                Ok(self.dead_letter(seq, timestamp_ms, line, &error.to_string()))
+            }
+        }
+    }
+
+    /// The document that stands for a line that is no record: kind `log`, the line as `msg`, `why` in `ingest_error`.
+    #[expect(
+        clippy::unused_self,
+        reason = "dead letters belong to the shaper as documents do; later ones carry its marks"
+    )]
+    pub fn dead_letter(&self, seq: u64, timestamp_ms: i64, line: &[u8], why: &str) -> Document {
+        let mut source = Map::new();
+        source.insert("@timestamp".into(), Zone::utc().format(timestamp_ms).into());
+        source.insert("level".into(), "error".into());
+        source.insert("kind".into(), "log".into());
+        source.insert("msg".into(), shortened(&String::from_utf8_lossy(line), BAD_LINE_CHARS_MAX).into());
+        source.insert(INGEST_ERROR.into(), shortened(why, SHOWN_CHARS_MAX).into());
+        source.insert("tags".into(), vec![INGEST_ERROR].into());
+        source.insert("seq".into(), seq.into());
+        Document { seq, timestamp_ms, source }
+    }
+
+    fn shape(&self, record: Map<String, Value>) -> Result<Document, ShapeError> {
+        let seq = record.get("seq").and_then(Value::as_u64).ok_or(ShapeError::NoSeq)?;
+        let (timestamp, timestamp_ms) = time_of(&record).ok_or(ShapeError::NoTime { seq })?;
+        let mut source = Map::with_capacity(record.len() + 2);
+        source.insert("@timestamp".into(), timestamp.into());
+        let mut problems = Vec::new();
+        for (key, value) in record {
+            match key.as_str() {
+                "seq" => {
+                    source.insert(key, value);
+                }
+                // The chain is verified on the journal; in the index it would only take room.
+                "ts" | "prev" => {}
+                // Used for the time above unless it could not be read.
+                "@timestamp" => {
+                    if !value.is_null() && value.as_str().and_then(parse_rfc3339).is_none() {
+                        problems.push(problem(&key, &value, "is not a date"));
+                    }
+                }
+                _ => put(&mut source, &mut problems, key, value),
+            }
+        }
+        let is_request = source.get("kind").and_then(Value::as_str) == Some("request");
+        if is_request && let Some(efficiency) = token_efficiency(&source) {
+            source.insert("token_efficiency".into(), efficiency.into());
+        }
+        let mut tags = Vec::new();
+        if is_request {
+            let fulfilled = self.tags.iter().filter(|(_, query)| matches(query, &source, catalogue()));
+            tags.extend(fulfilled.map(|(name, _)| name.as_str()));
+        }
+        if !problems.is_empty() {
+            tags.push(INGEST_ERROR);
+            add_problems(&mut source, problems);
+        }
+        add_tags(&mut source, &tags);
+        Ok(Document { seq, timestamp_ms, source })
+    }
+}
+
+/// The record's own time if it has one that can be read (a collected line's), else the journal's.
+fn time_of(record: &Map<String, Value>) -> Option<(String, i64)> {
+    ["@timestamp", "ts"].into_iter().find_map(|key| {
+        let text = record.get(key)?.as_str()?;
+        Some((text.to_owned(), parse_rfc3339(text)?))
+    })
+}
+
+/// Puts a field under its name in the index, or into the problems.
+fn put(source: &mut Map<String, Value>, problems: &mut Vec<String>, key: String, value: Value) {
+    let name = match RENAMED.iter().find(|(old, _)| *old == key) {
+        Some((_, new)) => (*new).to_owned(),
+        None => key,
+    };
+    // Two spellings of one field, such as `status` and `http_status`.
+    if source.contains_key(&name) {
+        problems.push(problem(&name, &value, "is a second value"));
+        return;
+    }
+    let fitted = match catalogue().kind(&name) {
+        // An undeclared name is taken as it is; `kind` would look through `.keyword`, a name in a record does not.
+        Some(kind) if catalogue().canonical(&name) == name => fit(kind, value),
+        _ => Ok(value),
+    };
+    match fitted {
+        Ok(value) => {
+            source.insert(name, value);
+        }
+        Err((value, expected)) => problems.push(problem(&name, &value, &format!("is not {expected}"))),
+    }
+}
+
+fn problem(name: &str, value: &Value, what: &str) -> String {
+    format!("{name}: {} {what}", shortened(&value.to_string(), SHOWN_CHARS_MAX))
+}
+
+fn add_problems(source: &mut Map<String, Value>, mut problems: Vec<String>) {
+    let more = problems.len().saturating_sub(PROBLEMS_MAX);
+    if more > 0 {
+        problems.truncate(PROBLEMS_MAX);
+        problems.push(format!("and {more} more"));
+    }
+    if let Some(Value::String(own)) = source.get(INGEST_ERROR) {
+        problems.insert(0, own.clone());
+    }
+    source.insert(INGEST_ERROR.into(), problems.join("; ").into());
+}
+
+/// Adds tags behind those that the record brought along.
+fn add_tags(source: &mut Map<String, Value>, tags: &[&str]) {
+    if tags.is_empty() {
+        return;
+    }
+    let mut all = match source.remove("tags") {
+        Some(Value::Array(own)) => own,
+        None | Some(Value::Null) => Vec::new(),
+        Some(own) => vec![own],
+    };
+    for tag in tags {
+        if !all.iter().any(|own| own == tag) {
+            all.push(Value::from(*tag));
+        }
+    }
+    source.insert("tags".into(), all.into());
+}
+
+/// Output tokens per input token with two decimals, half away from zero. Counted in whole numbers, so that 201/200 is
+/// 1.01 and not what binary fractions make of it.
+fn token_efficiency(source: &Map<String, Value>) -> Option<f64> {
+    let count = |name: &str| source.get(name).and_then(Value::as_u64).map(u128::from);
+    let (input, output) = (count("input_tokens")?, count("output_tokens")?);
+    if input == 0 {
+        return None;
+    }
+    let hundredths = (output * 200 + input) / (2 * input);
+    Some(hundredths as f64 / 100.0)
+}
+
+/// The record number in a line that is not JSON. Inside of a JSON string its quotes would be escaped.
+fn find_seq(line: &[u8]) -> Option<u64> {
+    let text = String::from_utf8_lossy(line);
+    let (_, rest) = text.rsplit_once("\"seq\":")?;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+fn find_ts(line: &[u8]) -> Option<i64> {
+    let text = String::from_utf8_lossy(line);
+    let (_, rest) = text.split_once("\"ts\":\"")?;
+    parse_rfc3339(rest.split('"').next()?)
+}
+
+fn shortened(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn shaper() -> Shaper {
+        Shaper::new(&[
+            ("slow_request".into(), "duration_ms:>3000".into()),
+            ("error_request".into(), "NOT http_status:[200 TO 299]".into()),
+        ])
+        .unwrap()
+    }
+
+    fn shaped(record: &Value) -> Map<String, Value> {
+        shaper().document(record.to_string().as_bytes()).unwrap().source
+    }
+
+    fn request(changes: &Value) -> Value {
+        let mut record = json!({
+            "ts": "2026-01-27T10:20:30.456Z", "level": "info", "kind": "request", "msg": "request", "service": "s",
+            "status": 200, "duration_ms": 120.5, "seq": 7, "prev": "00",
+        });
+        for (key, value) in changes.as_object().unwrap() {
+            record[key] = value.clone();
+        }
+        record
+    }
+
+    #[test]
+    fn a_request_becomes_its_document() {
+        let record = request(&json!({
+            "method": "POST", "path": "/v1/chat/completions", "model": "qwen3:32b", "user_id": "u1",
+            "status": "500", "duration_ms": 3000.1, "input_tokens": "200", "output_tokens": 201, "stream": true,
+            "site": {"name": "shanghai"},
+        }));
+        let line = format!("{record}\n");
+        let document = shaper().document(line.as_bytes()).unwrap();
+        assert_eq!(document.seq, 7);
+        assert_eq!(document.timestamp_ms, 1_769_509_230_456);
+        assert_eq!(
+            Value::from(document.source),
+            json!({
+                "@timestamp": "2026-01-27T10:20:30.456Z", "level": "info", "kind": "request", "msg": "request",
+                "service_name": "s", "http_status": 500, "duration_ms": 3000.1, "seq": 7, "method": "POST",
+                "path": "/v1/chat/completions", "model_name": "qwen3:32b", "user_id": "u1", "input_tokens": 200,
+                "output_tokens": 201, "stream": true, "site": {"name": "shanghai"}, "token_efficiency": 1.01,
+                "tags": ["slow_request", "error_request"],
+            })
+        );
+    }
+
+    #[test]
+    fn tags_are_exact() {
+        for (changes, expected) in [
+            (json!({}), None),
+            (json!({"duration_ms": 3000}), None),
+            (json!({"duration_ms": 3001}), Some(json!(["slow_request"]))),
+            (json!({"duration_ms": "3001"}), Some(json!(["slow_request"]))),
+            (json!({"status": 199}), Some(json!(["error_request"]))),
+            (json!({"status": 299}), None),
+            (json!({"status": 300}), Some(json!(["error_request"]))),
+            (json!({"status": 499, "tag": "own"}), Some(json!(["own", "error_request"]))),
+            // Tags are for requests only.
+            (json!({"kind": "access", "status": 500}), None),
+            (json!({"kind": "log", "tags": ["own"]}), Some(json!(["own"]))),
+        ] {
+            assert_eq!(shaped(&request(&changes)).get("tags"), expected.as_ref(), "{changes}");
+        }
+    }
+
+    #[test]
+    fn token_efficiency_is_rounded_half_up() {
+        for (kind, input, output, expected) in [
+            ("request", json!(100), json!(50), Some(0.5)),
+            ("request", json!(3), json!(1), Some(0.33)),
+            ("request", json!(3), json!(2), Some(0.67)),
+            ("request", json!(8), json!(1), Some(0.13)),
+            ("request", json!(200), json!(201), Some(1.01)),
+            ("request", json!(1), json!(0), Some(0.0)),
+            ("request", json!(0), json!(5), None),
+            ("request", json!(null), json!(5), None),
+            ("request", json!(-3), json!(5), None),
+            ("request.start", json!(3), json!(5), None),
+        ] {
+            let record = request(&json!({"kind": kind, "input_tokens": input, "output_tokens": output}));
+            let efficiency = shaped(&record).get("token_efficiency").and_then(Value::as_f64);
+            assert_eq!(efficiency, expected, "{kind} {input} {output}");
+        }
+    }
+
+    #[test]
+    fn wrong_values_are_kept_beside_the_tag() {
+        let source = shaped(&request(&json!({"duration_ms": "fast", "http_status": 404, "user_id": {"a": 1}})));
+        assert_eq!(source.get("duration_ms"), None);
+        assert_eq!(source["http_status"], 200);
+        assert_eq!(
+            source["ingest_error"],
+            "duration_ms: \"fast\" is not a number; http_status: 404 is a second value; user_id: {\"a\":1} is not a text"
+        );
+        assert_eq!(source["tags"], json!(["ingest_error"]));
+    }
+
+    #[test]
+    fn a_collected_line_keeps_its_own_time() {
+        let own = "2026-01-26T23:59:59.000+08:00";
+        let record = request(&json!({"kind": "log", "@timestamp": own}));
+        let document = shaper().document(record.to_string().as_bytes()).unwrap();
+        assert_eq!(document.timestamp_ms, parse_rfc3339(own).unwrap());
+        let record = request(&json!({"kind": "log", "@timestamp": "yesterday"}));
+        let document = shaper().document(record.to_string().as_bytes()).unwrap();
+        assert_eq!(document.source["@timestamp"], "2026-01-27T10:20:30.456Z");
+        assert_eq!(document.source["tags"], json!(["ingest_error"]));
+    }
+
+    #[test]
+    fn a_line_that_is_no_record_is_a_document_too() {
+        let line = br#"{"ts":"2026-01-27T10:20:30.456Z","kind":"request","msg":"cut \"seq\":1 off,"seq":9,"#;
+        let document = shaper().document(line).unwrap();
+        assert_eq!((document.seq, document.timestamp_ms), (9, 1_769_509_230_456));
+        assert_eq!(document.source["kind"], "log");
+        assert_eq!(document.source["tags"], json!(["ingest_error"]));
+        assert!(document.source["msg"].as_str().unwrap().contains("cut"));
+        assert_eq!(shaper().document(b"not a record"), Err(ShapeError::NoSeq));
+        assert_eq!(shaper().document(br#"{"seq":5}"#), Err(ShapeError::NoTime { seq: 5 }));
+        let letter = shaper().dead_letter(5, 0, b"\xff", "no time");
+        assert_eq!(letter.source["@timestamp"], "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn wrong_tags_are_named() {
+        for (query, expected) in [
+            (
+                "duration_ms:>",
+                "failed to read the query of tag bad: expected a value to compare with before the end at position 13",
+            ),
+            (
+                "duration_ms:>slow",
+                "failed to read the query of tag bad: failed to create query: [duration_ms] is a number and cannot be \
+                 compared with \"slow\"",
+            ),
+            (
+                "status:5*",
+                "failed to read the query of tag bad: prefix and wildcard conditions need a keyword or text field, \
+                 [status] is a whole number",
+            ),
+        ] {
+            let error = Shaper::new(&[("bad".into(), query.into())]).unwrap_err();
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_shaped_without_panic(line in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = shaper().document(&line);
+        }
+
+        #[test]
+        fn any_value_in_any_field_keeps_the_record(
+            field in proptest::sample::select(catalogue().iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>()),
+            value in prop_oneof![
+                Just(json!(null)), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from),
+                any::<f64>().prop_map(Value::from), ".{0,8}".prop_map(Value::from), Just(json!([1, "a", null])), Just(json!({"a": []})),
+            ],
+        ) {
+            prop_assume!(field != "seq");
+            let record = request(&json!({field: value}));
+            let document = shaper().document(record.to_string().as_bytes()).unwrap();
+            prop_assert_eq!(document.seq, 7);
+        }
+    }
+}

@@ -191,7 +191,8 @@ class Tollhouse(Process):
         self.data = self.directory / "data"
         self.config = self.directory / "tollhouse.yaml"
         self.configure(**config)
-        self.key = self.create_key("test")["key"]
+        self.key = self.create_key("test")["key"]  # calls models
+        self.reader = self.create_key("reader", "--role", "logs:read")["key"]  # reads the book
 
     def configure(self, **config):
         # JSON is YAML: what a test gives as a dictionary is the file.
@@ -248,12 +249,12 @@ class Tollhouse(Process):
 
     def search(self, body, index=None):
         """The Elasticsearch API's answer."""
-        answer = self.post(f"/es/{index}/_search" if index else "/es/_search", body)
+        answer = self.post(f"/es/{index}/_search" if index else "/es/_search", body, self.reader)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     def count(self, query):
-        answer = self.post("/es/_count", {"query": {"query_string": {"query": query}}})
+        answer = self.post("/es/_count", {"query": {"query_string": {"query": query}}}, self.reader)
         assert answer.status_code == 200, answer.text
         return answer.json()["count"]
 

@@ -120,7 +120,7 @@ def test_scenario_b05_derived_fields_and_tags(house):
 
 def test_scenario_b05_fields_have_types(house):
     house.document(house.chat().headers["x-request-id"])
-    mapping = house.get("/es/_mapping").json()
+    mapping = house.get("/es/_mapping", house.reader).json()
     fields = next(iter(mapping.values()))["mappings"]["properties"]
     assert fields["@timestamp"]["type"] == "date"
     assert fields["model_name"]["type"] == "keyword"
@@ -136,7 +136,7 @@ def test_scenario_b05_fields_have_types(house):
 def test_scenario_b06_day_index_cat_and_search(house):
     house.document(house.chat().headers["x-request-id"])
     index = f"clawdbot-qwen3-{today()}"
-    listing = house.get("/es/_cat/indices?v").text.splitlines()
+    listing = house.get("/es/_cat/indices?v", house.reader).text.splitlines()
     assert listing[0].split() == [
         "health",
         "status",
@@ -153,11 +153,14 @@ def test_scenario_b06_day_index_cat_and_search(house):
     row = next(line.split() for line in listing[1:] if index in line)
     assert row[0] in ("green", "yellow") and row[1] == "open" and int(row[6]) >= 1
 
-    answer = house.get(f"/es/{index}/_search?size=1").json()
+    answer = house.get(f"/es/{index}/_search?size=1", house.reader).json()
     assert len(answer["hits"]["hits"]) == 1 and answer["hits"]["total"]["value"] >= 1
     assert answer["hits"]["hits"][0]["_index"] == index
-    assert house.get("/es/clawdbot-qwen3-*/_search?q=kind:request&size=1").json()["hits"]["total"]["value"] >= 1
-    missing = house.get("/es/no-such-index/_search")
+    assert (
+        house.get("/es/clawdbot-qwen3-*/_search?q=kind:request&size=1", house.reader).json()["hits"]["total"]["value"]
+        >= 1
+    )
+    missing = house.get("/es/no-such-index/_search", house.reader)
     assert missing.status_code == 404 and missing.json()["error"]["type"] == "index_not_found_exception"
 
 
@@ -166,7 +169,7 @@ def test_scenario_b06_the_official_python_client(house):
         house.chat("one two", model="echo" if number % 3 else "named")
     last = house.chat("one two three four", model="echo")
     house.document(last.headers["x-request-id"])
-    with elasticsearch.Elasticsearch(f"{house.url}/es", headers={"X-Api-Key": house.key}) as client:
+    with elasticsearch.Elasticsearch(f"{house.url}/es", headers={"X-Api-Key": house.reader}) as client:
         assert client.info()["version"]["number"].startswith("8.")
         assert client.ping()
         assert client.count(index="clawdbot-qwen3-*", query=CHATS)["count"] == 7

@@ -74,6 +74,14 @@ def test_scenario_g03_a_key_for_certain_models(house):
     assert_error(refused, 403, message="model not allowed for this key", type="permission_error")
 
 
+def test_scenario_g03_roles(house):
+    assert house.get("/es/", key=house.key).status_code == 403, "a user's key does not read the book"
+    assert house.chat(key=house.reader).status_code == 403, "a reader's key calls no models"
+    admin = house.create_key("admin", "--role", "admin")["key"]
+    until("the new key is taken", lambda: house.chat(key=admin).status_code == 200, within=1)
+    assert house.get("/es/", key=admin).status_code == 200
+
+
 def test_a_key_is_kept_only_as_its_hash(house):
     secret = house.key.encode()
     house.chat()

@@ -219,7 +219,7 @@ impl Zone {
             return candidate;
         }
         // The clock was changed within this bucket: its start was before the change.
-        self.at_local(local - into).filter(|start| *start <= ms).unwrap_or(candidate)
+        self.at_local(local.saturating_sub(into)).filter(|start| *start <= ms).unwrap_or(candidate)
     }
 
     fn next_fixed(&self, start: i64, width: i64) -> i64 {
@@ -228,7 +228,7 @@ impl Zone {
             return next;
         }
         // A day of 25 hours: go on by the wall clock.
-        self.at_local(start + self.offset_ms(start) + width).unwrap_or(i64::MAX)
+        self.at_local(start.saturating_add(self.offset_ms(start)).saturating_add(width)).unwrap_or(i64::MAX)
     }
 
     fn offset_ms(&self, ms: i64) -> i64 {
@@ -523,6 +523,7 @@ fn unknown_zone(text: &str) -> ParseError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     /// 2026-01-27T10:20:30.456Z, a Tuesday.
@@ -661,5 +662,36 @@ mod tests {
         assert_eq!(parse_rfc3339("2026-01-27T18:20:30.456+08:00"), Some(NOW));
         assert_eq!(parse_rfc3339("2026-01-27T10:20:30.456"), None);
         assert_eq!(parse_rfc3339("2026-01-27"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_panic(
+            text in prop_oneof![".{0,20}", "(now|2026-01-27(T10)?|-?[0-9]{1,20})(\\|\\|)?([-+/][0-9]{0,20}[yMwdhHms]){0,3}"],
+            round_up in any::<bool>(),
+            zone in proptest::sample::select(vec![None, Some("Europe/Berlin"), Some("+08:00")]),
+        ) {
+            let _ = parse_date(&json!(text), round_up, NOW, zone);
+            let _ = (parse_fixed_interval(&text), parse_offset(&text), Zone::parse(&text), parse_rfc3339(&text));
+        }
+
+        #[test]
+        fn any_moment_lies_in_its_bucket(
+            ms in prop_oneof![any::<i64>(), -4_000_000_000_000..8_000_000_000_000_i64],
+            width in prop_oneof![any::<u64>(), 1..100_000_000_u64],
+            offset_ms in -100_000_000..100_000_000_i64,
+            zone in proptest::sample::select(vec!["UTC", "Europe/Berlin", "+05:45"]),
+        ) {
+            let zone = Zone::parse(zone).unwrap();
+            let is_sane = (-4_000_000_000_000..8_000_000_000_000).contains(&ms) && width < 100_000_000;
+            for interval in [Interval::Fixed(width), Interval::Calendar(CalendarUnit::Hour), Interval::Calendar(CalendarUnit::Month)] {
+                let floor = zone.floor(ms, interval, offset_ms);
+                let next = zone.next(floor, interval, offset_ms);
+                let _ = zone.format(ms);
+                if is_sane {
+                    prop_assert!(floor <= ms && ms < next, "{} <= {} < {}", floor, ms, next);
+                }
+            }
+        }
     }
 }

@@ -265,7 +265,10 @@ impl Lexer<'_> {
                 word.push(Char { value: self.escaped()?, is_escaped: true });
                 continue;
             }
-            let is_inside = matches!(c, '+' | '-' | '*' | '?');
+            // Lucene would end the value of a comparison at these too, and then always fail: what can only be a date or a
+            // path is read as such.
+            let is_compared = matches!(c, '/' | ':') && Comparison::read(&word).is_some();
+            let is_inside = matches!(c, '+' | '-' | '*' | '?') || is_compared;
             if is_space(c) || (SPECIAL.contains(c) && !is_inside) {
                 break;
             }

@@ -24,7 +24,7 @@ pub fn matches(query: &Query, document: &Map<String, Value>, fields: &Fields) ->
 
 /// [`matches`] with the moment that `now` stands for, in milliseconds since 1970.
 pub fn matches_at(query: &Query, document: &Map<String, Value>, fields: &Fields, now_ms: i64) -> bool {
-    Document { document, fields, now_ms }.fulfils(query)
+    Document { source: document, fields, now_ms }.fulfils(query)
 }
 
 /// Tells conditions that no document can fulfil because a value does not fit its field: words compared with numbers,
@@ -86,7 +86,7 @@ fn name_of(kind: FieldKind) -> &'static str {
 }
 
 struct Document<'a> {
-    document: &'a Map<String, Value>,
+    source: &'a Map<String, Value>,
     fields: &'a Fields,
     now_ms: i64,
 }
@@ -129,13 +129,13 @@ impl Document<'_> {
     }
 
     fn id(&self) -> Option<String> {
-        let id = self.document.get("_id").or_else(|| self.document.get("seq"))?;
+        let id = self.source.get("_id").or_else(|| self.source.get("seq"))?;
         Some(text(id)?.into_owned())
     }
 
     /// Whether one of the field's values fulfils a condition.
     fn any(&self, field: &str, mut test: impl FnMut(&Value) -> bool) -> bool {
-        any_value(self.document, self.fields.canonical(field), &mut test)
+        any_value(self.source, self.fields.canonical(field), &mut test)
     }
 
     fn has_term(&self, field: &str, wanted: &Value) -> bool {

@@ -6,8 +6,8 @@
 //! - A line or a value that does not fit is kept all the same, beside the tag [`INGEST_ERROR`]: every journal record has
 //!   a document with the same `seq`.
 //!
-//! It never does I/O, never looks at the clock unless a tag query says `now`, and gives the same document for the same
-//! line, so that the index can be built again from the journal.
+//! It never does I/O and never looks at the clock (`now` in a tag query is the record's own time): the same line gives the
+//! same document, so that the index can be built again from the journal.
 //!
 //! ```
 //! let shaper = tollhouse_shape::Shaper::new(&[("slow_request".into(), "duration_ms:>3000".into())])?;

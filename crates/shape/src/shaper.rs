@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 use tollhouse_query::date::{Zone, parse_rfc3339};
 use tollhouse_query::lucene::LuceneOptions;
-use tollhouse_query::{ParseError, Query, lucene, matches, validate};
+use tollhouse_query::{ParseError, Query, lucene, matches_at, validate};
 
 use crate::catalogue::{RENAMED, catalogue};
 use crate::fit::fit;
@@ -77,17 +77,13 @@ impl Shaper {
             Err(error) => {
                 let seq = find_seq(line).ok_or(ShapeError::NoSeq)?;
                 let timestamp_ms = find_ts(line).ok_or(ShapeError::NoTime { seq })?;
-                Ok(self.dead_letter(seq, timestamp_ms, line, &error.to_string()))
+                Ok(Self::dead_letter(seq, timestamp_ms, line, &error.to_string()))
             }
         }
     }
 
     /// The document that stands for a line that is no record: kind `log`, the line as `msg`, `why` in `ingest_error`.
-    #[expect(
-        clippy::unused_self,
-        reason = "dead letters belong to the shaper as documents do; later ones carry its marks"
-    )]
-    pub fn dead_letter(&self, seq: u64, timestamp_ms: i64, line: &[u8], why: &str) -> Document {
+    pub fn dead_letter(seq: u64, timestamp_ms: i64, line: &[u8], why: &str) -> Document {
         let mut source = Map::new();
         source.insert("@timestamp".into(), Zone::utc().format(timestamp_ms).into());
         source.insert("level".into(), "error".into());
@@ -127,7 +123,9 @@ impl Shaper {
         }
         let mut tags = Vec::new();
         if is_request {
-            let fulfilled = self.tags.iter().filter(|(_, query)| matches(query, &source, catalogue()));
+            // `now` in a tag query is the record's own time, so that the index can be built again.
+            let fulfilled = |query: &Query| matches_at(query, &source, catalogue(), timestamp_ms);
+            let fulfilled = self.tags.iter().filter(|(_, query)| fulfilled(query));
             tags.extend(fulfilled.map(|(name, _)| name.as_str()));
         }
         if !problems.is_empty() {
@@ -363,7 +361,7 @@ mod tests {
         assert!(document.source["msg"].as_str().unwrap().contains("cut"));
         assert_eq!(shaper().document(b"not a record"), Err(ShapeError::NoSeq));
         assert_eq!(shaper().document(br#"{"seq":5}"#), Err(ShapeError::NoTime { seq: 5 }));
-        let letter = shaper().dead_letter(5, 0, b"\xff", "no time");
+        let letter = Shaper::dead_letter(5, 0, b"\xff", "no time");
         assert_eq!(letter.source["@timestamp"], "1970-01-01T00:00:00.000Z");
     }
 

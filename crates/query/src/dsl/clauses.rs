@@ -469,11 +469,16 @@ fn ids(body: &Value) -> Result<Query, ParseError> {
 }
 
 /// The date formats of a `format` key, of which values are brought into the form that every date is read from.
-pub(super) struct Formats {
-    pub(super) has_epoch_ms: bool,
-    has_epoch_s: bool,
-    has_space: bool,
-    has_iso: bool,
+pub(super) struct Formats(Vec<Format>);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Format {
+    EpochMillis,
+    EpochSecond,
+    /// ISO 8601 as the reader of dates takes it.
+    Iso,
+    /// ISO 8601 with a space instead of the T.
+    Spaced,
 }
 
 /// ISO 8601 forms by name or pattern; all are read by the same reader.
@@ -504,14 +509,14 @@ const SPACE_FORMATS: [&str; 3] = ["yyyy-MM-dd HH:mm", "yyyy-MM-dd HH:mm:ss", "yy
 
 impl Formats {
     pub(super) fn parse(text: &str) -> Result<Self, ParseError> {
-        let mut formats = Self { has_epoch_ms: false, has_epoch_s: false, has_space: false, has_iso: false };
+        let mut formats = Vec::new();
         for format in text.split("||") {
             let format = format.replace("uuuu", "yyyy");
-            match format.as_str() {
-                "epoch_millis" => formats.has_epoch_ms = true,
-                "epoch_second" => formats.has_epoch_s = true,
-                space if SPACE_FORMATS.contains(&space) => formats.has_space = true,
-                iso if ISO_FORMATS.contains(&iso) => formats.has_iso = true,
+            formats.push(match format.as_str() {
+                "epoch_millis" => Format::EpochMillis,
+                "epoch_second" => Format::EpochSecond,
+                spaced if SPACE_FORMATS.contains(&spaced) => Format::Spaced,
+                iso if ISO_FORMATS.contains(&iso) => Format::Iso,
                 other => {
                     let known = ISO_FORMATS.into_iter().chain(SPACE_FORMATS).chain(["epoch_millis", "epoch_second"]);
                     return Err(ParseError::illegal(format!(
@@ -519,30 +524,48 @@ impl Formats {
                         hint(other, known)
                     )));
                 }
-            }
+            });
         }
-        Ok(formats)
+        Ok(Self(formats))
     }
 
     pub(super) fn convert(&self, value: &Value) -> Result<Value, ParseError> {
-        let out_of_range = || ParseError::illegal(format!("the date [{value}] is out of range"));
-        let has_only_seconds = self.has_epoch_s && !self.has_epoch_ms;
         match value {
-            Value::Number(seconds) if has_only_seconds => {
-                let ms = seconds.as_f64().map(|seconds| seconds * 1000.0).filter(|ms| ms.abs() < 9e15);
-                Ok(Value::from(ms.ok_or_else(out_of_range)?.floor() as i64))
-            }
-            Value::String(text) if self.has_epoch_ms || self.has_epoch_s => match text.parse::<i64>() {
-                Ok(_) if self.has_iso && text.len() == 4 => Ok(value.clone()),
-                // The reader of dates would take four digits for a year; a number is always milliseconds.
-                Ok(number) if has_only_seconds => Ok(Value::from(number.checked_mul(1000).ok_or_else(out_of_range)?)),
-                Ok(number) => Ok(Value::from(number)),
-                Err(_) => Ok(value.clone()),
-            },
-            Value::String(text) if self.has_space && text.as_bytes().get(10) == Some(&b' ') => {
-                Ok(Value::from(text.replacen(' ', "T", 1)))
-            }
+            Value::Number(number) if self.has_only_seconds() => Self::epoch_ms(number.as_f64().unwrap_or(f64::NAN)),
+            Value::String(text) => self.convert_text(text),
             _ => Ok(value.clone()),
         }
+    }
+
+    fn convert_text(&self, text: &str) -> Result<Value, ParseError> {
+        let is_year = self.has(Format::Iso) && text.len() == 4;
+        if (self.has(Format::EpochMillis) || self.has(Format::EpochSecond))
+            && !is_year
+            && let Ok(number) = text.parse::<i64>()
+        {
+            // As a string the reader of dates would take four digits for a year; a number is always milliseconds.
+            return if self.has_only_seconds() { Self::epoch_ms(number as f64) } else { Ok(Value::from(number)) };
+        }
+        if self.has(Format::Spaced) && text.as_bytes().get(10) == Some(&b' ') {
+            return Ok(Value::from(text.replacen(' ', "T", 1)));
+        }
+        Ok(Value::from(text))
+    }
+
+    fn has(&self, format: Format) -> bool {
+        self.0.contains(&format)
+    }
+
+    fn has_only_seconds(&self) -> bool {
+        self.has(Format::EpochSecond) && !self.has(Format::EpochMillis)
+    }
+
+    fn epoch_ms(seconds: f64) -> Result<Value, ParseError> {
+        // Up to here milliseconds are exact in a binary fraction.
+        const SECONDS_MAX: f64 = 9e12;
+        if seconds.is_nan() || seconds.abs() > SECONDS_MAX {
+            return Err(ParseError::illegal(format!("the date [{seconds}] is out of range")));
+        }
+        Ok(Value::from((seconds * 1000.0).floor() as i64))
     }
 }

@@ -77,6 +77,8 @@ fn strings_become_plans() {
         ("duration_ms:> 3000", "duration_ms:{3000..*]"),
         ("duration_ms:> -5", "duration_ms:{-5..*]"),
         ("@timestamp:>\"2026-01-27T10:00:00Z\"", "@timestamp:{2026-01-27T10:00:00Z..*]"),
+        ("@timestamp:>2026-01-27T10:00:00Z", "@timestamp:{2026-01-27T10:00:00Z..*]"),
+        ("@timestamp:<now/d", "@timestamp:[*..now/d}"),
         ("duration_ms:\\>3000", "duration_ms:>3000"),
         ("http_status:[200 TO 299]", "http_status:[200..299]"),
         ("http_status:{200 TO 299}", "http_status:{200..299}"),

@@ -22,7 +22,7 @@ pub fn matches(query: &Query, document: &Map<String, Value>, fields: &Fields) ->
     matches_at(query, document, fields, Timestamp::now().as_millisecond())
 }
 
-/// [`matches`] with the moment that `now` stands for, in milliseconds since 1970.
+/// [`matches()`] with the moment that `now` stands for, in milliseconds since 1970.
 pub fn matches_at(query: &Query, document: &Map<String, Value>, fields: &Fields, now_ms: i64) -> bool {
     Document { source: document, fields, now_ms }.fulfils(query)
 }

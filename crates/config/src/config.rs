@@ -1,0 +1,367 @@
+//! What is usable: every value of a configuration with its type, its unit and its default.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use serde_json::{Map, Value};
+use tollhouse_units::Bytes;
+
+use crate::secret::Secret;
+
+/// A whole configuration. `Config::default()` is what an empty file means.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Names the records and the day indices. Letters, digits and `.`, `_`, `-`.
+    pub service: String,
+    /// Where everything is kept that has no place of its own.
+    pub data_dir: PathBuf,
+    /// Address of the model gateway and the console, plain HTTP.
+    pub listen: SocketAddr,
+    /// The address under which users reach the console, without a slash at the end.
+    pub public_url: Option<String>,
+    /// Host names that are answered besides loopback names and addresses, in lower case.
+    pub hosts: Vec<String>,
+    /// Model servers, in the order of the file.
+    pub upstreams: Vec<UpstreamConfig>,
+    /// Models with settings of their own, in the order of the file; others are served as the upstreams list them.
+    pub models: Vec<ModelConfig>,
+    /// Who may enter, and how often.
+    pub access: AccessConfig,
+    /// Bounds on one request.
+    pub limits: Limits,
+    /// How long is waited for what.
+    pub timeouts: Timeouts,
+    /// The shape of error answers.
+    pub errors: ErrorStyle,
+    /// The journal.
+    pub logging: Logging,
+    /// Tag name and query (Lucene); the two defaults first, then those of the file.
+    pub tags: Vec<(String, String)>,
+    /// The index.
+    pub store: StoreConfig,
+}
+
+impl Config {
+    /// The journal's current file: the configured one, or `journal/gateway.log` in the data directory.
+    pub fn journal_file(&self) -> PathBuf {
+        self.logging.file.clone().unwrap_or_else(|| self.data_dir.join("journal").join("gateway.log"))
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            service: "tollhouse".to_owned(),
+            data_dir: PathBuf::from("./tollhouse-data"),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 18789)),
+            public_url: None,
+            hosts: Vec::new(),
+            upstreams: vec![UpstreamConfig {
+                name: "local".to_owned(),
+                kind: UpstreamKind::Ollama,
+                url: "http://127.0.0.1:11434".to_owned(),
+                key: None,
+            }],
+            models: Vec::new(),
+            access: AccessConfig::default(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            errors: ErrorStyle::OpenAi,
+            logging: Logging::default(),
+            tags: vec![
+                ("slow_request".to_owned(), "duration_ms:>3000".to_owned()),
+                ("error_request".to_owned(), "NOT http_status:[200 TO 299]".to_owned()),
+            ],
+            store: StoreConfig::default(),
+        }
+    }
+}
+
+/// One model server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UpstreamConfig {
+    /// Its name in this configuration, in records and in metrics.
+    pub name: String,
+    /// Which API it speaks.
+    pub kind: UpstreamKind,
+    /// Base URL without a slash at the end; empty for [`UpstreamKind::Demo`].
+    pub url: String,
+    /// Sent to it as `Authorization: Bearer`.
+    pub key: Option<Secret>,
+}
+
+/// Which API a model server speaks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum UpstreamKind {
+    /// Ollama's own API.
+    Ollama,
+    /// The OpenAI API (llama.cpp, vLLM and others).
+    OpenAi,
+    /// Built in: answers without any model, to try tollhouse out.
+    Demo,
+}
+
+/// Settings of one model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelConfig {
+    /// The name that clients use.
+    pub name: String,
+    /// Names of the upstreams that serve it, most preferred first.
+    pub upstreams: Vec<String>,
+    /// Other names for it.
+    pub aliases: Vec<String>,
+    /// Context window in tokens, the same for every client.
+    pub context: Option<u32>,
+    /// How long Ollama keeps it loaded, in Ollama's form: a duration or a number of seconds, `-1` for ever.
+    pub keep_alive: Option<String>,
+    /// Default values of request options such as `temperature`.
+    pub options: Map<String, Value>,
+    /// Fields of the response that are hidden or rewritten.
+    pub strip: Vec<String>,
+}
+
+/// Who may enter, and how often.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AccessConfig {
+    /// Whether a key is needed.
+    pub auth: Auth,
+    /// Name of the header that carries the key, besides `Authorization: Bearer`.
+    pub header: String,
+    /// Keys known by their hash.
+    pub keys: Vec<KeyConfig>,
+    /// Networks that may connect; empty means everybody.
+    pub allow: Vec<IpNet>,
+    /// What happens to those who may not.
+    pub deny: Deny,
+    /// Networks of the proxies whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Header in which a trusted client names its end user.
+    pub user_header: Option<String>,
+    /// The general rate limit.
+    pub rate_limit: Option<RateLimit>,
+}
+
+impl Default for AccessConfig {
+    fn default() -> Self {
+        Self {
+            auth: Auth::Keys,
+            header: "X-Api-Key".to_owned(),
+            keys: Vec::new(),
+            allow: Vec::new(),
+            deny: Deny::Drop,
+            trusted_proxies: Vec::new(),
+            user_header: None,
+            rate_limit: None,
+        }
+    }
+}
+
+/// Whether a key is needed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Auth {
+    /// Every request needs a key.
+    Keys,
+    /// Nobody is asked; only when listening on loopback.
+    Off,
+}
+
+/// One key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyConfig {
+    /// Its name in records; not secret.
+    pub id: String,
+    /// SHA-256 of the key, 64 hexadecimal digits in lower case.
+    pub sha256: String,
+    /// Whose key it is.
+    pub user: Option<String>,
+    /// Patterns (`*`) of the models it may use; empty means all.
+    pub models: Vec<String>,
+    /// Role of its owner.
+    pub role: Option<String>,
+    /// Its own bound on the prompt in characters, in place of [`Limits::prompt_chars`].
+    pub prompt_chars: Option<usize>,
+    /// Its own rate limit, in place of [`AccessConfig::rate_limit`].
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// What happens to a connection from outside the allowed networks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Deny {
+    /// It is closed without a word.
+    Drop,
+    /// It is answered with status 403.
+    Forbid,
+}
+
+/// At most so many requests in such a time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RateLimit {
+    /// Number of requests, at least 1.
+    pub requests: u32,
+    /// The time in which they may come, more than zero.
+    pub per: Duration,
+    /// Who shares one count.
+    pub by: By,
+}
+
+/// Who shares one count of a rate limit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum By {
+    /// All requests with one key.
+    Key,
+    /// All requests of one user.
+    User,
+    /// All requests from one address.
+    Address,
+    /// All requests for one model.
+    Model,
+}
+
+/// Bounds on one request; all more than zero.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// Characters in all messages together.
+    pub prompt_chars: usize,
+    /// Bytes of the body.
+    pub body: Bytes,
+    /// Number of messages.
+    pub messages: usize,
+    /// Bytes of request line and headers.
+    pub head: Bytes,
+    /// How deep the JSON may be nested, at most 128.
+    pub json_depth: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { prompt_chars: 32_768, body: Bytes(32 << 20), messages: 2048, head: Bytes(32 << 10), json_depth: 64 }
+    }
+}
+
+/// How long is waited for what; all more than zero.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Timeouts {
+    /// For a connection to an upstream.
+    pub connect: Duration,
+    /// For any sign of life of an upstream that was sent a request.
+    pub silent: Duration,
+    /// For the first byte of an answer.
+    pub first_byte: Duration,
+    /// Between two pieces of an answer.
+    pub idle: Duration,
+    /// For a whole request.
+    pub total: Duration,
+    /// For requests under way when the program is told to end.
+    pub drain: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            silent: Duration::from_secs(3),
+            first_byte: Duration::from_mins(2),
+            idle: Duration::from_mins(1),
+            total: Duration::from_mins(15),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The shape of error answers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ErrorStyle {
+    /// Each API's own shape.
+    OpenAi,
+    /// `{"error": "message"}` on every API.
+    Plain,
+}
+
+/// The journal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Logging {
+    /// Least level that is recorded: `trace`, `debug`, `info`, `warn` or `error`.
+    pub level: String,
+    /// The current file; see [`Config::journal_file`] for the default.
+    pub file: Option<PathBuf>,
+    /// Whether lines are JSON.
+    pub json: bool,
+    /// Added to every record. `service` replaces the service name there, `model` is used where a record has no model.
+    pub fields: Map<String, Value>,
+    /// When a new file is begun.
+    pub rotate: Rotate,
+    /// What is kept of old files.
+    pub keep: Keep,
+    /// How old files are compressed.
+    pub compress: Compress,
+    /// When a line is on the disk for good.
+    pub sync: SyncPolicy,
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            file: None,
+            json: true,
+            fields: Map::new(),
+            rotate: Rotate { every_day: true, size: Bytes(256 << 20) },
+            keep: Keep { days: 30, bytes: Bytes(10 << 30) },
+            compress: Compress::Zstd,
+            sync: SyncPolicy::Within(Duration::from_millis(100)),
+        }
+    }
+}
+
+/// When a new journal file is begun.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rotate {
+    /// At the beginning of each UTC day.
+    pub every_day: bool,
+    /// When the file has reached this size.
+    pub size: Bytes,
+}
+
+/// What is kept; whichever bound is reached first counts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Keep {
+    /// Age in days, at least 1.
+    pub days: u32,
+    /// Size of everything together.
+    pub bytes: Bytes,
+}
+
+/// How old journal files are compressed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Compress {
+    /// With Zstandard.
+    Zstd,
+    /// Not at all.
+    None,
+}
+
+/// When a journal line is on the disk for good.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SyncPolicy {
+    /// Each line before it counts as written.
+    Each,
+    /// At most this long after it was written.
+    Within(Duration),
+}
+
+/// The index.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StoreConfig {
+    /// What is kept of old day indices.
+    pub keep: Keep,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { keep: Keep { days: 30, bytes: Bytes(20 << 30) } }
+    }
+}

@@ -1,0 +1,46 @@
+//! Reads tollhouse's one configuration file into plain, usable values, or says everything that is wrong with it at once.
+//!
+//! - [`find`] tells which file is meant, [`load`] reads it, [`parse`] turns a text into a [`Config`].
+//! - [`Config`] has a public field for each key, defaults filled in, units and addresses parsed, cross checks done. A `Config`
+//!   that came from here needs no second validation. [`Config::effective_yaml`] prints it back, secrets masked.
+//! - [`ConfigErrors`] holds every [`Problem`] found: where, the line with a caret under the culprit, what was expected and a
+//!   hint. A value that is wrong does not keep the ones after it from being checked.
+//! - [`Secret`] is a value that neither `Debug` nor `effective_yaml` nor an error message shows.
+//! - [`init::first_config`] writes a first file for somebody who has none.
+//!
+//! Inside, a text goes through `tree` (YAML to nodes with places; bounded in size, depth and alias copies), `decode` (nodes to
+//! typed values, collecting problems; `${NAME}` is replaced here, after parsing, so that a value of the environment can
+//! never change the structure of the file) and `sections` (which keys there are, and what must fit together).
+//!
+//! The crate never writes a file, never looks at the network, and reads no other file than the configuration and the
+//! secrets that it names with `file:`.
+//!
+//! ```
+//! let config = tollhouse_config::parse("timeouts: {idle: 30s}", "tollhouse.yaml", &|_| None).expect("a valid text");
+//! assert_eq!(config.timeouts.idle.as_secs(), 30);
+//! assert_eq!(config.listen.port(), 18789);
+//!
+//! let errors = tollhouse_config::parse("timeout: {idle: 30s}", "tollhouse.yaml", &|_| None).expect_err("an unknown key");
+//! assert!(errors.to_string().contains("did you mean `timeouts`?"));
+//! ```
+
+mod config;
+mod decode;
+mod effective;
+pub mod init;
+mod load;
+mod problem;
+mod secret;
+mod sections;
+mod source;
+mod tree;
+
+pub use config::{
+    AccessConfig, Auth, By, Compress, Config, Deny, ErrorStyle, Keep, KeyConfig, Limits, Logging, ModelConfig,
+    RateLimit, Rotate, StoreConfig, SyncPolicy, Timeouts, UpstreamConfig, UpstreamKind,
+};
+pub use ipnet::IpNet;
+pub use load::{find, load, parse};
+pub use problem::{ConfigErrors, Place, Problem};
+pub use secret::Secret;
+pub use tollhouse_units::Bytes;

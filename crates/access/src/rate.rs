@@ -65,7 +65,7 @@ impl RateLimiter {
         if window.len() >= most {
             // A limit that was lowered leaves more in the window than it now holds: wait until enough have left.
             let leaving = window[window.len() - most];
-            return Decision::Refuse { retry_after: limit.per - now.duration_since(leaving) };
+            return Decision::Refuse { retry_after: limit.per.saturating_sub(now.duration_since(leaving)) };
         }
         window.push_back(now);
         Decision::Pass { remaining: (most - window.len()) as u32, reset: limit.per }

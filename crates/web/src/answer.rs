@@ -1,10 +1,13 @@
 //! Answers that are made in one piece, and the one body type that all handlers return.
 
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
+use http_body::Frame;
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 
@@ -17,6 +20,49 @@ pub type Answer = Response<Body>;
 /// A body that is there as a whole.
 pub fn full(bytes: impl Into<Bytes>) -> Body {
     http_body_util::Full::new(bytes.into()).boxed_unsync()
+}
+
+/// A body that ends where `body` fails, since its head has been sent: the client sees that it is cut short.
+pub fn end_on_error<B>(body: B) -> Body
+where
+    B: http_body::Body<Data = Bytes, Error: std::fmt::Display> + Send + 'static,
+{
+    EndOnError { body: Box::pin(body), failed: false }.boxed_unsync()
+}
+
+struct EndOnError<B> {
+    body: Pin<Box<B>>,
+    failed: bool,
+}
+
+impl<B> http_body::Body for EndOnError<B>
+where
+    B: http_body::Body<Data = Bytes, Error: std::fmt::Display>,
+{
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.failed {
+            return Poll::Ready(None);
+        }
+        self.body.as_mut().poll_frame(context).map(|frame| match frame? {
+            Ok(frame) => Some(Ok(frame)),
+            Err(error) => {
+                tracing::error!(error = %error, "sending an answer");
+                self.failed = true;
+                None
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.failed || self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// A plain-text answer.

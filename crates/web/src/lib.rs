@@ -22,7 +22,7 @@ mod host;
 mod request_id;
 mod serve;
 
-pub use answer::{Answer, Body, full, json, text};
+pub use answer::{Answer, Body, end_on_error, full, json, text};
 pub use host::HostGuard;
 pub use request_id::RequestId;
 pub use serve::{Dropped, Peer, ServeOptions, serve};

@@ -1,0 +1,104 @@
+//! Who may pass: the client's address and the key, decided once for every API.
+
+use std::net::IpAddr;
+use std::sync::{Arc, RwLock};
+
+use http::{HeaderMap, HeaderName};
+use tollhouse_access::{AddressList, Credential, Key, Keyring, client_address, credential};
+
+use crate::Refusal;
+
+/// How the door is set.
+#[derive(Debug)]
+pub struct DoorSettings {
+    /// Whether a key is asked for at all.
+    pub keys_asked: bool,
+    /// Header that may carry the key besides `Authorization` and `x-api-key`.
+    pub header: HeaderName,
+    /// Addresses that may come in; empty means all.
+    pub allow: AddressList,
+    /// Whether others are dropped without a word instead of told.
+    pub drop_others: bool,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: AddressList,
+    /// Header by which a client says who its end user is.
+    pub user_header: Option<HeaderName>,
+}
+
+/// Decides on addresses and keys. Keys can be replaced while requests run.
+#[derive(Debug)]
+pub struct Door {
+    settings: DoorSettings,
+    keyring: RwLock<Arc<Keyring>>,
+}
+
+/// Who sends a request.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The key; `None` where none is asked for, and for the console.
+    pub key: Option<Arc<Key>>,
+    /// What records name in place of a key's id.
+    pub key_id: Option<String>,
+}
+
+impl Door {
+    /// A door with its first keys.
+    pub fn new(settings: DoorSettings, keyring: Keyring) -> Self {
+        Self { settings, keyring: RwLock::new(Arc::new(keyring)) }
+    }
+
+    /// The client behind a connection's peer and its head.
+    pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        client_address(peer, headers, &self.settings.trusted_proxies)
+    }
+
+    /// Whether this address may come in at all.
+    pub fn check_address(&self, client: IpAddr) -> Result<(), Refusal> {
+        if self.settings.allow.admits(client) {
+            return Ok(());
+        }
+        Err(if self.settings.drop_others { Refusal::AddressDropped } else { Refusal::AddressNotAllowed })
+    }
+
+    /// Who sends this, by its key.
+    pub fn identify(&self, headers: &HeaderMap, now_ms: i64) -> Result<Caller, Refusal> {
+        if !self.settings.keys_asked {
+            return Ok(Caller { key: None, key_id: None });
+        }
+        let Credential::Secret(secret) = credential(headers, &self.settings.header) else {
+            return Err(Refusal::InvalidKey);
+        };
+        let keyring = self.keyring();
+        let key = keyring.find(secret, now_ms).ok_or(Refusal::InvalidKey)?;
+        Ok(Caller { key: Some(key.clone()), key_id: Some(key.id.clone()) })
+    }
+
+    /// Whether the book may be read with what this head carries.
+    pub fn check_reader(&self, headers: &HeaderMap, now_ms: i64) -> Result<Caller, Refusal> {
+        let caller = self.identify(headers, now_ms)?;
+        match &caller.key {
+            Some(key) if !key.role.may_read_logs() => Err(Refusal::RoleNotAllowed("logs:read")),
+            _ => Ok(caller),
+        }
+    }
+
+    /// For whom the request is counted: what a trusted header says, else the key's user.
+    pub fn user(&self, caller: &Caller, headers: &HeaderMap) -> Option<String> {
+        const USER_CHARS_MAX: usize = 128;
+        let claimed = self.settings.user_header.as_ref().and_then(|name| headers.get(name)?.to_str().ok());
+        claimed
+            .map(|user| user.trim().chars().take(USER_CHARS_MAX).collect())
+            .filter(|user: &String| !user.is_empty())
+            .or_else(|| caller.key.as_ref()?.user.clone())
+    }
+
+    /// The keys in force.
+    pub fn keyring(&self) -> Arc<Keyring> {
+        self.keyring.read().expect("no panic while the lock is held").clone()
+    }
+
+    /// Puts other keys in force, for the next request on.
+    pub fn replace_keyring(&self, keyring: Keyring) {
+        *self.keyring.write().expect("no panic while the lock is held") = Arc::new(keyring);
+    }
+}

@@ -1,0 +1,299 @@
+//! The record of one request: opened with its head, filled on its way, closed exactly once.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tollhouse_dialect::{Event, Usage};
+use tollhouse_journal::{Journal, JournalError, Level, Record};
+
+use crate::Refusal;
+
+/// Longest path kept in a record, in characters; longer ones are cut.
+const PATH_CHARS_MAX: usize = 256;
+/// Longest other text that comes from outside, in characters (attack catalogue, 103: logs are read by programs).
+const TEXT_CHARS_MAX: usize = 1024;
+/// Where in the program these records come from.
+const CALLER: &str = "gateway/stack.rs";
+
+/// What the journal says of one request (design, section 7). Times are milliseconds with three decimals.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct RequestRecord {
+    /// HTTP method.
+    pub method: String,
+    /// Path without query.
+    pub path: String,
+    /// Status told, or 499 when the client left before there was one.
+    pub status: u16,
+    /// From the complete head to the last byte.
+    pub duration_ms: f64,
+    /// Tokens of the prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<u64>,
+    /// Tokens of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
+    /// For whom it is counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// Public name of the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Names this request everywhere.
+    pub request_id: String,
+    /// Trace id of the W3C `traceparent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// Public id of the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
+    /// Address of the client.
+    pub client_ip: String,
+    /// Name of the model server that answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
+    /// How many model servers were tried.
+    pub attempts: u32,
+    /// Whether the client asked for a stream.
+    pub stream: bool,
+    /// Why the model stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
+    /// What went wrong, with what only the operator may know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// From the parsed body to the sending: waiting for its turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_ms: Option<f64>,
+    /// Until a connection to the model server was there; near 0 for one that was open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_ms: Option<f64>,
+    /// Loading the model, as the server tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_ms: Option<f64>,
+    /// Reading the prompt, as the server tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefill_ms: Option<f64>,
+    /// From the complete head to the first token given out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_ms: Option<f64>,
+    /// Writing the answer: as the server tells it, else from the first token to the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decode_ms: Option<f64>,
+    /// Output tokens per second of decoding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_second: Option<f64>,
+    /// Characters of all messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_chars: Option<usize>,
+    /// The client left before the end.
+    pub cancelled: bool,
+    /// `upstream` or `estimated`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage_source: Option<&'static str>,
+}
+
+/// A request's record while the request runs.
+///
+/// [`OpenRecord::close`] writes it. When it is dropped instead, the client has left: the future or the body that held it
+/// was dropped by the connection, and that is what gets recorded. Nothing else can be done at that moment, so the line
+/// is handed over without waiting.
+pub(crate) struct OpenRecord {
+    journal: Journal,
+    began: Instant,
+    /// What is known so far.
+    pub(crate) record: RequestRecord,
+    tally: Option<Tally>,
+    closed: bool,
+}
+
+impl OpenRecord {
+    pub(crate) fn new(journal: Journal, method: &str, path: &str, request_id: &str, client: IpAddr) -> Self {
+        let record = RequestRecord {
+            method: cut(method, 32),
+            path: cut(path, PATH_CHARS_MAX),
+            request_id: request_id.to_owned(),
+            client_ip: client.to_string(),
+            ..RequestRecord::default()
+        };
+        Self { journal, began: Instant::now(), record, tally: None, closed: false }
+    }
+
+    /// How long ago the head was complete.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Counts what the model server sent.
+    pub(crate) fn count(&mut self, events: &[Event]) {
+        let now = self.elapsed();
+        self.tally.get_or_insert_default().count(events, now);
+    }
+
+    /// An estimate of the usage, where the server told none.
+    pub(crate) fn missing_usage(&self) -> Option<Usage> {
+        let tally = self.tally.as_ref()?;
+        tally.usage.is_none().then(|| tally.usage(self.record.prompt_chars.unwrap_or(0)))
+    }
+
+    /// Tells the journal that the request is on its way to a model, so that a crash leaves a trace of it.
+    pub(crate) fn started(&self) -> Result<(), JournalError> {
+        #[derive(Serialize)]
+        struct Start<'a> {
+            method: &'a str,
+            path: &'a str,
+            request_id: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            user_id: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            model: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            key_id: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            trace_id: Option<&'a str>,
+            client_ip: &'a str,
+            stream: bool,
+        }
+        let r = &self.record;
+        let start = Start {
+            method: &r.method,
+            path: &r.path,
+            request_id: &r.request_id,
+            user_id: r.user_id.as_deref(),
+            model: r.model.as_deref(),
+            key_id: r.key_id.as_deref(),
+            trace_id: r.trace_id.as_deref(),
+            client_ip: &r.client_ip,
+            stream: r.stream,
+        };
+        self.journal.enqueue(Record::with("request.start", Level::Info, "request started", &start).caller(CALLER))
+    }
+
+    /// Writes the record of an answered request; resolves when its line is in the journal file.
+    pub(crate) async fn close(mut self, status: u16) -> Result<(), JournalError> {
+        self.record.status = status;
+        let failed = self.record.error.is_some();
+        let line = self.line(if failed { Level::Error } else { Level::Info });
+        self.closed = true;
+        self.journal.append(line).await.map(|_| ())
+    }
+
+    /// Writes the record of a refused request.
+    pub(crate) async fn refuse(mut self, refusal: &Refusal) -> Result<(), JournalError> {
+        self.record.status = refusal.status().as_u16();
+        self.record.error = Some(cut(&refusal.recorded(), TEXT_CHARS_MAX));
+        let line = self.line(refusal.level());
+        self.closed = true;
+        self.journal.append(line).await.map(|_| ())
+    }
+
+    fn line(&mut self, level: Level) -> Record {
+        self.record.duration_ms = millis(self.elapsed());
+        if let Some(tally) = &self.tally {
+            tally.settle(&mut self.record);
+        }
+        let msg = match (&self.record.error, self.record.cancelled) {
+            (_, true) => "request cancelled by the client",
+            (Some(_), _) if self.record.status < 400 => "request broke off",
+            (Some(_), _) if self.record.status >= 500 => "request failed",
+            (Some(_), _) => "request refused",
+            (None, _) => "request completed",
+        };
+        Record::with("request", level, msg, &self.record).caller(CALLER)
+    }
+}
+
+impl Drop for OpenRecord {
+    fn drop(&mut self) {
+        if self.closed {
+            return;
+        }
+        self.record.cancelled = true;
+        if self.record.status == 0 {
+            // nginx's word for it; no status was sent.
+            self.record.status = 499;
+        }
+        let line = self.line(Level::Info);
+        if let Err(error) = self.journal.enqueue(line) {
+            tracing::error!(error = %error, request_id = %self.record.request_id, "recording a request that the client left");
+        }
+    }
+}
+
+/// What the record learns from the events.
+#[derive(Debug, Default)]
+struct Tally {
+    answer_chars: usize,
+    first_token: Option<Duration>,
+    last_token: Option<Duration>,
+    finish: Option<String>,
+    usage: Option<Usage>,
+}
+
+impl Tally {
+    fn count(&mut self, events: &[Event], now: Duration) {
+        for event in events {
+            match event {
+                Event::Text(text) | Event::Thinking(text) => self.token(text, now),
+                Event::ToolCall { arguments, .. } => self.token(arguments, now),
+                Event::Finish(reason) => self.finish = Some(reason.name().to_owned()),
+                Event::Usage(usage) => self.usage = Some(*usage),
+                Event::Start { .. } | Event::Logprobs(_) | Event::Error(_) => {}
+            }
+        }
+    }
+
+    fn token(&mut self, text: &str, now: Duration) {
+        self.answer_chars += text.chars().count();
+        self.first_token.get_or_insert(now);
+        self.last_token = Some(now);
+    }
+
+    /// The server's own figures; where it told none, an estimate: four characters a token, rounded up.
+    fn usage(&self, prompt_chars: usize) -> Usage {
+        self.usage.unwrap_or(Usage {
+            input_tokens: estimate(prompt_chars),
+            output_tokens: estimate(self.answer_chars),
+            ..Usage::default()
+        })
+    }
+
+    /// Writes what is known into the record.
+    fn settle(&self, record: &mut RequestRecord) {
+        let usage = self.usage(record.prompt_chars.unwrap_or(0));
+        record.input_tokens = Some(usage.input_tokens);
+        record.output_tokens = Some(usage.output_tokens);
+        record.usage_source = Some(if self.usage.is_some() { "upstream" } else { "estimated" });
+        record.finish_reason.clone_from(&self.finish);
+        record.load_ms = usage.load_ms.map(round3);
+        record.prefill_ms = usage.prefill_ms.map(round3);
+        record.ttft_ms = self.first_token.map(millis);
+        let seen = self.first_token.zip(self.last_token).map(|(first, last)| millis(last.saturating_sub(first)));
+        record.decode_ms = usage.decode_ms.map(round3).or(seen.filter(|ms| *ms > 0.0));
+        record.tokens_per_second = record
+            .decode_ms
+            .filter(|ms| *ms > 0.0 && usage.output_tokens > 0)
+            .map(|ms| round3(usage.output_tokens as f64 * 1000.0 / ms));
+    }
+}
+
+fn estimate(chars: usize) -> u64 {
+    (chars as u64).div_ceil(4)
+}
+
+/// Milliseconds with three decimals.
+pub(crate) fn millis(duration: Duration) -> f64 {
+    round3(duration.as_secs_f64() * 1000.0)
+}
+
+/// Three decimals.
+pub(crate) fn round3(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+fn cut(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

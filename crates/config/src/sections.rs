@@ -467,7 +467,7 @@ fn logging(d: &mut Decoder<'_>, s: &mut Section<'_>, logging: &mut Logging) {
     let levels = ["trace", "debug", "info", "warn", "error"].map(|level| (level, level));
     s.set(d, "level", &mut logging.level, |d, node| d.word(node, &levels).map(str::to_owned));
     s.set_some(d, "file", &mut logging.file, journal_file);
-    s.set(d, "json", &mut logging.json, Decoder::bool);
+    s.set(d, "json", &mut logging.json, json_lines);
     s.set(d, "fields", &mut logging.fields, fields);
     s.section(d, "rotate", |d, s| {
         let days = [("day", true), ("never", false)];
@@ -534,4 +534,13 @@ fn tags(d: &mut Decoder<'_>, node: &Node, tags: &mut Vec<(String, String)>) {
             None => tags.push((entry.name.clone(), query.value)),
         }
     }
+}
+
+/// `logging.json`: the tutorial's block says `true`, and nothing else is done.
+fn json_lines(d: &mut Decoder<'_>, node: &Node) -> Option<bool> {
+    let value = d.bool(node)?;
+    if !value {
+        d.wrong_hint(node, &"the journal is always JSON, one object a line", "true", "leave the key out");
+    }
+    Some(true)
 }

@@ -3,6 +3,7 @@
 //! Each JSON file in `tests/cases/` is a case. `UPDATE_CASES=1 cargo test` writes what is found into the files; the
 //! change is then reviewed like any change of an interface.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,8 @@ fn check(folder: &str, run: fn(&Value) -> Vec<(&'static str, Value)>) {
         for (field, found) in run(&case) {
             if case[field] != found {
                 if !update {
-                    failures += &format!("{} {field}:\n  want {}\n  find {found}\n", file.display(), case[field]);
+                    let want = &case[field];
+                    writeln!(failures, "{} {field}:\n  want {want}\n  find {found}", file.display()).expect("memory");
                 }
                 case[field] = found;
             }
@@ -158,7 +160,7 @@ fn error_bodies_have_each_dialects_form() {
 fn a_line_without_end_is_refused() {
     let mut events: Vec<Event> = Vec::new();
     let mut decoder = openai::Decoder::new();
-    let piece = [b'x'; 1 << 16];
+    let piece = vec![b'x'; 1 << 16];
     let refused = (0..17).any(|_| decoder.push(&piece, &mut events).is_err());
     assert!(refused && events.is_empty());
 }

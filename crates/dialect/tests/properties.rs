@@ -88,7 +88,9 @@ fn answer() -> impl Strategy<Value = Vec<Event>> {
 fn encode_openai(events: &[Event]) -> Vec<u8> {
     let mut encoder = openai::StreamEncoder::new(meta());
     let mut bytes = Vec::new();
-    events.iter().for_each(|event| encoder.encode(event, &mut bytes));
+    for event in events {
+        encoder.encode(event, &mut bytes);
+    }
     encoder.end(&mut bytes);
     bytes
 }
@@ -96,7 +98,9 @@ fn encode_openai(events: &[Event]) -> Vec<u8> {
 fn encode_ollama(events: &[Event]) -> Vec<u8> {
     let mut encoder = ollama::StreamEncoder::new(meta());
     let mut bytes = Vec::new();
-    events.iter().for_each(|event| encoder.encode(event, &mut bytes));
+    for event in events {
+        encoder.encode(event, &mut bytes);
+    }
     encoder.end(&mut bytes);
     bytes
 }

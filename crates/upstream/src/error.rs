@@ -1,0 +1,313 @@
+//! What can go wrong with a model server, and the one table from that to what a client is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tollhouse_dialect::{DecodeError, RequestError};
+
+/// What clients are told of every fault that is not theirs.
+const NOT_ANSWERING: &str = "the model is not answering right now, please try again shortly";
+/// When a client may try again after a fault that usually passes by itself: a closed breaker is noticed in less.
+const RETRY_SOON: Duration = Duration::from_secs(2);
+/// Longest wait that a server may ask of our clients.
+const RETRY_MAX: Duration = Duration::from_mins(1);
+/// Most characters of a server's own words that a client is shown.
+const MESSAGE_CHARS_MAX: usize = 500;
+
+/// Servers or models that cannot be set up as they are configured.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A server's URL cannot be used.
+    #[error("the url {url:?} of upstream {name:?} {problem}")]
+    Url {
+        /// The server.
+        name: String,
+        /// Its URL.
+        url: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A key has characters that no header can carry.
+    #[error("the key of upstream {0:?} has characters that cannot be sent")]
+    Key(String),
+    /// Two servers, or two models or aliases, share a name.
+    #[error("the name {0:?} is used twice")]
+    Duplicate(String),
+    /// A model names a server that is not there.
+    #[error("model {model:?} names the unknown upstream {upstream:?}")]
+    UnknownUpstream {
+        /// The model.
+        model: String,
+        /// What it names.
+        upstream: String,
+    },
+    /// The system's trusted certificates cannot be read.
+    #[error("reading the system's trusted certificates for https upstreams")]
+    Roots(#[source] std::io::Error),
+}
+
+/// Whose fault a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The client asked for something that cannot be done.
+    Caller,
+    /// The model server failed.
+    Upstream,
+    /// This installation is set up wrongly, for example with a key that the server does not take.
+    Own,
+}
+
+/// A chat that failed. Its `Display` is for the record; clients get [`UpstreamError::public_message`].
+#[derive(Debug, Clone)]
+pub struct UpstreamError {
+    inner: Box<Inner>,
+}
+
+#[derive(Debug, Clone)]
+struct Inner {
+    cause: Cause,
+    upstream: Option<Arc<str>>,
+    attempts: u32,
+}
+
+impl UpstreamError {
+    pub(crate) fn new(cause: Cause) -> Self {
+        Self { inner: Box::new(Inner { cause, upstream: None, attempts: 0 }) }
+    }
+
+    pub(crate) fn of(cause: Cause, upstream: &Arc<str>) -> Self {
+        Self { inner: Box::new(Inner { cause, upstream: Some(Arc::clone(upstream)), attempts: 0 }) }
+    }
+
+    pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
+        self.inner.attempts = attempts;
+        self
+    }
+
+    pub(crate) fn cause(&self) -> &Cause {
+        &self.inner.cause
+    }
+
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        self.inner.cause.row().fault
+    }
+
+    /// The HTTP status for the client, where it can still be told.
+    pub fn status(&self) -> u16 {
+        self.inner.cause.row().status
+    }
+
+    /// The sentence for the client. It shows a server's own words only where the client is at fault.
+    pub fn public_message(&self) -> &str {
+        match &self.inner.cause {
+            Cause::Unsupported { message } | Cause::Status { shown: message, .. } => message,
+            Cause::UnknownModel { shown, .. } => shown,
+            _ => NOT_ANSWERING,
+        }
+    }
+
+    /// When trying again makes sense.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.inner.cause.row().retry_after
+    }
+
+    /// The server that was tried last.
+    pub fn upstream(&self) -> Option<&str> {
+        self.inner.upstream.as_deref()
+    }
+
+    /// How many servers were asked.
+    pub fn attempts(&self) -> u32 {
+        self.inner.attempts
+    }
+}
+
+impl std::fmt::Display for UpstreamError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.inner.upstream {
+            Some(upstream) => write!(formatter, "upstream {upstream}: {}", self.inner.cause),
+            None => self.inner.cause.fmt(formatter),
+        }
+    }
+}
+
+impl std::error::Error for UpstreamError {}
+
+/// What happened, with all that the record may know.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub(crate) enum Cause {
+    #[error("the request cannot be done here: {message}")]
+    Unsupported { message: String },
+    #[error("no upstream has the model {name:?}")]
+    UnknownModel { name: String, shown: String },
+    #[error("refused at once, the breaker is open: {0}")]
+    Open(Arc<str>),
+    #[error("given up while waiting for an answer, the breaker opened: {0}")]
+    Opened(Arc<str>),
+    #[error("connecting: {0}")]
+    Connect(String),
+    #[error("not a byte of an answer, and the health address is silent too")]
+    Silent,
+    #[error("connection lost before an answer: {0}")]
+    Lost(String),
+    #[error("no first byte within {0:?}")]
+    FirstByte(Duration),
+    #[error("no byte for {0:?} in the middle of the answer")]
+    Idle(Duration),
+    #[error("the answer took longer than {0:?}")]
+    Total(Duration),
+    #[error("reading the answer: {0}")]
+    Read(String),
+    #[error(transparent)]
+    Decode(DecodeError),
+    #[error("the server reported: {0}")]
+    Reported(String),
+    #[error("status {status}: {text}")]
+    Status { status: u16, text: String, shown: String, retry_after: Option<Duration> },
+}
+
+struct Row {
+    fault: Fault,
+    status: u16,
+    retry_after: Option<Duration>,
+}
+
+impl Cause {
+    /// The table: cause → whose fault, status, when to try again.
+    fn row(&self) -> Row {
+        use Fault::{Caller, Own, Upstream};
+        let soon = Some(RETRY_SOON);
+        let (fault, status, retry_after) = match self {
+            Self::Unsupported { .. } => (Caller, 400, None),
+            Self::UnknownModel { .. } => (Caller, 404, None),
+            Self::Open(_) | Self::Opened(_) | Self::Connect(_) | Self::Silent | Self::Lost(_) | Self::Reported(_) => {
+                (Upstream, 503, soon)
+            }
+            Self::FirstByte(_) | Self::Idle(_) | Self::Total(_) => (Upstream, 504, None),
+            Self::Read(_) | Self::Decode(_) => (Upstream, 502, None),
+            Self::Status { status, text, retry_after, .. } => match status {
+                404 if is_about_a_model(text) => (Caller, 404, None),
+                400 | 413 | 422 => (Caller, if *status == 413 { 413 } else { 400 }, None),
+                429 | 503 => (Upstream, 503, retry_after.map(|wait| wait.min(RETRY_MAX)).or(soon)),
+                499..=599 => (Upstream, 503, soon),
+                // A wrong key or a wrong URL of ours, mostly.
+                _ => (Own, 502, None),
+            },
+        };
+        Row { fault, status, retry_after }
+    }
+
+    /// Whether another server may do better.
+    pub(crate) fn try_next(&self) -> bool {
+        match self {
+            // The time that a client is ready to wait is spent.
+            Self::FirstByte(_) | Self::Idle(_) | Self::Total(_) => false,
+            _ => self.row().fault != Fault::Caller,
+        }
+    }
+
+    /// An answer with a status that is not success.
+    pub(crate) fn status(status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
+        let text = error_text(body);
+        let mut cause = Self::Status { status, text, shown: String::new(), retry_after };
+        let row = cause.row();
+        if let Self::Status { status, text, shown, .. } = &mut cause {
+            *shown = match (row.fault, &*status) {
+                (Fault::Caller, _) if text.is_empty() => "the model server refused the request".to_owned(),
+                (Fault::Caller, _) => text.clone(),
+                (_, 429 | 503) => {
+                    let wait = row.retry_after.unwrap_or(RETRY_SOON).as_secs().max(1);
+                    format!("the model is busy, please try again in {wait} s")
+                }
+                _ => NOT_ANSWERING.to_owned(),
+            };
+        }
+        cause
+    }
+
+    pub(crate) fn unknown_model(name: &str) -> Self {
+        let shown: String = name.chars().take(100).collect();
+        Self::UnknownModel { name: shown.clone(), shown: format!("model '{shown}' not found") }
+    }
+}
+
+impl From<RequestError> for Cause {
+    fn from(error: RequestError) -> Self {
+        Self::Unsupported { message: error.to_string() }
+    }
+}
+
+impl From<DecodeError> for Cause {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Reported(text) => Self::Reported(text),
+            error => Self::Decode(error),
+        }
+    }
+}
+
+fn is_about_a_model(text: &str) -> bool {
+    text.to_ascii_lowercase().contains("model")
+}
+
+/// What an error body says: `error` as a string or with a `message`, or vLLM's bare `message`; empty for anything else.
+fn error_text(body: &[u8]) -> String {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Said {
+        Text(String),
+        Object { message: String },
+    }
+    #[derive(serde::Deserialize)]
+    struct Body {
+        error: Option<Said>,
+        message: Option<String>,
+    }
+    let Ok(body) = serde_json::from_slice::<Body>(body) else { return String::new() };
+    let text = match body.error {
+        Some(Said::Text(text) | Said::Object { message: text }) => text,
+        None => body.message.unwrap_or_default(),
+    };
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(MESSAGE_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Status, body and Retry-After of the server; status, message and wait told to the client.
+    type Case = (u16, &'static str, Option<Duration>, u16, &'static str, Option<Duration>);
+
+    #[test]
+    fn statuses_are_told_by_one_table() {
+        let secs = Duration::from_secs;
+        let cases: &[Case] = &[
+            (404, r#"{"error":"model 'x' not found"}"#, None, 404, "model 'x' not found", None),
+            (404, "<html>", None, 502, NOT_ANSWERING, None),
+            (
+                400,
+                r#"{"error":{"message":"the prompt is too long\nby 5"}}"#,
+                None,
+                400,
+                "the prompt is too long by 5",
+                None,
+            ),
+            (422, "", None, 400, "the model server refused the request", None),
+            (503, r#"{"error":"server busy"}"#, None, 503, "the model is busy, please try again in 2 s", Some(secs(2))),
+            (429, "", Some(secs(7)), 503, "the model is busy, please try again in 7 s", Some(secs(7))),
+            (503, "", Some(secs(900)), 503, "the model is busy, please try again in 60 s", Some(secs(60))),
+            (500, r#"{"error":"CUDA error at /home/x"}"#, None, 503, NOT_ANSWERING, Some(secs(2))),
+            (401, r#"{"error":"bad key sk-1"}"#, None, 502, NOT_ANSWERING, None),
+            (302, "", None, 502, NOT_ANSWERING, None),
+        ];
+        for (status, body, retry_after, told, message, retry) in cases {
+            let error = UpstreamError::new(Cause::status(*status, body.as_bytes(), *retry_after));
+            assert_eq!(
+                (error.status(), error.public_message(), error.retry_after()),
+                (*told, *message, *retry),
+                "{status} {body}"
+            );
+        }
+    }
+}

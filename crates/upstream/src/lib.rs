@@ -1,0 +1,52 @@
+//! Talks to the model servers: which one answers, how long it is waited for, and what happens when it does not.
+//!
+//! [`Upstreams`] is made once from [`UpstreamSpec`]s, [`ModelSpec`]s and [`Timeouts`]. It lists the models
+//! ([`Upstreams::models`]), finds one by its name ([`Upstreams::resolve`]) and sends a chat to the first server of the
+//! model that answers ([`Upstreams::chat`]). The [`Reply`] holds an [`EventStream`]; dropping it, or dropping the
+//! future of `chat`, closes the connection to the server, which is how a client's leaving reaches the GPU.
+//!
+//! **A server that says nothing.** When a request has been sent and `silent` passes without a byte, the server is asked
+//! at its own health address. If it answers, it is busy (loading the model, reading a long prompt) and is waited for,
+//! up to `first_byte`. If it does not, its breaker opens: every request that still waits for a first byte fails at once
+//! and new ones are refused at once. While a breaker is open, and only then, one task asks the health address every
+//! [`PROBE_EVERY`], and the first answer closes the breaker. Failing to connect opens it too, from the
+//! [`FAILURES_TO_OPEN`]th time in a row.
+//!
+//! **Another server.** Until the first event of an answer is there, a failure that is the server's own leads to the next
+//! server of the model. Never after it.
+//!
+//! What this crate never does: it starts no task while all breakers are closed, follows no redirect, takes no
+//! compressed answer, and tells no client what a server said about itself ([`UpstreamError::public_message`]).
+//!
+//! ```no_run
+//! # async fn example(request: tollhouse_dialect::ChatRequest) -> Result<(), Box<dyn std::error::Error>> {
+//! use tollhouse_upstream::{Context, Kind, Timeouts, UpstreamSpec, Upstreams};
+//!
+//! let local = UpstreamSpec { name: "local".into(), kind: Kind::Ollama, url: "http://127.0.0.1:11434".into(), key: None };
+//! let upstreams = Upstreams::new(vec![local], Vec::new(), Timeouts::default())?;
+//! let mut reply = upstreams.chat(&request, &Context::default()).await?;
+//! while let Some(events) = reply.events.next().await {
+//!     println!("{:?}", events?);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod breaker;
+mod client;
+mod demo;
+mod error;
+mod kind;
+mod listing;
+mod server;
+mod spec;
+mod stream;
+mod upstreams;
+
+pub use breaker::{FAILURES_TO_OPEN, PROBE_EVERY};
+pub use demo::DEMO_MODEL;
+pub use error::{Fault, SetupError, UpstreamError};
+pub use server::{ANSWER_BYTES_MAX, HEALTH_LIMIT};
+pub use spec::{Kind, ModelSpec, Timeouts, UpstreamSpec};
+pub use stream::EventStream;
+pub use upstreams::{Context, Model, Reply, UpstreamStatus, Upstreams};

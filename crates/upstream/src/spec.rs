@@ -1,0 +1,101 @@
+//! What the configuration says about servers and models, in this crate's own words.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+/// The kind of a model server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Ollama's native API; the URL is the server's root.
+    Ollama,
+    /// OpenAI's API (vLLM, llama.cpp, SGLang, …); the URL ends where `/chat/completions` begins.
+    OpenAi,
+    /// The built-in talker, which needs no server.
+    Demo,
+}
+
+impl Kind {
+    /// Its name in the configuration and in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ollama => "ollama",
+            Self::OpenAi => "openai",
+            Self::Demo => "demo",
+        }
+    }
+}
+
+/// One model server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UpstreamSpec {
+    /// Its name in records and headers.
+    pub name: String,
+    /// What it speaks.
+    pub kind: Kind,
+    /// Where it is, without a slash at the end; empty for the demo.
+    pub url: String,
+    /// The key that it asks for, sent as `Authorization: Bearer`.
+    pub key: Option<String>,
+}
+
+impl fmt::Debug for UpstreamSpec {
+    /// Never shows the key.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = self.key.as_ref().map(|_| "***");
+        formatter
+            .debug_struct("UpstreamSpec")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("url", &self.url)
+            .field("key", &key)
+            .finish()
+    }
+}
+
+/// One public model.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ModelSpec {
+    /// Its public name, which is also the name that its servers know.
+    pub name: String,
+    /// The servers that have it, the preferred one first; empty means all, in their own order.
+    pub upstreams: Vec<String>,
+    /// Other public names of it.
+    pub aliases: Vec<String>,
+    /// The one context length for everybody, in tokens (Ollama only).
+    pub context: Option<u32>,
+    /// How long it stays loaded, such as `30m` or a number of seconds (Ollama only).
+    pub keep_alive: Option<String>,
+    /// Options that hold where a client says nothing (Ollama only).
+    pub options: Map<String, Value>,
+    /// Fields of answers that are hidden; the gateway does that.
+    pub strip: Vec<String>,
+}
+
+/// How long a server is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection, TLS included.
+    pub connect: Duration,
+    /// After this time without a byte the server's health is asked for.
+    pub silent: Duration,
+    /// For the first event of a stream. An answer that comes whole has until `total`.
+    pub first_byte: Duration,
+    /// Between two pieces of a stream.
+    pub idle: Duration,
+    /// For the whole answer.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            silent: Duration::from_secs(3),
+            first_byte: Duration::from_mins(2),
+            idle: Duration::from_mins(1),
+            total: Duration::from_mins(15),
+        }
+    }
+}

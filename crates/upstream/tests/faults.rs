@@ -1,0 +1,558 @@
+//! Faults of model servers, played by scripted TCP servers.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
+use tollhouse_dialect::{ChatRequest, Event, FinishReason, Message, Role};
+use tollhouse_upstream::{
+    Context, Fault, Kind, ModelSpec, Reply, SetupError, Timeouts, UpstreamError, UpstreamSpec, Upstreams,
+};
+
+/// What a scripted server does with one request.
+#[derive(Clone)]
+enum Step {
+    Send(String),
+    /// Says nothing until the other end closes, and tells the test.
+    Hang,
+    /// Says nothing until the test allows more.
+    Until(Arc<Notify>),
+    Close,
+}
+
+/// How much of what a server hears is kept for the test.
+const HEARD_MAX: usize = 256;
+
+type Script = Arc<Mutex<HashMap<&'static str, Vec<Step>>>>;
+
+struct Fake {
+    url: String,
+    script: Script,
+    accepted: Arc<AtomicUsize>,
+    requests: mpsc::Receiver<String>,
+    hung_up: mpsc::Receiver<()>,
+}
+
+impl Fake {
+    async fn start(script: impl IntoIterator<Item = (&'static str, Vec<Step>)>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::on(listener, script)
+    }
+
+    fn on(listener: TcpListener, script: impl IntoIterator<Item = (&'static str, Vec<Step>)>) -> Self {
+        let url = format!("http://{}", listener.local_addr().expect("address"));
+        let script: Script = Arc::new(Mutex::new(script.into_iter().collect()));
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let (request_heard, requests) = mpsc::channel(HEARD_MAX);
+        let (hang_up_heard, hung_up) = mpsc::channel(HEARD_MAX);
+        let (plays, count) = (Arc::clone(&script), Arc::clone(&accepted));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(play(stream, Arc::clone(&plays), request_heard.clone(), hang_up_heard.clone()));
+            }
+        });
+        Self { url, script, accepted, requests, hung_up }
+    }
+
+    fn now(&self, path: &'static str, steps: Vec<Step>) {
+        self.script.lock().expect("script").insert(path, steps);
+    }
+}
+
+async fn play(mut stream: TcpStream, script: Script, heard: mpsc::Sender<String>, hung_up: mpsc::Sender<()>) {
+    while let Some((path, request)) = read_request(&mut stream).await {
+        let steps = script.lock().expect("script").get(path.as_str()).cloned();
+        let _ = heard.try_send(request);
+        for step in steps.unwrap_or_else(|| vec![answer("404 Not Found", "text/plain", "no such path")]) {
+            match step {
+                Step::Send(text) if stream.write_all(text.as_bytes()).await.is_err() => return,
+                Step::Send(_) => {}
+                Step::Until(notify) => notify.notified().await,
+                Step::Close => return,
+                Step::Hang => {
+                    let mut rest = [0; 64];
+                    while matches!(stream.read(&mut rest).await, Ok(read) if read > 0) {}
+                    let _ = hung_up.try_send(());
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Reads one request: its path, and all of it.
+async fn read_request(stream: &mut TcpStream) -> Option<(String, String)> {
+    let mut bytes = Vec::new();
+    loop {
+        let mut piece = [0; 4096];
+        let read = stream.read(&mut piece).await.ok().filter(|read| *read > 0)?;
+        bytes.extend_from_slice(&piece[..read]);
+        let text = String::from_utf8_lossy(&bytes);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+        if body.len() >= length.unwrap_or(0) {
+            let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+            return Some((path, text.into_owned()));
+        }
+    }
+}
+
+fn answer(status: &str, content_type: &str, body: &str) -> Step {
+    Step::Send(format!(
+        "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    ))
+}
+
+fn head(content_type: &str) -> Step {
+    Step::Send(format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n"))
+}
+
+fn chunk(text: &str) -> Step {
+    Step::Send(format!("{:x}\r\n{text}\r\n", text.len()))
+}
+
+fn end() -> Step {
+    Step::Send("0\r\n\r\n".to_owned())
+}
+
+const LINES: &str = "application/x-ndjson";
+const PIECE: &str = "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"hi\"},\"done\":false}\n";
+const DONE: &str = "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\",\"prompt_eval_count\":3,\"eval_count\":1}\n";
+
+fn good_stream() -> Vec<Step> {
+    vec![head(LINES), chunk(PIECE), chunk(DONE), end()]
+}
+
+fn good_whole() -> Vec<Step> {
+    let body = DONE.replace("\"content\":\"\"", "\"content\":\"hi\"");
+    vec![answer("200 OK", "application/json", &body)]
+}
+
+fn healthy() -> (&'static str, Vec<Step>) {
+    ("/api/version", vec![answer("200 OK", "application/json", "{\"version\":\"0\"}")])
+}
+
+fn tags(names: &[&str]) -> (&'static str, Vec<Step>) {
+    let models: Vec<Value> = names.iter().map(|name| serde_json::json!({"name": name, "size": 5})).collect();
+    let body = serde_json::json!({"models": models}).to_string();
+    ("/api/tags", vec![answer("200 OK", "application/json", &body)])
+}
+
+fn spec(name: &str, kind: Kind, url: &str) -> UpstreamSpec {
+    UpstreamSpec { name: name.to_owned(), kind, url: url.to_owned(), key: None }
+}
+
+/// Short times where waiting is the point, long ones where it is not.
+fn timeouts() -> Timeouts {
+    Timeouts { silent: Duration::from_millis(60), ..Timeouts::default() }
+}
+
+fn models(names: &[&str]) -> Vec<ModelSpec> {
+    names.iter().map(|name| ModelSpec { name: (*name).to_owned(), ..ModelSpec::default() }).collect()
+}
+
+fn ollama(url: &str, timeouts: Timeouts) -> Upstreams {
+    Upstreams::new(vec![spec("local", Kind::Ollama, url)], models(&["m"]), timeouts).expect("set up")
+}
+
+fn request(stream: bool) -> ChatRequest {
+    ChatRequest { model: "m".into(), messages: vec![Message::text(Role::User, "hi")], stream, ..ChatRequest::default() }
+}
+
+async fn chat(upstreams: &Upstreams, stream: bool) -> Result<Reply, UpstreamError> {
+    upstreams.chat(&request(stream), &Context::default()).await
+}
+
+async fn all(mut reply: Reply) -> (Vec<Event>, Option<UpstreamError>) {
+    let mut events = Vec::new();
+    while let Some(next) = reply.events.next().await {
+        match next {
+            Ok(next) => events.extend(next),
+            Err(error) => return (events, Some(error)),
+        }
+    }
+    (events, None)
+}
+
+fn is_whole(events: &[Event]) -> bool {
+    events.contains(&Event::Text("hi".into()))
+        && events.contains(&Event::Finish(FinishReason::Stop))
+        && matches!(events.last(), Some(Event::Usage(usage)) if usage.input_tokens == 3 && usage.output_tokens == 1)
+}
+
+/// A dead lock ends the test instead of the patience of those who wait for it.
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(20), future).await.expect("happens soon")
+}
+
+async fn breaker_becomes(upstreams: &Upstreams, state: &str) {
+    soon(async {
+        while upstreams.status()[0].breaker != state {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+const NOT_ANSWERING: &str = "the model is not answering right now, please try again shortly";
+
+#[tokio::test]
+async fn answers_come_streamed_and_whole_over_one_connection() {
+    let mut fake = Fake::start([("/api/chat", good_stream())]).await;
+    let upstreams = ollama(&fake.url, timeouts());
+    let context = Context { traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()) };
+    let reply = upstreams.chat(&request(true), &context).await.expect("reply");
+    assert_eq!((reply.upstream.as_str(), reply.attempts), ("local", 1));
+    assert!(reply.connect_ms <= reply.first_byte_ms);
+    assert!(is_whole(&all(reply).await.0));
+    let sent = soon(fake.requests.recv()).await.expect("request");
+    assert!(sent.contains("traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), "{sent}");
+    assert!(sent.contains("accept-encoding: identity") && sent.contains("\"stream\":true"), "{sent}");
+    fake.now("/api/chat", good_whole());
+    assert!(is_whole(&all(chat(&upstreams, false).await.expect("reply")).await.0));
+    fake.now("/api/chat", good_stream());
+    assert!(is_whole(&all(chat(&upstreams, true).await.expect("reply")).await.0));
+    assert_eq!(fake.accepted.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn the_openai_kind_gets_its_key_and_may_answer_a_stream_whole() {
+    let events = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\r\n\r\ndata: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\r\n\r\ndata: [DONE]\r\n\r\n";
+    let mut fake = Fake::start([("/v1/chat/completions", vec![head("text/event-stream"), chunk(events), end()])]).await;
+    let mut spec = spec("vllm", Kind::OpenAi, &format!("{}/v1/", fake.url));
+    spec.key = Some("sesame".into());
+    assert!(!format!("{spec:?}").contains("sesame"));
+    let upstreams = Upstreams::new(vec![spec], models(&["m"]), timeouts()).expect("set up");
+    assert!(is_whole(&all(chat(&upstreams, true).await.expect("reply")).await.0));
+    let sent = soon(fake.requests.recv()).await.expect("request");
+    assert!(sent.contains("authorization: Bearer sesame") && sent.contains("\"include_usage\":true"), "{sent}");
+    let whole = r#"{"choices":[{"index":0,"message":{"content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":1}}"#;
+    fake.now("/v1/chat/completions", vec![answer("200 OK", "application/json", whole)]);
+    assert!(is_whole(&all(chat(&upstreams, true).await.expect("reply")).await.0));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_closes_the_connection() {
+    // Before the first byte, streamed and whole: the future of `chat` is dropped.
+    for stream in [true, false] {
+        let mut fake = Fake::start([("/api/chat", vec![Step::Hang]), healthy()]).await;
+        let upstreams = ollama(&fake.url, Timeouts::default());
+        let waiting = tokio::spawn(async move { chat(&upstreams, stream).await.map(|_| ()) });
+        soon(fake.requests.recv()).await.expect("request");
+        waiting.abort();
+        soon(fake.hung_up.recv()).await.expect("closed");
+    }
+    // In the middle of a stream, between two lines and inside one: the events are dropped.
+    for more in ["", "{\"model\":"] {
+        let mut steps = vec![head(LINES), chunk(PIECE)];
+        if !more.is_empty() {
+            steps.push(chunk(more));
+        }
+        steps.push(Step::Hang);
+        let mut fake = Fake::start([("/api/chat", steps), healthy()]).await;
+        let upstreams = ollama(&fake.url, Timeouts::default());
+        let mut reply = chat(&upstreams, true).await.expect("reply");
+        assert!(matches!(reply.events.next().await, Some(Ok(_))));
+        drop(reply);
+        soon(fake.hung_up.recv()).await.expect("closed");
+    }
+    // In the middle of an answer that comes whole.
+    let half = Step::Send("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"model\":".to_owned());
+    let mut fake = Fake::start([("/api/chat", vec![half, Step::Hang]), healthy()]).await;
+    let upstreams = ollama(&fake.url, Timeouts::default());
+    let waiting = tokio::spawn(async move { chat(&upstreams, false).await.map(|_| ()) });
+    soon(fake.requests.recv()).await.expect("request");
+    waiting.abort();
+    soon(fake.hung_up.recv()).await.expect("closed");
+}
+
+#[tokio::test]
+async fn a_silent_server_is_told_from_a_busy_one() {
+    let go = Arc::new(Notify::new());
+    let mut steps = vec![Step::Until(Arc::clone(&go))];
+    steps.extend(good_stream());
+    let mut fake = Fake::start([("/api/chat", steps), healthy()]).await;
+    let upstreams = ollama(&fake.url, timeouts());
+    let asked = upstreams.clone();
+    let waiting = tokio::spawn(async move { chat(&asked, true).await });
+    // The chat, and then its health three times over: the server is busy and is waited for.
+    for expected in ["POST /api/chat", "GET /api/version", "GET /api/version", "GET /api/version"] {
+        let heard = soon(fake.requests.recv()).await.expect("request");
+        assert!(heard.starts_with(expected), "{heard}");
+    }
+    go.notify_one();
+    assert!(is_whole(&all(soon(waiting).await.expect("task").expect("reply")).await.0));
+    assert_eq!(upstreams.status()[0].breaker, "closed");
+}
+
+#[tokio::test]
+async fn silence_opens_the_breaker_and_the_health_address_closes_it() {
+    let mut fake = Fake::start([("/api/chat", vec![Step::Hang]), ("/api/version", vec![Step::Hang])]).await;
+    let upstreams = ollama(&fake.url, timeouts());
+    let in_flight: Vec<_> = (0..3)
+        .map(|_| {
+            let upstreams = upstreams.clone();
+            tokio::spawn(async move { chat(&upstreams, true).await.map(|_| ()) })
+        })
+        .collect();
+    for waiting in in_flight {
+        let error = soon(waiting).await.expect("task").expect_err("silent");
+        assert_eq!((error.status(), error.fault(), error.public_message()), (503, Fault::Upstream, NOT_ANSWERING));
+        assert!(error.retry_after().is_some() && error.upstream() == Some("local") && error.attempts() == 1);
+    }
+    let status = &upstreams.status()[0];
+    assert_eq!(status.breaker, "open");
+    assert!(status.reason.as_ref().is_some_and(|reason| reason.contains("health")));
+    let error = chat(&upstreams, true).await.expect_err("refused at once");
+    assert_eq!((error.status(), error.attempts()), (503, 0));
+    assert!(error.to_string().contains("breaker is open"), "{error}");
+    while fake.hung_up.try_recv().is_ok() {}
+
+    fake.now("/api/chat", good_stream());
+    fake.now("/api/version", healthy().1);
+    breaker_becomes(&upstreams, "closed").await;
+    assert!(is_whole(&all(chat(&upstreams, true).await.expect("reply")).await.0));
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_noticed_and_found_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("address");
+    drop(listener);
+    let upstreams = ollama(&format!("http://{address}"), timeouts());
+    for attempts in [1, 1, 0] {
+        let error = chat(&upstreams, true).await.expect_err("refused");
+        assert_eq!((error.status(), error.attempts(), error.public_message()), (503, attempts, NOT_ANSWERING));
+    }
+    assert_eq!(upstreams.status()[0].breaker, "open");
+    let listener = TcpListener::bind(address).await.expect("the port again");
+    let _fake = Fake::on(listener, [("/api/chat", good_stream()), healthy()]);
+    breaker_becomes(&upstreams, "closed").await;
+    assert!(is_whole(&all(chat(&upstreams, true).await.expect("reply")).await.0));
+}
+
+#[tokio::test]
+async fn the_next_server_is_asked_before_the_first_event_only() {
+    let cut_before = vec![Step::Close];
+    let html = vec![answer("200 OK", "text/html", "<html>welcome</html>")];
+    let broken = vec![answer("500 Internal Server Error", "application/json", "{\"error\":\"CUDA\"}")];
+    let error_line = vec![answer("200 OK", LINES, "{\"error\":\"CUDA\"}\n")];
+    for bad in [cut_before, html, broken, error_line] {
+        let first = Fake::start([("/api/chat", bad), healthy()]).await;
+        let second = Fake::start([("/api/chat", good_stream())]).await;
+        let specs = vec![spec("a", Kind::Ollama, &first.url), spec("b", Kind::Ollama, &second.url)];
+        let upstreams = Upstreams::new(specs, models(&["m"]), timeouts()).expect("set up");
+        let reply = chat(&upstreams, true).await.expect("reply");
+        assert_eq!((reply.upstream.as_str(), reply.attempts), ("b", 2));
+        assert!(is_whole(&all(reply).await.0));
+    }
+    let cut_after = vec![head(LINES), chunk(PIECE), Step::Close];
+    let first = Fake::start([("/api/chat", cut_after)]).await;
+    let second = Fake::start([("/api/chat", good_stream())]).await;
+    let specs = vec![spec("a", Kind::Ollama, &first.url), spec("b", Kind::Ollama, &second.url)];
+    let upstreams = Upstreams::new(specs, models(&["m"]), timeouts()).expect("set up");
+    let (events, error) = all(chat(&upstreams, true).await.expect("reply")).await;
+    assert!(events.contains(&Event::Text("hi".into())));
+    assert_eq!(error.expect("cut").status(), 502);
+    assert_eq!(second.accepted.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn answers_that_are_none_become_errors() {
+    let json = "application/json";
+    let cases: Vec<(Vec<Step>, u16, &str)> = vec![
+        (vec![answer("404 Not Found", json, "{\"error\":\"model 'm' not found\"}")], 404, "model 'm' not found"),
+        (vec![answer("400 Bad Request", json, "{\"error\":\"too long\"}")], 400, "too long"),
+        (
+            vec![Step::Send("HTTP/1.1 503 Service Unavailable\r\nretry-after: 9\r\ncontent-length: 0\r\n\r\n".into())],
+            503,
+            "the model is busy, please try again in 9 s",
+        ),
+        (vec![answer("200 OK", "text/html", "<html>")], 502, NOT_ANSWERING),
+        (vec![answer("200 OK", json, "{\"error\":\"CUDA error\"}")], 503, NOT_ANSWERING),
+        (vec![answer("200 OK", json, "")], 502, NOT_ANSWERING),
+        (vec![answer("302 Found", json, "")], 502, NOT_ANSWERING),
+        (
+            vec![Step::Send("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 1\r\n\r\nx".into())],
+            502,
+            NOT_ANSWERING,
+        ),
+        (vec![Step::Send("SSH-2.0-OpenSSH\r\n\r\n".into()), Step::Close], 503, NOT_ANSWERING),
+        (vec![Step::Send(format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(1 << 20)))], 503, NOT_ANSWERING),
+    ];
+    for (steps, status, message) in cases {
+        for stream in [true, false] {
+            let fake = Fake::start([("/api/chat", steps.clone()), healthy()]).await;
+            let upstreams = ollama(&fake.url, timeouts());
+            let error = match soon(chat(&upstreams, stream)).await {
+                Err(error) => error,
+                // A body that is read at once, by the time that the first event is asked for.
+                Ok(reply) => all(reply).await.1.expect("an error"),
+            };
+            assert_eq!((error.status(), error.public_message()), (status, message), "{error} (stream {stream})");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_stops_or_never_ends_is_ended() {
+    let fake = Fake::start([("/api/chat", vec![head(LINES), chunk(PIECE), Step::Hang])]).await;
+    let upstreams = ollama(&fake.url, Timeouts { idle: Duration::from_millis(50), ..Timeouts::default() });
+    let (events, error) = soon(all(chat(&upstreams, true).await.expect("reply"))).await;
+    assert!(events.contains(&Event::Text("hi".into())));
+    let error = error.expect("idle");
+    assert_eq!(error.status(), 504);
+    assert!(error.to_string().contains("no byte for 50ms"), "{error}");
+
+    let upstreams = ollama(&fake.url, Timeouts { total: Duration::from_millis(50), ..Timeouts::default() });
+    let error = soon(all(chat(&upstreams, true).await.expect("reply"))).await.1.expect("too long");
+    assert!(error.to_string().contains("longer than 50ms"), "{error}");
+
+    let fake = Fake::start([("/api/chat", vec![Step::Hang]), healthy()]).await;
+    let upstreams = ollama(&fake.url, Timeouts { first_byte: Duration::from_millis(50), ..Timeouts::default() });
+    let error = soon(chat(&upstreams, true)).await.expect_err("no first byte");
+    assert_eq!(error.status(), 504);
+}
+
+#[tokio::test]
+async fn a_stream_cut_at_any_byte_never_ends_well() {
+    let good = format!("{PIECE}{DONE}");
+    for cut in (0..good.trim_end().len()).step_by(7) {
+        let fake = Fake::start([("/api/chat", vec![answer("200 OK", LINES, &good[..cut])]), healthy()]).await;
+        let upstreams = ollama(&fake.url, timeouts());
+        let error = match chat(&upstreams, true).await {
+            Ok(reply) => all(reply).await.1,
+            Err(error) => Some(error),
+        };
+        assert_eq!(error.expect("cut").status(), 502, "cut at {cut}");
+    }
+}
+
+#[tokio::test]
+async fn models_are_what_the_servers_list() {
+    let first = Fake::start([tags(&["qwen3:latest", "tiny"]), ("/api/chat", good_stream())]).await;
+    let list = r#"{"object":"list","data":[{"id":"tiny","created":7},{"id":"big","created":9}]}"#;
+    let second = Fake::start([("/v1/models", vec![answer("200 OK", "application/json", list)])]).await;
+    let specs = vec![
+        spec("a", Kind::Ollama, &first.url),
+        spec("b", Kind::OpenAi, &format!("{}/v1", second.url)),
+        spec("show", Kind::Demo, ""),
+    ];
+    let upstreams = Upstreams::new(specs, Vec::new(), timeouts()).expect("set up");
+    // Found by its short name before anybody asked for the list.
+    let model = upstreams.resolve("qwen3").await.expect("found");
+    assert_eq!((model.name.as_str(), model.upstream.as_str()), ("qwen3:latest", "a"));
+    let found = upstreams.models().await;
+    let names: Vec<(&str, &str, bool)> =
+        found.iter().map(|model| (model.name.as_str(), model.upstream.as_str(), model.demo)).collect();
+    assert_eq!(
+        names,
+        [("qwen3:latest", "a", false), ("tiny", "a", false), ("big", "b", false), ("demo", "show", true)]
+    );
+    assert_eq!((found[0].details["size"].as_u64(), found[2].created_unix), (Some(5), 9));
+    upstreams.models().await;
+    assert_eq!(first.accepted.load(Ordering::SeqCst), 1, "the list is kept");
+    assert!(upstreams.resolve("none").await.is_none());
+    let mut unknown = request(true);
+    unknown.model = "none".into();
+    let error = upstreams.chat(&unknown, &Context::default()).await.expect_err("unknown");
+    assert_eq!((error.status(), error.public_message()), (404, "model 'none' not found"));
+    let mut short = request(true);
+    short.model = "qwen3".into();
+    assert!(is_whole(&all(upstreams.chat(&short, &Context::default()).await.expect("reply")).await.0));
+}
+
+#[tokio::test]
+async fn a_server_that_never_told_its_models_gives_the_honest_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("address"));
+    drop(listener);
+    let upstreams = Upstreams::new(vec![spec("a", Kind::Ollama, &url)], Vec::new(), timeouts()).expect("set up");
+    assert!(upstreams.models().await.is_empty());
+    assert_eq!(upstreams.resolve("m").await.expect("on trust").name, "m");
+    assert_eq!(chat(&upstreams, true).await.expect_err("down").status(), 503);
+}
+
+#[tokio::test]
+async fn configured_models_have_aliases_and_one_context_for_everybody() {
+    let mut fake = Fake::start([("/api/chat", good_stream()), tags(&["m", "hidden"])]).await;
+    let specs = vec![spec("a", Kind::Ollama, &fake.url), spec("show", Kind::Demo, "")];
+    let m = ModelSpec {
+        name: "m".into(),
+        upstreams: vec!["a".into()],
+        aliases: vec!["gpt-4o-mini".into()],
+        context: Some(8192),
+        keep_alive: Some("-1".into()),
+        options: serde_json::json!({"temperature": 0.7}).as_object().cloned().expect("object"),
+        strip: vec!["model".into()],
+    };
+    let demo = ModelSpec { name: "demo".into(), upstreams: vec!["show".into()], ..ModelSpec::default() };
+    let upstreams = Upstreams::new(specs, vec![m, demo], timeouts()).expect("set up");
+    let names: Vec<String> = upstreams.models().await.into_iter().map(|model| model.name).collect();
+    assert_eq!(names, ["m", "gpt-4o-mini", "demo"]);
+    let model = upstreams.resolve("gpt-4o-mini").await.expect("alias");
+    assert_eq!(
+        (model.name.as_str(), model.context, model.strip.as_slice()),
+        ("m", Some(8192), &["model".to_owned()][..])
+    );
+    assert!(upstreams.resolve("hidden").await.is_none(), "what is not configured is not served");
+    let mut aliased = request(true);
+    aliased.model = "gpt-4o-mini".into();
+    all(upstreams.chat(&aliased, &Context::default()).await.expect("reply")).await;
+    let chat = loop {
+        let heard = soon(fake.requests.recv()).await.expect("request");
+        if heard.starts_with("POST /api/chat") {
+            break heard;
+        }
+    };
+    let body: Value = serde_json::from_str(chat.split_once("\r\n\r\n").expect("body").1).expect("JSON");
+    assert_eq!(
+        (&body["model"], &body["keep_alive"], &body["options"]),
+        (&"m".into(), &(-1).into(), &serde_json::json!({"temperature": 0.7, "num_ctx": 8192}))
+    );
+    let mut forced = request(true);
+    forced.tool_choice = Some("required".into());
+    let error = upstreams.chat(&forced, &Context::default()).await.expect_err("Ollama cannot");
+    assert_eq!((error.status(), error.fault()), (400, Fault::Caller));
+    assert!(error.public_message().contains("tool_choice"));
+}
+
+#[tokio::test]
+async fn the_demo_talks_without_any_server() {
+    let specs = vec![spec("show", Kind::Demo, "")];
+    let upstreams = Upstreams::new(specs, Vec::new(), Timeouts::default()).expect("set up");
+    let mut hello = request(true);
+    hello.model = "demo".into();
+    hello.sampling.max_tokens = Some(4);
+    let reply = upstreams.chat(&hello, &Context::default()).await.expect("reply");
+    assert!(reply.first_byte_ms >= 30.0);
+    let (events, error) = all(reply).await;
+    assert!(error.is_none() && events.iter().filter(|event| matches!(event, Event::Text(_))).count() == 4);
+    assert_eq!(upstreams.status()[0].kind, "demo");
+}
+
+#[test]
+fn what_cannot_work_is_refused_at_set_up() {
+    let new = |specs, models| Upstreams::new(specs, models, Timeouts::default());
+    for url in ["", "localhost:11434", "ftp://x", "http://u:p@x", "http://x/?q=1", "http://[::1"] {
+        let error = new(vec![spec("a", Kind::Ollama, url)], Vec::new()).expect_err(url);
+        assert!(matches!(error, SetupError::Url { .. }), "{url}: {error}");
+    }
+    let twice = vec![spec("a", Kind::Demo, ""), spec("a", Kind::Demo, "")];
+    assert!(matches!(new(twice, Vec::new()), Err(SetupError::Duplicate(_))));
+    let lost = ModelSpec { name: "m".into(), upstreams: vec!["b".into()], ..ModelSpec::default() };
+    assert!(matches!(new(vec![spec("a", Kind::Demo, "")], vec![lost]), Err(SetupError::UnknownUpstream { .. })));
+    let same = ModelSpec { name: "m".into(), aliases: vec!["m".into()], ..ModelSpec::default() };
+    assert!(matches!(new(vec![spec("a", Kind::Demo, "")], vec![same]), Err(SetupError::Duplicate(_))));
+    let https = vec![spec("a", Kind::OpenAi, "https://127.0.0.1:1/v1")];
+    assert!(new(https, Vec::new()).is_ok());
+}

@@ -48,11 +48,8 @@ const get = (page, id) => page.getByTestId(id);
 const text = async (page, id) => (await get(page, id).first().innerText()).trim();
 const shot = (page, name) => page.screenshot({ path: path.join(task.shots, `${name}.png`) });
 
-/** The whole number that stands in a figure. */
-async function figure(page, id) {
-  const found = /\d[\d,. ]*/.exec(await text(page, id));
-  return found === null ? null : Number(found[0].replace(/[,. ]/g, ""));
-}
+/** The value behind a figure. */
+const figure = async (page, id) => Number(await get(page, id).first().getAttribute("data-value"));
 
 /** Asks again until the answer is true. */
 async function until(what, ask) {
@@ -71,7 +68,7 @@ async function signInByForm() {
   await shot(page, "sign-in");
   await get(page, "signin-token").fill("wrong");
   await get(page, "signin-submit").click();
-  await until("the wrong token is refused", async () => /not accepted/.test(await page.innerText("body")));
+  await get(page, "signin-error").waitFor();
   await get(page, "signin-token").fill(token);
   await get(page, "signin-submit").click();
   await get(page, "figure-requests").waitFor();
@@ -88,7 +85,7 @@ async function overview(page) {
     async () => (await figure(page, "figure-requests")) === task.requests,
   );
   seen.requests = await figure(page, "figure-requests");
-  seen.failed = await figure(page, "figure-errors");
+  seen.failedShare = await figure(page, "figure-errors");
   seen.times = {};
   for (const name of ["p50", "p95", "p99"]) seen.times[name] = await text(page, `figure-${name}`);
   seen.heat = await get(page, "heatmap-cell").evaluateAll((cells) =>
@@ -135,23 +132,15 @@ async function requests(page) {
   badQuery = true;
   await get(page, "requests-search").fill("duration_ms:[");
   await get(page, "requests-search").press("Enter");
-  await page.getByRole("alert").first().waitFor();
+  await get(page, "search-error").waitFor();
   seen.badQuery = true;
   await shot(page, "bad-query");
-}
-
-async function choose(page, model) {
-  const control = get(page, "chat-model");
-  const isSelect = await control.evaluate((element) => element.tagName === "SELECT");
-  if (isSelect) return control.selectOption(model);
-  await control.click();
-  return page.getByRole("option", { name: model, exact: true }).click();
 }
 
 async function chat(page) {
   await get(page, "nav-chat").click();
   await get(page, "chat-input").waitFor();
-  await choose(page, task.model);
+  await get(page, "chat-model").selectOption(task.model);
   await get(page, "chat-input").fill("你好");
   await get(page, "chat-send").click();
   await until("the answer is whole", async () =>
@@ -160,7 +149,7 @@ async function chat(page) {
   seen.answer = (await get(page, "chat-answer").last().innerText()).trim();
   await shot(page, "chat");
 
-  await choose(page, task.endless);
+  await get(page, "chat-model").selectOption(task.endless);
   await get(page, "chat-input").fill("and now for ever");
   await get(page, "chat-send").click();
   const last = () => get(page, "chat-answer").last().innerText();

@@ -64,7 +64,7 @@ impl Reading {
         let mut encoder = Encoder::new(self.dialect, self.meta.clone());
         let mut first = Vec::new();
         match self.next(open).await {
-            Some(Ok(events)) => events.iter().for_each(|event| encoder.encode(event, &mut first)),
+            Some(Ok(events)) => encoder.encode_all(&events, &mut first),
             Some(Err(refusal)) => return Err(refusal),
             None => {}
         }
@@ -153,7 +153,7 @@ impl Stream {
         loop {
             match self.reading.next(&mut self.open).await {
                 Some(Ok(events)) => {
-                    events.iter().for_each(|event| self.encoder.encode(event, &mut piece));
+                    self.encoder.encode_all(&events, &mut piece);
                     if !piece.is_empty() {
                         return (piece, Some(self));
                     }
@@ -198,6 +198,12 @@ impl Encoder {
         match self {
             Self::OpenAi(encoder) => encoder.encode(event, out),
             Self::Ollama(encoder) => encoder.encode(event, out),
+        }
+    }
+
+    fn encode_all(&mut self, events: &[Event], out: &mut Vec<u8>) {
+        for event in events {
+            self.encode(event, out);
         }
     }
 

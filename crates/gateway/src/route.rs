@@ -1,6 +1,7 @@
 //! Which request is meant: one match from method and path, made once.
 
 use http::Method;
+use percent_encoding::percent_decode_str;
 
 /// The API that a path belongs to; decides the shape of answers and errors.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,32 +38,16 @@ impl Route {
             "/v1/chat/completions" | "/api/chat" => (&[Method::POST][..], Self::Chat),
             "/v1/models" | "/api/tags" => (&[Method::GET, Method::HEAD][..], Self::Models),
             other => match other.strip_prefix("/v1/models/") {
-                Some(name) if !name.is_empty() => (&[Method::GET][..], Self::Model(percent_decoded(name))),
+                // A model's name may hold `:` and `/`, and clients encode them or not (RFC 3986, section 2.1).
+                Some(name) if !name.is_empty() => {
+                    let name = percent_decode_str(name).decode_utf8_lossy().into_owned();
+                    (&[Method::GET][..], Self::Model(name))
+                }
                 _ => return Err(NoRoute::Path),
             },
         };
         if wanted.contains(method) { Ok(route) } else { Err(NoRoute::Method) }
     }
-}
-
-/// Undoes percent-encoding (RFC 3986, section 2.1); a model's name may hold `:` and `/`. What is not UTF-8 stays as it is.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let hex = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
-        match (first, tail.get(..2).and_then(hex)) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
 #[cfg(test)]

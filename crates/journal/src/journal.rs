@@ -1,0 +1,343 @@
+//! The handles: [`Journal`] for everybody who appends, [`Writer`] for the one who closes.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::disk::{Disk, FILE_MODE, RealDisk};
+use crate::error::JournalError;
+use crate::keep::{Keeper, Policy};
+use crate::line::Form;
+use crate::names::Names;
+use crate::record::Record;
+use crate::recover::{Recovered, Recovery, recover};
+use crate::sync::{Mark, Syncer};
+use crate::writer::{Rules, WriterThread};
+
+/// The wall clock, in milliseconds since 1970 UTC; tests bring their own.
+pub(crate) type Clock = Arc<dyn Fn() -> i64 + Send + std::marker::Sync>;
+/// Where the result of one append goes.
+pub(crate) type Answer = oneshot::Sender<Result<u64, JournalError>>;
+
+/// How long written lines may wait for their fsync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sync {
+    /// Not at all: every append is answered after the fsync. Lines that arrive during one share the next.
+    Each,
+    /// At most this long after the write; many lines share one fsync.
+    Within(Duration),
+}
+
+/// Where and how a journal is kept.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The current file; its directory is created when missing. The files beside it begin with its stem.
+    pub file: PathBuf,
+    /// The `service` of every line.
+    pub service: String,
+    /// Added to every line.
+    pub fields: Map<String, Value>,
+    /// Whether the first line of a new UTC day begins a new file.
+    pub rotate_day: bool,
+    /// A file that has this many bytes gets no further line.
+    pub rotate_bytes: u64,
+    /// Closed files whose last line is this many days old are deleted at the next rotation; 0 keeps them.
+    pub keep_days: u32,
+    /// The oldest closed files are deleted until all take at most this many bytes; 0 keeps them.
+    pub keep_bytes: u64,
+    /// Whether closed files are compressed with Zstandard.
+    pub compress: bool,
+    /// When lines are synced.
+    pub sync: Sync,
+    /// How many records may wait for the writer, at least 1; then `append` waits and `enqueue` refuses.
+    pub queue: usize,
+}
+
+impl Options {
+    /// The defaults of the configuration: by day and 256 MiB, 30 days and 10 GiB, compressed, synced within 100 ms.
+    pub fn new(file: impl Into<PathBuf>, service: impl Into<String>) -> Self {
+        Self {
+            file: file.into(),
+            service: service.into(),
+            fields: Map::new(),
+            rotate_day: true,
+            rotate_bytes: 256 << 20,
+            keep_days: 30,
+            keep_bytes: 10 << 30,
+            compress: true,
+            sync: Sync::Within(Duration::from_millis(100)),
+            queue: 4096,
+        }
+    }
+}
+
+/// What opening a journal gives.
+#[derive(Debug)]
+pub struct Opened {
+    /// To append with.
+    pub journal: Journal,
+    /// To close at the very end.
+    pub writer: Writer,
+    /// What was found.
+    pub recovery: Recovery,
+}
+
+/// Appends records. Cheap to clone; all clones share the one writer.
+#[derive(Debug, Clone)]
+pub struct Journal {
+    queue: mpsc::Sender<Message>,
+    places: usize,
+    written: watch::Receiver<u64>,
+    synced: watch::Receiver<u64>,
+    counters: Arc<Counters>,
+}
+
+/// Owns the thread that writes. When it is dropped without [`Writer::close`], the thread ends by itself, synced, after the
+/// last [`Journal`] is gone.
+#[derive(Debug)]
+pub struct Writer {
+    thread: JoinHandle<Result<(), JournalError>>,
+    /// Place in the queue for the message that closes, also when it is full.
+    close: mpsc::OwnedPermit<Message>,
+}
+
+/// Counts since the journal was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// `seq` of the last line written.
+    pub written_seq: u64,
+    /// `seq` of the last line known to be on the disk.
+    pub synced_seq: u64,
+    /// Records waiting for the writer now.
+    pub queued: u64,
+    /// Lines written.
+    pub lines: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Lines that were too long and cut.
+    pub cut: u64,
+    /// Records that `enqueue` refused because the queue was full.
+    pub full: u64,
+    /// Records that were taken and could not be written.
+    pub lost: u64,
+    /// Writes, repairs and creations of files that failed.
+    pub write_errors: u64,
+    /// Failed fsyncs.
+    pub sync_errors: u64,
+    /// Rotations done.
+    pub rotations: u64,
+    /// Rotations that failed and will be tried again.
+    pub rotate_errors: u64,
+    /// Failures in compressing or deleting closed files; tried again after the next rotation.
+    pub keep_errors: u64,
+}
+
+/// The shared form of [`Stats`].
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) lines: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) cut: AtomicU64,
+    pub(crate) full: AtomicU64,
+    pub(crate) lost: AtomicU64,
+    pub(crate) write_errors: AtomicU64,
+    pub(crate) sync_errors: AtomicU64,
+    pub(crate) rotations: AtomicU64,
+    pub(crate) rotate_errors: AtomicU64,
+    pub(crate) keep_errors: AtomicU64,
+}
+
+/// What the writer's queue carries.
+#[derive(Debug)]
+pub(crate) enum Message {
+    Append(Record, Reply),
+    /// An fsync failed; the unsynced bytes must be written again.
+    Repair,
+    Close,
+}
+
+/// When and whether an append is answered.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Never,
+    Written(Answer),
+    Synced(Answer),
+}
+
+impl Journal {
+    /// Opens or creates the journal, repairs what a crash left, and starts the threads. Reads the disk, so it blocks.
+    ///
+    /// The caller should append the closing records for [`Recovery::unfinished`] first and a record of kind `process` with
+    /// the message `started` after them: where the next start looks for unfinished ones again begins there. The last record
+    /// before [`Writer::close`] should be of kind `process` with the message `stopped`.
+    #[expect(clippy::needless_pass_by_value, reason = "options are made for one journal")]
+    pub fn open(options: Options) -> Result<Opened, JournalError> {
+        let clock: Clock = Arc::new(|| jiff::Timestamp::now().as_millisecond());
+        Self::open_on(Arc::new(RealDisk), clock, &options)
+    }
+
+    pub(crate) fn open_on(disk: Arc<dyn Disk>, clock: Clock, options: &Options) -> Result<Opened, JournalError> {
+        let names = Names::new(&options.file)?;
+        let form = Form::new(&options.service, &options.fields)?;
+        std::fs::create_dir_all(&names.dir).map_err(JournalError::io("creating", &names.dir))?;
+        let lock = lock(&names)?;
+        let Recovered { recovery, head, first_seq, length } = recover(&names)?;
+        let file = disk.open(&names.current).map_err(JournalError::io("opening", &names.current))?;
+
+        let counters = Arc::new(Counters::default());
+        let (written_sender, written) = watch::channel(head.seq);
+        let (synced_sender, synced) = watch::channel(head.seq);
+        // One place more for the message that closes and one so that a journal with a queue of 1 has one to give.
+        let (queue, receiver) = mpsc::channel(options.queue.max(1) + 1);
+        let close = queue.clone().try_reserve_owned().map_err(|_| JournalError::Closed)?;
+        let spawning = || JournalError::io("starting the threads of", &names.current);
+
+        let (within, always_synced) = match options.sync {
+            Sync::Each => (Duration::ZERO, true),
+            Sync::Within(time) => (time, false),
+        };
+        let mark = Mark { seq: head.seq, length };
+        let at = (disk.clone(), names.dir.as_path());
+        let syncer =
+            Syncer::start(at, (file.clone(), mark), within, counters.clone(), synced_sender, queue.downgrade())
+                .map_err(spawning())?;
+        let policy = Policy { compress: options.compress, days: options.keep_days, bytes: options.keep_bytes };
+        let keeper = Keeper::start(names.clone(), policy, clock.clone(), counters.clone()).map_err(spawning())?;
+        keeper.poke();
+        let thread = WriterThread {
+            disk,
+            clock,
+            rules: Rules { rotate_day: options.rotate_day, rotate_bytes: options.rotate_bytes, always_synced },
+            form,
+            counters: counters.clone(),
+            written_seq: written_sender,
+            syncer,
+            keeper,
+            file: Some(file),
+            first_seq,
+            base: length,
+            tail: Vec::new(),
+            written: 0,
+            written_head: head,
+            head,
+            pending: Vec::new(),
+            ragged: false,
+            rotate_tried: false,
+            names: names.clone(),
+            _lock: lock,
+        };
+        let thread = std::thread::Builder::new()
+            .name("journal-write".into())
+            .spawn(move || thread.run(receiver))
+            .map_err(spawning())?;
+        let journal = Self { queue, places: options.queue.max(1), written, synced, counters };
+        Ok(Opened { journal, writer: Writer { thread, close }, recovery })
+    }
+
+    /// Appends a record and gives its `seq` once the line is written to the file (with [`Sync::Each`]: synced). Waits while
+    /// the queue is full. A caller that stops waiting does not take its record back.
+    pub async fn append(&self, record: Record) -> Result<u64, JournalError> {
+        self.send(record, Reply::Written).await
+    }
+
+    /// Appends a record and gives its `seq` once the line is known to be on the disk.
+    pub async fn append_synced(&self, record: Record) -> Result<u64, JournalError> {
+        self.send(record, Reply::Synced).await
+    }
+
+    async fn send(&self, record: Record, reply: fn(Answer) -> Reply) -> Result<u64, JournalError> {
+        let (sender, answer) = oneshot::channel();
+        self.queue.send(Message::Append(record, reply(sender))).await.map_err(|_| JournalError::Closed)?;
+        answer.await.map_err(|_| JournalError::Closed)?
+    }
+
+    /// Hands a record over without waiting for anything; whether it could be written only [`Stats::lost`] tells.
+    pub fn enqueue(&self, record: Record) -> Result<(), JournalError> {
+        match self.queue.try_send(Message::Append(record, Reply::Never)) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(JournalError::Closed),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.counters.full.fetch_add(1, Ordering::Relaxed);
+                Err(JournalError::Full(self.places))
+            }
+        }
+    }
+
+    /// `seq` of the last written line, to follow.
+    pub fn written(&self) -> watch::Receiver<u64> {
+        self.written.clone()
+    }
+
+    /// `seq` of the last line known to be on the disk, to follow.
+    pub fn synced(&self) -> watch::Receiver<u64> {
+        self.synced.clone()
+    }
+
+    /// The counts of this moment.
+    pub fn stats(&self) -> Stats {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &*self.counters;
+        Stats {
+            written_seq: *self.written.borrow(),
+            synced_seq: *self.synced.borrow(),
+            queued: (self.queue.max_capacity() - self.queue.capacity()).saturating_sub(1) as u64,
+            lines: get(&counters.lines),
+            bytes: get(&counters.bytes),
+            cut: get(&counters.cut),
+            full: get(&counters.full),
+            lost: get(&counters.lost),
+            write_errors: get(&counters.write_errors),
+            sync_errors: get(&counters.sync_errors),
+            rotations: get(&counters.rotations),
+            rotate_errors: get(&counters.rotate_errors),
+            keep_errors: get(&counters.keep_errors),
+        }
+    }
+}
+
+impl Writer {
+    /// Takes no new records, writes those already taken, syncs, and ends the threads. Blocks for that long; inside a
+    /// runtime call it through `spawn_blocking`. An error means that the last lines may not be on the disk.
+    pub fn close(self) -> Result<(), JournalError> {
+        self.close.send(Message::Close);
+        self.thread.join().unwrap_or(Err(JournalError::Closed))
+    }
+}
+
+/// Locks the journal for this process, for as long as the returned file is open.
+fn lock(names: &Names) -> Result<File, JournalError> {
+    let path = names.lock();
+    let failed = |action| JournalError::io(action, &path);
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(FILE_MODE)
+        .open(&path)
+        .map_err(failed("opening"))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(locked(&mut file, &names.current)),
+        Err(TryLockError::Error(error)) => return Err(failed("locking")(error)),
+    }
+    // The lock counts, not the number in it: a full disk must not keep the journal shut.
+    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    Ok(file)
+}
+
+fn locked(file: &mut File, journal: &Path) -> JournalError {
+    let mut text = String::new();
+    let read = file.rewind().and_then(|()| file.take(32).read_to_string(&mut text));
+    let pid = read.ok().and_then(|_| text.trim().parse().ok());
+    JournalError::Locked { file: journal.to_owned(), pid }
+}

@@ -1,0 +1,453 @@
+//! Reads a journal from any place on, over rotated and compressed files, while it is being written and rotated.
+//!
+//! A file is known by the `seq` of its first line, not by its name: the current file gets its rotated name and later its
+//! compressed form while a reader is in it, and its bytes stay the same. So a position is found again by its `seq`, and
+//! its offset counts uncompressed bytes.
+//!
+//! How a follower misses nothing:
+//! 1. The open current file is read through its descriptor, whatever its name becomes. Only when the name leads to another
+//!    file, so that no more can be written to this one, is it read to its end and left.
+//! 2. The next file is the closed one with the next higher first `seq`. The current file is taken only when it was opened
+//!    before a listing that shows no closed one in between.
+//! 3. A line is taken from the bytes of a single read. When the end of the data is not the end of a line, those bytes are
+//!    forgotten and read again later: a failed write may have been cut off in between.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use zstd::stream::read::Decoder;
+
+use crate::error::JournalError;
+use crate::line::{self, LINE_BYTES_MAX};
+use crate::names::{Names, Rotated};
+use crate::recover::first_seq;
+
+/// Bytes read at once.
+const READ_BYTES: usize = 128 << 10;
+/// Most bytes held while looking for the end of a line; longer ones are not ours and are skipped.
+const READ_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
+/// How often the directory is listed before a gap in it is believed: a listing may miss a file that is renamed meanwhile.
+const LISTINGS_MAX: usize = 3;
+
+/// Where a reader stands. Stays valid over rotation, compression and restarts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Name the file had, for people; it is found again by `seq`.
+    pub file: String,
+    /// Offset of the next line in the uncompressed file, in bytes.
+    pub offset: u64,
+    /// `seq` of the next line.
+    pub seq: u64,
+}
+
+/// A line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Its `seq`. A damaged line has the one that was expected in its place.
+    pub seq: u64,
+    /// Its bytes without the LF.
+    pub bytes: Vec<u8>,
+    /// Where the line after it begins.
+    pub next: Position,
+}
+
+/// Reads lines in order.
+#[derive(Debug)]
+pub struct Reader {
+    names: Names,
+    source: Option<Source>,
+    /// `buffer[start..end]` is read and not yet given out; its first byte is at `offset` of the file.
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    offset: u64,
+    count: Count,
+    /// Damage met while opening, for the next call to tell.
+    untold: Option<JournalError>,
+}
+
+/// An open file.
+struct Source {
+    input: Input,
+    name: String,
+    /// Unknown while the file is empty.
+    first_seq: Option<u64>,
+    /// Opened as the current file and not yet seen to be renamed.
+    is_current: bool,
+    /// Within a line too long to be ours.
+    is_skipping: bool,
+}
+
+enum Input {
+    Plain(File),
+    Packed(Decoder<'static, io::BufReader<File>>),
+    /// It was damaged; there is no more to get from it.
+    Exhausted,
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source").field("name", &self.name).field("first_seq", &self.first_seq).finish_non_exhaustive()
+    }
+}
+
+/// Which `seq` the next line has.
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    next: u64,
+    /// False until the first line tells.
+    is_known: bool,
+    /// What the last line said when that was not what was expected.
+    disagreed: Option<u64>,
+    damaged: u64,
+}
+
+impl Reader {
+    /// Opens the journal with this current file, which need not be there yet, at a position or at the oldest kept line. So
+    /// also when the position's line is older than all that is kept, or the journal never came that far.
+    #[expect(clippy::needless_pass_by_value, reason = "whoever opens at a position has no more use for it")]
+    pub fn open(current_file: &Path, from: Option<Position>) -> Result<Self, JournalError> {
+        let names = Names::new(current_file)?;
+        let (buffer, count) = (Vec::new(), Count::START);
+        let mut reader = Self { names, source: None, buffer, start: 0, end: 0, offset: 0, count, untold: None };
+        let is_found = match &from {
+            Some(position) => reader.find(position)?,
+            None => false,
+        };
+        if !is_found {
+            reader.leave(Count::START);
+        }
+        Ok(reader)
+    }
+
+    /// Appends up to `lines_max` complete lines to `lines` and gives their number; 0 means that there is nothing new now.
+    ///
+    /// After [`JournalError::Damaged`] the next call goes on with the next file; after other errors it tries again. Lines
+    /// appended before an error are good.
+    pub fn next_batch(&mut self, lines_max: usize, lines: &mut Vec<Line>) -> Result<usize, JournalError> {
+        if let Some(error) = self.untold.take() {
+            return Err(error);
+        }
+        let mut count = 0;
+        while count < lines_max {
+            if let Some(line) = self.next_line()? {
+                lines.push(line);
+                count += 1;
+            } else if !self.next_file()? {
+                break;
+            }
+        }
+        Ok(count)
+    }
+
+    /// How many damaged lines and pieces of lines were met so far.
+    pub fn damaged(&self) -> u64 {
+        self.count.damaged
+    }
+
+    /// The next complete line of the open file.
+    fn next_line(&mut self) -> Result<Option<Line>, JournalError> {
+        loop {
+            let Some(length) = memchr::memchr(b'\n', &self.buffer[self.start..self.end]) else {
+                if self.fill()? {
+                    continue;
+                }
+                return Ok(None);
+            };
+            let line = self.start..self.start + length;
+            self.start = line.end + 1;
+            self.offset += length as u64 + 1;
+            let Some(source) = &mut self.source else { return Ok(None) };
+            if std::mem::take(&mut source.is_skipping) {
+                continue;
+            }
+            let bytes = &self.buffer[line];
+            let Some(seq) = self.count.take(bytes) else { continue };
+            if self.offset == length as u64 + 1 {
+                source.first_seq.get_or_insert(seq);
+            }
+            let next = Position { file: source.name.clone(), offset: self.offset, seq: self.count.next };
+            return Ok(Some(Line { seq, bytes: bytes.to_vec(), next }));
+        }
+    }
+
+    /// Reads more of the open file; false when there is no more now.
+    fn fill(&mut self) -> Result<bool, JournalError> {
+        let Some(source) = &mut self.source else { return Ok(false) };
+        let had = self.end - self.start;
+        if had == self.buffer.len() {
+            if had >= READ_BYTES_MAX {
+                self.count.damaged += u64::from(!source.is_skipping);
+                source.is_skipping = true;
+                self.offset += had as u64;
+                (self.start, self.end) = (0, 0);
+                return Ok(true);
+            }
+            self.buffer.resize((2 * had).clamp(READ_BYTES, READ_BYTES_MAX), 0);
+        }
+        let result = match &mut source.input {
+            Input::Plain(file) => {
+                (self.start, self.end) = (0, 0);
+                file.read_at(&mut self.buffer, self.offset).inspect(|count| self.end = *count)
+            }
+            Input::Packed(decoder) => {
+                self.buffer.copy_within(self.start..self.end, 0);
+                (self.start, self.end) = (0, had);
+                decoder.read(&mut self.buffer[had..]).inspect(|count| self.end += *count)
+            }
+            Input::Exhausted => return Ok(false),
+        };
+        if let Err(error) = result {
+            let file = self.names.dir.join(&source.name);
+            if error.kind() == io::ErrorKind::Interrupted {
+                return Ok(true);
+            }
+            if matches!(source.input, Input::Plain(_)) {
+                return Err(JournalError::io("reading", &file)(error));
+            }
+            source.input = Input::Exhausted;
+            self.count.damaged += 1;
+            (self.start, self.end) = (0, 0);
+            return Err(JournalError::Damaged { file, offset: self.offset, reason: Arc::new(error) });
+        }
+        // A piece of a line that did not grow is all there is.
+        let has_grown = self.end > had;
+        if !has_grown && matches!(source.input, Input::Plain(_)) {
+            (self.start, self.end) = (0, 0);
+        }
+        Ok(has_grown)
+    }
+
+    /// Goes on when the open file has no more lines; false when it may yet get some, or there is no other.
+    fn next_file(&mut self) -> Result<bool, JournalError> {
+        if let Some(source) = &mut self.source
+            && source.is_current
+        {
+            if let Input::Plain(file) = &source.input
+                && is_still(file, &self.names.current).map_err(JournalError::io("examining", &self.names.current))?
+            {
+                return Ok(false);
+            }
+            // It was renamed: what was written to it before that may not have been read yet.
+            source.is_current = false;
+            return Ok(true);
+        }
+        let after = self.source.as_ref().map(|source| source.first_seq.unwrap_or(self.count.next.saturating_sub(1)));
+        let Some(source) = self.find_next(after)? else { return Ok(false) };
+        let mut count = Count { disagreed: None, ..self.count };
+        if let Some(first_seq) = source.first_seq {
+            count = Count { next: first_seq, is_known: true, ..count };
+        }
+        self.enter(source, count);
+        Ok(true)
+    }
+
+    /// The file with the lowest first `seq` above `after`.
+    fn find_next(&self, after: Option<u64>) -> Result<Option<Source>, JournalError> {
+        let is_next = |first_seq: u64| after.is_none_or(|after| first_seq > after);
+        for listing in 1..=LISTINGS_MAX {
+            // Opened before the listing, so that no rotation can hide a file between the two.
+            let current = open_current(&self.names)?;
+            let closed = self.names.list_distinct()?;
+            let closed = closed.iter().find(|file| is_next(file.first_seq));
+            let first_seq = closed.map(|file| file.first_seq).or(current.as_ref().and_then(|source| source.first_seq));
+            if first_seq != Some(self.count.next) && listing < LISTINGS_MAX {
+                continue;
+            }
+            let Some(closed) = closed else {
+                return Ok(current.filter(|source| source.first_seq.is_none_or(is_next)));
+            };
+            // When it is gone since it was listed, it was compressed meanwhile.
+            if let Some(source) = open_closed(&self.names, closed)? {
+                return Ok(Some(source));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Goes to a position; false when the journal has no such place.
+    fn find(&mut self, position: &Position) -> Result<bool, JournalError> {
+        for _ in 0..LISTINGS_MAX {
+            let current = open_current(&self.names)?;
+            let closed = self.names.list_distinct()?;
+            let closed = closed.iter().rfind(|file| file.first_seq <= position.seq);
+            let source = match (current, closed) {
+                (Some(current), _) if current.first_seq.is_some_and(|first| first <= position.seq) => Some(current),
+                (_, Some(closed)) => open_closed(&self.names, closed)?,
+                // Older than all that is kept, or nothing was ever written.
+                _ => return Ok(false),
+            };
+            // Compressed or deleted since it was listed.
+            let Some(source) = source else { continue };
+            return self.find_in(source, position);
+        }
+        Ok(false)
+    }
+
+    fn find_in(&mut self, source: Source, position: &Position) -> Result<bool, JournalError> {
+        let count = Count { next: source.first_seq.unwrap_or(position.seq), is_known: true, ..Count::START };
+        let is_current = source.is_current;
+        self.enter(source, count);
+        if count.next == position.seq {
+            return Ok(true);
+        }
+        if self.skip_to(position.offset) {
+            self.count.next = position.seq;
+            match self.peek() {
+                Ok(Some(seq)) if seq != position.seq => {}
+                Ok(_) => return Ok(true),
+                Err(error) => return self.tell_later(error),
+            }
+        }
+        // The offset is not where the line begins: the file is damaged or another. Look for the line from the begin.
+        let path = self.source.as_ref().map(|source| self.names.dir.join(&source.name)).unwrap_or_default();
+        let reopened = if is_current { open_current(&self.names)? } else { reopen(&self.names, count.next)? };
+        let Some(source) = reopened else {
+            return Err(JournalError::io("reopening", &path)(io::ErrorKind::NotFound.into()));
+        };
+        self.enter(source, count);
+        while self.count.next < position.seq {
+            match self.next_line() {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(false),
+                Err(error) => return self.tell_later(error),
+            }
+        }
+        Ok(self.count.next == position.seq)
+    }
+
+    /// A damaged file does not keep the reader from opening: reading goes on with the next one.
+    fn tell_later(&mut self, error: JournalError) -> Result<bool, JournalError> {
+        if !matches!(error, JournalError::Damaged { .. }) {
+            return Err(error);
+        }
+        self.untold = Some(error);
+        Ok(true)
+    }
+
+    /// Goes forward in a file just entered; false when no line ends there.
+    fn skip_to(&mut self, offset: u64) -> bool {
+        let Some(source) = &mut self.source else { return false };
+        let Some(before) = offset.checked_sub(1) else { return false };
+        let mut last = [0];
+        let result = match &mut source.input {
+            Input::Plain(file) => file.read_exact_at(&mut last, before),
+            Input::Packed(decoder) => io::copy(&mut decoder.by_ref().take(before), &mut io::sink())
+                .and_then(|_| decoder.read_exact(&mut last)),
+            Input::Exhausted => return false,
+        };
+        self.offset = offset;
+        // Whatever hinders here is met, and told, again when the file is read from its begin.
+        result.is_ok() && last == [b'\n']
+    }
+
+    /// The `seq` that the next line carries, when it is there and whole.
+    fn peek(&mut self) -> Result<Option<u64>, JournalError> {
+        loop {
+            if let Some(length) = memchr::memchr(b'\n', &self.buffer[self.start..self.end]) {
+                let line = &self.buffer[self.start..self.start + length];
+                return Ok(line::ends(line).map(|(seq, _)| seq));
+            }
+            if !self.fill()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn enter(&mut self, source: Source, count: Count) {
+        self.leave(count);
+        self.source = Some(source);
+    }
+
+    fn leave(&mut self, count: Count) {
+        self.source = None;
+        (self.start, self.end, self.offset) = (0, 0, 0);
+        self.count = count;
+    }
+}
+
+impl Count {
+    /// Before anything is read; a journal that was never shortened begins with 1.
+    const START: Self = Self { next: 1, is_known: false, disagreed: None, damaged: 0 };
+
+    /// The `seq` to give a line, or nothing when it is only a piece of one. Damage changes what a line says or where lines
+    /// end; the count is believed over one line that disagrees, and two lines that agree with each other over the count.
+    fn take(&mut self, line: &[u8]) -> Option<u64> {
+        let told = line::ends(line).map(|(seq, _)| seq);
+        let seq = match told {
+            Some(told) if !self.is_known || told == self.next => told,
+            Some(told) if told > self.next && self.disagreed == Some(told.wrapping_sub(1)) => told,
+            None | Some(_) => {
+                self.damaged += 1;
+                self.disagreed = told;
+                if !line.starts_with(b"{\"ts\":\"") {
+                    return None;
+                }
+                self.next
+            }
+        };
+        if told == Some(seq) {
+            self.disagreed = None;
+        }
+        self.is_known = true;
+        self.next = seq + 1;
+        Some(seq)
+    }
+}
+
+/// Whether the path still leads to this open file.
+fn is_still(file: &File, path: &Path) -> io::Result<bool> {
+    let named = match fs::metadata(path) {
+        Ok(named) => named,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let open = file.metadata()?;
+    Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
+}
+
+/// The current file, or nothing when it is not there (yet, or between two steps of a rotation).
+fn open_current(names: &Names) -> Result<Option<Source>, JournalError> {
+    let failed = |action| JournalError::io(action, &names.current);
+    let file = match File::open(&names.current) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("opening")(error)),
+    };
+    let first_seq = first_seq(&file).map_err(failed("reading"))?;
+    let (input, name) = (Input::Plain(file), names.current_name.clone());
+    Ok(Some(Source { input, name, first_seq, is_current: true, is_skipping: false }))
+}
+
+/// A closed file, or nothing when it is no longer there in this form.
+fn open_closed(names: &Names, closed: &Rotated) -> Result<Option<Source>, JournalError> {
+    let path = names.dir.join(&closed.name);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(JournalError::io("opening", &path)(error)),
+    };
+    let input = if closed.packed {
+        Input::Packed(Decoder::new(file).map_err(JournalError::io("opening", &path))?)
+    } else {
+        Input::Plain(file)
+    };
+    let name = closed.name.clone();
+    Ok(Some(Source { input, name, first_seq: Some(closed.first_seq), is_current: false, is_skipping: false }))
+}
+
+/// The closed file with this first `seq`, in whatever form it is there now.
+fn reopen(names: &Names, first_seq: u64) -> Result<Option<Source>, JournalError> {
+    for _ in 0..LISTINGS_MAX {
+        if let Some(closed) = names.list_distinct()?.iter().find(|file| file.first_seq == first_seq)
+            && let Some(source) = open_closed(names, closed)?
+        {
+            return Ok(Some(source));
+        }
+    }
+    Ok(None)
+}

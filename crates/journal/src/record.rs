@@ -1,0 +1,232 @@
+//! A record on its way to the journal: serialised where it is made, so that the one writer thread only copies bytes.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+/// Most fields one record carries; further ones are dropped and counted in `fields_dropped`.
+pub(crate) const FIELDS_MAX: usize = 1000;
+/// Names the journal itself gives; a record's own field of that name gets an underscore in front.
+const RESERVED: [&str; 9] = ["ts", "level", "kind", "msg", "caller", "service", "seq", "prev", "fields_dropped"];
+
+/// How much a record matters, least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Every step, for the one who looks for a bug.
+    Trace,
+    /// Details, for the one who looks for a cause.
+    Debug,
+    /// What happened.
+    Info,
+    /// Somebody should look when there is time.
+    Warn,
+    /// Something did not work.
+    Error,
+}
+
+impl Level {
+    /// The word in the journal.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Level {
+    type Err = String;
+
+    /// Reads the word that [`Level::as_str`] gives; the error says which words there are.
+    fn from_str(word: &str) -> Result<Self, String> {
+        [Self::Trace, Self::Debug, Self::Info, Self::Warn, Self::Error]
+            .into_iter()
+            .find(|level| level.as_str() == word)
+            .ok_or_else(|| format!("unknown level {word:?}, expected trace, debug, info, warn or error"))
+    }
+}
+
+/// One event, to become one line. `ts`, `service`, `seq` and `prev` are added by the writer.
+#[derive(Debug, Clone)]
+pub struct Record {
+    pub(crate) kind: &'static str,
+    pub(crate) level: Level,
+    pub(crate) msg: Cow<'static, str>,
+    pub(crate) caller: Cow<'static, str>,
+    /// `,"name":value` for each field, without a line feed anywhere.
+    pub(crate) body: Vec<u8>,
+    /// Where the names, with their quotes, are in `body`.
+    pub(crate) names: Vec<Range<usize>>,
+    pub(crate) dropped: usize,
+}
+
+impl Record {
+    /// A record without fields. `kind` is one of the words of the design, such as `request` or `process`.
+    pub fn new(kind: &'static str, level: Level, msg: impl Into<Cow<'static, str>>) -> Self {
+        let (body, names) = (Vec::new(), Vec::new());
+        Self { kind, level, msg: msg.into(), caller: Cow::Borrowed(""), body, names, dropped: 0 }
+    }
+
+    /// A record with the fields of `object`, in its order. What is not an object becomes the field `value`; what cannot
+    /// be serialised becomes the field `unserialisable` with the reason: a record is never lost for its form.
+    pub fn with(kind: &'static str, level: Level, msg: impl Into<Cow<'static, str>>, object: &impl Serialize) -> Self {
+        let record = Self::new(kind, level, msg);
+        let json = match serde_json::to_vec(object) {
+            Ok(json) => json,
+            Err(error) => return record.field("unserialisable", error.to_string()),
+        };
+        let Ok(Fields(fields)) = serde_json::from_slice(&json) else {
+            return record.field("value", object);
+        };
+        fields.into_iter().fold(record, |record, (name, value)| record.field(&name.0, value))
+    }
+
+    /// Which part of the program speaks, as in `gateway/stack.rs`.
+    #[must_use]
+    pub fn caller(mut self, caller: impl Into<Cow<'static, str>>) -> Self {
+        self.caller = caller.into();
+        self
+    }
+
+    /// Adds a field; see [`Record::with`] for values that cannot be serialised and the crate's page for taken names.
+    #[must_use]
+    pub fn field(mut self, name: &str, value: impl Serialize) -> Self {
+        if self.names.len() == FIELDS_MAX {
+            self.dropped += 1;
+            return self;
+        }
+        self.push_name(name);
+        let start = self.body.len();
+        let written = serde_json::to_writer(&mut self.body, &value);
+        // A raw value is copied as it was written, perhaps over several lines; a line must stay one line.
+        let reason = match written {
+            Ok(()) if memchr::memchr2(b'\n', b'\r', &self.body[start..]).is_none() => return self,
+            Ok(()) => match serde_json::from_slice::<serde_json::Value>(&self.body[start..]) {
+                Ok(value) => value,
+                Err(error) => error.to_string().into(),
+            },
+            Err(error) => format!("unserialisable: {error}").into(),
+        };
+        self.body.truncate(start);
+        self.body.extend_from_slice(reason.to_string().as_bytes());
+        self
+    }
+
+    /// Appends `,"name":` with the first form of the name that is free.
+    fn push_name(&mut self, name: &str) {
+        let mut name = Cow::Borrowed(name);
+        let start = self.body.len();
+        loop {
+            self.body.push(b',');
+            push_json(&mut self.body, &*name);
+            let (earlier, quoted) = self.body.split_at(start + 1);
+            let taken = RESERVED.contains(&&*name) || self.names.iter().any(|other| earlier[other.clone()] == *quoted);
+            if !taken {
+                break;
+            }
+            self.body.truncate(start);
+            name = Cow::Owned(format!("_{name}"));
+        }
+        self.names.push(start + 1..self.body.len());
+        self.body.push(b':');
+    }
+
+    /// Whether a field with this name, given as JSON with its quotes, is there.
+    pub(crate) fn has(&self, quoted: &[u8]) -> bool {
+        self.names.iter().any(|name| self.body[name.clone()] == *quoted)
+    }
+}
+
+/// Appends the JSON form of a text or another value that cannot fail to serialise.
+pub(crate) fn push_json(out: &mut Vec<u8>, value: impl Serialize) {
+    let start = out.len();
+    if serde_json::to_writer(&mut *out, &value).is_err() {
+        out.truncate(start);
+        out.extend_from_slice(b"null");
+    }
+}
+
+/// The members of a JSON object, their values left as text.
+struct Fields<'a>(Vec<(Name<'a>, &'a RawValue)>);
+
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(record: &Record, expected: &serde_json::Value) {
+        let text = String::from_utf8(record.body.clone()).unwrap();
+        let text = format!("{{{}}}", text.strip_prefix(',').unwrap_or(""));
+        assert!(!text.contains(['\n', '\r']), "{text:?}");
+        assert_eq!(&serde_json::from_str::<serde_json::Value>(&text).unwrap(), expected);
+    }
+
+    #[test]
+    fn fields_keep_order_and_give_way() {
+        let record = Record::new("access", Level::Info, "m").field("a", 1).field("seq", 2).field("a", "x\ny");
+        check(&record, &json!({"a": 1, "_seq": 2, "_a": "x\ny"}));
+        assert!(record.has(b"\"_seq\"") && !record.has(b"\"seq\""));
+    }
+
+    #[test]
+    fn objects_of_all_forms() {
+        let raw: Box<RawValue> = serde_json::from_str("{\n \"q\\\"\": [1,\r\n 2],\n \"msg\": {\"x\": null}}").unwrap();
+        check(&Record::with("log", Level::Warn, "m", &raw), &json!({"q\"": [1, 2], "_msg": {"x": null}}));
+        check(&Record::with("log", Level::Warn, "m", &[1, 2]), &json!({"value": [1, 2]}));
+        let odd = std::collections::BTreeMap::from([((1, 2), 3)]);
+        let record = Record::with("log", Level::Warn, "m", &odd);
+        assert!(String::from_utf8_lossy(&record.body).starts_with(",\"unserialisable\":\""));
+    }
+
+    #[test]
+    fn too_many_fields_are_counted() {
+        let object: serde_json::Map<_, _> = (0..FIELDS_MAX + 5).map(|i| (format!("f{i}"), json!(i))).collect();
+        let record = Record::with("log", Level::Info, "m", &object);
+        assert_eq!((record.names.len(), record.dropped), (FIELDS_MAX, 5));
+    }
+
+    #[test]
+    fn levels_are_words() {
+        assert_eq!("warn".parse(), Ok(Level::Warn));
+        assert!("WARN".parse::<Level>().is_err() && Level::Debug < Level::Error);
+    }
+}

@@ -1,0 +1,266 @@
+//! Opening, closing, rotating, recovering.
+
+use super::*;
+use crate::recover::Recovery;
+use serde_json::json;
+
+const DAY_MS: i64 = 86_400_000;
+
+#[test]
+fn lines_go_on_over_restarts() {
+    let bed = Bed::new();
+    for round in 0..3 {
+        let Opened { journal, writer, recovery } = bed.open();
+        assert_eq!(recovery, Recovery { last_seq: round * 3, ..Recovery::default() });
+        assert_eq!(append(&journal, [1, 2, 3]), [round * 3 + 1, round * 3 + 2, round * 3 + 3]);
+        assert_eq!((*journal.written().borrow(), journal.stats().lines), (round * 3 + 3, 3));
+        writer.close().unwrap();
+        assert_eq!(*journal.synced().borrow(), round * 3 + 3);
+        assert!(matches!(wait(journal.append(record(0))), Err(JournalError::Closed)));
+        assert!(matches!(journal.enqueue(record(0)), Err(JournalError::Closed)));
+    }
+    assert_eq!(seqs(&bed.lines()), (1..=9).collect::<Vec<_>>());
+    bed.assert_sound();
+    assert_eq!(bed.listing(), ["gateway.lock", "gateway.log"]);
+}
+
+#[test]
+fn a_second_opener_learns_who_has_it() {
+    let bed = Bed::new();
+    let opened = bed.open();
+    let error = bed.try_open().unwrap_err();
+    assert!(matches!(&error, JournalError::Locked { pid: Some(pid), .. } if *pid == std::process::id()), "{error}");
+    opened.writer.close().unwrap();
+    bed.open().writer.close().unwrap();
+}
+
+#[test]
+fn enqueued_records_are_written_at_close() {
+    let bed = Bed::new();
+    let Opened { journal, writer, .. } = bed.open();
+    let sent = (0..500).filter(|n| journal.enqueue(record(*n)).is_ok()).count() as u64;
+    writer.close().unwrap();
+    assert_eq!(bed.lines().len() as u64, sent);
+    assert_eq!(sent + journal.stats().full, 500);
+}
+
+#[test]
+fn without_close_the_last_journal_ends_the_writer() {
+    let bed = Bed::new();
+    let Opened { journal, writer, .. } = bed.open();
+    drop(writer);
+    append(&journal, [1, 2]);
+    let mut written = journal.written();
+    drop(journal);
+    // The sender goes with the thread.
+    wait(async { while written.changed().await.is_ok() {} });
+    assert_eq!(numbers(&bed.lines()), [1, 2]);
+}
+
+#[test]
+fn synced_appends_do_not_wait_for_the_next_append() {
+    for sync in [Sync::Each, Sync::Within(Duration::from_millis(5))] {
+        let mut bed = Bed::new();
+        bed.options.sync = sync;
+        let Opened { journal, writer, .. } = bed.open();
+        for n in 1..=3 {
+            let seq = wait(async {
+                if sync == Sync::Each {
+                    journal.append(record(n)).await
+                } else {
+                    journal.append_synced(record(n)).await
+                }
+            });
+            assert_eq!((seq.unwrap(), *journal.synced().borrow()), (n, n));
+        }
+        writer.close().unwrap();
+    }
+}
+
+#[test]
+fn rotation_by_size_and_by_day() {
+    let mut bed = Bed::new();
+    bed.options.rotate_bytes = 500;
+    let Opened { journal, writer, .. } = bed.open();
+    append(&journal, 1..=7);
+    bed.now_ms.fetch_add(DAY_MS, Ordering::Relaxed);
+    append(&journal, [8]);
+    // The clock goes back; time in the journal does not, and so no file is begun.
+    bed.now_ms.fetch_sub(2 * DAY_MS, Ordering::Relaxed);
+    append(&journal, [9]);
+    writer.close().unwrap();
+    let expected = [
+        "gateway-2026.01.27-000000000001.log",
+        "gateway-2026.01.27-000000000004.log",
+        "gateway-2026.01.27-000000000007.log",
+        "gateway.lock",
+        "gateway.log",
+    ];
+    assert_eq!(bed.listing(), expected);
+    assert_eq!(numbers(&bed.lines()), (1..=9).collect::<Vec<_>>());
+    assert!(String::from_utf8_lossy(&bed.lines()[8].bytes).contains("\"ts\":\"2026-01-28T10:00:00.000Z\""));
+    bed.assert_sound();
+
+    // The day is remembered over a restart.
+    bed.options.rotate_bytes = u64::MAX;
+    bed.now_ms.fetch_add(3 * DAY_MS, Ordering::Relaxed);
+    let Opened { journal, writer, .. } = bed.open();
+    append(&journal, [10]);
+    writer.close().unwrap();
+    assert_eq!(bed.listing()[3], "gateway-2026.01.28-000000000008.log");
+    bed.assert_sound();
+}
+
+#[test]
+fn a_rotation_cut_short_is_continued() {
+    for compress in [false, true] {
+        let bed = Bed::new();
+        let Opened { journal, writer, .. } = bed.open();
+        append(&journal, 1..=3);
+        writer.close().unwrap();
+        let closed = bed.beside("gateway-2026.01.27-000000000001.log");
+        std::fs::rename(bed.file(), &closed).unwrap();
+        std::fs::write(closed.with_extension("log.zst.tmp"), "half").unwrap();
+        if compress {
+            std::fs::write(
+                closed.with_extension("log.zst"),
+                zstd::encode_all(&*std::fs::read(&closed).unwrap(), 1).unwrap(),
+            )
+            .unwrap();
+            std::fs::remove_file(&closed).unwrap();
+        }
+        let Opened { journal, writer, recovery } = bed.open();
+        assert_eq!(recovery.last_seq, 3);
+        assert_eq!(append(&journal, [4]), [4]);
+        writer.close().unwrap();
+        assert_eq!(numbers(&bed.lines()), [1, 2, 3, 4]);
+        bed.assert_sound();
+        assert!(!bed.listing().iter().any(|name| ends_with(name, ".tmp")));
+    }
+}
+
+#[test]
+fn closed_files_are_compressed_and_kept_in_budget() {
+    let mut bed = Bed::new();
+    (bed.options.compress, bed.options.rotate_bytes, bed.options.keep_bytes) = (true, 4000, 6000);
+    let Opened { journal, writer, .. } = bed.open();
+    append(&journal, 1..=200);
+    writer.close().unwrap();
+    // What the closing interrupted is done at the next open; that its thread is through shows in the directory.
+    let Opened { writer, .. } = bed.open();
+    while bed.listing().iter().any(|name| name.starts_with("gateway-") && !ends_with(name, ".zst")) {
+        std::thread::yield_now();
+    }
+    writer.close().unwrap();
+    let lines = bed.lines();
+    let first = lines[0].seq;
+    assert!(first > 1, "the oldest are deleted");
+    assert_eq!(seqs(&lines), (first..=200).collect::<Vec<_>>());
+    bed.assert_sound();
+}
+
+#[test]
+fn torn_tails_go_to_quarantine() {
+    let cases: [&[u8]; 4] = [b"{\"ts\":\"2026", b"\0\0\0\0\0", b"x", b"{\"a\":1,\"seq\":4,\"prev\":\"0\"}"];
+    let bed = Bed::new();
+    let mut expected = Vec::new();
+    for (round, torn) in cases.iter().enumerate() {
+        let Opened { journal, writer, recovery } = bed.open();
+        assert_eq!(recovery.torn_bytes, if round == 0 { 0 } else { cases[round - 1].len() as u64 });
+        assert_eq!(append(&journal, [round as u64]), [round as u64 + 1]);
+        writer.close().unwrap();
+        let text = [std::fs::read(bed.file()).unwrap(), torn.to_vec()].concat();
+        std::fs::write(bed.file(), text).unwrap();
+        expected.extend_from_slice(torn);
+        expected.push(b'\n');
+    }
+    bed.open().writer.close().unwrap();
+    assert_eq!(numbers(&bed.lines()), [0, 1, 2, 3]);
+    assert_eq!(std::fs::read(bed.beside("gateway.torn")).unwrap(), expected);
+    bed.assert_sound();
+}
+
+#[test]
+fn the_quarantine_is_bounded() {
+    let bed = Bed::new();
+    for _ in 0..2 {
+        bed.open().writer.close().unwrap();
+        std::fs::write(bed.file(), vec![b'x'; 700_000]).unwrap();
+    }
+    assert_eq!(bed.open().recovery.torn_bytes, 700_000);
+    assert!(std::fs::metadata(bed.beside("gateway.torn")).unwrap().len() <= 1 << 20);
+}
+
+#[test]
+fn damaged_lines_keep_their_place() {
+    let bed = Bed::new();
+    let Opened { journal, writer, .. } = bed.open();
+    append(&journal, 1..=5);
+    writer.close().unwrap();
+    let text = std::fs::read_to_string(bed.file()).unwrap();
+    std::fs::write(bed.file(), text.replace("\"seq\":5,\"prev\"", "\"seq\":5;\"prev\"")).unwrap();
+    let Opened { journal, writer, recovery } = bed.open();
+    assert_eq!((recovery.last_seq, recovery.torn_bytes), (5, 0));
+    assert_eq!(append(&journal, [6]), [6]);
+    writer.close().unwrap();
+    assert_eq!(seqs(&bed.lines()), [1, 2, 3, 4, 5, 6]);
+    let report = crate::verify(bed.file()).unwrap();
+    assert_eq!((report.breaks_total, report.breaks[0].seq, report.gaps_total), (1, None, 1));
+}
+
+#[test]
+fn unfinished_requests_are_told_after_an_unclean_end() {
+    let process = |msg: &'static str| Record::new("process", Level::Info, msg);
+    let start =
+        |id: &str| Record::new("request.start", Level::Info, "begun").field("request_id", id).field("path", "/v1");
+    let end = |id: &str| Record::new("request", Level::Info, "done \"request_id\":\"b\"").field("request_id", id);
+    let cases: [(&[Record], &[&str]); 6] = [
+        (&[process("started"), start("a"), start("b"), end("a"), start("c")], &["b", "c"]),
+        (&[process("started"), start("a"), process("stopped")], &[]),
+        (&[start("a"), process("started"), start("b"), end("b")], &[]),
+        (&[start("a"), process("stopped"), process("started"), start("\"b\"\n"), start("d")], &["\"b\"\n", "d"]),
+        (&[start("a"), start("b"), end("b")], &["a"]),
+        (&[], &[]),
+    ];
+    for (records, expected) in cases {
+        let bed = Bed::new();
+        let Opened { journal, writer, .. } = bed.open();
+        for record in records {
+            wait(journal.append(record.clone())).unwrap();
+        }
+        writer.close().unwrap();
+        let unfinished = bed.open().recovery.unfinished;
+        let ids: Vec<_> = unfinished.iter().map(|record| record["request_id"].clone()).collect();
+        assert_eq!(json!(ids), json!(expected), "{records:?}");
+        assert!(unfinished.iter().all(|record| record["path"] == "/v1" && record["kind"] == "request.start"));
+    }
+}
+
+#[test]
+fn unfinished_requests_are_found_in_the_file_before() {
+    let bed = Bed::new();
+    let Opened { journal, writer, .. } = bed.open();
+    wait(async {
+        journal.append(Record::new("process", Level::Info, "started")).await.unwrap();
+        for id in ["a", "b"] {
+            journal.append(Record::new("request.start", Level::Info, "").field("request_id", id)).await.unwrap();
+        }
+        bed.now_ms.fetch_add(DAY_MS, Ordering::Relaxed);
+        journal.append(Record::new("request", Level::Info, "").field("request_id", "a")).await.unwrap();
+    });
+    writer.close().unwrap();
+    assert_eq!(bed.listing().len(), 3);
+    let unfinished = bed.open().recovery.unfinished;
+    assert_eq!(unfinished.len(), 1);
+    assert_eq!(unfinished[0]["request_id"], "b");
+}
+
+#[test]
+fn unusable_places_are_refused() {
+    let mut bed = Bed::new();
+    std::fs::create_dir_all(bed.file()).unwrap();
+    assert!(bed.try_open().is_err());
+    bed.options.file = "/proc/nothing/here/gateway.log".into();
+    let error = bed.try_open().unwrap_err();
+    assert_eq!(error.to_string(), "creating /proc/nothing/here");
+}

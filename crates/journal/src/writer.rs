@@ -1,0 +1,307 @@
+//! The one thread that writes lines: forms them, writes them in batches, rotates.
+//!
+//! `tail` is the only buffer: the bytes from the last good fsync to the last formed line.
+//!
+//! ```text
+//!   file:  … synced │ written, not yet synced │
+//!   tail:           │←──────── written ──────→│ pending │
+//!                  base
+//! ```
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::disk::{Disk, DiskFile};
+use crate::error::JournalError;
+use crate::journal::{Answer, Clock, Counters, Message, Reply};
+use crate::keep::Keeper;
+use crate::line::{Form, Head};
+use crate::names::{Names, day_of};
+use crate::record::Record;
+use crate::sync::{Mark, Syncer};
+
+/// Most messages taken from the queue at once.
+const BATCH_MESSAGES: usize = 1024;
+/// Formed bytes after which they are written.
+const BATCH_BYTES: usize = 1 << 20;
+/// Unsynced bytes after which the writer waits for an fsync: what must be kept in memory to be written again.
+const UNSYNCED_BYTES_MAX: usize = 8 << 20;
+/// Capacity that an empty tail keeps.
+const TAIL_KEPT_BYTES: usize = 256 << 10;
+
+/// A formed line that is not written yet.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    /// Where it ends in the tail.
+    end: usize,
+    /// The head after it.
+    head: Head,
+    reply: Reply,
+}
+
+/// What the writer is told to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// Whether a new UTC day begins a new file.
+    pub(crate) rotate_day: bool,
+    /// A file that has this many bytes gets no further line.
+    pub(crate) rotate_bytes: u64,
+    /// Whether every append is answered only after its fsync.
+    pub(crate) always_synced: bool,
+}
+
+/// State of the writer thread.
+pub(crate) struct WriterThread {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) clock: Clock,
+    pub(crate) names: Names,
+    pub(crate) rules: Rules,
+    pub(crate) form: Form,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) written_seq: watch::Sender<u64>,
+    pub(crate) syncer: Syncer,
+    pub(crate) keeper: Keeper,
+    /// None between the rename of the old file and a creation of the new one that works.
+    pub(crate) file: Option<Arc<dyn DiskFile>>,
+    /// `seq` of the first line of the current file, or of the line that will be it.
+    pub(crate) first_seq: u64,
+    pub(crate) base: u64,
+    pub(crate) tail: Vec<u8>,
+    pub(crate) written: usize,
+    /// The head after the last written line.
+    pub(crate) written_head: Head,
+    /// The head after the last formed line.
+    pub(crate) head: Head,
+    pub(crate) pending: Vec<Pending>,
+    /// The file may hold bytes after the last complete line.
+    pub(crate) ragged: bool,
+    /// A rotation failed in this batch; the next batch tries again.
+    pub(crate) rotate_tried: bool,
+    /// Held until the thread ends.
+    pub(crate) _lock: File,
+}
+
+impl WriterThread {
+    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Message>) -> Result<(), JournalError> {
+        let mut batch = Vec::with_capacity(BATCH_MESSAGES);
+        while queue.blocking_recv_many(&mut batch, BATCH_MESSAGES) > 0 {
+            self.rotate_tried = false;
+            self.forget_synced();
+            for message in batch.drain(..) {
+                match message {
+                    Message::Append(record, reply) => self.add(&record, reply),
+                    Message::Repair => self.repair_if_failed(),
+                    Message::Close => queue.close(),
+                }
+            }
+            self.flush();
+        }
+        let synced = self.sync_all();
+        self.syncer.stop();
+        self.keeper.stop();
+        synced
+    }
+
+    /// Forms the line of a record; it is written with the batch.
+    fn add(&mut self, record: &Record, reply: Reply) {
+        let now_ms = (self.clock)();
+        if self.rotation_is_due(now_ms) && !self.rotate_tried && self.rotate().is_err() {
+            self.rotate_tried = true;
+            self.counters.rotate_errors.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.tail.len() >= UNSYNCED_BYTES_MAX {
+            self.flush();
+            if let Err(error) = self.sync_all() {
+                self.counters.lost.fetch_add(1, Ordering::Relaxed);
+                reply.send(Err(error));
+                return;
+            }
+        }
+        if self.form.write(&mut self.tail, record, &mut self.head, now_ms) {
+            self.counters.cut.fetch_add(1, Ordering::Relaxed);
+        }
+        self.pending.push(Pending { end: self.tail.len(), head: self.head, reply });
+        if self.tail.len() - self.written >= BATCH_BYTES {
+            self.flush();
+        }
+    }
+
+    /// Writes the pending lines and answers them, each by what became of it.
+    fn flush(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let mut end = self.written;
+        let result = self.ready_file().and_then(|file| write_all(&*file, &self.tail, &mut end, self.base));
+        let complete = self.pending.partition_point(|line| line.end <= end);
+        if let Some(last) = complete.checked_sub(1).and_then(|last| self.pending.get(last)) {
+            let bytes = last.end - self.written;
+            (self.written, self.written_head) = (last.end, last.head);
+            self.counters.lines.fetch_add(complete as u64, Ordering::Relaxed);
+            self.counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
+        let mut answers: Vec<Reply> = self.pending.drain(..).map(|line| line.reply).collect();
+        let refused = answers.split_off(complete);
+        self.tail.truncate(self.written);
+        self.head = self.written_head;
+        self.tell_written(answers);
+        if let Err(error) = result {
+            self.counters.write_errors.fetch_add(1, Ordering::Relaxed);
+            self.counters.lost.fetch_add(refused.len() as u64, Ordering::Relaxed);
+            // A failed write may have left a part of a line, told or not. When cutting fails too, the next write begins
+            // with it.
+            self.ragged = true;
+            let _ = self.ready_file();
+            let error = JournalError::io("writing", &self.names.current)(error);
+            for reply in refused {
+                reply.send(Err(error.clone()));
+            }
+        }
+    }
+
+    /// Tells the followers and those who waited for lines that are now written.
+    fn tell_written(&mut self, answers: Vec<Reply>) {
+        if answers.is_empty() {
+            return;
+        }
+        let first = self.written_head.seq + 1 - answers.len() as u64;
+        self.written_seq.send_replace(self.written_head.seq);
+        let mut for_sync: Vec<(u64, Answer)> = Vec::new();
+        for (seq, reply) in (first..).zip(answers) {
+            match reply {
+                Reply::Written(answer) if !self.rules.always_synced => drop(answer.send(Ok(seq))),
+                Reply::Written(answer) | Reply::Synced(answer) => for_sync.push((seq, answer)),
+                Reply::Never => {}
+            }
+        }
+        self.syncer.written(self.mark(), for_sync.into_iter());
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { seq: self.written_head.seq, length: self.base + self.written as u64 }
+    }
+
+    /// The current file in a state where the next line may be written at its end.
+    fn ready_file(&mut self) -> io::Result<Arc<dyn DiskFile>> {
+        let file = match &self.file {
+            Some(file) => file.clone(),
+            None => self.begin_file()?,
+        };
+        if self.syncer.failed() {
+            return self.repair();
+        }
+        if self.ragged {
+            file.set_len(self.base + self.written as u64)?;
+            self.ragged = false;
+        }
+        Ok(file)
+    }
+
+    /// Drops what is known to be on the disk from the tail. Only between batches: pending lines have positions in it.
+    fn forget_synced(&mut self) {
+        debug_assert!(self.pending.is_empty(), "positions in the tail must not move");
+        let synced = (self.syncer.synced().length.saturating_sub(self.base) as usize).min(self.written);
+        self.tail.drain(..synced);
+        self.base += synced as u64;
+        self.written -= synced;
+        if self.tail.is_empty() && self.tail.capacity() > TAIL_KEPT_BYTES {
+            self.tail.shrink_to(TAIL_KEPT_BYTES);
+        }
+    }
+
+    /// Waits until every written line is on the disk; after a failure it writes them again and tries once more.
+    fn sync_all(&mut self) -> Result<(), JournalError> {
+        let failed = JournalError::io("repairing", &self.names.current);
+        if self.syncer.failed() || !self.syncer.wait() {
+            self.repair().map_err(failed)?;
+        }
+        if !self.syncer.wait() {
+            return Err(JournalError::Unsynced);
+        }
+        self.forget_synced();
+        Ok(())
+    }
+
+    fn repair_if_failed(&mut self) {
+        // When it fails, the next append or the end of the journal tries again.
+        if self.syncer.failed() && self.repair().is_err() {
+            self.counters.write_errors.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// After a failed fsync: writes the unsynced lines again through a new descriptor. The bytes are the same, so a reader
+    /// does not notice.
+    fn repair(&mut self) -> io::Result<Arc<dyn DiskFile>> {
+        let file = self.disk.open(&self.names.current)?;
+        write_all(&*file, &self.tail[..self.written], &mut 0, self.base)?;
+        file.set_len(self.base + self.written as u64)?;
+        self.file = Some(file.clone());
+        self.ragged = false;
+        self.syncer.repaired(file.clone());
+        Ok(file)
+    }
+
+    fn rotation_is_due(&self, now_ms: i64) -> bool {
+        // An empty file is never rotated, and one is empty exactly when its first line is yet to come.
+        let is_empty = self.first_seq == self.head.seq + 1;
+        let length = self.base + self.tail.len() as u64;
+        let day_is_over = self.rules.rotate_day && day_of(now_ms) > day_of(self.head.ts_ms);
+        !is_empty && (day_is_over || length >= self.rules.rotate_bytes)
+    }
+
+    /// Closes the current file under its final name and begins the next one.
+    fn rotate(&mut self) -> Result<(), JournalError> {
+        self.flush();
+        self.sync_all()?;
+        if self.first_seq > self.written_head.seq {
+            // None of the lines could be written.
+            return Ok(());
+        }
+        let ready = self.ready_file();
+        ready.map_err(JournalError::io("closing", &self.names.current))?;
+        let closed = self.names.dir.join(self.names.rotated(self.written_head.ts_ms, self.first_seq));
+        self.disk.rename(&self.names.current, &closed).map_err(JournalError::io("renaming", &self.names.current))?;
+        self.counters.rotations.fetch_add(1, Ordering::Relaxed);
+        self.file = None;
+        self.first_seq = self.written_head.seq + 1;
+        (self.base, self.written) = (0, 0);
+        self.tail.clear();
+        self.begin_file().map_err(JournalError::io("creating", &self.names.current))?;
+        self.keeper.poke();
+        Ok(())
+    }
+
+    fn begin_file(&mut self) -> io::Result<Arc<dyn DiskFile>> {
+        let file = self.disk.open(&self.names.current)?;
+        // The directory entry is synced together with the first lines.
+        self.syncer.moved(file.clone(), self.mark());
+        self.file = Some(file.clone());
+        Ok(file)
+    }
+}
+
+impl Reply {
+    fn send(self, result: Result<u64, JournalError>) {
+        match self {
+            Self::Written(answer) | Self::Synced(answer) => drop(answer.send(result)),
+            Self::Never => {}
+        }
+    }
+}
+
+/// Writes `bytes[*end..]` so that `bytes[0]` lies at `base`, and moves `end` by what was written, also when it fails.
+fn write_all(file: &dyn DiskFile, bytes: &[u8], end: &mut usize, base: u64) -> io::Result<()> {
+    while *end < bytes.len() {
+        match file.write_at(&bytes[*end..], base + *end as u64) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => *end += written,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

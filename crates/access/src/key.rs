@@ -45,7 +45,7 @@ impl Role {
 }
 
 /// A key without its secret.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Key {
     /// Public id: names the key in records and limits.
     pub id: String,

@@ -20,4 +20,4 @@ mod stack;
 pub use door::{Caller, Door, DoorSettings};
 pub use record::RequestRecord;
 pub use refusal::{ErrorStyle, Refusal};
-pub use stack::{Entry, Gateway, Settings};
+pub use stack::{Entry, Gateway, RateBy, Settings};

@@ -1,0 +1,61 @@
+//! The console's JSON API: search, models, state of the house, chat.
+
+use axum::Json;
+use axum::extract::{Extension, Request, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::Uri;
+use serde_json::{Value, json};
+use tollhouse_gateway::Entry;
+use tollhouse_web::Peer;
+
+use crate::Console;
+
+/// Any search over this service's records; what it answers is what `/es` answers.
+pub(crate) async fn search(State(console): State<Console>, body: Bytes) -> Response {
+    let indices = format!("{}-*", console.inner.settings.service);
+    tollhouse_elastic::search(&console.inner.store, &indices, &body).await
+}
+
+/// The models that can be chosen in the chat.
+pub(crate) async fn models(State(console): State<Console>) -> Json<Value> {
+    let models = console.inner.gateway.upstreams().models().await;
+    let models: Vec<Value> = models
+        .iter()
+        .map(|model| json!({"name": model.name, "upstream": model.upstream, "demo": model.demo}))
+        .collect();
+    Json(json!({"models": models}))
+}
+
+/// How the house is.
+pub(crate) async fn status(State(console): State<Console>) -> Json<Value> {
+    let upstreams = console.inner.gateway.upstreams().status();
+    let closed: Vec<&str> = upstreams.iter().filter(|up| up.breaker != "closed").map(|up| up.name.as_str()).collect();
+    let (status, reason) = match closed.len() {
+        0 => ("ok", "every model server answers".to_owned()),
+        some if some < upstreams.len() => ("warn", format!("not answering: {}", closed.join(", "))),
+        _ => ("fault", format!("no model server answers: {}", closed.join(", "))),
+    };
+    let upstreams: Vec<Value> = upstreams
+        .iter()
+        .map(|up| json!({"name": up.name, "kind": up.kind, "breaker": up.breaker, "reason": up.reason}))
+        .collect();
+    Json(json!({
+        "status": status,
+        "reason": reason,
+        "upstreams": upstreams,
+        "journal": {"seq": *console.inner.journal.written().borrow()},
+        "index": {"seq": console.inner.store.indexed_seq()},
+        "uptime_s": console.inner.began.elapsed().as_secs(),
+        "version": console.inner.settings.version,
+    }))
+}
+
+/// A chat from the chat page: a model request like any other, which shows its session instead of a key.
+pub(crate) async fn chat(State(console): State<Console>, Extension(peer): Extension<Peer>, mut request: Request) -> Response {
+    *request.uri_mut() = Uri::from_static("/v1/chat/completions");
+    match console.inner.gateway.handle(request, peer, Entry::Console).await {
+        Ok(answer) => answer.map(axum::body::Body::new).into_response(),
+        Err(tollhouse_web::Dropped) => http::StatusCode::FORBIDDEN.into_response(),
+    }
+}

@@ -1,0 +1,79 @@
+//! What stands before every page and call: the session, the origin of changes, and the headers that browsers obey.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::{Console, UNAUTHORIZED, session};
+
+/// Every call that changes something carries this header: a form or a plain link of another page cannot send it.
+const CONSOLE_HEADER: HeaderName = HeaderName::from_static("x-tollhouse-console");
+
+/// No script, style, picture or call from anywhere else, and no way to put the page into a frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                      font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'; \
+                      require-trusted-types-for 'script'";
+
+/// Lets only signed-in callers pass.
+pub(crate) async fn signed_in(State(console): State<Console>, request: Request, next: Next) -> Response {
+    if session::is_signed_in(&console, request.headers()).await {
+        return next.run(request).await;
+    }
+    unauthorized()
+}
+
+/// The answer to whoever is not signed in.
+pub(crate) fn unauthorized() -> Response {
+    (StatusCode::UNAUTHORIZED, axum::Json(json!({"error": UNAUTHORIZED}))).into_response()
+}
+
+/// Refuses changes that another page sends in the name of a signed-in browser (cross-site request forgery).
+pub(crate) async fn same_origin(request: Request, next: Next) -> Response {
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    if changes && !is_own(&request) {
+        let error = "changes are only taken from the console itself (same origin, with the header x-tollhouse-console)";
+        return (StatusCode::FORBIDDEN, axum::Json(json!({"error": error}))).into_response();
+    }
+    next.run(request).await
+}
+
+fn is_own(request: &Request<Body>) -> bool {
+    let headers = request.headers();
+    if !headers.contains_key(&CONSOLE_HEADER) {
+        return false;
+    }
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if !matches!(site, None | Some(b"same-origin")) {
+        return false;
+    }
+    let Some(origin) = headers.get(ORIGIN) else { return true };
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| request.uri().authority().map(|authority| authority.as_str()));
+    let named = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+    named.is_some() && named == host
+}
+
+/// Sets the headers on every answer, errors included.
+pub(crate) async fn security_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,85 @@
+//! The console: the web pages, their JSON API, and the sessions of those who look at them.
+//!
+//! [`router`] serves the built pages of `ui/` (embedded in the program) and `/console/api/v1/…`. Whoever opens the
+//! tokenised address gets a cookie in exchange, at once and without the token staying in the address. Every figure on
+//! the pages comes from `/console/api/v1/search`, which answers what `/es` answers.
+//!
+//! What this crate never does: compute a figure of its own, or let a page of another origin change anything.
+
+mod api;
+mod assets;
+mod guard;
+mod session;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::middleware;
+use axum::routing::{any, get, post};
+use tollhouse_gateway::Gateway;
+use tollhouse_journal::Journal;
+use tollhouse_state::State;
+use tollhouse_store::Store;
+
+/// What is said to whoever comes without a token (scenario B01).
+pub const UNAUTHORIZED: &str =
+    "unauthorized: gateway token missing (open a tokenized dashboard URL or paste token in Control UI settings)";
+
+/// What the console needs of the house.
+#[derive(Clone, Debug)]
+pub struct Console {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    state: State,
+    store: Store,
+    gateway: Gateway,
+    journal: Journal,
+    began: Instant,
+}
+
+/// What the console is set to.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name of the service, as in the records.
+    pub service: String,
+    /// Version of the program.
+    pub version: &'static str,
+    /// Address under which users reach this house, where one is configured.
+    pub public_url: Option<String>,
+    /// Tells the cookies of several houses on one host apart: cookies do not know ports.
+    pub port: u16,
+}
+
+impl Console {
+    /// A console of this house.
+    pub fn new(settings: Settings, state: State, store: Store, gateway: Gateway, journal: Journal) -> Self {
+        Self { inner: Arc::new(Inner { settings, state, store, gateway, journal, began: Instant::now() }) }
+    }
+}
+
+/// Pages and API of the console. Requests must carry their [`tollhouse_web::Peer`] as an extension.
+pub fn router(console: Console) -> Router {
+    let signed_in = Router::new()
+        .route("/console/api/v1/session", get(session::show).delete(session::close))
+        .route("/console/api/v1/search", post(api::search))
+        .route("/console/api/v1/models", get(api::models))
+        .route("/console/api/v1/status", get(api::status))
+        .route("/console/api/v1/chat", post(api::chat))
+        .route_layer(middleware::from_fn_with_state(console.clone(), guard::signed_in));
+    Router::new()
+        .merge(signed_in)
+        .route("/console/api/v1/session", post(session::open))
+        .route("/", any(assets::index))
+        .route("/requests", get(assets::page))
+        .route("/chat", get(assets::page))
+        .route("/assets/{*path}", get(assets::asset))
+        .fallback(assets::nothing)
+        .layer(middleware::from_fn(guard::same_origin))
+        .layer(middleware::from_fn(guard::security_headers))
+        .with_state(console)
+}

@@ -1,0 +1,84 @@
+//! The program: reads the command line, and does what it says.
+
+mod cli;
+mod health;
+mod house;
+mod init;
+mod keys;
+mod search;
+mod up;
+mod wiring;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use tollhouse_config::Config;
+
+use crate::cli::{Cli, Command, ConfigArgs};
+
+/// Wrong use or a wrong configuration, as shells know it (sysexits' EX_CONFIG: a supervisor must not restart on it).
+const EXIT_CONFIG: u8 = 78;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => match error.downcast_ref::<tollhouse_config::ConfigErrors>() {
+            Some(errors) => {
+                eprintln!("{errors}");
+                ExitCode::from(EXIT_CONFIG)
+            }
+            None => {
+                eprintln!("tollhouse: {}", chain(&error));
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Up(args) => runtime()?.block_on(up::up(args.config()?)),
+        Command::Init(args) => runtime()?.block_on(init::init(&args)),
+        Command::Check(args) => {
+            print!("{}", args.load()?.effective_yaml());
+            Ok(())
+        }
+        Command::Key(args) => runtime()?.block_on(keys::key(&args)),
+        Command::Token(args) => runtime()?.block_on(keys::token(&args)),
+        Command::Search(args) => search::search(&args),
+        Command::Version => {
+            println!("tollhouse {}", cli::VERSION);
+            Ok(())
+        }
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")
+}
+
+impl ConfigArgs {
+    /// Reads the configuration that is meant: the named file, else the first of the default places, else defaults.
+    fn load(&self) -> anyhow::Result<Config> {
+        match tollhouse_config::find(self.config.as_deref()) {
+            Some(path) => Ok(tollhouse_config::load(&path)?),
+            None => Ok(Config::default()),
+        }
+    }
+}
+
+/// The whole chain of an error in one line, without saying anything twice.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&cause);
+        }
+    }
+    text
+}

@@ -1,0 +1,13 @@
+//! Aggregations over columns, answered as Elasticsearch answers them.
+//!
+//! [`plan`] checks a request once; [`collect`] runs it over each segment; the [`partial`] results are merged over
+//! segments and days, in any order and with the same outcome; [`render`] makes the answer of what was merged.
+
+pub(crate) mod collect;
+mod distinct;
+mod key;
+pub(crate) mod partial;
+pub(crate) mod plan;
+pub(crate) mod render;
+mod sketch;
+mod stats;

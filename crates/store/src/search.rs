@@ -1,0 +1,322 @@
+//! Searching several days: segment by segment the filter, the best hits and the aggregations, then everything merged.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use tantivy::schema::Value as _;
+use tantivy::store::StoreReader;
+use tantivy::{Searcher, TantivyDocument};
+use tollhouse_query::Pattern;
+use tollhouse_query::ast::{Query, SearchRequest, SourceFilter};
+use tollhouse_query::dsl::RESULT_WINDOW_MAX;
+use tollhouse_query::fields::Fields;
+
+use crate::agg::collect::{Budget, Level, Segment};
+use crate::agg::partial::Partial;
+use crate::agg::plan::{AggPlan, plan};
+use crate::agg::render::Renderer;
+use crate::answer::{Hit, Hits, SearchResponse, Shards, Total};
+use crate::bits::Docs;
+use crate::day::Day;
+use crate::error::StoreError;
+use crate::filter::{Filter, Moment, SegmentFilter};
+use crate::schema::layout;
+use crate::sort::{Best, Found, Place, SegmentSort, SortPlan, keep_best};
+
+/// Blocks of stored documents that are kept unpacked while hits are read.
+const SOURCE_BLOCKS_CACHED: usize = 4;
+
+/// Runs a search over these days; what was not looked at when `deadline` passes is left out of the answer.
+pub(crate) fn search(
+    days: &[Arc<Day>],
+    request: &SearchRequest,
+    fields: &Fields,
+    moment: Moment,
+    deadline: Instant,
+) -> Result<SearchResponse, StoreError> {
+    let started = Instant::now();
+    let window = request.from.saturating_add(request.size);
+    if window > RESULT_WINDOW_MAX {
+        return Err(StoreError::invalid(format!(
+            "Result window is too large, from + size must be less than or equal to: [{RESULT_WINDOW_MAX}] but was [{window}]. See the scroll api for a more efficient way to request large data sets. This limit can be set by changing the [index.max_result_window] index level setting."
+        )));
+    }
+    let filter = Filter::plan(&request.query, fields, moment)?;
+    let sort = SortPlan::new(&request.sort, fields)?;
+    let aggs = plan(&request.aggs, fields, moment)?;
+
+    let days = Opened::new(days);
+    let mut run = Run {
+        filter: &filter,
+        sort: &sort,
+        aggs: &aggs,
+        hits_wanted: if request.size == 0 { 0 } else { window },
+        deadline,
+        timed_out: false,
+        total: 0,
+        found: Vec::new(),
+        partials: aggs.iter().map(Partial::empty).collect(),
+    };
+    let order: Vec<usize> =
+        if sort.prefers_new() { (0..days.list.len()).rev().collect() } else { (0..days.list.len()).collect() };
+    for day in order {
+        run.day(day as u32, &days.list[day].1)?;
+    }
+
+    let Run { timed_out, total, mut found, partials, .. } = run;
+    found.drain(..request.from.min(found.len()));
+    let mut sources = Sources::new(&days);
+    let hits = sources.hits(&sort, &request.source, &found)?;
+    let aggregations = if aggs.is_empty() {
+        None
+    } else {
+        let mut fetch = |sort: &SortPlan, source: &SourceFilter, found: &[Found]| {
+            let hits = sources.hits(sort, source, found)?;
+            hits.iter().map(|hit| Ok(serde_json::to_value(hit).unwrap_or_default())).collect()
+        };
+        Some(Renderer::new(&mut fetch).level(&aggs, partials)?)
+    };
+    Ok(SearchResponse {
+        took: started.elapsed().as_millis() as u64,
+        timed_out,
+        shards: Shards::all(days.list.len()),
+        hits: Hits {
+            total: request.track_total_hits.map(|limit| total_of(total, limit)),
+            max_score: (!hits.is_empty() && !sort.is_explicit).then_some(1.0),
+            hits,
+        },
+        aggregations,
+    })
+}
+
+/// Counts the documents of these days that fulfil a query.
+pub(crate) fn count(days: &[Arc<Day>], query: &Query, fields: &Fields, moment: Moment) -> Result<u64, StoreError> {
+    let filter = Filter::plan(query, fields, moment)?;
+    let mut total = 0;
+    for (_, searcher) in &Opened::new(days).list {
+        for reader in searcher.segment_readers() {
+            total += SegmentFilter::new(reader).docs(&filter)?.count(reader.max_doc());
+        }
+    }
+    Ok(total)
+}
+
+fn total_of(value: u64, limit: u64) -> Total {
+    if value > limit { Total { value: limit, relation: "gte" } } else { Total { value, relation: "eq" } }
+}
+
+/// The days as they are at this moment; commits from now on do not change what is searched.
+struct Opened {
+    list: Vec<(String, Searcher)>,
+}
+
+impl Opened {
+    fn new(days: &[Arc<Day>]) -> Self {
+        Self { list: days.iter().map(|day| (day.name.clone(), day.reader.searcher())).collect() }
+    }
+}
+
+/// A search under way.
+struct Run<'a> {
+    filter: &'a Filter,
+    sort: &'a SortPlan,
+    aggs: &'a [AggPlan],
+    hits_wanted: usize,
+    deadline: Instant,
+    timed_out: bool,
+    total: u64,
+    found: Vec<Found>,
+    partials: Vec<Partial>,
+}
+
+impl Run<'_> {
+    fn day(&mut self, day: u32, searcher: &Searcher) -> Result<(), StoreError> {
+        for (number, reader) in searcher.segment_readers().iter().enumerate() {
+            if self.timed_out || Instant::now() >= self.deadline {
+                self.timed_out = true;
+                return Ok(());
+            }
+            let filter = SegmentFilter::new(reader);
+            let docs = filter.docs(self.filter)?;
+            self.segment(&docs, &Segment { reader, filter: &filter, day, number: number as u32 })?;
+        }
+        Ok(())
+    }
+
+    fn segment(&mut self, docs: &Docs, segment: &Segment<'_>) -> Result<(), StoreError> {
+        let max_doc = segment.reader.max_doc();
+        let count = docs.count(max_doc);
+        self.total += count;
+        if count == 0 {
+            return Ok(());
+        }
+        let sort = self.segment_sort(segment)?;
+        if sort.is_none() && self.aggs.is_empty() {
+            return Ok(());
+        }
+        let budget = Budget::new();
+        let mut level = Level::new(self.aggs, segment, &budget)?;
+        let mut best = Best::new(self.hits_wanted);
+        // All documents are in the one bucket above the aggregations.
+        let buckets = vec![0; crate::bits::BLOCK];
+        docs.for_each_block(max_doc, |block| {
+            if self.timed_out || Instant::now() >= self.deadline {
+                self.timed_out = true;
+                return Ok(());
+            }
+            if let Some(sort) = &sort {
+                for doc in block {
+                    best.add(sort, *doc);
+                }
+            }
+            level.collect(block, &buckets[..block.len()])
+        })?;
+        if let Some(sort) = &sort {
+            self.found.extend(best.take(sort, segment.day, segment.number)?);
+            keep_best(self.sort, &mut self.found, self.hits_wanted);
+        }
+        for ((ours, theirs), plan) in self.partials.iter_mut().zip(level.take(0)?).zip(self.aggs) {
+            ours.merge(theirs, plan);
+        }
+        Ok(())
+    }
+
+    /// The sort columns, unless no hit of this segment can be among those wanted.
+    fn segment_sort(&self, segment: &Segment<'_>) -> Result<Option<SegmentSort>, StoreError> {
+        if self.hits_wanted == 0 {
+            return Ok(None);
+        }
+        let sort = SegmentSort::new(self.sort, segment.reader)?;
+        let is_full = self.found.len() == self.hits_wanted;
+        Ok(match self.found.last() {
+            Some(worst) if is_full && sort.is_behind(worst) => None,
+            _ => Some(sort),
+        })
+    }
+}
+
+/// Reads the stored documents of hits.
+struct Sources<'a> {
+    days: &'a Opened,
+    readers: HashMap<(u32, u32), StoreReader>,
+}
+
+impl<'a> Sources<'a> {
+    fn new(days: &'a Opened) -> Self {
+        Self { days, readers: HashMap::new() }
+    }
+
+    fn hits(&mut self, sort: &SortPlan, source: &SourceFilter, found: &[Found]) -> Result<Vec<Hit>, StoreError> {
+        let mut sources: HashMap<Place, Box<RawValue>> = HashMap::new();
+        if !source.off {
+            let filter = SourcePatterns::new(source);
+            // In the order they are stored, so that each block is unpacked once.
+            let mut places: Vec<Place> = found.iter().map(|found| found.place).collect();
+            places.sort_unstable();
+            for place in places {
+                sources.insert(place, self.source(place, &filter)?);
+            }
+        }
+        let hit = |found: &Found| Hit {
+            index: self.days.list[found.place.day as usize].0.clone(),
+            id: found.seq.to_string(),
+            score: (!sort.is_explicit).then_some(1.0),
+            source: sources.remove(&found.place),
+            sort: sort.is_explicit.then(|| sort.values(found)),
+        };
+        Ok(found.iter().map(hit).collect())
+    }
+
+    fn source(&mut self, place: Place, filter: &SourcePatterns) -> Result<Box<RawValue>, StoreError> {
+        let doing = "reading a stored document";
+        let days = self.days;
+        let reader = match self.readers.entry((place.day, place.segment)) {
+            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                let segment = days.list[place.day as usize].1.segment_reader(place.segment);
+                let reader = segment.get_store_reader(SOURCE_BLOCKS_CACHED).map_err(StoreError::column(doing))?;
+                entry.insert(reader)
+            }
+        };
+        let row: TantivyDocument = reader.get(place.doc).map_err(StoreError::tantivy(doing))?;
+        let bytes = row.get_first(layout().source).and_then(|value| value.as_bytes()).unwrap_or(b"{}");
+        let bad = |error: serde_json::Error| StoreError::column(doing)(error.into());
+        if filter.is_empty() {
+            let text = std::str::from_utf8(bytes).unwrap_or("{}").to_owned();
+            return RawValue::from_string(text).map_err(bad);
+        }
+        let source: Map<String, Value> = serde_json::from_slice(bytes).map_err(bad)?;
+        serde_json::value::to_raw_value(&filter.apply("", source, false)).map_err(bad)
+    }
+}
+
+/// `_source` includes and excludes; a pattern on an object means all of it.
+struct SourcePatterns {
+    includes: Vec<Pattern>,
+    excludes: Vec<Pattern>,
+}
+
+impl SourcePatterns {
+    fn new(filter: &SourceFilter) -> Self {
+        let patterns = |patterns: &[String]| patterns.iter().map(|pattern| Pattern::new(pattern)).collect();
+        Self { includes: patterns(&filter.includes), excludes: patterns(&filter.excludes) }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.includes.is_empty() && self.excludes.is_empty()
+    }
+
+    fn apply(&self, prefix: &str, object: Map<String, Value>, is_included: bool) -> Map<String, Value> {
+        let mut kept = Map::new();
+        for (key, value) in object {
+            let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+            let fits = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.is_match(&path));
+            if fits(&self.excludes) {
+                continue;
+            }
+            let is_included = is_included || self.includes.is_empty() || fits(&self.includes);
+            match value {
+                Value::Object(inner) => {
+                    let was_empty = inner.is_empty();
+                    let inner = self.apply(&path, inner, is_included);
+                    if !inner.is_empty() || (was_empty && is_included) {
+                        kept.insert(key, inner.into());
+                    }
+                }
+                value if is_included => {
+                    kept.insert(key, value);
+                }
+                _ => {}
+            }
+        }
+        kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn source_patterns() {
+        let source = json!({"a": {"b": 1, "c": 2}, "msg": "x", "model_name": "m"});
+        for (includes, excludes, expected) in [
+            (vec!["msg"], vec![], json!({"msg": "x"})),
+            (vec!["m*"], vec!["msg"], json!({"model_name": "m"})),
+            (vec!["a"], vec![], json!({"a": {"b": 1, "c": 2}})),
+            (vec!["a.b"], vec![], json!({"a": {"b": 1}})),
+            (vec![], vec!["a.b", "m*"], json!({"a": {"c": 2}})),
+            (vec![], vec!["a.*"], json!({"msg": "x", "model_name": "m"})),
+            (vec!["nothing"], vec![], json!({})),
+        ] {
+            let strings = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+            let filter = SourceFilter { off: false, includes: strings(&includes), excludes: strings(&excludes) };
+            let found = SourcePatterns::new(&filter).apply("", source.as_object().unwrap().clone(), false);
+            assert_eq!(Value::from(found), expected, "{includes:?} {excludes:?}");
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The way of a request, walked with the built-in demo model and a real journal.
+
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, Request};
+use http_body_util::{BodyExt, Full};
+use serde_json::{Value, json};
+use tollhouse_access::{AddressList, Key, Keyring, RateLimit, sha256};
+use tollhouse_dialect::JsonLimits;
+use tollhouse_gateway::{Door, DoorSettings, Entry, ErrorStyle, Gateway, RateBy, Settings};
+use tollhouse_journal::{Journal, Opened, Options, Reader, Writer};
+use tollhouse_upstream::{Kind, Timeouts, UpstreamSpec, Upstreams};
+use tollhouse_web::{Answer, Dropped, Peer};
+
+struct House {
+    gateway: Gateway,
+    writer: Writer,
+    journal: Journal,
+    dir: tempfile::TempDir,
+}
+
+fn house(change: impl FnOnce(&mut Settings, &mut DoorSettings, &mut Key)) -> House {
+    let dir = tempfile::tempdir().unwrap();
+    let Opened { journal, writer, .. } = Journal::open(Options::new(dir.path().join("gateway.log"), "test")).unwrap();
+    let mut settings = Settings {
+        rate_limit: None,
+        rate_by: RateBy::Key,
+        prompt_chars_max: 1000,
+        body_bytes_max: 10_000,
+        body_timeout: Duration::from_secs(5),
+        json: JsonLimits::default(),
+        errors: ErrorStyle::Dialect,
+    };
+    let mut door = DoorSettings {
+        keys_asked: true,
+        header: HeaderName::from_static("x-api-key"),
+        allow: AddressList::default(),
+        drop_others: true,
+        trusted_proxies: AddressList::default(),
+        user_header: Some(HeaderName::from_static("x-user-id")),
+    };
+    let mut key = Key::new("k1", "user");
+    change(&mut settings, &mut door, &mut key);
+    let keyring = Keyring::new([(sha256("secret"), Arc::new(key))], [], Box::new(sha256));
+    let demo = UpstreamSpec { name: "demo".into(), kind: Kind::Demo, url: String::new(), key: None };
+    let upstreams = Upstreams::new(vec![demo], vec![], Timeouts::default()).unwrap();
+    let gateway = Gateway::new(settings, Arc::new(Door::new(door, keyring)), upstreams, journal.clone());
+    House { gateway, writer, journal, dir }
+}
+
+impl House {
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, Dropped> {
+        self.gateway.handle(request, Peer(([127, 0, 0, 1], 4711).into()), Entry::Door).await
+    }
+
+    async fn chat(&self, body: Value) -> (u16, Value) {
+        let (status, text) = whole(self.send(post("/v1/chat/completions", &body.to_string())).await.unwrap()).await;
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Closes the journal and reads its records of one kind.
+    fn records(self, kind: &str) -> Vec<Value> {
+        drop((self.gateway, self.journal));
+        self.writer.close().unwrap();
+        read(self.dir.path()).into_iter().filter(|record| record["kind"] == kind).collect()
+    }
+}
+
+fn read(dir: &Path) -> Vec<Value> {
+    let mut lines = Vec::new();
+    Reader::open(&dir.join("gateway.log"), None).unwrap().next_batch(1000, &mut lines).unwrap();
+    lines.iter().map(|line| serde_json::from_slice(&line.bytes).unwrap()).collect()
+}
+
+fn post(path: &str, body: &str) -> Request<Full<Bytes>> {
+    let request = Request::post(path).header("authorization", "Bearer secret").header("x-request-id", "r-1");
+    request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()
+}
+
+fn hello() -> Value {
+    json!({"model": "demo", "messages": [{"role": "user", "content": "hello"}]})
+}
+
+async fn whole(answer: Answer) -> (u16, String) {
+    let status = answer.status().as_u16();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn a_chat_is_answered_and_recorded_with_its_figures() {
+    let house = house(|_, _, _| {});
+    let mut request = post("/v1/chat/completions", &hello().to_string());
+    let trace = "00-813bfa99fbbf374488f8ad4ad24b4df5-770640b25ee96b80-01";
+    request.headers_mut().insert("traceparent", trace.parse().unwrap());
+    request.headers_mut().insert("x-user-id", "alice".parse().unwrap());
+    let answer = house.send(request).await.unwrap();
+    assert_eq!(answer.headers()["x-request-id"], "r-1");
+    assert_eq!(answer.headers()["x-tollhouse-upstream"], "demo");
+    let (status, body) = whole(answer).await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &body["model"]), (200, &json!("demo")));
+
+    let dir = house.dir.path().to_owned();
+    assert_eq!(read(&dir).iter().filter(|record| record["kind"] == "request").count(), 1, "before the answer was read");
+    let records = house.records("request");
+    let record = &records[0];
+    for (field, value) in [
+        ("status", json!(200)),
+        ("method", json!("POST")),
+        ("path", json!("/v1/chat/completions")),
+        ("request_id", json!("r-1")),
+        ("trace_id", json!("813bfa99fbbf374488f8ad4ad24b4df5")),
+        ("key_id", json!("k1")),
+        ("user_id", json!("alice")),
+        ("client_ip", json!("127.0.0.1")),
+        ("model", json!("demo")),
+        ("upstream", json!("demo")),
+        ("attempts", json!(1)),
+        ("stream", json!(false)),
+        ("finish_reason", json!("stop")),
+        ("prompt_chars", json!(5)),
+        ("cancelled", json!(false)),
+        ("input_tokens", body["usage"]["prompt_tokens"].clone()),
+        ("output_tokens", body["usage"]["completion_tokens"].clone()),
+        ("usage_source", json!("upstream")),
+    ] {
+        assert_eq!(record[field], value, "{field}");
+    }
+    assert!(record["duration_ms"].as_f64().unwrap() >= record["ttft_ms"].as_f64().unwrap());
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_marker_after_its_record_was_written() {
+    let house = house(|_, _, _| {});
+    let mut body = hello();
+    body["stream"] = json!(true);
+    let mut answer = house.send(post("/v1/chat/completions", &body.to_string())).await.unwrap().into_body();
+    let mut text = String::new();
+    while let Some(frame) = answer.frame().await {
+        text.push_str(std::str::from_utf8(&frame.unwrap().into_data().unwrap()).unwrap());
+        let recorded = read(house.dir.path()).iter().any(|record| record["kind"] == "request");
+        assert_eq!(text.ends_with("data: [DONE]\n\n"), recorded, "the record and the last byte come together");
+    }
+    assert!(text.ends_with("data: [DONE]\n\n"));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_recorded_with_what_it_got() {
+    let house = house(|_, _, _| {});
+    let mut body = hello();
+    body["stream"] = json!(true);
+    let mut answer = house.send(post("/v1/chat/completions", &body.to_string())).await.unwrap().into_body();
+    answer.frame().await.unwrap().unwrap();
+    drop(answer);
+    let records = house.records("request");
+    assert_eq!(records.len(), 1);
+    assert_eq!((&records[0]["cancelled"], &records[0]["status"]), (&json!(true), &json!(200)));
+    assert!(records[0]["output_tokens"].as_u64().unwrap() >= 1);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_before_the_first_byte_is_recorded_too() {
+    let house = house(|_, _, _| {});
+    let request = house.send(post("/v1/chat/completions", &hello().to_string()));
+    // The demo takes its time before the first token; the client does not wait for it.
+    assert!(tokio::time::timeout(Duration::from_millis(5), request).await.is_err());
+    let records = house.records("request");
+    assert_eq!((&records[0]["cancelled"], &records[0]["status"]), (&json!(true), &json!(499)));
+}
+
+#[tokio::test]
+async fn refusals_have_the_statuses_and_texts_of_the_table_and_each_a_record() {
+    let house = house(|_, _, key| key.models = vec!["de*".into()]);
+    let long = "x".repeat(1001);
+    let cases = [
+        (post("/v1/chat/completions", "{"), 400, "invalid JSON at line 1 column 1"),
+        (
+            post(
+                "/v1/chat/completions",
+                &json!({"model": "demo", "messages": [{"role": "user", "content": long}]}).to_string(),
+            ),
+            400,
+            "prompt too long, max 1000 chars",
+        ),
+        (post("/v1/chat/completions", &"x".repeat(10_001)), 413, "body too large, max 10000 bytes"),
+        (
+            post(
+                "/v1/chat/completions",
+                &json!({"model": "denied", "messages": [{"role": "user", "content": "a"}]}).to_string(),
+            ),
+            404,
+            "model 'denied' not found",
+        ),
+        (
+            post(
+                "/v1/chat/completions",
+                &json!({"model": "other", "messages": [{"role": "user", "content": "a"}]}).to_string(),
+            ),
+            403,
+            "model not allowed for this key",
+        ),
+        (post("/v1/nothing", "{}"), 404, "no such path"),
+        (post("/v1/models", "{}"), 405, "method not allowed"),
+    ];
+    let count = cases.len();
+    for (request, status, text) in cases {
+        let (got, body) = whole(house.send(request).await.unwrap()).await;
+        assert_eq!(got, status, "{body}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert!(body["error"]["message"].as_str().unwrap().starts_with(text), "{body}");
+    }
+    let records = house.records("request");
+    assert_eq!(records.len(), count);
+    assert!(records.iter().all(|record| record["error"].is_string() && record["status"].as_u64().unwrap() >= 400));
+}
+
+#[tokio::test]
+async fn without_the_right_key_nothing_is_said_but_that() {
+    let house = house(|_, _, _| {});
+    for header in [None, Some("Bearer wrong"), Some("Basic c2VjcmV0"), Some("Bearer ")] {
+        for path in ["/v1/chat/completions", "/v1/nothing", "/api/chat"] {
+            let mut request = post(path, &hello().to_string());
+            request.headers_mut().remove("authorization");
+            if let Some(header) = header {
+                request.headers_mut().insert("authorization", header.parse().unwrap());
+            }
+            let (status, body) = whole(house.send(request).await.unwrap()).await;
+            assert_eq!(status, 401);
+            assert!(body.contains("invalid api key"), "{body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_outside_the_list_is_dropped_and_recorded() {
+    let house = house(|_, door, _| door.allow = AddressList::new(vec!["10.0.0.0/8".parse().unwrap()]));
+    assert_eq!(house.send(post("/v1/chat/completions", "{}")).await.map(|_| ()), Err(Dropped));
+    let records = house.records("request");
+    assert_eq!(records[0]["error"], "address not allowed");
+}
+
+#[tokio::test]
+async fn the_rate_limit_tells_what_is_left_and_how_long_to_wait() {
+    let limit = RateLimit { requests: NonZeroU32::new(2).unwrap(), per: Duration::from_secs(60) };
+    let house = house(|settings, _, _| settings.rate_limit = Some(limit));
+    let first = house.send(post("/v1/chat/completions", &hello().to_string())).await.unwrap();
+    assert_eq!(first.headers()["x-ratelimit-limit-requests"], "2");
+    assert_eq!(first.headers()["x-ratelimit-remaining-requests"], "1");
+    assert_eq!(house.chat(hello()).await.0, 200);
+    let third = house.send(post("/v1/chat/completions", &hello().to_string())).await.unwrap();
+    assert_eq!(third.status(), 429);
+    let wait: u64 = third.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((50..=60).contains(&wait), "{wait}");
+    let (_, body) = whole(third).await;
+    assert!(
+        body.contains("rate limit exceeded: 2 requests per 60 s") && body.contains("rate_limit_exceeded"),
+        "{body}"
+    );
+}
+
+#[tokio::test]
+async fn errors_can_be_plain_on_every_api() {
+    let house = house(|settings, _, _| settings.errors = ErrorStyle::Plain);
+    let (_, body) = whole(house.send(post("/v1/nothing", "{}")).await.unwrap()).await;
+    assert_eq!(body, r#"{"error":"no such path"}"#);
+}
+
+#[tokio::test]
+async fn the_console_needs_no_key_and_is_named_in_the_record() {
+    let house = house(|_, _, _| {});
+    let mut request = post("/v1/chat/completions", &hello().to_string());
+    request.headers_mut().remove("authorization");
+    let answer = house.gateway.handle(request, Peer(([127, 0, 0, 1], 1).into()), Entry::Console).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(house.records("request")[0]["key_id"], "console");
+}

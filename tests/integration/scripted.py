@@ -58,7 +58,7 @@ class Scripted:
         return [call for call in list(self.calls) if call.path.endswith("/chat/completions")]
 
     async def serve(self, reader, writer):
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while await self.one(reader, writer):
                 pass
         writer.close()

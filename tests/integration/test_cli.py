@@ -39,10 +39,8 @@ def test_all_mistakes_of_a_configuration_at_once(tmp_path, command):
 
 
 def test_check_prints_the_effective_configuration_without_secrets(make_house):
-    house = make_house(
-        start=False,
-        upstreams={"far": {"kind": "openai", "url": "http://127.0.0.1:9/v1", "key": "${FAR_KEY}"}},
-    )
+    house = make_house(start=False)
+    house.configure(upstreams={"far": {"kind": "openai", "url": "http://127.0.0.1:9/v1", "key": "${FAR_KEY}"}})
     shown = house.run("check", env={**os.environ, "FAR_KEY": "very-secret"}).stdout
     assert "very-secret" not in shown
     assert "prompt_chars: 32768" in shown and "clawdbot-qwen3" in shown
@@ -72,7 +70,7 @@ def test_version_and_help(tmp_path):
     for arguments in [["version"], ["--help"], ["up", "--help"], ["key", "create", "--help"]]:
         done = finished([BINARY, *arguments], cwd=tmp_path)
         assert done.returncode == 0 and done.stdout, arguments
-    wrong = finished([BINARY, "ip"])
+    wrong = finished([BINARY, "upp"])
     assert wrong.returncode == 2 and "up" in wrong.stderr
 
 

@@ -1,5 +1,7 @@
 """The console's door and its JSON API."""
 
+import contextlib
+
 import httpx
 import pytest
 import websockets
@@ -10,12 +12,12 @@ API = "/console/api/v1"
 SAME_SITE = {"x-tollhouse-console": "1"}
 
 
+@contextlib.contextmanager
 def signed_in(house):
     """A client with the cookie that the tokenised address gives."""
-    client = httpx.Client(base_url=house.url, timeout=30)
-    opened = client.get(house.console_address())
-    assert opened.status_code == 303
-    return client
+    with httpx.Client(base_url=house.url, timeout=30) as client:
+        assert client.get(house.console_address()).status_code == 303
+        yield client
 
 
 def test_scenario_b01_the_tokenised_address_opens_the_console(house):

@@ -315,6 +315,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn any_record_becomes_one_sound_line(
             msg in ".{0,40}", caller in ".{0,10}", repeat in 1_usize..10_000,

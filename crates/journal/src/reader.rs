@@ -30,7 +30,8 @@ use crate::recover::first_seq;
 const READ_BYTES: usize = 128 << 10;
 /// Most bytes held while looking for the end of a line; longer ones are not ours and are skipped.
 const READ_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
-/// How often the directory is listed before a gap in it is believed: a listing may miss a file that is renamed meanwhile.
+/// How often the directory is listed before a gap in it is believed. A listing may miss a file that changes its name
+/// meanwhile; a file does so twice, when it is closed and when it is compressed, so one of three listings shows it.
 const LISTINGS_MAX: usize = 3;
 
 /// Where a reader stands. Stays valid over rotation, compression and restarts.
@@ -271,21 +272,21 @@ impl Reader {
 
     /// Goes to a position; false when the journal has no such place.
     fn find(&mut self, position: &Position) -> Result<bool, JournalError> {
-        for _ in 0..LISTINGS_MAX {
-            let current = open_current(&self.names)?;
-            let closed = self.names.list_distinct()?;
-            let closed = closed.iter().rfind(|file| file.first_seq <= position.seq);
-            let source = match (current, closed) {
-                (Some(current), _) if current.first_seq.is_some_and(|first| first <= position.seq) => Some(current),
-                (_, Some(closed)) => open_closed(&self.names, closed)?,
-                // Older than all that is kept, or nothing was ever written.
-                _ => return Ok(false),
-            };
-            // Compressed or deleted since it was listed.
-            let Some(source) = source else { continue };
-            return self.find_in(source, position);
+        if let Some(current) = open_current(&self.names)?
+            && current.first_seq.is_some_and(|first_seq| first_seq <= position.seq)
+        {
+            return self.find_in(current, position);
         }
-        Ok(false)
+        // What was renamed before the current file was opened is closed now.
+        let mut first_seq = None;
+        for _ in 0..LISTINGS_MAX {
+            let closed = self.names.list_distinct()?;
+            first_seq = first_seq.max(closed.iter().map(|file| file.first_seq).rfind(|first| *first <= position.seq));
+        }
+        // Else older than all that is kept, or nothing was ever written.
+        let Some(first_seq) = first_seq else { return Ok(false) };
+        let Some(closed) = reopen(&self.names, first_seq)? else { return Ok(false) };
+        self.find_in(closed, position)
     }
 
     fn find_in(&mut self, source: Source, position: &Position) -> Result<bool, JournalError> {
@@ -450,4 +451,38 @@ fn reopen(names: &Names, first_seq: u64) -> Result<Option<Source>, JournalError>
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line::{Form, Head};
+    use crate::{Level, Record};
+    use std::io::Write;
+
+    #[test]
+    fn what_was_written_between_the_last_read_and_the_rename_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let current = dir.path().join("gateway.log");
+        let mut form = Form::new("house", &serde_json::Map::new()).unwrap();
+        let mut head = Head::START;
+        let mut line = || {
+            let mut line = Vec::new();
+            form.write(&mut line, &Record::new("log", Level::Info, ""), &mut head, 0);
+            line
+        };
+        fs::write(&current, line()).unwrap();
+        let mut reader = Reader::open(&current, None).unwrap();
+        let mut lines = Vec::new();
+        assert_eq!(reader.next_batch(10, &mut lines).unwrap(), 1);
+
+        // The reader has just found the end of the file, when a line comes and the file is left.
+        fs::OpenOptions::new().append(true).open(&current).unwrap().write_all(&line()).unwrap();
+        fs::rename(&current, dir.path().join(reader.names.rotated(0, 1))).unwrap();
+        fs::write(&current, line()).unwrap();
+        assert!(reader.next_file().unwrap());
+        assert_eq!(reader.next_batch(10, &mut lines).unwrap(), 2);
+        assert_eq!(lines.iter().map(|line| line.seq).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(reader.damaged(), 0);
+    }
 }

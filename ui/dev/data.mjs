@@ -1,0 +1,165 @@
+// Generates a plausible week of requests, the same for the same seed.
+
+const MODELS = [
+  { name: "qwen3:32b", upstream: "local", weight: 46, prefillPerToken: 1.1, speed: 26, load: 9_500 },
+  { name: "qwen3:4b", upstream: "local", weight: 30, prefillPerToken: 0.22, speed: 92, load: 2_100 },
+  { name: "deepseek-r1:14b", upstream: "local", weight: 14, prefillPerToken: 0.6, speed: 41, load: 5_200 },
+  { name: "llama3.3:70b", upstream: "second", weight: 10, prefillPerToken: 2.3, speed: 13, load: 0 },
+];
+const USERS = ["team-a", "amy", "bob", "openclaw", "nightly-report", "王伟"];
+const KEYS = ["prod", "dev-laptop", "console", "batch"];
+const CALLERS = ["gateway/stack.rs", "gateway/chat.rs"];
+const SERVICE = "clawdbot-qwen3";
+
+/** mulberry32: small, seeded, good enough for a mock. */
+export function random(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+const pick = (rand, list) => list[Math.floor(rand() * list.length)];
+const round = (value, digits = 1) => Math.round(value * 10 ** digits) / 10 ** digits;
+const bell = (rand) => (rand() + rand() + rand() + rand() - 2) / 2;
+
+function pickModel(rand) {
+  let at = rand() * MODELS.reduce((sum, model) => sum + model.weight, 0);
+  for (const model of MODELS) {
+    at -= model.weight;
+    if (at <= 0) return model;
+  }
+  return MODELS[0];
+}
+
+/** How busy the house is at a moment, 0 to 1: quiet nights, two humps a day, and a rush now and then. */
+function busyness(ms, nowMs) {
+  // Now is always half past ten, so that each picture shows a working day.
+  const hour = (((10.5 - (nowMs - ms) / 3_600_000) % 24) + 24) % 24;
+  const day = Math.exp(-((hour - 9.5) ** 2) / 9) + 0.8 * Math.exp(-((hour - 15) ** 2) / 8) + 0.05;
+  const minute = Math.floor((nowMs - ms) / 60_000);
+  const rush = minute % 43 === 17 || minute % 61 === 40 ? 2.3 : 1;
+  return Math.min(1, day * 0.42 * rush + 0.04);
+}
+
+let seq = 0;
+
+export function makeRequest(rand, endMs, crowd = 0.4) {
+  seq += 2;
+  const model = pickModel(rand);
+  const chance = rand();
+  const hex = (length) => Array.from({ length }, () => Math.floor(rand() * 16).toString(16)).join("");
+  const doc = {
+    "@timestamp": new Date(endMs).toISOString(),
+    kind: "request",
+    level: "info",
+    msg: "request served",
+    caller: pick(rand, CALLERS),
+    service_name: SERVICE,
+    seq,
+    prev: hex(32),
+    request_id: `req_${hex(20)}`,
+    trace_id: hex(32),
+    method: "POST",
+    path: rand() < 0.8 ? "/v1/chat/completions" : "/api/chat",
+    client_ip: `10.0.${Math.floor(rand() * 4)}.${Math.floor(rand() * 250) + 2}`,
+    user_id: pick(rand, USERS),
+    key_id: pick(rand, KEYS),
+    model_name: model.name,
+    stream: rand() < 0.85,
+  };
+  if (chance < 0.022) {
+    Object.assign(doc, {
+      http_status: 429,
+      duration_ms: round(0.3 + rand(), 2),
+      error: "rate limit exceeded: 30 requests per 60 s",
+    });
+  } else if (chance < 0.03) {
+    Object.assign(doc, { http_status: 401, duration_ms: round(0.2 + rand() * 0.3, 2), error: "invalid api key" });
+    for (const name of ["user_id", "key_id", "model_name"]) delete doc[name];
+  } else if (chance < 0.036) {
+    Object.assign(doc, {
+      http_status: 400,
+      duration_ms: round(0.6 + rand(), 2),
+      error: "prompt too long, max 32768 chars",
+      prompt_chars: 33_000 + Math.floor(rand() * 60_000),
+    });
+  } else if (chance < 0.05) {
+    const wait = 3_000 + rand() * 2_400;
+    Object.assign(doc, {
+      http_status: 503,
+      upstream: model.upstream,
+      attempts: 2,
+      queue_ms: round(rand() * 40),
+      connect_ms: round(wait - 20),
+      duration_ms: round(wait + 4),
+      error: "the model is not answering right now, please try again shortly",
+    });
+  } else {
+    answered(rand, doc, model, crowd, chance);
+  }
+  const status = doc.http_status;
+  if (status < 200 || status > 299) {
+    doc.level = status >= 500 ? "error" : "warn";
+    doc.msg = "request refused";
+  }
+  doc.tags = [];
+  if (doc.duration_ms > 3000) doc.tags.push("slow_request");
+  if (status < 200 || status > 299) doc.tags.push("error_request");
+  return doc;
+}
+
+function answered(rand, doc, model, crowd, chance) {
+  const input = Math.max(8, Math.floor(Math.exp(4.6 + bell(rand) * 2.4)));
+  const output = Math.max(3, Math.floor(Math.exp(4.7 + bell(rand) * 2)));
+  const queue = crowd > 0.5 ? rand() ** 3 * 2_600 * crowd : rand() * 3;
+  const connect = rand() < 0.1 ? 0.8 + rand() * 2 : 0.1;
+  const load = rand() < 0.012 ? model.load * (0.8 + rand() * 0.5) : 4 + rand() * 20;
+  const prefill = input * model.prefillPerToken * (0.8 + rand() * 0.6);
+  const speed = model.speed * (1 + bell(rand) * 0.25) * (1 - crowd * 0.3);
+  const cancelled = chance > 0.982;
+  const written = cancelled ? Math.max(1, Math.floor(output * rand())) : output;
+  const decode = (written / speed) * 1000;
+  const ttft = queue + connect + load + prefill + 12 + rand() * 30;
+  Object.assign(doc, {
+    http_status: cancelled ? 499 : 200,
+    upstream: model.upstream,
+    attempts: 1,
+    prompt_chars: Math.floor(input * 3.6),
+    input_tokens: input,
+    output_tokens: written,
+    token_efficiency: round(written / input, 2),
+    queue_ms: round(queue),
+    connect_ms: round(connect),
+    load_ms: round(load),
+    prefill_ms: round(prefill),
+    ttft_ms: round(ttft),
+    decode_ms: round(decode),
+    duration_ms: round(ttft + decode + 0.4 + rand()),
+    tokens_per_second: round(speed),
+    finish_reason: cancelled ? "cancelled" : rand() < 0.04 ? "length" : "stop",
+    cancelled,
+    usage_source: cancelled ? "estimated" : "upstream",
+  });
+  if (cancelled) doc.error = "client closed the connection";
+}
+
+/** Requests of the last `days` days up to `nowMs`, oldest first. */
+export function makeHistory(nowMs, days = 7, seed = 7) {
+  const rand = random(seed);
+  const docs = [];
+  const step = 60_000;
+  for (let at = nowMs - days * 86_400_000; at < nowMs; at += step) {
+    const crowd = busyness(at, nowMs);
+    const count = Math.floor(crowd * 17 * (0.65 + rand() * 0.7) + rand());
+    for (let one = 0; one < count; one++)
+      docs.push(makeRequest(rand, Math.min(at + Math.floor(rand() * step), nowMs - 50), crowd));
+  }
+  return docs.sort((a, b) => (a["@timestamp"] < b["@timestamp"] ? -1 : 1));
+}
+
+export const MODEL_LIST = MODELS.map(({ name, upstream }) => ({ name, upstream, demo: false }));
+export const SERVICE_NAME = SERVICE;

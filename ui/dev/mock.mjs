@@ -1,0 +1,251 @@
+// A stand-in for the gateway while working on the console: serves dist/ and answers the JSON API from generated records.
+//
+//   node dev/mock.mjs [--port 18790] [--scenario full|empty|quiet|warn|fault|hostile|demo]      token: "toll"
+
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { ANSWERS } from "./answers.mjs";
+import { MODEL_LIST, makeHistory, makeRequest, random, SERVICE_NAME } from "./data.mjs";
+import { QueryError, search } from "./es.mjs";
+
+const dist = path.join(path.dirname(fileURLToPath(import.meta.url)), "..", "dist");
+const TOKEN = "toll";
+const COOKIE = "tollhouse_console=mock";
+const REFUSED =
+  "unauthorized: gateway token missing (open a tokenized dashboard URL or paste token in Control UI settings)";
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+const TYPES = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".svg": "image/svg+xml",
+};
+const NEW_REQUEST_MS = 1_400;
+
+export async function startMock({ port = 0, scenario = "full", grow = true } = {}) {
+  const began = Date.now();
+  const docs = scenario === "empty" ? [] : makeHistory(began);
+  if (scenario === "quiet")
+    docs.splice(0, docs.length, ...docs.filter((doc) => Date.parse(doc["@timestamp"]) < began - 9 * 3_600_000));
+  if (scenario === "hostile") poison(docs);
+  const rand = random(99);
+  const add = () => {
+    const doc = makeRequest(rand, Date.now(), 0.4);
+    docs.push(doc);
+    return doc;
+  };
+  const timer = grow && scenario !== "empty" && scenario !== "quiet" ? setInterval(add, NEW_REQUEST_MS) : null;
+  const state = { docs, scenario, began, add, searches: [], cancelled: 0 };
+  const server = createServer((request, response) => {
+    answer(request, response, state).catch((error) => {
+      response.statusCode = 500;
+      response.end(JSON.stringify({ error: String(error) }));
+    });
+  });
+  await new Promise((done) => server.listen(port, "127.0.0.1", done));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    state,
+    cookie: COOKIE,
+    stop() {
+      clearInterval(timer);
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+async function answer(request, response, state) {
+  const url = new URL(request.url, "http://mock");
+  response.setHeader("content-security-policy", POLICY);
+  response.setHeader("x-content-type-options", "nosniff");
+  response.setHeader("referrer-policy", "no-referrer");
+  if (url.pathname.startsWith("/assets/")) return file(response, path.join("assets", path.basename(url.pathname)), 200);
+  const signedIn = (request.headers.cookie ?? "").includes(COOKIE);
+  if (url.searchParams.get("token") === TOKEN) {
+    response.writeHead(303, { location: "/", "set-cookie": `${COOKIE}; HttpOnly; SameSite=Strict; Path=/` });
+    return response.end();
+  }
+  if (!url.pathname.startsWith("/console/api/v1")) return file(response, "index.html", signedIn ? 200 : 401);
+
+  const call = `${request.method} ${url.pathname.slice("/console/api/v1".length)}`;
+  const json = (status, body) => {
+    response.writeHead(status, { "content-type": "application/json", "cache-control": "no-store" });
+    response.end(body === undefined ? undefined : JSON.stringify(body));
+  };
+  if (request.method !== "GET" && request.headers["x-tollhouse-console"] !== "1")
+    return json(403, { error: "the console header is missing" });
+  const body = request.method === "POST" ? JSON.parse((await read(request)) || "{}") : null;
+
+  if (call === "POST /session") {
+    if (body.token !== TOKEN) return json(401, { error: REFUSED });
+    response.setHeader("set-cookie", `${COOKIE}; HttpOnly; SameSite=Strict; Path=/`);
+    return json(204);
+  }
+  if (call === "DELETE /session") {
+    response.setHeader("set-cookie", "tollhouse_console=; Max-Age=0; Path=/");
+    return json(204);
+  }
+  if (!signedIn) return json(401, { error: REFUSED });
+  switch (call) {
+    case "GET /session":
+      return json(200, {
+        service: SERVICE_NAME,
+        version: "0.1.0",
+        role: "admin",
+        demo: state.scenario === "demo",
+        public_url: null,
+      });
+    case "GET /models":
+      return json(200, {
+        models: state.scenario === "demo" ? [{ name: "demo", upstream: "demo", demo: true }] : MODEL_LIST,
+      });
+    case "GET /status":
+      return json(200, status(state));
+    case "POST /search":
+      return find(json, body, state);
+    case "POST /chat":
+      return talk(response, body, state);
+    default:
+      return json(404, { error: "there is no such call" });
+  }
+}
+
+function find(json, body, state) {
+  state.searches.push(body);
+  try {
+    return json(200, search(state.docs, body));
+  } catch (error) {
+    if (!(error instanceof QueryError)) throw error;
+    const at = error.position === null ? "" : ` at position ${error.position}`;
+    const reason = `${error.message}${at}`;
+    const cause = { type: "parse_exception", reason };
+    return json(400, {
+      error: {
+        root_cause: [cause],
+        type: "search_phase_execution_exception",
+        reason: "all shards failed",
+        caused_by: cause,
+      },
+      status: 400,
+    });
+  }
+}
+
+function status({ docs, scenario, began }) {
+  const seq = docs.at(-1)?.seq ?? 0;
+  const upstreams = [
+    { name: "local", kind: "ollama", breaker: "closed", reason: null },
+    { name: "second", kind: "openai", breaker: "closed", reason: null },
+  ];
+  const words = {
+    ok: "all upstreams answer",
+    warn: "upstream second does not answer, local takes its place",
+    fault: "no upstream answers: connection refused",
+  };
+  const level = scenario === "warn" || scenario === "fault" ? scenario : "ok";
+  if (level !== "ok") Object.assign(upstreams[1], { breaker: "open", reason: "connection refused" });
+  if (level === "fault") Object.assign(upstreams[0], { breaker: "half_open", reason: "connection refused" });
+  return {
+    status: level,
+    reason: words[level],
+    upstreams: scenario === "demo" ? [{ name: "demo", kind: "demo", breaker: "closed", reason: null }] : upstreams,
+    journal: { seq: seq + (level === "fault" ? 4_210 : 0) },
+    index: { seq },
+    uptime_s: 3 * 86_400 + 7_260 + Math.round((Date.now() - began) / 1000),
+    version: "0.1.0",
+  };
+}
+
+/** An answer of the demo kind, streamed as OpenAI does it. */
+async function talk(response, body, state) {
+  const doc = state.add();
+  response.writeHead(200, {
+    "content-type": "text/event-stream",
+    "cache-control": "no-store",
+    "x-request-id": doc.request_id,
+  });
+  const question = body.messages.at(-1)?.content ?? "";
+  const { thinking, text, error } = ANSWERS.find((one) => one.test.test(question)) ?? ANSWERS.at(-1);
+  const send = (chunk) =>
+    response.write(
+      `data: ${JSON.stringify({ id: "c1", object: "chat.completion.chunk", model: body.model, ...chunk })}\n\n`,
+    );
+  const delta = (part) => send({ choices: [{ index: 0, delta: part, finish_reason: null }] });
+  let gone = false;
+  response.on("close", () => {
+    gone = true;
+    if (!response.writableEnded) state.cancelled++;
+  });
+  const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+  await pause(300);
+  for (const piece of pieces(thinking ?? "")) {
+    if (gone) return;
+    delta({ reasoning_content: piece });
+    await pause(12);
+  }
+  let count = 0;
+  for (const piece of pieces(text)) {
+    if (gone) return;
+    delta({ content: piece });
+    count++;
+    await pause(12);
+  }
+  if (error) {
+    send({ error: { message: error, type: "server_error", code: null } });
+  } else {
+    send({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
+    send({
+      choices: [],
+      usage: { prompt_tokens: Math.ceil(question.length / 3.6), completion_tokens: count, total_tokens: count },
+    });
+  }
+  response.end("data: [DONE]\n\n");
+}
+
+function pieces(text) {
+  return text.match(/[\s\S]{1,5}/g) ?? [];
+}
+
+/** Records and names that would do harm if any of them were taken for markup. */
+function poison(docs) {
+  const bad = "<img src=x onerror=\"window.ran='img'\"><script>window.ran='script'</script>";
+  for (const doc of docs.slice(-40)) {
+    doc.model_name = `evil<svg onload="window.ran='svg'">`;
+    doc.user_id = bad;
+    doc.error = `${bad} javascript:alert(1)`;
+    doc.tags = [bad];
+    Object.defineProperty(doc, "__proto__", { value: { polluted: true }, enumerable: true });
+    doc.constructor = "data";
+    doc["<b>field</b>"] = bad;
+  }
+}
+
+async function file(response, name, code) {
+  try {
+    const bytes = await readFile(path.join(dist, name));
+    response.writeHead(code, { "content-type": TYPES[path.extname(name)] ?? "application/octet-stream" });
+    response.end(bytes);
+  } catch {
+    response.writeHead(404);
+    response.end();
+  }
+}
+
+async function read(request) {
+  const parts = [];
+  for await (const part of request) parts.push(part);
+  return Buffer.concat(parts).toString("utf8");
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const option = (flag, fallback) => {
+    const at = process.argv.indexOf(flag);
+    return at < 0 ? fallback : process.argv[at + 1];
+  };
+  const mock = await startMock({ port: Number(option("--port", "18790")), scenario: option("--scenario", "full") });
+  console.log(`${mock.url}/?token=${TOKEN}`);
+}

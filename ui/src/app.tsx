@@ -1,0 +1,203 @@
+// The frame of the console: who is signed in, which page is shown, and the choices that hold everywhere.
+
+import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { ApiError, onSignedOut } from "./api/base";
+import { session as loadSession, type Session, signOut } from "./api/session";
+import { status as loadStatus } from "./api/status";
+import type { TextKey } from "./i18n/en";
+import type { Language } from "./lib/format";
+import { address, changed, PATHS, type Page, usePlace } from "./lib/route";
+import { remember, remembered } from "./lib/store";
+import { useQuery } from "./lib/use-query";
+import { Chat } from "./pages/chat";
+import { OverviewPage } from "./pages/overview";
+import { RequestsPage } from "./pages/requests";
+import { SignIn } from "./pages/signin";
+import { type Theme, type Ui, UiContext, uiFor, useUi } from "./ui/context";
+import { Icon, type IconName } from "./ui/icon";
+import { Link } from "./ui/link";
+import { Mark } from "./ui/mark";
+import { Empty, ErrorNotice } from "./ui/notice";
+import { type Choices, Tools } from "./ui/tools";
+
+const STATUS_EVERY_MS = 5_000;
+const RETRY_EVERY_MS = 3_000;
+
+type Entry =
+  | { state: "loading" }
+  | { state: "out"; message: string }
+  | { state: "in"; session: Session }
+  | { state: "failed"; error: Error };
+
+export function App() {
+  const [language, setLanguage] = useState<Language>(firstLanguage);
+  const [theme, setTheme] = useState<Theme>(firstTheme);
+  const ui = useMemo(() => uiFor(language, theme), [language, theme]);
+
+  useEffect(() => {
+    document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+  }, [language]);
+  useEffect(() => {
+    if (theme === "auto") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+  }, [theme]);
+
+  const choices: Choices = {
+    setLanguage: (next) => {
+      remember("language", next);
+      setLanguage(next);
+    },
+    setTheme: (next) => {
+      remember("theme", next === "auto" ? null : next);
+      setTheme(next);
+    },
+  };
+  return (
+    <UiContext.Provider value={ui}>
+      <Door choices={choices} ui={ui} />
+    </UiContext.Provider>
+  );
+}
+
+/** Lets in who has a session and shows the sign-in page to everybody else. */
+function Door({ choices, ui }: { choices: Choices; ui: Ui }) {
+  const [entry, setEntry] = useState<Entry>({ state: "loading" });
+
+  const ask = useCallback(async () => {
+    try {
+      setEntry({ state: "in", session: await loadSession() });
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) setEntry({ state: "out", message: error.message });
+      else setEntry({ state: "failed", error: error instanceof Error ? error : new Error(String(error)) });
+    }
+  }, []);
+
+  useEffect(() => {
+    onSignedOut(() => void ask());
+    void ask();
+  }, [ask]);
+  useEffect(() => {
+    if (entry.state !== "failed") return;
+    const timer = setTimeout(() => void ask(), RETRY_EVERY_MS);
+    return () => clearTimeout(timer);
+  }, [entry, ask]);
+  useEffect(() => {
+    if (entry.state === "out") document.title = `${ui.t("signin.title")} · ${ui.t("app.name")}`;
+  }, [entry, ui]);
+
+  switch (entry.state) {
+    case "loading":
+      return <div class="boot" />;
+    case "failed":
+      return (
+        <main class="boot">
+          <ErrorNotice error={entry.error} retry={() => void ask()} />
+        </main>
+      );
+    case "out":
+      return <SignIn {...choices} message={entry.message} entered={() => void ask()} />;
+    case "in": {
+      const leave = async () => {
+        await signOut().catch(() => {});
+        await ask();
+      };
+      return <House choices={choices} session={entry.session} leave={() => void leave()} />;
+    }
+  }
+}
+
+const NAV: { page: Page; text: TextKey; icon: IconName }[] = [
+  { page: "overview", text: "nav.overview", icon: "overview" },
+  { page: "requests", text: "nav.requests", icon: "requests" },
+  { page: "chat", text: "nav.chat", icon: "chat" },
+];
+
+function House({ choices, session, leave }: { choices: Choices; session: Session; leave: () => void }) {
+  const { t } = useUi();
+  const place = usePlace();
+  const status = useQuery("status", loadStatus, STATUS_EVERY_MS);
+
+  useEffect(() => {
+    const words = NAV.find((entry) => entry.page === place.page)?.text;
+    document.title = `${t(words ?? "common.missing_page")} · ${session.service} · ${t("app.name")}`;
+  }, [place.page, session.service, t]);
+
+  return (
+    <div class="frame">
+      <a class="skip" href="#content">
+        {t("app.skip")}
+      </a>
+      <header class="top">
+        <Link class="brand" href={PATHS.overview}>
+          <Mark />
+          <span>{t("app.name")}</span>
+        </Link>
+        <span class="service" title={`${session.service} · ${session.version}`}>
+          {session.service}
+        </span>
+        {session.demo && (
+          <span class="badge" title={t("nav.demo_note")}>
+            {t("nav.demo")}
+          </span>
+        )}
+        <nav aria-label={t("nav.label")}>
+          {NAV.map(({ page, text, icon }) => (
+            <Link
+              key={page}
+              href={navAddress(page, place.params)}
+              data-testid={`nav-${page}`}
+              aria-current={place.page === page ? "page" : undefined}
+            >
+              <Icon name={icon} />
+              <span>{t(text)}</span>
+            </Link>
+          ))}
+        </nav>
+        <div class="top-tools">
+          <Tools {...choices} />
+          <button
+            type="button"
+            class="icon-button"
+            data-testid="sign-out"
+            aria-label={t("nav.sign_out")}
+            title={t("nav.sign_out")}
+            onClick={leave}
+          >
+            <Icon name="out" />
+          </button>
+        </div>
+      </header>
+      <div class="content" id="content" tabIndex={-1}>
+        {place.page === "overview" && <OverviewPage params={place.params} session={session} status={status} />}
+        {place.page === "requests" && <RequestsPage params={place.params} />}
+        {place.page === "chat" && <Chat />}
+        {place.page === null && (
+          <main>
+            <Empty title={t("common.missing_page")}>
+              <Link class="button" href={PATHS.overview}>
+                {t("common.back_overview")}
+              </Link>
+            </Empty>
+          </main>
+        )}
+      </div>
+    </div>
+  );
+}
+
+/** The chosen time range goes along from page to page. */
+function navAddress(page: Page, params: URLSearchParams): string {
+  if (page === "chat") return address(page, {});
+  return address(page, changed(new URLSearchParams(), { from: params.get("from"), to: params.get("to") }));
+}
+
+function firstLanguage(): Language {
+  const kept = remembered("language");
+  if (kept === "en" || kept === "zh") return kept;
+  return navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
+}
+
+function firstTheme(): Theme {
+  const kept = remembered("theme");
+  return kept === "light" || kept === "dark" ? kept : "auto";
+}

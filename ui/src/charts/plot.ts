@@ -1,0 +1,192 @@
+// Draws time charts with uPlot. Loaded when the first chart is shown.
+
+import uPlot from "uplot";
+
+export type SeriesKind = "area" | "line" | "bars" | "points" | "dashes";
+
+export interface PlotSeries {
+  kind: SeriesKind;
+  /** Name of the CSS variable that holds the colour. */
+  colour: string;
+  values: (number | null)[];
+}
+
+export interface PlotSpec {
+  /** Begin of each bucket, milliseconds since 1970. */
+  times: number[];
+  widthMs: number;
+  fromMs: number;
+  toMs: number;
+  series: PlotSeries[];
+  height: number;
+  axes: boolean;
+  value: (value: number) => string;
+  clock: (ms: number, stepMs: number) => string;
+  /** The bucket under the pointer and its place in CSS pixels; null when the pointer leaves. */
+  onHover: (hover: { index: number; left: number } | null) => void;
+  onSelect: (fromMs: number, toMs: number) => void;
+}
+
+export interface Plot {
+  setData: (spec: PlotSpec) => void;
+  setWidth: (width: number) => void;
+  destroy: () => void;
+}
+
+const AXIS_WIDTH = 54;
+const DRAG_PX_MIN = 6;
+
+/** The pointer's place in one chart is shown in all of them. */
+const SYNC_KEY = "time";
+
+export function createPlot(host: HTMLElement, first: PlotSpec): Plot {
+  let spec = first;
+  const colour = (name: string) => resolveColour(host, name);
+  const line = colour("--line");
+  const ink = colour("--ink-3");
+  const font = `11px ${getComputedStyle(host).fontFamily}`;
+
+  const options: uPlot.Options = {
+    width: Math.max(host.clientWidth, 120),
+    height: spec.height,
+    padding: [8, spec.axes ? 10 : 0, spec.axes ? 0 : 2, spec.axes ? 0 : 0],
+    legend: { show: false },
+    cursor: {
+      sync: { key: SYNC_KEY, setSeries: false },
+      drag: { x: true, y: false, setScale: false, dist: DRAG_PX_MIN },
+      points: { show: spec.series.some((one) => one.kind === "line" || one.kind === "area"), size: 7 },
+      y: false,
+    },
+    scales: {
+      x: { time: true, range: () => [axisStart(spec) / 1000, axisEnd(spec) / 1000] },
+      y: { range: (_plot, _low, high) => [0, Math.max(high, 1) * 1.08] },
+    },
+    axes: [
+      {
+        show: spec.axes,
+        stroke: ink,
+        font,
+        size: 26,
+        gap: 6,
+        space: 76,
+        grid: { show: false },
+        ticks: { stroke: line, size: 4, width: 1 },
+        values: (_plot, splits, _axis, _space, step) => splits.map((at) => spec.clock(at * 1000, step * 1000)),
+      },
+      {
+        show: spec.axes,
+        stroke: ink,
+        font,
+        size: AXIS_WIDTH,
+        gap: 6,
+        space: 34,
+        grid: { stroke: line, width: 1 },
+        ticks: { show: false },
+        values: (_plot, splits) => splits.map((at) => spec.value(at)),
+      },
+    ],
+    series: [{}, ...spec.series.map((one) => seriesOptions(one, colour(one.colour)))],
+    hooks: {
+      setCursor: [
+        (plot) => {
+          const { idx, left } = plot.cursor;
+          const inside = idx !== null && idx !== undefined && left !== undefined && left >= 0;
+          // Only the chart under the pointer tells its values.
+          const own = plot.over.matches(":hover");
+          spec.onHover(inside && own ? { index: idx, left: left + plot.over.offsetLeft } : null);
+        },
+      ],
+      setSelect: [
+        (plot) => {
+          const { left, width } = plot.select;
+          if (width < DRAG_PX_MIN) return;
+          const from = plot.posToVal(left, "x") * 1000;
+          const to = plot.posToVal(left + width, "x") * 1000;
+          plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+          if (plot.over.matches(":hover")) spec.onSelect(Math.round(from), Math.round(to));
+        },
+      ],
+    },
+  };
+  const plot = new uPlot(options, aligned(spec), host);
+  plot.over.addEventListener("mouseleave", () => spec.onHover(null));
+
+  return {
+    setData(next) {
+      spec = next;
+      plot.setData(aligned(next));
+    },
+    setWidth(width) {
+      plot.setSize({ width: Math.max(width, 120), height: spec.height });
+    },
+    destroy() {
+      plot.destroy();
+    },
+  };
+}
+
+function seriesOptions(one: PlotSeries, stroke: string): uPlot.Series {
+  switch (one.kind) {
+    case "area":
+      return { stroke, width: 1.5, fill: faded(stroke, 0.16), points: lonePoints(stroke) };
+    case "line":
+      return { stroke, width: 1.5, points: lonePoints(stroke) };
+    case "dashes":
+      return { stroke, width: 1.5, dash: [3, 3], points: { show: false } };
+    case "bars":
+      return { stroke, width: 0, fill: stroke, points: { show: false }, paths: bars() };
+    case "points":
+      return { stroke, width: 0, paths: () => null, points: { show: true, size: 7, fill: stroke, width: 0 } };
+  }
+}
+
+function bars(): uPlot.Series.PathBuilder {
+  const build = uPlot.paths.bars;
+  if (build === undefined) throw new Error("uPlot came without bars");
+  // A bucket begins at its time: the bar stands to the right of it.
+  return build({ size: [0.86, 40], align: 1 });
+}
+
+/** A value without neighbours has no line: it gets a point, or it would not be seen. */
+function lonePoints(stroke: string): uPlot.Series.Points {
+  return {
+    show: true,
+    size: 4,
+    fill: stroke,
+    width: 0,
+    filter: (plot, at) => {
+      const values = Array.from(plot.data[at] ?? []);
+      const known = (index: number) => values[index] !== null && values[index] !== undefined;
+      return values.flatMap((_, index) => (known(index) && !known(index - 1) && !known(index + 1) ? [index] : []));
+    },
+  };
+}
+
+function aligned(spec: PlotSpec): uPlot.AlignedData {
+  return [spec.times.map((time) => time / 1000), ...spec.series.map((one) => one.values)];
+}
+
+function axisStart(spec: PlotSpec): number {
+  return spec.times[0] ?? spec.fromMs;
+}
+
+function axisEnd(spec: PlotSpec): number {
+  const last = spec.times.at(-1);
+  if (last === undefined) return spec.toMs;
+  const hasBars = spec.series.some((one) => one.kind === "bars");
+  return hasBars ? last + spec.widthMs : Math.max(last, axisStart(spec) + spec.widthMs);
+}
+
+/** The colour that a CSS variable means here and now (themes change it). */
+function resolveColour(host: HTMLElement, name: string): string {
+  const probe = document.createElement("i");
+  probe.style.color = `var(${name})`;
+  host.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+}
+
+function faded(colour: string, share: number): string {
+  return colour.replace(/^rgb\((.+)\)$/, (_, parts: string) => `rgba(${parts}, ${share})`);
+}

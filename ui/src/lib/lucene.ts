@@ -1,0 +1,57 @@
+// Writes clauses of Lucene query syntax: the search box is plain text, and clicks add to it.
+
+/** A value in quotes, so that nothing in it is read as syntax. */
+export function quote(value: string): string {
+  return `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
+}
+
+/** `field:value` for any value of a document. */
+export function clause(field: string, value: unknown): string {
+  if (value === null || value === undefined) return `NOT ${field}:*`;
+  if (typeof value === "number" || typeof value === "boolean") {
+    // A leading minus would be read as "not".
+    return typeof value === "number" && value < 0 ? `${field}:${quote(String(value))}` : `${field}:${value}`;
+  }
+  return `${field}:${quote(String(value))}`;
+}
+
+export function hasClause(query: string, part: string): boolean {
+  return splitAnd(query).includes(part);
+}
+
+/** Adds a clause that all results must fulfil; a query with OR is put in brackets first. */
+export function addClause(query: string, part: string): string {
+  const trimmed = query.trim();
+  if (trimmed === "") return part;
+  if (hasClause(trimmed, part)) return trimmed;
+  const first = / OR |\|\|/.test(trimmed) && !/^\(.*\)$/.test(trimmed) ? `(${trimmed})` : trimmed;
+  return `${first} AND ${part}`;
+}
+
+export function toggleClause(query: string, part: string): string {
+  if (!hasClause(query, part)) return addClause(query, part);
+  return splitAnd(query)
+    .filter((one) => one !== part)
+    .join(" AND ");
+}
+
+/** The parts between the outermost ANDs. */
+function splitAnd(query: string): string[] {
+  const parts: string[] = [];
+  let depth = 0;
+  let quoted = false;
+  let start = 0;
+  for (let at = 0; at < query.length; at++) {
+    const sign = query[at];
+    if (sign === "\\") at++;
+    else if (sign === '"') quoted = !quoted;
+    else if (!quoted && (sign === "(" || sign === "[" || sign === "{")) depth++;
+    else if (!quoted && (sign === ")" || sign === "]" || sign === "}")) depth--;
+    else if (!quoted && depth === 0 && query.startsWith(" AND ", at)) {
+      parts.push(query.slice(start, at).trim());
+      start = at + 5;
+    }
+  }
+  parts.push(query.slice(start).trim());
+  return parts.filter((part) => part !== "");
+}

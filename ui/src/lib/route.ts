@@ -1,0 +1,64 @@
+// The address holds all state of a page; this reads it, changes it, and tells who listens.
+
+import { useEffect, useState } from "preact/hooks";
+
+export type Page = "overview" | "requests" | "chat";
+
+export const PATHS: Record<Page, string> = { overview: "/", requests: "/requests", chat: "/chat" };
+
+export interface Place {
+  page: Page | null;
+  params: URLSearchParams;
+}
+
+export type Changes = Record<string, string | null>;
+
+export function placeOf(url: { pathname: string; search: string }): Place {
+  const path = url.pathname.replace(/\/+$/, "") || "/";
+  const found = (Object.keys(PATHS) as Page[]).find((page) => PATHS[page] === path);
+  return { page: found ?? null, params: new URLSearchParams(url.search) };
+}
+
+/** Address of a page with these parameters; null leaves one out. */
+export function address(page: Page, params: Changes): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(params)) if (value !== null && value !== "") search.set(name, value);
+  const text = search.toString();
+  return text === "" ? PATHS[page] : `${PATHS[page]}?${text}`;
+}
+
+/** The same parameters with some changed. */
+export function changed(params: URLSearchParams, changes: Changes): Changes {
+  return { ...Object.fromEntries(params), ...changes };
+}
+
+const listeners = new Set<() => void>();
+
+export function go(to: string, replace = false): void {
+  if (to === location.pathname + location.search) return;
+  if (replace) history.replaceState(null, "", to);
+  else history.pushState(null, "", to);
+  for (const listener of listeners) listener();
+}
+
+/** A key in the address (`?token=`) belongs to the server alone; should one ever be seen here, it goes at once. */
+export function dropToken(): void {
+  const url = new URL(location.href);
+  if (!url.searchParams.has("token")) return;
+  url.searchParams.delete("token");
+  history.replaceState(null, "", url.pathname + url.search);
+}
+
+export function usePlace(): Place {
+  const [place, setPlace] = useState(() => placeOf(location));
+  useEffect(() => {
+    const update = () => setPlace(placeOf(location));
+    listeners.add(update);
+    addEventListener("popstate", update);
+    return () => {
+      listeners.delete(update);
+      removeEventListener("popstate", update);
+    };
+  }, []);
+  return place;
+}

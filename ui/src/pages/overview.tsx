@@ -1,0 +1,274 @@
+// The overview: how the house is, and what its requests cost, at one glance.
+
+import { useMemo } from "preact/hooks";
+import { newestBody, type Overview, overviewBody, readNewest, readOverview } from "../api/requests";
+import { search } from "../api/search";
+import type { Session } from "../api/session";
+import { models, type Status } from "../api/status";
+import { Chart, type ChartSeries, MODEL_COLOURS } from "../charts/chart";
+import { peaks } from "../lib/peaks";
+import { bucketWidth, PRESETS, presetRange, rangeOf, resolve } from "../lib/range";
+import { address, type Changes, changed } from "../lib/route";
+import { type Loaded, useQuery } from "../lib/use-query";
+import { useUi } from "../ui/context";
+import { CopyButton } from "../ui/copy";
+import { Icon } from "../ui/icon";
+import { Link } from "../ui/link";
+import { Barrier } from "../ui/mark";
+import { Empty, ErrorNotice, Skeleton } from "../ui/notice";
+import { Panel } from "../ui/panel";
+import { isLive, LiveSwitch, RangePicker } from "../ui/range-picker";
+import { Figures } from "./overview/figures";
+import { HeatMap } from "./overview/heat-map";
+import { Slowest } from "./overview/slowest";
+import { StateStrip } from "./overview/state-strip";
+
+const REFRESH_MS = 5_000;
+const CHART_HEIGHT = 212;
+const TALL_CHART_HEIGHT = 292;
+
+/** Where three charts stand side by side, and the page is high enough for all of it. */
+const TALL = matchMedia("(min-width: 1700px) and (min-height: 1000px)");
+
+interface Props {
+  params: URLSearchParams;
+  session: Session;
+  status: Loaded<Status>;
+}
+
+interface Answer {
+  overview: Overview;
+  /** The newest request of all, asked for only when the range has none. */
+  newestMs: number | null;
+}
+
+export function OverviewPage({ params, session, status }: Props) {
+  const range = rangeOf(params);
+  const live = isLive(params);
+  const loaded = useQuery<Answer>(
+    `${range.from} ${range.to}`,
+    async (signal) => {
+      const span = resolve(range, Date.now());
+      const widthMs = bucketWidth(span);
+      const overview = readOverview(await search(overviewBody(span, widthMs), signal), span, widthMs);
+      const newestMs = overview.total > 0 ? null : readNewest(await search(newestBody(), signal));
+      return { overview, newestMs };
+    },
+    live ? REFRESH_MS : 0,
+  );
+  const { data, error, stale, reload } = loaded;
+
+  return (
+    <main class="overview" aria-busy={stale}>
+      <div class="toolbar">
+        <StateStrip status={status} demo={session.demo} />
+        <div class="toolbar-tools">
+          <LiveSwitch page="overview" params={params} />
+          <RangePicker page="overview" params={params} />
+        </div>
+      </div>
+      {error !== null && <ErrorNotice error={error} retry={reload} />}
+      {data === null && error === null && <Loading />}
+      {data !== null && data.overview.total === 0 && (
+        <Nothing newestMs={data.newestMs} session={session} params={params} />
+      )}
+      {data !== null && data.overview.total > 0 && <Board overview={data.overview} params={params} />}
+    </main>
+  );
+}
+
+function Board({ overview, params }: { overview: Overview; params: URLSearchParams }) {
+  const { t, format } = useUi();
+  const { span, widthMs, series } = overview;
+  const times = useMemo(() => series.map((bucket) => bucket.startMs), [series]);
+  const height = TALL.matches ? TALL_CHART_HEIGHT : CHART_HEIGHT;
+  const shared = { times, widthMs, fromMs: span.fromMs, toMs: span.toMs, params, page: "overview" as const };
+  const range: Changes = { from: params.get("from"), to: params.get("to") };
+  const per = t("chart.per_width", { width: format.width(widthMs) });
+
+  const rate = rateSeries(overview);
+  const peakWords = rate.peaks
+    .map((at) =>
+      t("common.peak_at", { count: format.count(series[at]?.count ?? 0), time: format.clock(times[at] ?? 0, widthMs) }),
+    )
+    .join(", ");
+  const rateCurves: ChartSeries[] = [
+    { kind: "area", colour: "--series-1", label: t("chart.requests"), values: rate.finished, shown: rate.counts },
+    { kind: "dashes", colour: "--series-1", label: t("chart.unfinished"), values: rate.unfinished, quiet: true },
+    { kind: "points", colour: "--peak", label: t("chart.peak"), values: rate.peakValues },
+  ];
+  const latencyCurves: ChartSeries[] = [
+    { kind: "line", colour: "--series-3", label: "p99", values: series.map((bucket) => bucket.p99) },
+    { kind: "line", colour: "--series-2", label: "p95", values: series.map((bucket) => bucket.p95) },
+    { kind: "line", colour: "--series-1", label: "p50", values: series.map((bucket) => bucket.p50) },
+  ];
+
+  return (
+    <div class="board">
+      <Figures overview={overview} params={params} />
+      <Panel area="rate" title={t("chart.rate")} note={per}>
+        <div data-testid="rate-peaks" data-peaks={rate.peaks.map((at) => times[at]).join(" ")}>
+          <Chart
+            {...shared}
+            name="rate"
+            series={rateCurves}
+            height={height}
+            value={format.count}
+            axisValue={format.compact}
+            summary={`${t("chart.rate")}, ${per}. ${t("chart.peak")}: ${peakWords}`}
+          />
+        </div>
+      </Panel>
+      <Panel area="latency" title={t("chart.latency")} note={per}>
+        <Chart
+          {...shared}
+          name="latency"
+          series={latencyCurves}
+          height={height}
+          value={format.duration}
+          axisValue={format.tick}
+          summary={`p50 ${format.duration(overview.durations.p50)}, p95 ${format.duration(overview.durations.p95)}, p99 ${format.duration(overview.durations.p99)}`}
+        />
+      </Panel>
+      <Panel area="heat" title={t("chart.heat")} note={t("chart.heat_note")}>
+        <HeatMap cells={overview.heat} range={range} />
+      </Panel>
+      <Panel area="tokens" title={t("chart.tokens")} note={per}>
+        <Chart
+          {...shared}
+          name="tokens"
+          series={tokenSeries(overview, format.compact)}
+          height={height}
+          value={format.count}
+          axisValue={format.compact}
+          summary={overview.tokens.map((one) => `${one.model}: ${format.count(one.input + one.output)}`).join(", ")}
+        />
+      </Panel>
+      <Panel
+        area="slowest"
+        title={t("overview.slowest")}
+        actions={
+          <Link class="quiet-link" href={address("requests", { ...range, sort: "duration_ms:desc" })}>
+            {t("overview.slowest_all")}
+            <Icon name="right" />
+          </Link>
+        }
+      >
+        <Slowest rows={overview.slowest} range={range} />
+      </Panel>
+    </div>
+  );
+}
+
+/** The interval under way is drawn with dashes and is no candidate for a peak: it is not over yet. */
+function rateSeries({ series, span, widthMs }: Overview) {
+  const counts = series.map((bucket) => bucket.count);
+  const last = series.at(-1);
+  const underWay = last !== undefined && last.startMs + widthMs > span.toMs;
+  const end = underWay ? counts.length - 1 : counts.length;
+  const found = peaks(counts.slice(0, end));
+  return {
+    counts,
+    finished: counts.map((count, at) => (at < end ? count : null)),
+    unfinished: counts.map((count, at) => (underWay && at >= end - 1 ? count : null)),
+    peaks: found,
+    peakValues: counts.map((count, at) => (found.includes(at) ? count : null)),
+  };
+}
+
+/** Stacked bars: each curve is drawn as the sum of itself and those below it, the tallest first. */
+function tokenSeries({ tokens, series }: Overview, total: (value: number) => string): ChartSeries[] {
+  const sums = series.map(() => 0);
+  const stacked = tokens.map((one, at): ChartSeries => {
+    const values = one.values.map((value, bucket) => {
+      sums[bucket] = (sums[bucket] ?? 0) + value;
+      return sums[bucket] ?? 0;
+    });
+    return {
+      kind: "bars",
+      colour: MODEL_COLOURS[at % MODEL_COLOURS.length] ?? "--series-1",
+      label: one.model,
+      values,
+      shown: one.values.map((value) => (value > 0 ? value : null)),
+      total: total(one.input + one.output),
+    };
+  });
+  return stacked.reverse();
+}
+
+function Loading() {
+  return (
+    <div class="board">
+      <div class="panel figures loading">
+        <Skeleton lines={2} />
+      </div>
+      {["rate", "latency", "heat", "tokens", "slowest"].map((area) => (
+        <div key={area} class={`panel area-${area}`}>
+          <Skeleton lines={7} />
+        </div>
+      ))}
+    </div>
+  );
+}
+
+function Nothing({
+  newestMs,
+  session,
+  params,
+}: {
+  newestMs: number | null;
+  session: Session;
+  params: URLSearchParams;
+}) {
+  const { t, format } = useUi();
+  if (newestMs === null) return <FirstRequest session={session} />;
+  const around = {
+    from: new Date(newestMs - 30 * 60_000).toISOString(),
+    to: new Date(newestMs + 60_000).toISOString(),
+  };
+  const widest = presetRange(PRESETS[PRESETS.length - 1] ?? "7d");
+  return (
+    <Empty title={t("empty.range_title")}>
+      <p>{t("empty.range_text", { time: format.dateTime(newestMs) })}</p>
+      <p class="empty-actions">
+        <Link class="button primary" href={address("overview", changed(params, around))}>
+          {t("empty.range_there")}
+        </Link>
+        <Link class="button" href={address("overview", changed(params, { from: widest.from, to: widest.to }))}>
+          {t("empty.range_widen")}
+        </Link>
+      </p>
+    </Empty>
+  );
+}
+
+function FirstRequest({ session }: { session: Session }) {
+  const { t } = useUi();
+  const known = useQuery("models", models);
+  const origin = session.public_url ?? location.origin;
+  const model = known.data?.[0]?.name ?? "qwen3:32b";
+  const command = curlLine(origin.replace(/\/+$/, ""), model);
+  return (
+    <Empty title={t("empty.first_title")} sign={<Barrier state="ok" />}>
+      <p>{t("empty.first_text")}</p>
+      <div class="command" data-testid="first-curl">
+        <pre>
+          <code>{command}</code>
+        </pre>
+        <CopyButton text={command} />
+      </div>
+      <p class="empty-actions">
+        <Link class="button" href={address("chat", {})}>
+          {t("empty.first_chat")}
+        </Link>
+      </p>
+    </Empty>
+  );
+}
+
+function curlLine(origin: string, model: string): string {
+  const body = JSON.stringify({ model, messages: [{ role: "user", content: "Hello" }] });
+  // A quote in a model's name must not end the shell's quotes.
+  const quoted = body.replaceAll("'", "'\\''");
+  return `curl ${origin}/v1/chat/completions \\\n  -H "X-Api-Key: $KEY" -H "Content-Type: application/json" \\\n  -d '${quoted}'`;
+}

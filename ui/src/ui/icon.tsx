@@ -1,0 +1,38 @@
+// The few icons of the console, drawn on a 16 × 16 grid.
+
+const PATHS = {
+  overview: "M2.5 13.5V8.5m3.7 5V3.5m3.7 10V6.5m3.6 7V5",
+  requests: "M2.5 4h11m-11 4h11m-11 4h7",
+  chat: "M2.5 3.5h11v7.5H8l-3 2.5V11H2.5z",
+  search: "M7 11.5a4.5 4.5 0 1 0 0-9 4.5 4.5 0 0 0 0 9zm3.3-1.2 3.2 3.2",
+  close: "m4 4 8 8m0-8-8 8",
+  copy: "M5.5 5.5v-3h8v8h-3m-8-5h8v8h-8z",
+  check: "m3 8.5 3.2 3.2L13 4.5",
+  sun: "M8 10.8a2.8 2.8 0 1 0 0-5.6 2.8 2.8 0 0 0 0 5.6zM8 1.5v1.3m0 10.4v1.3M1.5 8h1.3m10.4 0h1.3M3.4 3.4l.9.9m7.4 7.4.9.9m0-9.2-.9.9m-7.4 7.4-.9.9",
+  moon: "M13.5 9.5A5.8 5.8 0 0 1 6.5 2.5a5.8 5.8 0 1 0 7 7z",
+  auto: "M8 13.5a5.5 5.5 0 1 0 0-11 5.5 5.5 0 0 0 0 11zm0-11v11m2-10.4v9.8m2-8v6.2",
+  out: "M9.5 2.5h-6v11h6M7 8h7m-2.5-2.5L14 8l-2.5 2.5",
+  pause: "M5.5 3.5v9m5-9v9",
+  play: "M4.5 3v10l8-5z",
+  send: "M8 13.5v-11m-4.5 4.5L8 2.5 12.5 7",
+  stop: "M4.5 4.5h7v7h-7z",
+  again: "M13 8a5 5 0 1 1-1.6-3.7L13 5.8M13 2.5v3.3H9.7",
+  plus: "M8 3.5v9M3.5 8h9",
+  minus: "M3.5 8h9",
+  up: "m4 10 4-4 4 4",
+  down: "m4 6 4 4 4-4",
+  right: "m6 4 4 4-4 4",
+  calendar: "M2.5 4h11v9.5h-11zm0 3h11M5.5 2.2v3m5-3v3",
+  language: "M1.8 3.5h7M5.3 1.8v1.7m2.3 0c-.5 2.6-2.5 5-5.5 6.2m.9-4.3c.9 1.7 2.3 3 4.2 3.9m1 4.9 3-7.7 3 7.7m-5-2.5h4",
+  warning: "M8 2.5 14 13H2zM8 6.5v3m0 1.8v.2",
+} as const;
+
+export type IconName = keyof typeof PATHS;
+
+export function Icon({ name }: { name: IconName }) {
+  return (
+    <svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false">
+      <path d={PATHS[name]} />
+    </svg>
+  );
+}

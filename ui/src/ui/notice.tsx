@@ -1,0 +1,53 @@
+// What is shown instead of data: loading, nothing there, or an error with a way on.
+
+import type { ComponentChildren } from "preact";
+import { useUi } from "./context";
+import { Icon } from "./icon";
+
+export function ErrorNotice({ error, retry }: { error: Error; retry?: () => void }) {
+  const { t } = useUi();
+  // fetch() reports a dead connection as a TypeError and a lost wait as a TimeoutError.
+  const unreachable = error.name === "TypeError" || error.name === "TimeoutError";
+  return (
+    <div class="notice notice-error" role="alert">
+      <Icon name="warning" />
+      <div>
+        <strong>{t(unreachable ? "common.unreachable" : "common.failed")}</strong>
+        <p>{unreachable ? t("common.unreachable_hint") : error.message}</p>
+      </div>
+      {retry !== undefined && (
+        <button type="button" class="button" onClick={retry}>
+          {t("common.retry")}
+        </button>
+      )}
+    </div>
+  );
+}
+
+interface EmptyProps {
+  title: string;
+  sign?: ComponentChildren;
+  children?: ComponentChildren;
+}
+
+export function Empty({ title, sign, children }: EmptyProps) {
+  return (
+    <div class="empty">
+      {sign}
+      <h2>{title}</h2>
+      {children}
+    </div>
+  );
+}
+
+/** Grey lines in the place of what is being loaded. */
+export function Skeleton({ lines }: { lines: number }) {
+  const { t } = useUi();
+  return (
+    <div class="skeleton" role="status" aria-label={t("common.loading")}>
+      {Array.from({ length: lines }, (_, line) => (
+        <span key={line} />
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,158 @@
+// What the pages ask the server, and what they make of its answers.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  newestBody,
+  overviewBody,
+  parseSort,
+  readNewest,
+  readOverview,
+  readPhaseTimes,
+  readRequests,
+  requestBody,
+  requestsBody,
+  writeSort,
+} from "../src/api/requests";
+import type { SearchAnswer } from "../src/api/search";
+
+const SPAN = { fromMs: Date.UTC(2026, 0, 27, 8), toMs: Date.UTC(2026, 0, 27, 8, 3), live: false };
+const WIDTH = 60_000;
+const KIND = { term: { kind: "request" } };
+
+test("every question is about requests, and the box goes in as a query string", () => {
+  const body = requestsBody("http_status:500", SPAN, WIDTH, parseSort("duration_ms:asc"), 50);
+  assert.deepEqual(body.query, {
+    bool: {
+      filter: [
+        KIND,
+        { range: { "@timestamp": { gte: "2026-01-27T08:00:00.000Z", lte: "2026-01-27T08:03:00.000Z" } } },
+        { query_string: { query: "http_status:500" } },
+      ],
+    },
+  });
+  assert.deepEqual(body.sort, [{ duration_ms: { order: "asc" } }, { seq: { order: "desc" } }]);
+  for (const other of [
+    overviewBody(SPAN, WIDTH),
+    newestBody(),
+    requestBody("r1"),
+    requestsBody(" ", SPAN, WIDTH, parseSort(null), 1),
+  ]) {
+    assert.deepEqual("bool" in other.query ? other.query.bool.filter?.[0] : null, KIND);
+    assert.ok(!JSON.stringify(other).includes("query_string"));
+  }
+});
+
+test("a live range has no end: what is written this moment is in it", () => {
+  const body = JSON.stringify(overviewBody({ ...SPAN, live: true }, WIDTH).query);
+  assert.ok(body.includes('"gte"') && !body.includes('"lte"'));
+});
+
+test("only known columns sort", () => {
+  assert.deepEqual(parseSort("duration_ms:asc"), { field: "duration_ms", descending: false });
+  assert.deepEqual(parseSort("token_efficiency"), { field: "token_efficiency", descending: true });
+  assert.deepEqual(parseSort("__proto__:asc"), { field: "@timestamp", descending: true });
+  assert.equal(writeSort(parseSort(null)), null);
+  assert.equal(writeSort(parseSort("@timestamp:asc")), "@timestamp:asc");
+});
+
+const percentiles = (p50: number | null, p95: number | null, p99: number | null) => ({
+  values: { "50.0": p50, "95.0": p95, "99.0": p99 },
+});
+
+const ANSWER: SearchAnswer = {
+  took: 4,
+  hits: {
+    total: { value: 3, relation: "eq" },
+    hits: [
+      {
+        _id: "12",
+        _index: "s-2026.01.27",
+        _source: {
+          "@timestamp": "2026-01-27T08:01:10.000Z",
+          request_id: "r1",
+          http_status: 200,
+          model_name: "qwen3:32b",
+          duration_ms: 3100.5,
+          tags: ["slow_request"],
+          error: null,
+        },
+      },
+    ],
+  },
+  aggregations: {
+    errors: { doc_count: 1 },
+    duration: percentiles(100, 3000, 3100),
+    ttft: percentiles(null, null, null),
+    input_tokens: { value: 30 },
+    output_tokens: { value: 60 },
+    tokens_per_second: { value: null },
+    over_time: {
+      buckets: [{ key: SPAN.fromMs + WIDTH, doc_count: 3, errors: { doc_count: 1 }, duration: percentiles(1, 2, 3) }],
+    },
+    heat: {
+      buckets: [
+        {
+          key: 200,
+          doc_count: 2,
+          models: { buckets: [{ key: "qwen3:32b", doc_count: 2, duration: { value: 1600 } }] },
+        },
+        { key: 401, doc_count: 1, models: { buckets: [{ key: "(none)", doc_count: 1, duration: { value: 0.3 } }] } },
+      ],
+    },
+    tokens: {
+      buckets: [
+        {
+          key: "qwen3:32b",
+          doc_count: 2,
+          input: { value: 30 },
+          output: { value: 60 },
+          over_time: { buckets: [{ key: SPAN.fromMs, doc_count: 2, input: { value: 30 }, output: { value: 60 } }] },
+        },
+      ],
+    },
+  },
+};
+
+test("an overview is read from an Elasticsearch answer; buckets that are missing are empty", () => {
+  const overview = readOverview(ANSWER, SPAN, WIDTH);
+  assert.equal(overview.total, 3);
+  assert.equal(overview.errors, 1);
+  assert.deepEqual(overview.durations, { p50: 100, p95: 3000, p99: 3100 });
+  assert.deepEqual(overview.ttft, { p50: null, p95: null });
+  assert.equal(overview.tokensPerSecond, null);
+  assert.deepEqual(
+    overview.series.map((bucket) => [bucket.count, bucket.errors, bucket.p95]),
+    [
+      [0, 0, null],
+      [3, 1, 2],
+      [0, 0, null],
+      [0, 0, null],
+    ],
+  );
+  assert.deepEqual(overview.heat, [
+    { status: 200, model: "qwen3:32b", count: 2, meanMs: 1600 },
+    { status: 401, model: "(none)", count: 1, meanMs: 0.3 },
+  ]);
+  assert.deepEqual(overview.tokens, [{ model: "qwen3:32b", values: [90, 0, 0, 0], input: 30, output: 60 }]);
+  assert.equal(overview.slowest[0]?.requestId, "r1");
+});
+
+test("an answer without anything is an empty overview, not an error", () => {
+  const overview = readOverview({ took: 0, hits: { hits: [] } }, SPAN, WIDTH);
+  assert.equal(overview.total, 0);
+  assert.equal(overview.series.length, 4);
+  assert.deepEqual(overview.heat, []);
+  assert.equal(readNewest({ took: 0, hits: { hits: [] } }), null);
+});
+
+test("hostile documents are data", () => {
+  const source = JSON.parse('{"__proto__":{"error":"x"},"constructor":"y","http_status":"<b>","tags":[1,{},"t"]}');
+  const answer: SearchAnswer = { took: 0, hits: { hits: [{ _id: "1", _index: "s", _source: source }] } };
+  const row = readRequests(answer, SPAN, WIDTH).rows[0];
+  assert.equal(row?.status, null);
+  assert.equal(row?.error, null);
+  assert.deepEqual(row?.tags, ["t"]);
+  assert.equal(row?.requestId, "1");
+  assert.equal(readPhaseTimes(source).duration, null);
+});

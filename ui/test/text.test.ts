@@ -1,0 +1,137 @@
+// Lucene clauses, thoughts, event streams, JSON pieces, addresses, server errors.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { errorOf } from "../src/api/base";
+import { partsOf } from "../src/api/chat";
+import { jsonTokens } from "../src/lib/json";
+import { addClause, clause, hasClause, toggleClause } from "../src/lib/lucene";
+import { address, placeOf } from "../src/lib/route";
+import { EventReader } from "../src/lib/sse";
+import { splitThinking } from "../src/lib/thinking";
+import { messagesOf, readConversation } from "../src/pages/chat/conversation";
+
+const SLOW = 'tag:"slow_request"';
+
+test("values become clauses in which nothing is syntax", () => {
+  assert.equal(clause("model_name", "qwen3:32b"), 'model_name:"qwen3:32b"');
+  assert.equal(clause("path", 'a "b" \\c'), 'path:"a \\"b\\" \\\\c"');
+  assert.equal(clause("http_status", 200), "http_status:200");
+  assert.equal(clause("delta", -3), 'delta:"-3"');
+  assert.equal(clause("stream", true), "stream:true");
+  assert.equal(clause("model_name", null), "NOT model_name:*");
+});
+
+test("chips go in and out of a query and leave the rest alone", () => {
+  assert.equal(toggleClause("", SLOW), SLOW);
+  assert.equal(toggleClause(SLOW, SLOW), "");
+  assert.equal(toggleClause("http_status:200", SLOW), `http_status:200 AND ${SLOW}`);
+  assert.equal(toggleClause(`http_status:200 AND ${SLOW}`, SLOW), "http_status:200");
+  assert.equal(addClause("a:1 OR b:2", SLOW), `(a:1 OR b:2) AND ${SLOW}`);
+  assert.equal(toggleClause(`(a:1 OR b:2) AND ${SLOW}`, SLOW), "(a:1 OR b:2)");
+  assert.equal(addClause(SLOW, SLOW), SLOW);
+  assert.ok(!hasClause(`error:"x AND ${"tag"}"`, "tag"));
+  assert.ok(!hasClause(`(a:1 AND ${SLOW}) OR b:2`, SLOW));
+});
+
+test("thoughts are told from the answer, also while they arrive", () => {
+  assert.deepEqual(splitThinking("Hello"), { thinking: "", text: "Hello" });
+  assert.deepEqual(splitThinking("<thi"), { thinking: "", text: "" });
+  assert.deepEqual(splitThinking("<think>\nhm"), { thinking: "hm", text: "" });
+  assert.deepEqual(splitThinking("<think>hm</think>\n\nHi"), { thinking: "hm", text: "Hi" });
+  assert.deepEqual(splitThinking("Use <think> here"), { thinking: "", text: "Use <think> here" });
+});
+
+test("events are read from any cut of the stream", () => {
+  const stream = 'data: {"a":1}\n\n: note\nevent: x\r\ndata:two\r\ndata: lines\r\n\r\ndata: [DONE]\n\n';
+  for (let size = 1; size <= stream.length; size++) {
+    const reader = new EventReader();
+    const events: string[] = [];
+    for (let at = 0; at < stream.length; at += size) events.push(...reader.push(stream.slice(at, at + size)));
+    assert.deepEqual(events, ['{"a":1}', "two\nlines", "[DONE]"], `pieces of ${size}`);
+  }
+});
+
+test("chunks of a chat become parts, and errors in the stream are thrown", () => {
+  const parts = (chunk: unknown) => [...partsOf(chunk)];
+  assert.deepEqual(parts({ choices: [{ delta: { content: "Hi", reasoning_content: "hm" }, finish_reason: null }] }), [
+    { kind: "thinking", text: "hm" },
+    { kind: "text", text: "Hi" },
+  ]);
+  assert.deepEqual(parts({ choices: [{ delta: {}, finish_reason: "stop" }] }), [{ kind: "finish", reason: "stop" }]);
+  assert.deepEqual(parts({ choices: [], usage: { prompt_tokens: 3, completion_tokens: 9 } }), [
+    { kind: "usage", inputTokens: 3, outputTokens: 9 },
+  ]);
+  assert.deepEqual(parts({ choices: [], usage: null }), []);
+  assert.deepEqual(parts(null), []);
+  assert.throws(() => parts({ error: { message: "busy" } }), /busy/);
+  assert.throws(() => parts({ error: "busy" }), /busy/);
+});
+
+test("JSON is cut into pieces that give the same text again", () => {
+  const value = { a: 'x "y" \\', n: -1.5e9, list: [true, null, {}], nested: { "k:": "1" } };
+  const text = JSON.stringify(value, null, 2);
+  const tokens = jsonTokens(text);
+  assert.equal(tokens.map((token) => token.text).join(""), text);
+  const kinds = (kind: string) => tokens.filter((token) => token.kind === kind).map((token) => token.text);
+  assert.deepEqual(kinds("key"), ['"a"', '"n"', '"list"', '"nested"', '"k:"']);
+  assert.deepEqual(kinds("number"), ["-1500000000"]);
+  assert.deepEqual(kinds("word"), ["true", "null"]);
+});
+
+test("addresses name a page and its state, and nothing else", () => {
+  assert.equal(address("requests", { q: "a b", open: null, from: "" }), "/requests?q=a+b");
+  assert.equal(address("overview", {}), "/");
+  const place = placeOf({ pathname: "/requests/", search: "?open=1" });
+  assert.equal(place.page, "requests");
+  assert.equal(place.params.get("open"), "1");
+  assert.equal(placeOf({ pathname: "/nowhere", search: "" }).page, null);
+});
+
+test("errors of the console, of OpenAI and of Elasticsearch are understood", () => {
+  const cause = { type: "parse_exception", reason: "unexpected ) at position 7" };
+  const search = {
+    error: { root_cause: [cause], type: "search_phase_execution_exception", reason: "all shards failed" },
+  };
+  const cases: [unknown, string, number | null][] = [
+    [{ error: "unauthorized" }, "unauthorized", null],
+    [{ error: { message: "rate limit exceeded", type: "x" } }, "rate limit exceeded", null],
+    [search, cause.reason, 7],
+    [{ error: { reason: "bad query", position: 3 } }, "bad query", 3],
+    [{ error: { reason: "Encountered <EOF> at line 1, column 12." } }, "Encountered <EOF> at line 1, column 12.", 12],
+    [{}, "HTTP 400", null],
+  ];
+  for (const [body, message, position] of cases) {
+    const error = errorOf(400, JSON.stringify(body));
+    assert.equal(error.message, message);
+    assert.equal(error.position, position);
+  }
+  assert.equal(errorOf(502, "<html>bad gateway</html>").message, "<html>bad gateway</html>");
+});
+
+test("a saved conversation survives, a broken one is forgotten", () => {
+  const saved = JSON.stringify({
+    model: "qwen3:4b",
+    turns: [
+      { id: 7, role: "user", text: "Hi" },
+      { id: 9, role: "assistant", text: "Hel", thinking: "secret", state: "streaming" },
+      { id: 10, role: "system", text: "no" },
+    ],
+  });
+  const { model, turns } = readConversation(saved);
+  assert.equal(model, "qwen3:4b");
+  assert.deepEqual(
+    turns.map((turn) => [turn.id, turn.role, turn.state]),
+    [
+      [1, "user", "done"],
+      [2, "assistant", "stopped"],
+    ],
+  );
+  assert.deepEqual(messagesOf(turns), [
+    { role: "user", content: "Hi" },
+    { role: "assistant", content: "Hel" },
+  ]);
+  for (const text of [null, "", "{", "null", "[]", '{"turns":3}']) {
+    assert.deepEqual(readConversation(text), { model: null, turns: [] });
+  }
+});

@@ -12,7 +12,6 @@ export const ANSWERS = [
       "#!/usr/bin/env bash",
       "set -euo pipefail",
       "",
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: Bash, not JavaScript
       'folder="${1:-.}"',
       "find \"$folder\" -type f -printf '%s\\t%p\\n' |",
       "  sort -rn |",

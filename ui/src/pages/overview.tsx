@@ -80,6 +80,7 @@ export function OverviewPage({ params, session, status }: Props) {
 function Board({ overview, params }: { overview: Overview; params: URLSearchParams }) {
   const { t, format } = useUi();
   const { span, widthMs, series } = overview;
+  const { p50, p95, p99 } = overview.durations;
   const times = useMemo(() => series.map((bucket) => bucket.startMs), [series]);
   const height = TALL.matches ? TALL_CHART_HEIGHT : CHART_HEIGHT;
   const shared = { times, widthMs, fromMs: span.fromMs, toMs: span.toMs, params, page: "overview" as const };
@@ -127,7 +128,7 @@ function Board({ overview, params }: { overview: Overview; params: URLSearchPara
           height={height}
           value={format.duration}
           axisValue={format.tick}
-          summary={`p50 ${format.duration(overview.durations.p50)}, p95 ${format.duration(overview.durations.p95)}, p99 ${format.duration(overview.durations.p99)}`}
+          summary={`p50 ${format.duration(p50)}, p95 ${format.duration(p95)}, p99 ${format.duration(p99)}`}
         />
       </Panel>
       <Panel area="heat" title={t("chart.heat")} note={t("chart.heat_note")}>

@@ -29,6 +29,10 @@ page.on("console", (message) => {
 page.on("pageerror", (error) => faults.push(error.message));
 const id = (name) => page.getByTestId(name);
 const url = () => new URL(page.url());
+const until = async (test) => {
+  for (let tries = 0; tries < 40 && !test(); tries++) await page.waitForTimeout(50);
+  return test();
+};
 const step = (words) => console.log(`- ${words}`);
 
 step("without a session: the message; a wrong token is told, the right one lets in and stays out of the page");
@@ -151,7 +155,7 @@ await id("chat-stop").waitFor();
 await page.locator(".markdown").waitFor();
 await page.keyboard.press("Escape");
 await page.locator('[data-testid=chat-answer][data-state="stopped"]').waitFor();
-assert.equal(mock.state.cancelled, 1);
+assert.ok(await until(() => mock.state.cancelled === 1), "the server hears of the stop");
 await id("chat-regenerate").click();
 await page.locator('[data-testid=chat-answer][data-state="done"]').waitFor({ timeout: 15_000 });
 assert.equal(await id("chat-answer").count(), 1);
@@ -170,7 +174,7 @@ await page.waitForTimeout(500);
 await id("chat-new").click();
 await page.waitForTimeout(500);
 assert.equal(await id("chat-answer").count(), 0);
-assert.equal(mock.state.cancelled, 2);
+assert.ok(await until(() => mock.state.cancelled === 2), "the server hears of the new chat");
 
 step("language and theme are remembered");
 await id("lang-switch").click();

@@ -135,7 +135,7 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
         <span class="service" title={`${session.service} · ${session.version}`}>
           {session.service}
         </span>
-        {session.demo && (
+        {session.demo && place.page !== "overview" && (
           <span class="badge" title={t("nav.demo_note")}>
             {t("nav.demo")}
           </span>

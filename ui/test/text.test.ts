@@ -29,6 +29,9 @@ test("chips go in and out of a query and leave the rest alone", () => {
   assert.equal(toggleClause(`http_status:200 AND ${SLOW}`, SLOW), "http_status:200");
   assert.equal(addClause("a:1 OR b:2", SLOW), `(a:1 OR b:2) AND ${SLOW}`);
   assert.equal(toggleClause(`(a:1 OR b:2) AND ${SLOW}`, SLOW), "(a:1 OR b:2)");
+  assert.equal(addClause("timeout qwen", SLOW), `(timeout qwen) AND ${SLOW}`);
+  assert.equal(addClause("NOT http_status:[200 TO 299]", SLOW), `NOT http_status:[200 TO 299] AND ${SLOW}`);
+  assert.equal(addClause('error:"a b" AND (a b)', SLOW), `error:"a b" AND (a b) AND ${SLOW}`);
   assert.equal(addClause(SLOW, SLOW), SLOW);
   assert.ok(!hasClause(`error:"x AND ${"tag"}"`, "tag"));
   assert.ok(!hasClause(`(a:1 AND ${SLOW}) OR b:2`, SLOW));

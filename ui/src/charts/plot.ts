@@ -151,7 +151,7 @@ function bars(): uPlot.Series.PathBuilder {
 function lonePoints(stroke: string): uPlot.Series.Points {
   return {
     show: true,
-    size: 4,
+    size: 6,
     fill: stroke,
     width: 0,
     filter: (plot, at) => {

@@ -19,13 +19,21 @@ export function hasClause(query: string, part: string): boolean {
   return splitAnd(query).includes(part);
 }
 
-/** Adds a clause that all results must fulfil; a query with OR is put in brackets first. */
+/**
+ * Adds a clause that all results must fulfil. What is not a plain row of ANDs is put in brackets first:
+ * to Lucene, AND marks only its two neighbours, so that `a b AND c` would no longer ask for `a`.
+ */
 export function addClause(query: string, part: string): string {
   const trimmed = query.trim();
   if (trimmed === "") return part;
   if (hasClause(trimmed, part)) return trimmed;
-  const first = / OR |\|\|/.test(trimmed) && !/^\(.*\)$/.test(trimmed) ? `(${trimmed})` : trimmed;
-  return `${first} AND ${part}`;
+  return splitAnd(trimmed).every(isOne) ? `${trimmed} AND ${part}` : `(${trimmed}) AND ${part}`;
+}
+
+/** Whether a part has no space outside of quotes and brackets, but for a leading NOT. */
+function isOne(part: string): boolean {
+  const bare = part.startsWith("NOT ") ? part.slice(4).trim() : part;
+  return splitOutside(bare, " ").length === 1;
 }
 
 export function toggleClause(query: string, part: string): string {
@@ -37,6 +45,11 @@ export function toggleClause(query: string, part: string): string {
 
 /** The parts between the outermost ANDs. */
 function splitAnd(query: string): string[] {
+  return splitOutside(query, " AND ");
+}
+
+/** The parts between separators that stand outside of quotes and brackets. */
+function splitOutside(query: string, separator: string): string[] {
   const parts: string[] = [];
   let depth = 0;
   let quoted = false;
@@ -47,9 +60,10 @@ function splitAnd(query: string): string[] {
     else if (sign === '"') quoted = !quoted;
     else if (!quoted && (sign === "(" || sign === "[" || sign === "{")) depth++;
     else if (!quoted && (sign === ")" || sign === "]" || sign === "}")) depth--;
-    else if (!quoted && depth === 0 && query.startsWith(" AND ", at)) {
+    else if (!quoted && depth === 0 && query.startsWith(separator, at)) {
       parts.push(query.slice(start, at).trim());
-      start = at + 5;
+      start = at + separator.length;
+      at = start - 1;
     }
   }
   parts.push(query.slice(start).trim());

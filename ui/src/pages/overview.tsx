@@ -180,7 +180,8 @@ function rateSeries({ series, span, widthMs }: Overview) {
 /** Stacked bars: each curve is drawn as the sum of itself and those below it, the tallest first. */
 function tokenSeries({ tokens, series }: Overview, total: (value: number) => string): ChartSeries[] {
   const sums = series.map(() => 0);
-  const stacked = tokens.map((one, at): ChartSeries => {
+  const used = tokens.filter((one) => one.input + one.output > 0);
+  const stacked = used.map((one, at): ChartSeries => {
     const values = one.values.map((value, bucket) => {
       sums[bucket] = (sums[bucket] ?? 0) + value;
       return sums[bucket] ?? 0;

@@ -68,14 +68,14 @@ export function SignIn({ message, entered, ...choices }: Props) {
             aria-describedby="signin-fault signin-note"
             onInput={(event) => setToken(event.currentTarget.value)}
           />
-          <p id="signin-fault" class="field-error" role="alert" data-testid="signin-error">
+          <div id="signin-fault" class="signin-fault" role="alert">
             {fault !== null && (
-              <>
+              <p class="field-error" data-testid="signin-error">
                 <Icon name="warning" />
                 {fault}
-              </>
+              </p>
             )}
-          </p>
+          </div>
           <button type="submit" class="button primary wide" data-testid="signin-submit" disabled={busy}>
             {t(busy ? "signin.busy" : "signin.submit")}
           </button>

@@ -99,7 +99,9 @@ function Fault({ fault, query }: { fault: ApiError; query: string }) {
   const { t } = useUi();
   const { message, position } = fault;
   if (position === null || query === "") return <p>{message}</p>;
-  const at = Math.min(Math.max(position, 0), query.length);
+  // The server counts characters, JavaScript counts halves of some of them.
+  const signs = Array.from(query);
+  const at = Math.min(Math.max(position, 0), signs.length);
   const told = message.includes(String(position));
   return (
     <>
@@ -108,9 +110,9 @@ function Fault({ fault, query }: { fault: ApiError; query: string }) {
         {!told && <span class="quiet"> {t("requests.error_at", { position: at + 1 })}</span>}
       </p>
       <pre>
-        {query.slice(0, at)}
-        <mark>{query.slice(at, at + 1) || " "}</mark>
-        {query.slice(at + 1)}
+        {signs.slice(0, at).join("")}
+        <mark>{signs[at] ?? " "}</mark>
+        {signs.slice(at + 1).join("")}
       </pre>
     </>
   );

@@ -261,7 +261,7 @@ class Tollhouse(Process):
 
     def document(self, request_id, within=1.0):
         """The indexed document of one request, which has to be there soon."""
-        query = {"query": {"term": {"request_id": request_id}}}
+        query = {"query": {"bool": {"filter": [{"term": {"kind": "request"}}, {"term": {"request_id": request_id}}]}}}
         hits = until(
             f"the document of request {request_id}", lambda: self.search(query)["hits"]["hits"], within, every=0.01
         )

@@ -84,7 +84,7 @@ def test_the_consoles_figures_are_those_of_the_elasticsearch_api(house):
     house.document(last.headers["x-request-id"])
     query = {
         "size": 0,
-        "query": {"query_string": {"query": 'path:"/v1/chat/completions"'}},
+        "query": {"query_string": {"query": 'kind:request AND path:"/v1/chat/completions"'}},
         "aggs": {"tokens": {"sum": {"field": "output_tokens"}}, "status": {"terms": {"field": "http_status"}}},
     }
     with signed_in(house) as client:

@@ -20,7 +20,7 @@ export const en = {
   "signin.submit": "Sign in",
   "signin.busy": "Signing in …",
   "signin.hint": "On the machine that runs the gateway, this prints an address that signs you in:",
-  "signin.wrong": "This token was not accepted. Tokens change when the gateway is set up anew.",
+  "signin.wrong": "This token was not accepted: it is wrong or no longer valid. The command below makes a new one.",
   "signin.note": "The token is sent once and becomes a cookie that scripts cannot read.",
 
   "common.retry": "Try again",

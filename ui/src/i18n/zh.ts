@@ -22,7 +22,7 @@ export const zh: Record<TextKey, string> = {
   "signin.submit": "登录",
   "signin.busy": "正在登录…",
   "signin.hint": "在运行网关的机器上执行下面的命令，会打印一个可直接登录的地址：",
-  "signin.wrong": "令牌未被接受。网关重新初始化后，令牌会改变。",
+  "signin.wrong": "令牌未被接受：不正确或已失效。用下面的命令可以生成新的令牌。",
   "signin.note": "令牌只发送一次，随后换成脚本无法读取的 Cookie。",
 
   "common.retry": "重试",

@@ -19,6 +19,7 @@ use crate::lock::Lock;
 use jiff::civil::Date;
 use jiff::{Timestamp, tz};
 use serde::{Deserialize, Serialize};
+use tantivy::store::{Compressor, ZstdCompressor};
 use tantivy::{Index, IndexReader, IndexSettings, ReloadPolicy};
 use tollhouse_journal::Position;
 
@@ -31,6 +32,8 @@ const LABEL_FILE: &str = "tollhouse.json";
 
 /// Compressed together in the stored sources: larger blocks are smaller on the disk, and slower to read one hit from.
 const SOURCE_BLOCK_BYTES: usize = 32 << 10;
+/// The fastest of the usual levels: the journal beside it is compressed better.
+const SOURCE_ZSTD_LEVEL: i32 = 1;
 
 /// An open day index.
 pub(crate) struct Day {
@@ -96,6 +99,7 @@ impl Day {
         fs::create_dir_all(&unfinished).map_err(StoreError::io(doing, &unfinished))?;
         let settings = IndexSettings {
             docstore_blocksize: SOURCE_BLOCK_BYTES,
+            docstore_compression: Compressor::Zstd(ZstdCompressor { compression_level: Some(SOURCE_ZSTD_LEVEL) }),
             docstore_compress_dedicated_thread: false,
             ..IndexSettings::default()
         };

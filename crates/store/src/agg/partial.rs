@@ -114,6 +114,10 @@ impl Keyed {
     fn merge(&mut self, other: Keyed, plan: &AggPlan) {
         self.dropped_docs += other.dropped_docs;
         self.error += other.error;
+        if self.buckets.is_empty() {
+            self.buckets = other.buckets;
+            return;
+        }
         for (key, bucket) in other.buckets {
             match self.buckets.get_mut(&key) {
                 Some(ours) => ours.merge(bucket, plan),

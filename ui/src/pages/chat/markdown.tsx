@@ -1,6 +1,6 @@
 // Shows an answer as Markdown. The renderer comes when the first answer does; until then its text is shown as it is.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { copyText } from "../../lib/clipboard";
 import { useUi } from "../../ui/context";
 
@@ -25,7 +25,8 @@ export function Markdown({ text }: { text: string }) {
     };
   }, [ready]);
 
-  useEffect(() => {
+  // Before the browser paints: between the plain text and the rendered one there is no empty moment.
+  useLayoutEffect(() => {
     if (renderer === null || host.current === null) return;
     const words = {
       copy: t("common.copy"),

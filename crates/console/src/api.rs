@@ -52,7 +52,11 @@ pub(crate) async fn status(State(console): State<Console>) -> Json<Value> {
 }
 
 /// A chat from the chat page: a model request like any other, which shows its session instead of a key.
-pub(crate) async fn chat(State(console): State<Console>, Extension(peer): Extension<Peer>, mut request: Request) -> Response {
+pub(crate) async fn chat(
+    State(console): State<Console>,
+    Extension(peer): Extension<Peer>,
+    mut request: Request,
+) -> Response {
     *request.uri_mut() = Uri::from_static("/v1/chat/completions");
     match console.inner.gateway.handle(request, peer, Entry::Console).await {
         Ok(answer) => answer.map(axum::body::Body::new).into_response(),

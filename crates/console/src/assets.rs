@@ -25,7 +25,11 @@ pub(crate) struct Address {
 }
 
 /// `/`: exchanges a token, turns away WebSockets without one, and else shows the page.
-pub(crate) async fn index(State(console): State<Console>, Query(address): Query<Address>, request: Request) -> Response {
+pub(crate) async fn index(
+    State(console): State<Console>,
+    Query(address): Query<Address>,
+    request: Request,
+) -> Response {
     let (mut parts, _) = request.into_parts();
     if let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
         return turn_away(upgrade);
@@ -67,13 +71,15 @@ pub(crate) async fn nothing() -> Response {
 
 /// Browsers get the page, which shows its sign-in form when it has to; other programs get the words.
 fn page_for(headers: &HeaderMap, signed_in: bool) -> Response {
-    let browser = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));
+    let browser =
+        headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));
     if !browser && !signed_in {
         return guard::unauthorized();
     }
     let Some(page) = Built::get("index.html") else { return StatusCode::NOT_FOUND.into_response() };
     let status = if signed_in { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
-    (status, [(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))], page.data.into_owned()).into_response()
+    (status, [(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))], page.data.into_owned())
+        .into_response()
 }
 
 /// A WebSocket is told by a close frame why it may not stay: its client cannot read a status.

@@ -102,6 +102,7 @@ fn cookie_name(console: &Console) -> String {
 
 fn cookie<'a>(console: &Console, headers: &'a HeaderMap) -> Option<&'a str> {
     let name = cookie_name(console);
-    let pairs = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
+    let pairs =
+        headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
     pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(found, _)| *found == name).map(|(_, secret)| secret)
 }

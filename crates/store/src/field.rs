@@ -25,7 +25,7 @@ pub(crate) struct FieldRef {
 impl FieldRef {
     /// Each name resolves: an unknown one is an undeclared field that perhaps no document has.
     pub(crate) fn resolve(name: &str, fields: &Fields) -> Self {
-        if matches!(name, "_id" | SEQ) {
+        if matches!(name, "_id" | "seq" | SEQ) {
             return Self { name: name.to_owned(), column: SEQ.to_owned(), kind: Some(FieldKind::Long) };
         }
         let canonical = fields.canonical(name);

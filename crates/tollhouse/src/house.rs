@@ -55,7 +55,8 @@ pub(crate) async fn answer(house: Arc<House>, request: Request<Incoming>, peer: 
 
 /// The Elasticsearch-compatible API: for keys that may read the book.
 async fn elastic(house: &House, mut request: Request<Incoming>) -> Answer {
-    if let Err(refusal) = house.gateway.door().check_reader(request.headers(), jiff::Timestamp::now().as_millisecond()) {
+    if let Err(refusal) = house.gateway.door().check_reader(request.headers(), jiff::Timestamp::now().as_millisecond())
+    {
         return elastic_refusal(&refusal);
     }
     *request.uri_mut() = without_prefix(request.uri(), "/es");
@@ -109,7 +110,8 @@ mod tests {
 
     #[test]
     fn the_prefix_goes_and_the_query_stays() {
-        for (from, to) in [("/es", "/"), ("/es/", "/"), ("/es/_search?q=a", "/_search?q=a"), ("/es?pretty", "/?pretty")] {
+        for (from, to) in [("/es", "/"), ("/es/", "/"), ("/es/_search?q=a", "/_search?q=a"), ("/es?pretty", "/?pretty")]
+        {
             assert_eq!(without_prefix(&from.parse().unwrap(), "/es").to_string(), to, "{from}");
         }
     }

@@ -37,7 +37,9 @@ pub(crate) async fn init(args: &InitArgs) -> anyhow::Result<()> {
     eprintln!("wrote {}", path.display());
     match &found.ollama {
         Some(url) => eprintln!("  found Ollama at {url}"),
-        None => eprintln!("  no Ollama at http://{OLLAMA}: the built-in demo answers until you name a model server under `upstreams`"),
+        None => eprintln!(
+            "  no Ollama at http://{OLLAMA}: the built-in demo answers until you name a model server under `upstreams`"
+        ),
     }
     if found.port_taken_by_default {
         eprintln!("  port {PORT} is taken (OpenClaw uses it too): listening on {} instead", found.listen);

@@ -39,7 +39,9 @@ pub(crate) async fn key(args: &KeyArgs) -> anyhow::Result<()> {
         KeyCommand::List { json } => list_keys(&state, &config, *json).await?,
         KeyCommand::Revoke { id } => {
             if !state.revoke_key(id).await? {
-                bail!("no key with the id {id} is in force; `tollhouse key list` shows them (keys of the configuration file are removed there)");
+                bail!(
+                    "no key with the id {id} is in force; `tollhouse key list` shows them (keys of the configuration file are removed there)"
+                );
             }
             eprintln!("key {id} is revoked; a running house refuses it within a second");
         }

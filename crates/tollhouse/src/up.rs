@@ -36,7 +36,10 @@ pub(crate) async fn up(config: Config) -> anyhow::Result<()> {
     start_logging(&config);
     // The port first: whoever finds it taken should not have touched the data.
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
-        format!("listening on {}; is a tollhouse or OpenClaw running there? `listen` chooses another port", config.listen)
+        format!(
+            "listening on {}; is a tollhouse or OpenClaw running there? `listen` chooses another port",
+            config.listen
+        )
     })?;
     let address = listener.local_addr().context("asking for the address listened on")?;
     let state = State::open(&config.data_dir).await?;
@@ -106,13 +109,16 @@ fn check_reach(config: &Config, address: SocketAddr, door: &Door) -> anyhow::Res
     if address.ip().is_loopback() || config.access.auth == Auth::Off || !door.keyring().is_empty() {
         return Ok(());
     }
-    bail!("listening on {address}, beyond this machine, with no key made; make one first: tollhouse key create --name NAME")
+    bail!(
+        "listening on {address}, beyond this machine, with no key made; make one first: tollhouse key create --name NAME"
+    )
 }
 
 /// The program's own remarks go to standard error; what happens to requests is in the journal.
 fn start_logging(config: &Config) {
     let own = format!("warn,tollhouse={level}", level = config.logging.level);
-    let filter = tracing_subscriber::EnvFilter::try_new(own).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(own).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if let Err(error) = subscriber.try_init() {
         eprintln!("tollhouse: starting its own log: {error}");
@@ -198,7 +204,9 @@ async fn greet(
     eprintln!("  console    {}", keys::console_address(state, config, address, TOKEN_LIFETIME).await?);
     for upstream in upstreams.status() {
         if upstream.kind == "demo" {
-            eprintln!("  model      demo: a built-in talker, not a model; name a model server under `upstreams` for a real one");
+            eprintln!(
+                "  model      demo: a built-in talker, not a model; name a model server under `upstreams` for a real one"
+            );
         } else {
             eprintln!("  model      {} ({} at {})", upstream.name, upstream.kind, upstream.url);
         }

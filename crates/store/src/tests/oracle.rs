@@ -243,6 +243,21 @@ fn hits_and_totals_are_those_of_the_model() {
 }
 
 #[test]
+fn a_document_is_found_by_its_number() {
+    let world = World::new(3, 50);
+    for query in [
+        json!({"term": {"seq": 7}}),
+        json!({"range": {"seq": {"gte": 7, "lt": 8}}}),
+        json!({"query_string": {"query": "seq:7"}}),
+        json!({"ids": {"values": ["7"]}}),
+    ] {
+        let found = search(&world.store, &json!({"query": query}));
+        let ids: Vec<&str> = found.hits.hits.iter().map(|hit| hit.id.as_str()).collect();
+        assert_eq!(ids, ["7"], "{query}");
+    }
+}
+
+#[test]
 fn hits_are_sorted_and_paged() {
     let world = World::new(2, 500);
     // Without a wish: newest first.

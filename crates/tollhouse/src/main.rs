@@ -22,19 +22,13 @@ const EXIT_CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => match error.downcast_ref::<tollhouse_config::ConfigErrors>() {
-            Some(errors) => {
-                eprintln!("{errors}");
-                ExitCode::from(EXIT_CONFIG)
-            }
-            None => {
-                eprintln!("tollhouse: {}", chain(&error));
-                ExitCode::FAILURE
-            }
-        },
+    let Err(error) = run(cli) else { return ExitCode::SUCCESS };
+    if let Some(errors) = error.downcast_ref::<tollhouse_config::ConfigErrors>() {
+        eprintln!("{errors}");
+        return ExitCode::from(EXIT_CONFIG);
     }
+    eprintln!("tollhouse: {}", chain(&error));
+    ExitCode::FAILURE
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {

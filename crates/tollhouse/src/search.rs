@@ -33,7 +33,7 @@ pub(crate) fn search(args: &SearchArgs) -> anyhow::Result<()> {
         }),
     };
     let request = dsl::parse_search(&body).map_err(|error| anyhow!("{error}"))?;
-    let store = Store::open_read_only(&config.data_dir.join("index"), &config.service)
+    let store = Store::open_read_only(config.data_dir.join("index"), &config.service)
         .context("opening the index; has `tollhouse up` run with this configuration?")?;
     let answer = serde_json::to_value(store.search(&args.index, &request)?)?;
 

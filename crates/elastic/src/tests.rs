@@ -61,7 +61,7 @@ impl World {
         }
         std::fs::write(&file, lines).unwrap();
         let written = watch::Sender::new(6);
-        let indexer = store.follow(file, written.subscribe(), Shaper::new(&[]).unwrap()).unwrap();
+        let indexer = store.follow(file, written.subscribe(), written.subscribe(), Shaper::new(&[]).unwrap()).unwrap();
         assert!(store.wait_indexed(6, Duration::from_secs(60)).await);
         Self { _dir: dir, router: crate::router(store.clone()), store, indexer: Some(indexer) }
     }

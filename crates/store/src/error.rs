@@ -71,6 +71,12 @@ pub enum StoreError {
         /// Why it failed.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The journal was not synced in time, so its newest records are not committed yet.
+    #[error("waiting for the journal to be synced up to record {seq}")]
+    NotSynced {
+        /// The record.
+        seq: u64,
+    },
     /// A store that was opened for reading was asked to write, or is already being written.
     #[error("the index store is {state}")]
     NotWritable {

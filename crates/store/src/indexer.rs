@@ -51,6 +51,8 @@ const KEEP_EVERY: Duration = Duration::from_hours(1);
 /// First and longest pause after a failed round.
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(30);
+/// How long a commit waits for the journal's fsync before the round is given up and tried again.
+const SYNC_TIME_MAX: Duration = Duration::from_secs(30);
 /// A record that says it is from later than this after it was written is put into the day it was written.
 const FUTURE_MS_MAX: i64 = 24 * 3_600 * 1_000;
 
@@ -66,6 +68,7 @@ impl Indexer {
         store: Arc<Inner>,
         journal_file: PathBuf,
         written: watch::Receiver<u64>,
+        synced: watch::Receiver<u64>,
         shaper: Shaper,
     ) -> Result<Self, StoreError> {
         let (stop, stopped) = watch::channel(false);
@@ -75,7 +78,8 @@ impl Indexer {
             .build()
             .map_err(StoreError::io(doing, &store.options.dir))?;
         let path = store.options.dir.clone();
-        let mut follower = Follower { store, journal_file, written, shaper, stopped, runtime };
+        let mut follower =
+            Follower { store, journal_file, written, synced, shaper, stopped, runtime: Arc::new(runtime) };
         let thread = std::thread::Builder::new()
             .name("indexer".into())
             .spawn(move || follower.run())
@@ -94,9 +98,10 @@ struct Follower {
     store: Arc<Inner>,
     journal_file: PathBuf,
     written: watch::Receiver<u64>,
+    synced: watch::Receiver<u64>,
     shaper: Shaper,
     stopped: watch::Receiver<bool>,
-    runtime: Runtime,
+    runtime: Arc<Runtime>,
 }
 
 /// Why waiting ended.
@@ -134,7 +139,8 @@ impl Follower {
         let start = Start::find(&self.store);
         let mut reader = Reader::open(&self.journal_file, start.position.clone()).map_err(journal)?;
         let store = Arc::clone(&self.store);
-        let mut round = Round::new(&store, start);
+        let durable = Durable { synced: self.synced.clone(), runtime: Arc::clone(&self.runtime) };
+        let mut round = Round::new(&store, start, durable);
         let mut lines: Vec<Line> = Vec::new();
         let mut is_stopping = false;
         let mut kept_at = Instant::now();
@@ -275,6 +281,28 @@ struct Round<'a> {
     /// Time of the last record, for lines that have none.
     last_ms: i64,
     today: Date,
+    durable: Durable,
+}
+
+/// Tells which records of the journal a power loss cannot take any more. The index never knows more than that: the
+/// journal would give the same numbers to other records.
+struct Durable {
+    synced: watch::Receiver<u64>,
+    runtime: Arc<Runtime>,
+}
+
+impl Durable {
+    /// Waits until the journal is synced up to this record.
+    fn wait(&mut self, seq: u64) -> Result<(), StoreError> {
+        let synced = &mut self.synced;
+        let waited = self
+            .runtime
+            .block_on(async { tokio::time::timeout(SYNC_TIME_MAX, synced.wait_for(|synced| *synced >= seq)).await });
+        match waited {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(StoreError::NotSynced { seq }),
+        }
+    }
 }
 
 struct DayWriter {
@@ -286,7 +314,7 @@ struct DayWriter {
 }
 
 impl<'a> Round<'a> {
-    fn new(store: &'a Inner, start: Start) -> Self {
+    fn new(store: &'a Inner, start: Start, durable: Durable) -> Self {
         let now_ms = Timestamp::now().as_millisecond();
         Self {
             store,
@@ -302,6 +330,7 @@ impl<'a> Round<'a> {
             new_day: false,
             last_ms: now_ms,
             today: date_of(now_ms),
+            durable,
         }
     }
 
@@ -378,6 +407,7 @@ impl<'a> Round<'a> {
         if self.records == 0 {
             return Ok(());
         }
+        self.durable.wait(self.reached)?;
         let payload = Payload { from: self.from.clone(), seq: self.reached };
         for writer in self.writers.values_mut().filter(|writer| writer.is_dirty) {
             writer.commit(&payload)?;

@@ -165,11 +165,13 @@ impl Store {
         }
     }
 
-    /// Starts the thread that indexes what is written to a journal. `written` tells the last written sequence number.
+    /// Starts the thread that indexes what is written to a journal. `written` tells the last written sequence number,
+    /// `synced` the last one that is on the disk for good; no commit goes beyond it.
     pub fn follow(
         &self,
         journal_file: PathBuf,
         written: watch::Receiver<u64>,
+        synced: watch::Receiver<u64>,
         shaper: Shaper,
     ) -> Result<Indexer, StoreError> {
         if !self.inner.is_writable {
@@ -179,7 +181,7 @@ impl Store {
             return Err(StoreError::NotWritable { state: "already following a journal" });
         }
         *self.inner.written.lock() = Some(written.clone());
-        Indexer::start(Arc::clone(&self.inner), journal_file, written, shaper)
+        Indexer::start(Arc::clone(&self.inner), journal_file, written, synced, shaper)
     }
 
     /// Searches; blocks while it does. `indices` is a list of names and patterns as Elasticsearch takes them.

@@ -52,7 +52,9 @@ pub(crate) async fn up(config: Config) -> anyhow::Result<()> {
 
     let store = Store::open(wiring::store_options(&config)).context("opening the index")?;
     let shaper = Shaper::new(&config.tags).map_err(|error| anyhow::anyhow!("reading `tags`: {error}"))?;
-    let indexer = store.follow(config.journal_file(), journal.written(), shaper).context("starting the indexer")?;
+    let indexer = store
+        .follow(config.journal_file(), journal.written(), journal.synced(), shaper)
+        .context("starting the indexer")?;
 
     let door = wiring::door(&config, &state).await?;
     check_reach(&config, address, &door)?;

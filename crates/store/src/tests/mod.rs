@@ -66,7 +66,9 @@ impl Journal {
 
     pub(super) fn follow(&self, store: &Store) -> Indexer {
         let tags = [("slow".to_owned(), "duration_ms:>500".to_owned())];
-        store.follow(self.file.clone(), self.written.subscribe(), Shaper::new(&tags).unwrap()).unwrap()
+        store
+            .follow(self.file.clone(), self.written.subscribe(), self.written.subscribe(), Shaper::new(&tags).unwrap())
+            .unwrap()
     }
 }
 

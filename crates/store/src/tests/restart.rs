@@ -225,6 +225,7 @@ fn follows_while_it_is_written_and_tells_what_can_be_found() {
     let again = store.follow(
         journal.file.clone(),
         tokio::sync::watch::channel(0).1,
+        tokio::sync::watch::channel(0).1,
         tollhouse_shape::Shaper::new(&[]).unwrap(),
     );
     assert!(matches!(again, Err(StoreError::NotWritable { .. })));
@@ -232,6 +233,23 @@ fn follows_while_it_is_written_and_tells_what_can_be_found() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     assert!(runtime.block_on(store.refresh(Duration::ZERO)));
     assert!(!runtime.block_on(store.wait_indexed(31, Duration::ZERO)));
+}
+
+#[test]
+fn nothing_is_committed_that_a_power_loss_could_take() {
+    let dir = tempdir().unwrap();
+    let mut journal = Journal::new(dir.path());
+    append(&mut journal, 3, 1);
+    let store = Store::open(options(dir.path())).unwrap();
+    let (synced, synced_receiver) = tokio::sync::watch::channel(2);
+    let shaper = tollhouse_shape::Shaper::new(&[]).unwrap();
+    let indexer = store.follow(journal.file.clone(), journal.written.subscribe(), synced_receiver, shaper).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    assert!(!runtime.block_on(store.wait_indexed(1, Duration::from_millis(700))), "record 3 is not synced yet");
+    synced.send_replace(3);
+    wait(&store, 3);
+    assert_eq!(all_ids(&store), ids_to(3));
+    indexer.close().unwrap();
 }
 
 #[test]

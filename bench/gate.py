@@ -196,6 +196,8 @@ async def stream_server(port, tokens, pause):
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n" + chunk({"role": "assistant", "content": ""}))
                 for _ in range(tokens):
                     await asyncio.sleep(pause)
+                    if writer.is_closing():
+                        return
                     writer.write(word)
                 writer.write(last)
                 await writer.drain()

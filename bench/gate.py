@@ -36,6 +36,9 @@ ANSWER = json.dumps({
 ASK = {"model": "m", "messages": [{"role": "user", "content": "Say hello."}]}
 
 
+MODELS = '{"object":"list","data":[{"id":"m","object":"model","created":1,"owned_by":"x"}]}'
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -101,6 +104,13 @@ def start_nginx(directory, name, port, body, core):
     return process
 
 
+def start_model(directory, name, port):
+    """A model server that answers every chat with the same text, at once."""
+    places = "".join(f"location {path} {{ default_type application/json; return 200 '{body}'; }}"
+                     for path, body in (("= /v1/models", MODELS), ("/", ANSWER)))
+    return start_nginx(directory, name, port, f"server {{ listen 127.0.0.1:{port}; {places} }}", 1)
+
+
 def start_tollhouse(directory, name, upstream, core, program):
     root = directory / name
     root.mkdir()
@@ -137,9 +147,7 @@ def row(label, values, form="{:.2f}"):
 
 def requests_part(directory, program, rounds, seconds):
     model_port, proxy_port = free_port(), free_port()
-    escaped = ANSWER.replace("'", "\\'")
-    model = start_nginx(directory, "model", model_port,
-                        f"server {{ listen 127.0.0.1:{model_port}; location / {{ default_type application/json; return 200 '{escaped}'; }} }}", 1)
+    model = start_model(directory, "model", model_port)
     proxy = start_nginx(directory, "proxy", proxy_port,
                         f"upstream m {{ server 127.0.0.1:{model_port}; keepalive 64; }} server {{ listen 127.0.0.1:{proxy_port};"
                         " location / { proxy_pass http://m; proxy_http_version 1.1; proxy_set_header Connection ''; } }", 0)
@@ -264,8 +272,7 @@ def streams_part(directory, program, counts):
 
 def start_part(directory, program, rounds):
     model_port = free_port()
-    model = start_nginx(directory, "start-model", model_port,
-                        f"server {{ listen 127.0.0.1:{model_port}; location / {{ default_type application/json; return 200 '{ANSWER}'; }} }}", 1)
+    model = start_model(directory, "start-model", model_port)
     firsts = []
     try:
         root = directory / "start"

@@ -13,6 +13,7 @@ use tollhouse_dialect::{ChatRequest, Event, Meta, ollama, openai};
 use tollhouse_upstream::{EventStream, Model, Reply};
 use tollhouse_web::{Answer, RequestId, full, json};
 
+use crate::Gateway;
 use crate::record::OpenRecord;
 use crate::refusal::Refusal;
 use crate::route::Dialect;
@@ -123,10 +124,10 @@ pub(crate) async fn answer_whole(mut reading: Reading, open: &mut OpenRecord) ->
 
 /// The answer whose body is pulled by the connection: it goes no faster than the client reads, and when the client
 /// leaves it is dropped, and the upstream request with it.
-pub(crate) fn answer_stream(begun: Begun, mut open: OpenRecord) -> Answer {
+pub(crate) fn answer_stream(begun: Begun, mut open: OpenRecord, gateway: Gateway) -> Answer {
     let Begun { head, reading, encoder, first } = begun;
     open.record.status = head.status().as_u16();
-    let state = Stream { reading, encoder, open, first: Some(first) };
+    let state = Stream { reading, encoder, open, gateway, first: Some(first) };
     let pieces = futures_util::stream::unfold(Some(state), |state| async move {
         let (piece, rest) = state?.next_piece().await;
         Some((Ok(Frame::data(Bytes::from(piece))), rest))
@@ -139,6 +140,7 @@ struct Stream {
     reading: Reading,
     encoder: Encoder,
     open: OpenRecord,
+    gateway: Gateway,
     first: Option<Vec<u8>>,
 }
 
@@ -150,6 +152,8 @@ impl Stream {
         if !piece.is_empty() {
             return (piece, Some(self));
         }
+        // What ends the stream is kept apart: it is only given out once the record is in the journal.
+        let mut end = Vec::new();
         loop {
             match self.reading.next(&mut self.open).await {
                 Some(Ok(events)) => {
@@ -159,22 +163,23 @@ impl Stream {
                     }
                 }
                 Some(Err(refusal)) => {
-                    self.encoder.error(&refusal.stream_message(), &mut piece);
-                    self.open.record.error = Some(refusal.recorded());
+                    self.encoder.error(&refusal.stream_message(), &mut end);
+                    self.open.record.error = Some(refusal.to_string());
                     break;
                 }
                 None => {
                     if let Some(estimate) = self.open.missing_usage() {
-                        self.encoder.encode(&Event::Usage(estimate), &mut piece);
+                        self.encoder.encode(&Event::Usage(estimate), &mut end);
                     }
-                    self.encoder.end(&mut piece);
+                    self.encoder.end(&mut end);
                     break;
                 }
             }
         }
         let status = self.open.record.status;
-        if let Err(error) = self.open.close(status).await {
-            tracing::error!(error = %error, "recording a streamed answer");
+        match self.gateway.recorded(self.open.close(status).await) {
+            Ok(()) => piece.append(&mut end),
+            Err(refusal) => self.encoder.error(&refusal.stream_message(), &mut piece),
         }
         (piece, None)
     }

@@ -47,6 +47,11 @@ impl Door {
         Self { settings, keyring: RwLock::new(Arc::new(keyring)) }
     }
 
+    /// Whether a key is asked for at all.
+    pub fn asks_for_keys(&self) -> bool {
+        self.settings.keys_asked
+    }
+
     /// The client behind a connection's peer and its head.
     pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         client_address(peer, headers, &self.settings.trusted_proxies)
@@ -85,7 +90,8 @@ impl Door {
     /// For whom the request is counted: what a trusted header says, else the key's user.
     pub fn user(&self, caller: &Caller, headers: &HeaderMap) -> Option<String> {
         const USER_CHARS_MAX: usize = 128;
-        let claimed = self.settings.user_header.as_ref().and_then(|name| headers.get(name)?.to_str().ok());
+        let claimed =
+            self.settings.user_header.as_ref().and_then(|name| std::str::from_utf8(headers.get(name)?.as_bytes()).ok());
         claimed
             .map(|user| user.trim().chars().take(USER_CHARS_MAX).collect())
             .filter(|user: &String| !user.is_empty())

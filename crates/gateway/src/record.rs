@@ -138,6 +138,15 @@ impl OpenRecord {
 
     /// Tells the journal that the request is on its way to a model, so that a crash leaves a trace of it.
     pub(crate) fn started(&self) -> Result<(), JournalError> {
+        self.journal.enqueue(self.start_line())
+    }
+
+    /// The same, when the line is in the journal file.
+    pub(crate) async fn started_for_sure(&self) -> Result<(), JournalError> {
+        self.journal.append(self.start_line()).await.map(|_| ())
+    }
+
+    fn start_line(&self) -> Record {
         #[derive(Serialize)]
         struct Start<'a> {
             method: &'a str,
@@ -166,7 +175,7 @@ impl OpenRecord {
             client_ip: &r.client_ip,
             stream: r.stream,
         };
-        self.journal.enqueue(Record::with("request.start", Level::Info, "request started", &start).caller(CALLER))
+        Record::with("request.start", Level::Info, "request started", &start).caller(CALLER)
     }
 
     /// Writes the record of an answered request; resolves when its line is in the journal file.
@@ -181,7 +190,7 @@ impl OpenRecord {
     /// Writes the record of a refused request.
     pub(crate) async fn refuse(mut self, refusal: &Refusal) -> Result<(), JournalError> {
         self.record.status = refusal.status().as_u16();
-        self.record.error = Some(cut(&refusal.recorded(), TEXT_CHARS_MAX));
+        self.record.error = Some(cut(&refusal.to_string(), TEXT_CHARS_MAX));
         let line = self.line(refusal.level());
         self.closed = true;
         self.journal.append(line).await.map(|_| ())

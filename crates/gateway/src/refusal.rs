@@ -1,5 +1,6 @@
 //! The one table from "why not" to status, text, level and headers (design, section 6).
 
+use std::fmt;
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
@@ -168,14 +169,6 @@ impl Refusal {
         self.row().level
     }
 
-    /// What the record says: the public text, and what only the operator may know.
-    pub(crate) fn recorded(&self) -> String {
-        match self {
-            Self::Upstream(error) => error.to_string(),
-            other => other.row().message,
-        }
-    }
-
     /// The answer in the client's dialect.
     pub(crate) fn answer(&self, client: Dialect, style: ErrorStyle) -> Answer {
         let row = self.row();
@@ -198,6 +191,16 @@ impl Refusal {
     /// What a stream that has begun says in place of a status.
     pub(crate) fn stream_message(&self) -> String {
         self.row().message
+    }
+}
+
+/// What records say: the public text, and what only the operator may know.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Upstream(error) => error.fmt(f),
+            other => f.write_str(&other.row().message),
+        }
     }
 }
 

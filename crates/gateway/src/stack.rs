@@ -4,6 +4,7 @@
 //! [`OpenRecord`] that was opened first is closed last, whatever happens in between.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::json;
 use tollhouse_access::{Decision, RateLimit, RateLimiter};
 use tollhouse_dialect::{ChatRequest, JsonLimits, RequestError, ollama, openai};
-use tollhouse_journal::Journal;
+use tollhouse_journal::{Journal, JournalError};
 use tollhouse_upstream::{Context, Model, Upstreams};
 use tollhouse_web::{Answer, Dropped, Peer, RequestId, json as json_answer};
 
@@ -78,12 +79,15 @@ struct Inner {
     limiter: RateLimiter,
     upstreams: Upstreams,
     journal: Journal,
+    /// The last record could not be written. While this is so, nothing is sent to a model before its start is recorded.
+    unrecorded: AtomicBool,
 }
 
 impl Gateway {
     /// A gateway that lets requests through `door` to `upstreams` and writes them to `journal`.
     pub fn new(settings: Settings, door: Arc<Door>, upstreams: Upstreams, journal: Journal) -> Self {
-        Self { inner: Arc::new(Inner { settings, door, limiter: RateLimiter::default(), upstreams, journal }) }
+        let (limiter, unrecorded) = (RateLimiter::default(), AtomicBool::new(false));
+        Self { inner: Arc::new(Inner { settings, door, limiter, upstreams, journal, unrecorded }) }
     }
 
     /// The door that this gateway stands behind.
@@ -94,6 +98,25 @@ impl Gateway {
     /// The model servers behind it.
     pub fn upstreams(&self) -> &Upstreams {
         &self.inner.upstreams
+    }
+
+    /// Whether the journal takes records, as far as the last one showed.
+    pub fn records(&self) -> bool {
+        !self.inner.unrecorded.load(Ordering::Relaxed)
+    }
+
+    /// Remembers whether a record could be written.
+    pub(crate) fn recorded<T>(&self, result: Result<T, JournalError>) -> Result<T, Refusal> {
+        let failed = result.is_err();
+        if self.inner.unrecorded.swap(failed, Ordering::Relaxed) != failed {
+            match &result {
+                Ok(_) => tracing::info!("the journal takes records again"),
+                Err(error) => {
+                    tracing::error!(error = chain(error), "the journal takes no records; requests are refused");
+                }
+            }
+        }
+        result.map_err(|_| Refusal::Unrecorded)
     }
 
     /// Serves one request for a model API, and records it.
@@ -115,20 +138,16 @@ impl Gateway {
         let mut answer = match self.pass(&mut way, body, &entry).await {
             Ok(Passed::Streaming(stream)) => {
                 let Way { open, .. } = way;
-                answer_stream(*stream, open)
+                answer_stream(*stream, open, self.clone())
             }
-            Ok(Passed::Whole(answer)) => match way.open.close(answer.status().as_u16()).await {
+            // Nothing passes unrecorded: an answer that cannot be recorded is not given out.
+            Ok(Passed::Whole(answer)) => match self.recorded(way.open.close(answer.status().as_u16()).await) {
                 Ok(()) => answer,
-                // Nothing passes unrecorded: an answer that cannot be recorded is not given out.
-                Err(error) => {
-                    tracing::error!(error = %error, "recording a request");
-                    Refusal::Unrecorded.answer(dialect, self.inner.settings.errors)
-                }
+                Err(refusal) => refusal.answer(dialect, self.inner.settings.errors),
             },
             Err(refusal) => {
-                if let Err(error) = way.open.refuse(&refusal).await {
-                    tracing::error!(error = %error, "recording a refusal");
-                }
+                // Refused either way; whether that could be recorded is remembered.
+                let _: Result<(), Refusal> = self.recorded(way.open.refuse(&refusal).await);
                 if matches!(refusal, Refusal::AddressDropped) {
                     return Err(Dropped);
                 }
@@ -210,7 +229,11 @@ impl Gateway {
             rate = self.check_rate(way, caller, Some(&model.name))?;
         }
 
-        way.open.started().map_err(|_| Refusal::Unrecorded)?;
+        if self.records() {
+            way.open.started().map_err(|_| Refusal::Unrecorded)?;
+        } else {
+            self.recorded(way.open.started_for_sure().await)?;
+        }
         way.open.record.queue_ms = Some(0.0);
         request.model.clone_from(&model.name);
         let context = Context {
@@ -314,6 +337,18 @@ impl Gateway {
         let model = model.ok_or_else(|| Refusal::UnknownModel(name.chars().take(256).collect()))?;
         Ok(json_answer(StatusCode::OK, openai_model(model).to_string()))
     }
+}
+
+/// An error with its causes: the system's own words come last.
+fn chain(error: &JournalError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(source) = cause {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        cause = source.source();
+    }
+    text
 }
 
 /// What a request has with it on its way.

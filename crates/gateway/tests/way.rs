@@ -279,3 +279,35 @@ async fn the_console_needs_no_key_and_is_named_in_the_record() {
     assert_eq!(answer.status(), 200);
     assert_eq!(house.records("request")[0]["key_id"], "console");
 }
+
+#[tokio::test]
+async fn nothing_is_sent_to_a_model_while_the_journal_takes_no_records() {
+    let House { gateway, writer, journal: _journal, dir: _dir } = house(|_, _, _| {});
+    tokio::task::spawn_blocking(move || writer.close().unwrap()).await.unwrap();
+    for path in ["/v1/chat/completions", "/api/chat"] {
+        let answer = gateway
+            .handle(post(path, &hello().to_string()), Peer(([127, 0, 0, 1], 1).into()), Entry::Door)
+            .await
+            .unwrap();
+        assert!(
+            answer.headers().get("retry-after").is_some() && answer.headers().get("x-tollhouse-upstream").is_none()
+        );
+        let (status, body) = whole(answer).await;
+        assert_eq!(status, 503);
+        assert!(body.contains("cannot keep its records"), "{body}");
+        assert!(!gateway.records());
+    }
+}
+
+#[tokio::test]
+async fn a_stream_whose_record_cannot_be_written_does_not_end_as_if_all_were_well() {
+    let House { gateway, writer, journal: _journal, dir: _dir } = house(|_, _, _| {});
+    let mut body = hello();
+    body["stream"] = json!(true);
+    let request = post("/v1/chat/completions", &body.to_string());
+    let mut answer = gateway.handle(request, Peer(([127, 0, 0, 1], 1).into()), Entry::Door).await.unwrap().into_body();
+    answer.frame().await.unwrap().unwrap();
+    tokio::task::spawn_blocking(move || writer.close().unwrap()).await.unwrap();
+    let rest = String::from_utf8(answer.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    assert!(rest.contains("cannot keep its records") && !rest.contains("[DONE]"), "{rest}");
+}

@@ -257,17 +257,14 @@ pub enum Image {
     },
     /// Bare base64, as Ollama has it.
     Base64(String),
-    /// An address that the server itself would have to fetch.
-    Remote(String),
 }
 
 impl Image {
-    /// The base64 data, unless the picture lies elsewhere.
-    pub fn base64(&self) -> Option<&str> {
+    /// The base64 data.
+    pub fn base64(&self) -> &str {
         match self {
-            Self::DataUrl { url, base64_at } => url.get(*base64_at..),
-            Self::Base64(data) => Some(data),
-            Self::Remote(_) => None,
+            Self::DataUrl { url, base64_at } => url.get(*base64_at..).unwrap_or_default(),
+            Self::Base64(data) => data,
         }
     }
 

@@ -259,15 +259,7 @@ fn media(parts: &[Part], index: usize) -> Result<Vec<&str>, RequestError> {
         match part {
             Part::Text { .. } => {}
             Part::Audio { base64, .. } => media.push(base64.as_str()),
-            Part::Image { image, .. } => match image.base64() {
-                Some(base64) => media.push(base64),
-                None => {
-                    return unsupported(format!(
-                        "messages[{index}].content[{position}]: image URLs are not supported by this model's server \
-                         (Ollama), send the picture itself as a data: URL"
-                    ));
-                }
-            },
+            Part::Image { image, .. } => media.push(image.base64()),
             Part::Other(map) => {
                 let kind: String = map.get("type").and_then(Value::as_str).unwrap_or("?").chars().take(40).collect();
                 return unsupported(format!(

@@ -247,8 +247,10 @@ fn read_part(value: Value, at: &str) -> Result<Part, RequestError> {
 
 fn read_image(url: String, at: &str) -> Result<Image, RequestError> {
     const MARK: &str = ";base64,";
+    // An address would have to be fetched by the model server, from wherever that stands: a way into its network.
     let Some(data) = url.strip_prefix("data:") else {
-        return Ok(Image::Remote(url));
+        let problem = "must be a data: URL; pictures at other addresses are not fetched, send the picture itself";
+        return Err(RequestError::field(format!("{at}.url"), problem));
     };
     let head = &data.as_bytes()[..data.len().min(100)];
     let mark = head.windows(MARK.len()).position(|window| window == MARK.as_bytes());

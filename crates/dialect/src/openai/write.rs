@@ -169,7 +169,7 @@ fn write_part(out: &mut Vec<u8>, part: &Part) {
             body.put("type", "image_url");
             let mut inner = Object::open(body.key("image_url"));
             match image {
-                Image::DataUrl { url, .. } | Image::Remote(url) => inner.put("url", url),
+                Image::DataUrl { url, .. } => inner.put("url", url),
                 Image::Base64(data) => {
                     inner.put("url", &format!("data:{};base64,{data}", Image::media_type(data)));
                 }

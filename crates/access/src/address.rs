@@ -15,7 +15,7 @@ pub struct AddressList(Vec<IpNet>);
 impl AddressList {
     /// A list of networks; single addresses are networks of one.
     pub fn new(networks: Vec<IpNet>) -> Self {
-        Self(networks)
+        Self(networks.into_iter().map(canonical).collect())
     }
 
     /// Whether nothing is listed.
@@ -32,6 +32,17 @@ impl AddressList {
     pub fn holds(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// An IPv4 network written as IPv6 (`::ffff:10.0.0.0/104`) is that IPv4 network, as its addresses are.
+fn canonical(network: IpNet) -> IpNet {
+    const MAPPED_BITS: u8 = 96;
+    match network.addr().to_canonical() {
+        IpAddr::V4(address) if network.prefix_len() >= MAPPED_BITS && network.addr().is_ipv6() => {
+            IpNet::new_assert(address.into(), network.prefix_len() - MAPPED_BITS)
+        }
+        _ => network,
     }
 }
 
@@ -87,6 +98,9 @@ mod tests {
         for address in ["127.0.0.2", "10.1.0.1", "::1", "192.168.0.1"] {
             assert!(!allowed.admits(address.parse().unwrap()), "{address}");
         }
+        let mapped = list(&["::ffff:127.0.0.1/128", "::ffff:10.0.0.0/104"]);
+        assert!(mapped.admits("127.0.0.1".parse().unwrap()) && mapped.admits("10.9.9.9".parse().unwrap()));
+        assert!(!mapped.admits("127.0.0.2".parse().unwrap()));
         assert!(AddressList::default().admits("8.8.8.8".parse().unwrap()));
     }
 

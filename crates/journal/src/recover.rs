@@ -1,6 +1,6 @@
 //! What happens when a journal is opened: the torn tail is cut off, and the place to go on from is found.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -227,7 +227,7 @@ fn unfinished(names: &Names, before: Option<&Rotated>) -> Result<Vec<Map<String,
         open.read(open_closed(names, before)?);
         open.read(current()?);
     }
-    let mut left: Vec<(usize, Vec<u8>)> = open.requests.into_values().collect();
+    let mut left: Vec<(usize, Vec<u8>)> = open.requests.into_values().flatten().collect();
     left.sort_unstable();
     Ok(left.iter().filter_map(|(_, line)| serde_json::from_slice(line).ok()).collect())
 }
@@ -236,9 +236,13 @@ fn unfinished(names: &Names, before: Option<&Rotated>) -> Result<Vec<Map<String,
 #[derive(Default)]
 struct Open {
     saw_start: bool,
+    /// Starts seen.
     count: usize,
-    /// By request id: when it came, and its line.
-    requests: HashMap<Vec<u8>, (usize, Vec<u8>)>,
+    /// Starts without an end.
+    unended: usize,
+    /// By request id: when it came, and its line. Clients may use an id again while its request runs; then the oldest start
+    /// is closed by the first end.
+    requests: HashMap<Vec<u8>, VecDeque<(usize, Vec<u8>)>>,
 }
 
 impl Open {
@@ -258,6 +262,7 @@ impl Open {
         if is_process(line, b"started") {
             self.saw_start = true;
             self.requests.clear();
+            self.unended = 0;
             return;
         }
         if kind != b"request" && kind != b"request.start" {
@@ -267,10 +272,17 @@ impl Open {
         let id = &line[at + id_name.needle().len()..];
         let Some(id) = memchr(b'"', id).map(|end| &id[..end]) else { return };
         if kind == b"request" {
-            self.requests.remove(id);
-        } else if self.requests.len() < UNFINISHED_MAX {
+            if let Some(starts) = self.requests.get_mut(id) {
+                starts.pop_front();
+                self.unended -= 1;
+                if starts.is_empty() {
+                    self.requests.remove(id);
+                }
+            }
+        } else if self.unended < UNFINISHED_MAX {
             self.count += 1;
-            self.requests.insert(id.to_vec(), (self.count, line.to_vec()));
+            self.unended += 1;
+            self.requests.entry(id.to_vec()).or_default().push_back((self.count, line.to_vec()));
         }
     }
 }

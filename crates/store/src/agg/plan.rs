@@ -13,6 +13,8 @@ use crate::sort::SortPlan;
 
 /// Hits of one `top_hits` (Elasticsearch's `index.max_inner_result_window`).
 pub(crate) const TOP_HITS_MAX: usize = 100;
+/// Narrowest bucket of a histogram.
+const HISTOGRAM_INTERVAL_MIN: f64 = 1e-6;
 
 /// One aggregation, ready to run.
 #[derive(Debug)]
@@ -153,6 +155,10 @@ impl Planner<'_> {
             AggKind::Histogram { field, interval, min_doc_count } => {
                 if !(interval.is_finite() && *interval > 0.0) {
                     return Err(StoreError::invalid("[interval] must be >0 for histogram aggregation"));
+                }
+                // Steps are counted in whole numbers; the values of records leave those only below this width.
+                if *interval < HISTOGRAM_INTERVAL_MIN {
+                    return Err(StoreError::invalid("[interval] must be at least 0.000001 for histogram aggregation"));
                 }
                 Kind::Histogram {
                     field: self.number_field(field, "histogram")?,

@@ -136,7 +136,7 @@ impl<'a> Renderer<'a> {
             keyed.buckets.into_iter().map(|(key, bucket)| (whole(&key), bucket)).collect();
         found.sort_unstable_by_key(|(step, _)| *step);
         if min_doc_count == 0 {
-            found = with_gaps(plan, found, None, |step| step + 1)?;
+            found = with_gaps(plan, found, None, |step| step.saturating_add(1))?;
         }
         let mut buckets = Vec::with_capacity(found.len());
         for (step, bucket) in found {

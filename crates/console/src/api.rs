@@ -32,6 +32,9 @@ pub(crate) async fn status(State(console): State<Console>) -> Json<Value> {
     let upstreams = console.inner.gateway.upstreams().status();
     let closed: Vec<&str> = upstreams.iter().filter(|up| up.breaker != "closed").map(|up| up.name.as_str()).collect();
     let (status, reason) = match closed.len() {
+        _ if !console.inner.gateway.records() => {
+            ("fault", "the journal cannot be written; requests are refused".to_owned())
+        }
         0 => ("ok", "every model server answers".to_owned()),
         some if some < upstreams.len() => ("warn", format!("not answering: {}", closed.join(", "))),
         _ => ("fault", format!("no model server answers: {}", closed.join(", "))),

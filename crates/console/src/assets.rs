@@ -1,12 +1,14 @@
 //! The built pages, embedded in the program.
 
 use axum::extract::ws::{CloseFrame, Message, WebSocketUpgrade};
-use axum::extract::{FromRequestParts, Path, Query, Request, State};
+use axum::extract::{Extension, FromRequestParts, Path, Query, Request, State};
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use rust_embed::RustEmbed;
 use serde::Deserialize;
+
+use tollhouse_web::Peer;
 
 use crate::{Console, UNAUTHORIZED, guard, session};
 
@@ -27,6 +29,7 @@ pub(crate) struct Address {
 /// `/`: exchanges a token, turns away WebSockets without one, and else shows the page.
 pub(crate) async fn index(
     State(console): State<Console>,
+    Extension(peer): Extension<Peer>,
     Query(address): Query<Address>,
     request: Request,
 ) -> Response {
@@ -38,7 +41,9 @@ pub(crate) async fn index(
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     if let Some(token) = address.token {
-        return match session::open_by_address(&console, &token).await {
+        return match session::open_by_address(&console, &token, session::client_of(&console, peer, &parts.headers))
+            .await
+        {
             Some(response) => response,
             None => page_for(&parts.headers, false),
         };

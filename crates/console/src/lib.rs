@@ -22,6 +22,9 @@ use tollhouse_journal::Journal;
 use tollhouse_state::State;
 use tollhouse_store::Store;
 
+/// Where the chat page sends its chats.
+pub const CHAT_PATH: &str = "/console/api/v1/chat";
+
 /// What is said to whoever comes without a token (scenario B01).
 pub const UNAUTHORIZED: &str =
     "unauthorized: gateway token missing (open a tokenized dashboard URL or paste token in Control UI settings)";
@@ -69,7 +72,7 @@ pub fn router(console: Console) -> Router {
         .route("/console/api/v1/search", post(api::search))
         .route("/console/api/v1/models", get(api::models))
         .route("/console/api/v1/status", get(api::status))
-        .route("/console/api/v1/chat", post(api::chat))
+        .route(CHAT_PATH, post(api::chat))
         .route_layer(middleware::from_fn_with_state(console.clone(), guard::signed_in));
     Router::new()
         .merge(signed_in)

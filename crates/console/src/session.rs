@@ -1,15 +1,17 @@
 //! Sessions: a token is exchanged for a cookie, once.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::header::{COOKIE, HeaderValue, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tollhouse_journal::{Level, Record};
+use tollhouse_web::Peer;
 
 use crate::{Console, guard};
 
@@ -37,16 +39,21 @@ pub(crate) struct SignIn {
 }
 
 /// Opens a session by a token that was pasted.
-pub(crate) async fn open(State(console): State<Console>, Json(sign_in): Json<SignIn>) -> Response {
-    match open_session(&console, &sign_in.token).await {
+pub(crate) async fn open(
+    State(console): State<Console>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    Json(sign_in): Json<SignIn>,
+) -> Response {
+    match open_session(&console, &sign_in.token, client_of(&console, peer, &headers)).await {
         Some(cookie) => (StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response(),
         None => guard::unauthorized(),
     }
 }
 
 /// Opens a session by the token of a tokenised address, and sends the browser to the address without it.
-pub(crate) async fn open_by_address(console: &Console, token: &str) -> Option<Response> {
-    let cookie = open_session(console, token).await?;
+pub(crate) async fn open_by_address(console: &Console, token: &str, client: IpAddr) -> Option<Response> {
+    let cookie = open_session(console, token, client).await?;
     Some((StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, HeaderValue::from_static("/"))]).into_response())
 }
 
@@ -74,7 +81,12 @@ pub(crate) async fn is_signed_in(console: &Console, headers: &HeaderMap) -> bool
     }
 }
 
-async fn open_session(console: &Console, token: &str) -> Option<HeaderValue> {
+/// The client's address, behind trusted proxies too.
+pub(crate) fn client_of(console: &Console, peer: Peer, headers: &HeaderMap) -> IpAddr {
+    console.inner.gateway.door().client_address(peer.0.ip(), headers)
+}
+
+async fn open_session(console: &Console, token: &str, client: IpAddr) -> Option<HeaderValue> {
     let token = token.trim();
     let opened = if token.is_empty() || token.len() > TOKEN_CHARS_MAX {
         None
@@ -88,7 +100,8 @@ async fn open_session(console: &Console, token: &str) -> Option<HeaderValue> {
         Some(_) => Record::new("audit", Level::Info, "console session opened"),
         None => Record::new("audit", Level::Warn, "console sign-in refused: wrong or expired token"),
     };
-    if let Err(error) = console.inner.journal.enqueue(record.caller("console/session.rs")) {
+    let record = record.caller("console/session.rs").field("client_ip", client.to_string());
+    if let Err(error) = console.inner.journal.enqueue(record) {
         tracing::error!(error = %error, "recording a sign-in");
     }
     let max_age = SESSION_LIFETIME.as_secs();

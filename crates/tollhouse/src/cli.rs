@@ -121,16 +121,16 @@ Examples:
 #[derive(Debug, Args)]
 pub(crate) struct CreateArgs {
     /// A name for people
-    #[arg(long)]
+    #[arg(long, value_parser = crate::keys::parse_name)]
     pub(crate) name: String,
     /// Whom its requests are counted for
-    #[arg(long)]
+    #[arg(long, value_parser = crate::keys::parse_name)]
     pub(crate) user: Option<String>,
     /// user: call models; logs:read: read the records at /es; admin: both
     #[arg(long, default_value = "user", value_parser = ["user", "logs:read", "admin"])]
     pub(crate) role: String,
     /// Models it may call, * stands for any characters [default: all]
-    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',', value_parser = crate::keys::parse_name)]
     pub(crate) models: Vec<String>,
     /// Its own rate limit, such as 30/60s
     #[arg(long, value_name = "N/TIME", value_parser = crate::keys::parse_rate)]

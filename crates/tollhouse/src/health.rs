@@ -13,6 +13,9 @@ pub(crate) fn alive() -> Answer {
 
 /// `/readyz`: the journal takes lines and at least one model server is thought to answer.
 pub(crate) fn ready(house: &House) -> Answer {
+    if !house.gateway.records() {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "the journal cannot be written\n");
+    }
     let upstreams = house.gateway.upstreams().status();
     if upstreams.iter().any(|upstream| upstream.breaker == "closed") {
         return text(StatusCode::OK, "ready\n");
@@ -25,6 +28,7 @@ pub(crate) fn summary(house: &House) -> Answer {
     let upstreams = house.gateway.upstreams().status();
     let answering = upstreams.iter().filter(|upstream| upstream.breaker == "closed").count();
     let (code, status) = match answering {
+        _ if !house.gateway.records() => (StatusCode::SERVICE_UNAVAILABLE, "fault"),
         0 => (StatusCode::SERVICE_UNAVAILABLE, "fault"),
         some if some < upstreams.len() => (StatusCode::OK, "warn"),
         _ => (StatusCode::OK, "ok"),

@@ -1,7 +1,8 @@
 //! One request to the house: which part of it is meant.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
@@ -10,10 +11,14 @@ use http::{Request, StatusCode, Uri};
 use hyper::body::Incoming;
 use serde_json::json;
 use tollhouse_gateway::{Entry, Gateway, Refusal};
+use tollhouse_journal::{Journal, Level, Record};
 use tollhouse_web::{Answer, Dropped, HostGuard, Peer, json as json_answer, text};
 use tower::ServiceExt;
 
 use crate::health;
+
+/// From the head of a request to the console or the book to the head of its answer: a body that drips in ends here.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Everything that answers on the main address.
 #[derive(Debug)]
@@ -22,6 +27,7 @@ pub(crate) struct House {
     pub(crate) began: Instant,
     pub(crate) hosts: HostGuard,
     pub(crate) gateway: Gateway,
+    pub(crate) journal: Journal,
     pub(crate) elastic: Router,
     pub(crate) console: Router,
 }
@@ -34,33 +40,65 @@ pub(crate) async fn answer(house: Arc<House>, request: Request<Incoming>, peer: 
     let path = request.uri().path();
     // The model APIs record their refusals themselves, addresses included.
     if path.starts_with("/v1/") || path.starts_with("/api/") {
+        // Where no key is asked for, any web page that this machine's browser shows could make the model work.
+        if !house.gateway.door().asks_for_keys() && is_from_a_page_elsewhere(&request) {
+            return Ok(text(StatusCode::FORBIDDEN, "requests of web pages of other origins are not taken\n"));
+        }
         return house.gateway.handle(request, peer, Entry::Door).await;
     }
     let door = house.gateway.door();
     let client = door.client_address(peer.0.ip(), request.headers());
-    match door.check_address(client) {
-        Ok(()) => {}
-        Err(Refusal::AddressDropped) => return Err(Dropped),
-        Err(refusal) => return Ok(text(refusal.status(), "address not allowed\n")),
+    if let Err(refusal) = door.check_address(client) {
+        record_refusal(&house, &request, client, &refusal);
+        if matches!(refusal, Refusal::AddressDropped) {
+            return Err(Dropped);
+        }
+        return Ok(text(refusal.status(), "address not allowed\n"));
     }
     match path {
         "/healthz" => Ok(health::alive()),
         "/readyz" => Ok(health::ready(&house)),
         "/health" => Ok(health::summary(&house)),
-        "/es" => Ok(elastic(&house, request).await),
-        path if path.starts_with("/es/") => Ok(elastic(&house, request).await),
+        path if path == "/es" || path.starts_with("/es/") => Ok(elastic(&house, request, peer, client).await),
         _ => Ok(route(&house.console, request, peer).await),
     }
 }
 
+/// Whether a browser sends this for a page of another origin (Fetch Metadata; `Origin` for browsers without it).
+fn is_from_a_page_elsewhere(request: &Request<Incoming>) -> bool {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    match (header("sec-fetch-site"), header("origin")) {
+        (Some(site), _) => !matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => origin.split_once("://").map(|(_, host)| host) != header("host"),
+        (None, None) => false,
+    }
+}
+
 /// The Elasticsearch-compatible API: for keys that may read the book.
-async fn elastic(house: &House, mut request: Request<Incoming>) -> Answer {
-    if let Err(refusal) = house.gateway.door().check_reader(request.headers(), jiff::Timestamp::now().as_millisecond())
-    {
+async fn elastic(house: &House, mut request: Request<Incoming>, peer: Peer, client: IpAddr) -> Answer {
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    if let Err(refusal) = house.gateway.door().check_reader(request.headers(), now_ms) {
+        record_refusal(house, &request, client, &refusal);
         return elastic_refusal(&refusal);
     }
     *request.uri_mut() = without_prefix(request.uri(), "/es");
-    route(&house.elastic, request, Peer(([0, 0, 0, 0], 0).into())).await
+    route(&house.elastic, request, peer).await
+}
+
+/// Whoever is turned away from the book or the console leaves a record; the model APIs write theirs themselves.
+fn record_refusal(house: &House, request: &Request<Incoming>, client: IpAddr, refusal: &Refusal) {
+    const PATH_CHARS_MAX: usize = 256;
+    let path: String = request.uri().path().chars().take(PATH_CHARS_MAX).collect();
+    let record = Record::new("access", Level::Warn, "access refused")
+        .caller("tollhouse/house.rs")
+        .field("method", request.method().as_str())
+        .field("path", path)
+        .field("status", refusal.status().as_u16())
+        .field("client_ip", client.to_string())
+        .field("error", refusal.to_string());
+    if let Err(error) = house.journal.enqueue(record) {
+        tracing::error!(error = %error, "recording a refusal");
+    }
 }
 
 /// A refusal as Elasticsearch's security layer words it.
@@ -86,9 +124,13 @@ fn elastic_refusal(refusal: &Refusal) -> Answer {
 
 async fn route(router: &Router, mut request: Request<Incoming>, peer: Peer) -> Answer {
     request.extensions_mut().insert(peer);
-    let answer = router.clone().oneshot(request.map(axum::body::Body::new)).await;
-    let answer = answer.unwrap_or_else(|never| match never {});
-    answer.map(tollhouse_web::end_on_error)
+    // A chat takes as long as its model; the gateway bounds it.
+    let time = if request.uri().path() == tollhouse_console::CHAT_PATH { Duration::MAX } else { ANSWER_TIME_MAX };
+    let answer = router.clone().oneshot(request.map(axum::body::Body::new));
+    match tokio::time::timeout(time, answer).await {
+        Ok(answer) => answer.unwrap_or_else(|never| match never {}).map(tollhouse_web::end_on_error),
+        Err(_) => text(StatusCode::REQUEST_TIMEOUT, "the request did not arrive in full\n"),
+    }
 }
 
 /// The same address without its first part; `/es` alone becomes `/`.

@@ -31,6 +31,18 @@ pub(crate) fn parse_lifetime(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A name that can be shown in a table: not empty, no control characters, at most 100 characters.
+pub(crate) fn parse_name(text: &str) -> Result<String, String> {
+    const CHARS_MAX: usize = 100;
+    let name = text.trim();
+    let fits = !name.is_empty() && name.chars().count() <= CHARS_MAX && !name.chars().any(char::is_control);
+    if fits {
+        Ok(name.to_owned())
+    } else {
+        Err(format!("expected 1 to {CHARS_MAX} characters, none of them a control character"))
+    }
+}
+
 pub(crate) async fn key(args: &KeyArgs) -> anyhow::Result<()> {
     let config = args.config.load()?;
     let state = State::open(&config.data_dir).await?;

@@ -22,6 +22,8 @@ const EXIT_CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // What is kept is for the owner, and for its group to read: records tell who asked what when.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
     let Err(error) = run(cli) else { return ExitCode::SUCCESS };
     if let Some(errors) = error.downcast_ref::<tollhouse_config::ConfigErrors>() {
         eprintln!("{errors}");
@@ -36,7 +38,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Up(args) => runtime()?.block_on(up::up(args.config()?)),
         Command::Init(args) => runtime()?.block_on(init::init(&args)),
         Command::Check(args) => {
-            print!("{}", args.load()?.effective_yaml());
+            let config = args.load()?;
+            up::shaper(&config)?;
+            print!("{}", config.effective_yaml());
             Ok(())
         }
         Command::Key(args) => runtime()?.block_on(keys::key(&args)),

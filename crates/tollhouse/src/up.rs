@@ -1,6 +1,7 @@
 //! `tollhouse up`: builds every part in order, serves, and stops them in the reverse order.
 
 use std::collections::BTreeSet;
+use std::io::{ErrorKind, IsTerminal};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,15 +35,22 @@ const CALLER: &str = "tollhouse/up.rs";
 /// Runs the house until it is told to stop (SIGTERM, SIGINT).
 pub(crate) async fn up(config: Config) -> anyhow::Result<()> {
     start_logging(&config);
+    let shaper = shaper(&config)?;
     // The port first: whoever finds it taken should not have touched the data.
-    let listener = TcpListener::bind(config.listen).await.with_context(|| {
-        format!(
-            "listening on {}; is a tollhouse or OpenClaw running there? `listen` chooses another port",
-            config.listen
-        )
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        let hint = match error.kind() {
+            ErrorKind::AddrInUse => "; is a tollhouse or OpenClaw running there? `listen` chooses another port",
+            ErrorKind::PermissionDenied => "; ports below 1024 need the right to bind them: choose another in `listen`",
+            ErrorKind::AddrNotAvailable => "; this machine does not have that address: see `listen`",
+            _ => "",
+        };
+        anyhow::Error::new(error).context(format!("listening on {}{hint}", config.listen))
     })?;
     let address = listener.local_addr().context("asking for the address listened on")?;
     let state = State::open(&config.data_dir).await?;
+
+    let door = wiring::door(&config, &state).await?;
+    check_reach(&config, address, &door)?;
 
     let options = wiring::journal_options(&config);
     let Opened { journal, writer, recovery } = tokio::task::spawn_blocking(move || Journal::open(options)).await??;
@@ -51,13 +59,10 @@ pub(crate) async fn up(config: Config) -> anyhow::Result<()> {
     journal.append(started.field("version", cli::VERSION).field("pid", std::process::id())).await?;
 
     let store = Store::open(wiring::store_options(&config)).context("opening the index")?;
-    let shaper = Shaper::new(&config.tags).map_err(|error| anyhow::anyhow!("reading `tags`: {error}"))?;
     let indexer = store
         .follow(config.journal_file(), journal.written(), journal.synced(), shaper)
         .context("starting the indexer")?;
 
-    let door = wiring::door(&config, &state).await?;
-    check_reach(&config, address, &door)?;
     let upstreams = wiring::upstreams(&config)?;
     let gateway = Gateway::new(wiring::gateway_settings(&config), door.clone(), upstreams.clone(), journal.clone());
     let console = Console::new(
@@ -77,6 +82,7 @@ pub(crate) async fn up(config: Config) -> anyhow::Result<()> {
         began: Instant::now(),
         hosts: HostGuard::new(wiring::host_names(&config)),
         gateway,
+        journal: journal.clone(),
         elastic: tollhouse_elastic::router(store.clone()),
         console: tollhouse_console::router(console),
     });
@@ -87,7 +93,7 @@ pub(crate) async fn up(config: Config) -> anyhow::Result<()> {
         let house = house.clone();
         move |request, peer| house::answer(house.clone(), request, peer)
     }));
-    greet(&config, &state, address, &door, &upstreams).await?;
+    greet(&config, &state, address, &door, &upstreams).await;
     wait_for_stop().await?;
 
     eprintln!("stopping: running requests may end within {:?}", config.timeouts.drain);
@@ -106,6 +112,11 @@ pub(crate) async fn up(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Reads the tags' queries.
+pub(crate) fn shaper(config: &Config) -> anyhow::Result<Shaper> {
+    Shaper::new(&config.tags).map_err(|error| anyhow::anyhow!("reading `tags` of the configuration: {error}"))
+}
+
 /// Loopback is not a credential, and beyond it a house without keys is either useless or open: neither is started.
 fn check_reach(config: &Config, address: SocketAddr, door: &Door) -> anyhow::Result<()> {
     if address.ip().is_loopback() || config.access.auth == Auth::Off || !door.keyring().is_empty() {
@@ -122,6 +133,7 @@ fn start_logging(config: &Config) {
     let filter =
         tracing_subscriber::EnvFilter::try_new(own).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = subscriber.with_ansi(std::io::stderr().is_terminal());
     if let Err(error) = subscriber.try_init() {
         eprintln!("tollhouse: starting its own log: {error}");
     }
@@ -193,17 +205,15 @@ fn record_changes(journal: &Journal, before: &BTreeSet<String>, after: &BTreeSet
 }
 
 /// Tells whoever started the house what it does and how to go on.
-async fn greet(
-    config: &Config,
-    state: &State,
-    address: SocketAddr,
-    door: &Door,
-    upstreams: &Upstreams,
-) -> anyhow::Result<()> {
+async fn greet(config: &Config, state: &State, address: SocketAddr, door: &Door, upstreams: &Upstreams) {
     let base = format!("http://{}", keys::reachable(address));
     eprintln!("tollhouse {} · {}", cli::VERSION, config.service);
     eprintln!("  listening  {base}  (OpenAI at /v1, Ollama at /api, Elasticsearch at /es)");
-    eprintln!("  console    {}", keys::console_address(state, config, address, TOKEN_LIFETIME).await?);
+    match keys::console_address(state, config, address, TOKEN_LIFETIME).await {
+        Ok(console) => eprintln!("  console    {console}"),
+        // A house that cannot make a token can still serve.
+        Err(error) => eprintln!("  console    no address now ({error:#}); later: tollhouse token"),
+    }
     for upstream in upstreams.status() {
         if upstream.kind == "demo" {
             eprintln!(
@@ -219,7 +229,6 @@ async fn greet(
     } else if door.keyring().is_empty() {
         eprintln!("  keys       none yet: nobody can pass. Make one: tollhouse key create --name me");
     }
-    Ok(())
 }
 
 async fn wait_for_stop() -> anyhow::Result<()> {

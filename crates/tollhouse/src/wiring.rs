@@ -159,8 +159,26 @@ pub(crate) fn keyed_hash(state: &State) -> Box<dyn Fn(&str) -> Digest + Send + S
     Box::new(move |secret| pepper.digest(secret))
 }
 
+/// Raises the soft limit on open files to the hard one and shares it out: a connection of a client may need one to a model
+/// server, and the journal and the index must never find none left.
+pub(crate) fn connections_max() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let files = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            tracing::warn!(error = %error, "raising the limit on open files");
+            limit.current
+        }
+    };
+    let most = ServeOptions::default().connections_max;
+    files.map_or(most, |files| most.min(usize::try_from(files / 5 * 2).unwrap_or(most)).max(1))
+}
+
 pub(crate) fn serve_options(config: &Config) -> ServeOptions {
     ServeOptions {
+        connections_max: connections_max(),
         head_bytes_max: usize::try_from(config.limits.head.0).unwrap_or(usize::MAX),
         drain: config.timeouts.drain,
         ..ServeOptions::default()

@@ -24,7 +24,7 @@ use crate::stream::{EventStream, Live, chain};
 use crate::{Kind, SetupError, Timeouts, UpstreamSpec};
 
 /// How long a health address may take.
-pub const HEALTH_LIMIT: Duration = Duration::from_millis(400);
+pub const HEALTH_LIMIT: Duration = Duration::from_millis(300);
 /// Largest answer that may come whole, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// How long a list of models may take.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::{Event, FinishReason, RequestError, Usage};
+use crate::{Event, FinishReason, JsonLimits, Message, RequestError, Usage};
 
 /// Most bytes of one tool call's arguments that a stream's encoder holds until the call is whole.
 pub const TOOL_ARGUMENTS_BYTES_MAX: usize = 1 << 20;
@@ -200,4 +200,19 @@ impl Head {
         let head: Self = serde_json::from_slice(json).unwrap_or_default();
         Event::Start { id: head.id, model: head.model, created: head.created }
     }
+}
+/// The `messages` of a request, each read by its dialect; at least one, and no more than allowed.
+pub(crate) fn messages(
+    value: Value,
+    limits: &JsonLimits,
+    read: fn(Value, usize) -> Result<Message, RequestError>,
+) -> Result<Vec<Message>, RequestError> {
+    let items = list(value, "messages")?;
+    if items.is_empty() {
+        return Err(RequestError::field("messages", "must have at least one message"));
+    }
+    if items.len() > limits.messages {
+        return Err(RequestError::TooManyMessages { found: items.len(), max: limits.messages });
+    }
+    items.into_iter().enumerate().map(|(index, item)| read(item, index)).collect()
 }

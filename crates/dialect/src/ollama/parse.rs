@@ -55,7 +55,7 @@ pub fn parse_chat(body: &[u8], limits: &JsonLimits) -> Result<ChatRequest, Reque
     for (key, value) in json::object(body, limits.depth)? {
         match key.as_str() {
             "model" => model = Some(wire::text(value, "model")?),
-            "messages" => messages = Some(read_messages(value, limits)?),
+            "messages" => messages = Some(wire::messages(value, limits, read_message)?),
             "stream" => request.stream = wire::flag(&value, "stream")?.unwrap_or(true),
             "format" => request.format = read_format(value)?,
             "keep_alive" => request.keep_alive = read_keep_alive(value)?,
@@ -133,17 +133,6 @@ fn read_options(options: Map<String, Value>) -> Result<Sampling, RequestError> {
         }
     }
     Ok(sampling)
-}
-
-fn read_messages(value: Value, limits: &JsonLimits) -> Result<Vec<Message>, RequestError> {
-    let items = wire::list(value, "messages")?;
-    if items.is_empty() {
-        return Err(RequestError::field("messages", "must have at least one message"));
-    }
-    if items.len() > limits.messages {
-        return Err(RequestError::TooManyMessages { found: items.len(), max: limits.messages });
-    }
-    items.into_iter().enumerate().map(|(index, item)| read_message(item, index)).collect()
 }
 
 fn read_message(value: Value, index: usize) -> Result<Message, RequestError> {

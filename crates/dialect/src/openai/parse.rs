@@ -48,7 +48,7 @@ pub fn parse_chat(body: &[u8], limits: &JsonLimits) -> Result<ChatRequest, Reque
     for (key, value) in json::object(body, limits.depth)? {
         match key.as_str() {
             "model" => model = Some(wire::text(value, "model")?),
-            "messages" => messages = Some(read_messages(value, limits)?),
+            "messages" => messages = Some(wire::messages(value, limits, read_message)?),
             "stream" => request.stream = wire::flag(&value, "stream")?.unwrap_or_default(),
             "stream_options" => request.include_usage = include_usage(&value)?,
             "tools" => request.tools = wire::tools(value)?,
@@ -143,17 +143,6 @@ fn read_format(value: Value) -> Result<Option<Format>, RequestError> {
         Some(_) => Format::Other(Value::Object(map)),
         None => return Err(RequestError::field("response_format.type", "must be a string")),
     }))
-}
-
-fn read_messages(value: Value, limits: &JsonLimits) -> Result<Vec<Message>, RequestError> {
-    let items = wire::list(value, "messages")?;
-    if items.is_empty() {
-        return Err(RequestError::field("messages", "must have at least one message"));
-    }
-    if items.len() > limits.messages {
-        return Err(RequestError::TooManyMessages { found: items.len(), max: limits.messages });
-    }
-    items.into_iter().enumerate().map(|(index, item)| read_message(item, index)).collect()
 }
 
 fn read_message(value: Value, index: usize) -> Result<Message, RequestError> {

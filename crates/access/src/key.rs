@@ -1,6 +1,6 @@
 //! Keys and the ring that finds one by its secret.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
@@ -102,7 +102,7 @@ impl Key {
 pub struct Keyring {
     configured: HashMap<Digest, Arc<Key>>,
     stored: HashMap<Digest, Arc<Key>>,
-    keyed_hash: Box<dyn Fn(&str) -> Digest + Send + Sync>,
+    keyed_hash: Arc<dyn Fn(&str) -> Digest + Send + Sync>,
 }
 
 impl std::fmt::Debug for Keyring {
@@ -116,7 +116,7 @@ impl Keyring {
     pub fn new(
         configured: impl IntoIterator<Item = (Digest, Arc<Key>)>,
         stored: impl IntoIterator<Item = (Digest, Arc<Key>)>,
-        keyed_hash: Box<dyn Fn(&str) -> Digest + Send + Sync>,
+        keyed_hash: Arc<dyn Fn(&str) -> Digest + Send + Sync>,
     ) -> Self {
         Self { configured: configured.into_iter().collect(), stored: stored.into_iter().collect(), keyed_hash }
     }
@@ -130,11 +130,7 @@ impl Keyring {
     /// Takes over the stored keys that stand in both rings as they were (so that their running streams go on), and ends
     /// those that are gone.
     #[must_use]
-    pub fn with_stored(
-        &self,
-        stored: impl IntoIterator<Item = (Digest, Key)>,
-        keyed_hash: Box<dyn Fn(&str) -> Digest + Send + Sync>,
-    ) -> Self {
+    pub fn with_stored(&self, stored: impl IntoIterator<Item = (Digest, Key)>) -> Self {
         let stored: HashMap<Digest, Arc<Key>> = stored
             .into_iter()
             .map(|(hash, key)| (hash, self.stored.get(&hash).cloned().unwrap_or_else(|| Arc::new(key))))
@@ -144,7 +140,12 @@ impl Keyring {
                 key.revoke();
             }
         }
-        Self { configured: self.configured.clone(), stored, keyed_hash }
+        Self { configured: self.configured.clone(), stored, keyed_hash: self.keyed_hash.clone() }
+    }
+
+    /// Public ids of the keys from the state store.
+    pub fn stored_ids(&self) -> BTreeSet<&str> {
+        self.stored.values().map(|key| key.id.as_str()).collect()
     }
 
     /// Whether there is no key at all.
@@ -202,21 +203,18 @@ mod tests {
     #[test]
     fn an_expired_key_is_no_key() {
         let key = Key { expires_ms: Some(1000), ..Key::new("a", "user") };
-        let ring = Keyring::new([(sha256("s"), Arc::new(key))], [], Box::new(sha256));
+        let ring = Keyring::new([(sha256("s"), Arc::new(key))], [], Arc::new(sha256));
         assert!(ring.find("s", 999).is_some());
         assert!(ring.find("s", 1000).is_none());
     }
 
     #[tokio::test]
     async fn a_key_that_leaves_the_ring_tells_its_streams_and_the_others_stay() {
-        let ring = Keyring::new([], [], Box::new(sha256));
-        let ring = ring.with_stored(
-            [(sha256("a"), Key::new("a", "user")), (sha256("b"), Key::new("b", "user"))],
-            Box::new(sha256),
-        );
+        let ring = Keyring::new([], [], Arc::new(sha256));
+        let ring = ring.with_stored([(sha256("a"), Key::new("a", "user")), (sha256("b"), Key::new("b", "user"))]);
         let (a, b) = (ring.find("a", 0).unwrap().clone(), ring.find("b", 0).unwrap().clone());
         let (a_ends, b_ends) = (a.revoked(), b.revoked());
-        let ring = ring.with_stored([(sha256("b"), Key::new("b", "user"))], Box::new(sha256));
+        let ring = ring.with_stored([(sha256("b"), Key::new("b", "user"))]);
         a_ends.await;
         assert!(ring.find("a", 0).is_none());
         assert!(Arc::ptr_eq(ring.find("b", 0).unwrap(), &b));

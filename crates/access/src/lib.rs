@@ -10,7 +10,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use tollhouse_access::{Key, Keyring, sha256};
-//! let keyring = Keyring::new([(sha256("s3cret"), Arc::new(Key::new("prod", "user")))], [], Box::new(sha256));
+//! let keyring = Keyring::new([(sha256("s3cret"), Arc::new(Key::new("prod", "user")))], [], Arc::new(sha256));
 //! assert_eq!(keyring.find("s3cret", 0).unwrap().id, "prod");
 //! assert!(keyring.find("wrong", 0).is_none());
 //! ```

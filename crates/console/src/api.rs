@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::Uri;
 use serde_json::{Value, json};
-use tollhouse_gateway::Entry;
+use tollhouse_gateway::{Entry, Health};
 use tollhouse_web::Peer;
 
 use crate::Console;
@@ -29,22 +29,20 @@ pub(crate) async fn models(State(console): State<Console>) -> Json<Value> {
 
 /// How the house is.
 pub(crate) async fn status(State(console): State<Console>) -> Json<Value> {
-    let upstreams = console.inner.gateway.upstreams().status();
-    let closed: Vec<&str> = upstreams.iter().filter(|up| up.breaker != "closed").map(|up| up.name.as_str()).collect();
-    let (status, reason) = match closed.len() {
-        _ if !console.inner.gateway.records() => {
-            ("fault", "the journal cannot be written; requests are refused".to_owned())
-        }
-        0 => ("ok", "every model server answers".to_owned()),
-        some if some < upstreams.len() => ("warn", format!("not answering: {}", closed.join(", "))),
-        _ => ("fault", format!("no model server answers: {}", closed.join(", "))),
+    let health = console.inner.gateway.health();
+    let reason = match &health {
+        Health::Well => "every model server answers".to_owned(),
+        Health::SomeSilent(names) => format!("not answering: {}", names.join(", ")),
+        Health::AllSilent(names) => format!("no model server answers: {}", names.join(", ")),
+        Health::Unrecorded => "the journal cannot be written; requests are refused".to_owned(),
     };
+    let upstreams = console.inner.gateway.upstreams().status();
     let upstreams: Vec<Value> = upstreams
         .iter()
         .map(|up| json!({"name": up.name, "kind": up.kind, "breaker": up.breaker, "reason": up.reason}))
         .collect();
     Json(json!({
-        "status": status,
+        "status": health.word(),
         "reason": reason,
         "upstreams": upstreams,
         "journal": {"seq": *console.inner.journal.written().borrow()},

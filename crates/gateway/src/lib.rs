@@ -12,12 +12,14 @@
 
 mod answer;
 mod door;
+mod health;
 mod record;
 mod refusal;
 mod route;
 mod stack;
 
 pub use door::{Caller, Door, DoorSettings};
+pub use health::Health;
 pub use record::RequestRecord;
 pub use refusal::{ErrorStyle, Refusal};
 pub use stack::{Entry, Gateway, RateBy, Settings};

@@ -58,8 +58,6 @@ pub enum Refusal {
     BadRequest {
         /// What is wrong and where.
         message: String,
-        /// The parameter that is meant.
-        param: Option<String>,
     },
     /// No such model.
     UnknownModel(String),
@@ -128,9 +126,7 @@ impl Refusal {
                 let message = "the request's body did not arrive in full";
                 row(S::REQUEST_TIMEOUT, message, "invalid_request_error", None, Level::Warn)
             }
-            Self::BadRequest { message, .. } => {
-                row(S::BAD_REQUEST, message, "invalid_request_error", None, Level::Warn)
-            }
+            Self::BadRequest { message } => row(S::BAD_REQUEST, message, "invalid_request_error", None, Level::Warn),
             Self::UnknownModel(model) => {
                 let message = format!("model '{model}' not found");
                 row(S::NOT_FOUND, &message, "not_found_error", Some("model_not_found"), Level::Warn)

@@ -23,7 +23,7 @@ use crate::answer::{Reading, answer_stream, answer_whole};
 use crate::record::{OpenRecord, round3};
 use crate::refusal::{ErrorStyle, Refusal, rate_headers};
 use crate::route::{Dialect, NoRoute, Route};
-use crate::{Caller, Door};
+use crate::{Caller, Door, Health};
 
 /// What the gateway is set to.
 #[derive(Clone, Debug)]
@@ -103,6 +103,12 @@ impl Gateway {
     /// Whether the journal takes records, as far as the last one showed.
     pub fn records(&self) -> bool {
         !self.inner.unrecorded.load(Ordering::Relaxed)
+    }
+
+    /// How the gate is.
+    pub fn health(&self) -> Health {
+        let upstreams = self.inner.upstreams.status().into_iter();
+        Health::of(self.records(), upstreams.map(|upstream| (upstream.name, upstream.breaker == "closed")))
     }
 
     /// Remembers whether a record could be written.
@@ -382,10 +388,7 @@ fn parse(dialect: Dialect, body: &[u8], limits: &JsonLimits) -> Result<ChatReque
         Dialect::OpenAi => openai::parse_chat(body, limits),
         Dialect::Ollama => ollama::parse_chat(body, limits),
     }
-    .map_err(|error: RequestError| Refusal::BadRequest {
-        param: error.param().map(str::to_owned),
-        message: error.to_string(),
-    })
+    .map_err(|error: RequestError| Refusal::BadRequest { message: error.to_string() })
 }
 
 fn openai_model(model: &Model) -> serde_json::Value {

@@ -45,7 +45,7 @@ fn house(change: impl FnOnce(&mut Settings, &mut DoorSettings, &mut Key)) -> Hou
     };
     let mut key = Key::new("k1", "user");
     change(&mut settings, &mut door, &mut key);
-    let keyring = Keyring::new([(sha256("secret"), Arc::new(key))], [], Box::new(sha256));
+    let keyring = Keyring::new([(sha256("secret"), Arc::new(key))], [], Arc::new(sha256));
     let demo = UpstreamSpec { name: "demo".into(), kind: Kind::Demo, url: String::new(), key: None };
     let upstreams = Upstreams::new(vec![demo], vec![], Timeouts::default()).unwrap();
     let gateway = Gateway::new(settings, Arc::new(Door::new(door, keyring)), upstreams, journal.clone());

@@ -11,7 +11,6 @@ use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tollhouse_access::Keyring;
 use tollhouse_config::{Auth, Config};
 use tollhouse_console::Console;
 use tollhouse_gateway::{Door, Gateway};
@@ -158,8 +157,8 @@ async fn close_interrupted(journal: &Journal, unfinished: Vec<Map<String, Value>
 
 /// Puts keys in force as the command line makes and revokes them, and records each change.
 async fn watch_keys(state: State, door: Arc<Door>, journal: Journal, mut stop: watch::Receiver<bool>) {
-    let mut seen = state.keys_version().await.ok();
-    let mut known = key_ids(&state).await.unwrap_or_default();
+    // Nothing is taken as seen: a key made between the opening of the door and now is found at the first look.
+    let mut seen = None;
     loop {
         tokio::select! {
             () = tokio::time::sleep(KEYS_LOOKED_AT_EVERY) => {}
@@ -175,29 +174,24 @@ async fn watch_keys(state: State, door: Arc<Door>, journal: Journal, mut stop: w
         if seen == Some(version) {
             continue;
         }
-        match (wiring::stored_keys(&state).await, key_ids(&state).await) {
-            (Ok(stored), Ok(ids)) => {
-                let keyring: Keyring = door.keyring().with_stored(stored, wiring::keyed_hash(&state));
-                door.replace_keyring(keyring);
-                record_changes(&journal, &known, &ids);
-                known = ids;
+        match wiring::keys_in_force(&state).await {
+            Ok(keys) => {
+                let before = door.keyring();
+                let after = before.with_stored(wiring::hashed(keys));
+                record_changes(&journal, &before.stored_ids(), &after.stored_ids());
+                door.replace_keyring(after);
                 seen = Some(version);
             }
-            (Err(error), _) | (_, Err(error)) => tracing::error!(error = %error, "reading changed keys"),
+            Err(error) => tracing::error!(error = %error, "reading changed keys"),
         }
     }
 }
 
-async fn key_ids(state: &State) -> anyhow::Result<BTreeSet<String>> {
-    let keys = state.keys().await.context("reading the keys")?;
-    Ok(keys.into_iter().filter(|key| key.revoked_ms.is_none()).map(|key| key.id).collect())
-}
-
-fn record_changes(journal: &Journal, before: &BTreeSet<String>, after: &BTreeSet<String>) {
+fn record_changes(journal: &Journal, before: &BTreeSet<&str>, after: &BTreeSet<&str>) {
     let made = after.difference(before).map(|id| (id, "key created"));
     let ended = before.difference(after).map(|id| (id, "key revoked"));
     for (id, what) in made.chain(ended) {
-        let record = Record::new("audit", Level::Info, what).caller(CALLER).field("key_id", id.as_str());
+        let record = Record::new("audit", Level::Info, what).caller(CALLER).field("key_id", *id);
         if let Err(error) = journal.enqueue(record) {
             tracing::error!(error = %error, key_id = %id, "recording a change of keys");
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use http::HeaderName;
-use tollhouse_access::{AddressList, Digest, Key, Keyring, RateLimit, sha256};
+use tollhouse_access::{AddressList, Digest, Key, Keyring, RateLimit};
 use tollhouse_config::{self as config, Config};
 use tollhouse_dialect::JsonLimits;
 use tollhouse_gateway::{Door, DoorSettings, ErrorStyle, RateBy, Settings};
@@ -114,8 +114,9 @@ pub(crate) async fn door(config: &Config, state: &State) -> anyhow::Result<Arc<D
         user_header: access.user_header.as_deref().map(header).transpose()?,
     };
     let configured = access.keys.iter().map(configured_key).collect::<anyhow::Result<Vec<_>>>()?;
-    let keyring = Keyring::new(configured, [], Box::new(sha256));
-    let keyring = keyring.with_stored(stored_keys(state).await?, keyed_hash(state));
+    let pepper = state.pepper().clone();
+    let keyring = Keyring::new(configured, [], Arc::new(move |secret| pepper.digest(secret)));
+    let keyring = keyring.with_stored(hashed(keys_in_force(state).await?));
     Ok(Arc::new(Door::new(settings, keyring)))
 }
 
@@ -136,9 +137,15 @@ fn configured_key(key: &config::KeyConfig) -> anyhow::Result<(Digest, Arc<Key>)>
 }
 
 /// The keys of the state store that have not been revoked.
-pub(crate) async fn stored_keys(state: &State) -> anyhow::Result<Vec<(Digest, Key)>> {
-    let keys = state.keys().await.context("reading the keys")?;
-    Ok(keys.into_iter().filter(|key| key.revoked_ms.is_none()).map(|key| (key.hash, stored_key(key))).collect())
+pub(crate) async fn keys_in_force(state: &State) -> anyhow::Result<Vec<StoredKey>> {
+    let mut keys = state.keys().await.context("reading the keys")?;
+    keys.retain(|key| key.revoked_ms.is_none());
+    Ok(keys)
+}
+
+/// Stored keys as a keyring takes them.
+pub(crate) fn hashed(keys: Vec<StoredKey>) -> impl Iterator<Item = (Digest, Key)> {
+    keys.into_iter().map(|key| (key.hash, stored_key(key)))
 }
 
 fn stored_key(key: StoredKey) -> Key {
@@ -152,11 +159,6 @@ fn stored_key(key: StoredKey) -> Key {
     made.prompt_chars = key.prompt_chars;
     made.expires_ms = key.expires_ms;
     made
-}
-
-pub(crate) fn keyed_hash(state: &State) -> Box<dyn Fn(&str) -> Digest + Send + Sync> {
-    let pepper = state.pepper().clone();
-    Box::new(move |secret| pepper.digest(secret))
 }
 
 /// Raises the soft limit on open files to the hard one and shares it out: a connection of a client may need one to a model

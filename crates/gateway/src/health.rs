@@ -1,0 +1,63 @@
+//! How the gate is: one judgement for the health addresses and the console.
+
+/// Whether requests can be served now.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Health {
+    /// The journal takes records and every model server is thought to answer.
+    Well,
+    /// These model servers do not answer; others do.
+    SomeSilent(Vec<String>),
+    /// None of the model servers, which are these, answers.
+    AllSilent(Vec<String>),
+    /// The journal takes no records, so requests are refused.
+    Unrecorded,
+}
+
+impl Health {
+    /// Judges from what is known without asking anybody: whether the last record could be written, and each model
+    /// server's name with whether its breaker lets requests pass.
+    pub(crate) fn of(records: bool, upstreams: impl Iterator<Item = (String, bool)>) -> Self {
+        if !records {
+            return Self::Unrecorded;
+        }
+        let (answering, silent): (Vec<_>, Vec<_>) = upstreams.partition(|(_, passes)| *passes);
+        let silent: Vec<String> = silent.into_iter().map(|(name, _)| name).collect();
+        match (answering.is_empty(), silent.is_empty()) {
+            (true, _) => Self::AllSilent(silent),
+            (false, true) => Self::Well,
+            (false, false) => Self::SomeSilent(silent),
+        }
+    }
+
+    /// `ok`, `warn` or `fault`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Well => "ok",
+            Self::SomeSilent(_) => "warn",
+            Self::AllSilent(_) | Self::Unrecorded => "fault",
+        }
+    }
+
+    /// Whether some request can be served.
+    pub fn can_serve(&self) -> bool {
+        matches!(self, Self::Well | Self::SomeSilent(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn judgements() {
+        let of = |records, passes: &[bool]| {
+            let names = ["a", "b"].iter().map(|name| (*name).to_owned());
+            let health = Health::of(records, names.zip(passes.iter().copied()));
+            (health.word(), health.can_serve())
+        };
+        assert_eq!(of(true, &[true, true]), ("ok", true));
+        assert_eq!(of(true, &[true, false]), ("warn", true));
+        assert_eq!(of(true, &[false, false]), ("fault", false));
+        assert_eq!(of(false, &[true, true]), ("fault", false));
+    }
+}

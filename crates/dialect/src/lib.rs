@@ -37,7 +37,7 @@ pub use error::{DecodeError, RequestError};
 pub use json::{JsonLimits, NODES_MAX};
 pub use lines::LINE_BYTES_MAX;
 pub use middle::{
-    Arguments, ChatRequest, Content, Event, FinishReason, Format, Image, Message, Meta, Part, Role, Sampling, Think,
-    Thinking, ToolCall, Usage,
+    Arguments, ChatRequest, Content, Event, FinishReason, Format, Image, Message, Meta, Part, Prompt, Role, Sampling,
+    Template, Think, Thinking, ToolCall, Usage,
 };
 pub use wire::TOOL_ARGUMENTS_BYTES_MAX;

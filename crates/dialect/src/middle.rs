@@ -33,6 +33,8 @@ pub struct ChatRequest {
     pub truncate: Option<bool>,
     /// Ollama's `shift`: whether the context may be shifted while generating.
     pub shift: Option<bool>,
+    /// A text to go on from, in place of a conversation (`/v1/completions`, `/api/generate`).
+    pub prompt: Option<Prompt>,
     /// Fields that mean nothing to us; servers of the OpenAI kind get them verbatim.
     pub rest: Map<String, Value>,
 }
@@ -41,7 +43,8 @@ impl ChatRequest {
     /// Characters (Unicode scalar values) of all text in the messages: contents, thinking and tool call arguments.
     /// Images, audio and the tools' descriptions do not count.
     pub fn prompt_chars(&self) -> usize {
-        self.messages.iter().map(Message::chars).sum()
+        let prompt = self.prompt.as_ref().map_or(0, Prompt::chars);
+        prompt + self.messages.iter().map(Message::chars).sum::<usize>()
     }
 
     /// The end user whom the client names in OpenAI's `user` field.
@@ -54,6 +57,44 @@ impl ChatRequest {
         let last = self.messages.iter().rev().find(|message| message.role == Role::User);
         last.map(|message| message.content.text().into_owned()).unwrap_or_default()
     }
+}
+
+/// A text that the model goes on from.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Prompt {
+    /// The text.
+    pub text: String,
+    /// What follows the gap that the model fills.
+    pub suffix: Option<String>,
+    /// Who turns the text into what the model reads.
+    pub template: Template,
+    /// Pictures beside the text (Ollama).
+    pub images: Vec<Image>,
+    /// Instructions beside the text (Ollama's `system`).
+    pub system: Option<String>,
+    /// Ollama's `context`: tokens of an earlier answer.
+    pub context: Option<Value>,
+    /// Whether the answer begins with the prompt (OpenAI's `echo`).
+    pub echo: bool,
+}
+
+impl Prompt {
+    fn chars(&self) -> usize {
+        let texts = [Some(&self.text), self.suffix.as_ref(), self.system.as_ref()];
+        texts.into_iter().flatten().map(|text| count(text)).sum()
+    }
+}
+
+/// Who turns a prompt's text into what the model reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Template {
+    /// As the server does by itself: OpenAI's completions.
+    #[default]
+    Servers,
+    /// The model's chat template: Ollama's generate.
+    Model,
+    /// Nobody: Ollama's `raw`.
+    Raw,
 }
 
 /// One message of the conversation.

@@ -73,3 +73,11 @@ pub enum DecodeError {
     #[error("the answer ended before its end marker")]
     Truncated,
 }
+
+/// An answer of a model that the client's dialect has no form for; the model server's fault (502).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// The arguments of a tool call are no JSON object, which Ollama's form and Anthropic's need.
+    #[error("the model made a tool call that is not valid JSON, please try again")]
+    BadCall,
+}

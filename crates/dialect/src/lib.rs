@@ -25,6 +25,7 @@
 //! # Ok::<(), tollhouse_dialect::RequestError>(())
 //! ```
 
+mod api;
 mod error;
 mod json;
 mod lines;
@@ -33,7 +34,8 @@ pub mod ollama;
 pub mod openai;
 mod wire;
 
-pub use error::{DecodeError, RequestError};
+pub use api::{Api, Encoder, ErrorInfo, Outgoing, ServerApi, ServerDecoder, ServerDefaults, Shape};
+pub use error::{AnswerError, DecodeError, RequestError};
 pub use json::{JsonLimits, NODES_MAX};
 pub use lines::LINE_BYTES_MAX;
 pub use middle::{

@@ -4,10 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::json::{self, Object};
 use crate::wire::{self, TOOL_ARGUMENTS_BYTES_MAX, Whole, WholeCall};
-use crate::{Event, FinishReason, Meta, Usage};
-
-/// What a client is told when a model's tool call is not JSON; Ollama's form has no way to pass it on.
-const BAD_CALL: &str = "the model made a tool call that is not valid JSON, please try again";
+use crate::{AnswerError, ErrorInfo, Event, FinishReason, Meta, Usage};
 
 /// Writes events as lines of JSON, ended by the `done` line with the counts (durations in ns).
 ///
@@ -19,7 +16,8 @@ pub struct StreamEncoder {
     calls: Vec<WholeCall>,
     finish: Option<FinishReason>,
     usage: Option<Usage>,
-    failed: bool,
+    /// The last line or an error is written; nothing follows.
+    over: bool,
 }
 
 impl StreamEncoder {
@@ -30,12 +28,12 @@ impl StreamEncoder {
         let mut object = Object::open(&mut head);
         write_meta(&mut object, &meta);
         object.key("message");
-        Self { head, calls: Vec::new(), finish: None, usage: None, failed: false }
+        Self { head, calls: Vec::new(), finish: None, usage: None, over: false }
     }
 
     /// Appends the line for one event, if it has one.
     pub fn encode(&mut self, event: &Event, out: &mut Vec<u8>) {
-        if self.failed {
+        if self.over {
             return;
         }
         match event {
@@ -76,9 +74,10 @@ impl StreamEncoder {
     /// Appends the `done` line; nothing after an error.
     pub fn end(&mut self, out: &mut Vec<u8>) {
         self.flush_calls(out);
-        if self.failed {
+        if self.over {
             return;
         }
+        self.over = true;
         out.extend_from_slice(&self.head);
         out.extend_from_slice(br#"{"role":"assistant","content":""}"#);
         write_done(out, self.finish.as_ref(), self.usage.as_ref());
@@ -87,16 +86,26 @@ impl StreamEncoder {
 
     /// Appends an error line, after which nothing more is written.
     pub fn error(&mut self, message: &str, out: &mut Vec<u8>) {
-        if self.failed {
+        if self.over {
             return;
         }
-        self.failed = true;
+        self.over = true;
         out.extend_from_slice(&error_body(message));
         out.push(b'\n');
     }
 
+    /// Appends an error line, after which nothing more is written.
+    pub fn fail(&mut self, error: &ErrorInfo, out: &mut Vec<u8>) {
+        self.error(error.message, out);
+    }
+
+    /// Appends a line that says nothing: clients parse each one, so it must be a whole one.
+    pub fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        self.line(out, |message| message.put("content", ""));
+    }
+
     fn line(&mut self, out: &mut Vec<u8>, write: impl FnOnce(&mut Object)) {
-        if self.failed {
+        if self.over {
             return;
         }
         out.extend_from_slice(&self.head);
@@ -113,7 +122,7 @@ impl StreamEncoder {
         }
         let calls = std::mem::take(&mut self.calls);
         if calls.iter().any(|call| arguments(call).is_none()) {
-            self.error(BAD_CALL, out);
+            self.error(&AnswerError::BadCall.to_string(), out);
             return;
         }
         self.line(out, |message| {
@@ -125,9 +134,14 @@ impl StreamEncoder {
 
 /// The body of an answer that is sent whole.
 pub fn write_completion(meta: &Meta, events: &[Event]) -> Vec<u8> {
+    write_answer(meta, events).unwrap_or_else(|error| error_body(&error.to_string()))
+}
+
+/// The body of an answer that is sent whole; an error where a tool call is not JSON.
+pub fn write_answer(meta: &Meta, events: &[Event]) -> Result<Vec<u8>, AnswerError> {
     let whole = Whole::of(events);
     if whole.calls.iter().any(|call| arguments(call).is_none()) {
-        return error_body(BAD_CALL);
+        return Err(AnswerError::BadCall);
     }
     let mut out = Vec::with_capacity(512 + whole.text.len() + whole.thinking.len());
     let mut body = Object::open(&mut out);
@@ -147,7 +161,7 @@ pub fn write_completion(meta: &Meta, events: &[Event]) -> Vec<u8> {
     }
     write_done(&mut out, whole.finish.as_ref(), whole.usage.as_ref());
     out.push(b'}');
-    out
+    Ok(out)
 }
 
 /// The body of an error: `{"error":"…"}`.

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use crate::json::{self, Object};
-use crate::{Arguments, ChatRequest, Content, Format, Message, Part, RequestError, Role, Sampling, Think};
+use crate::{
+    Arguments, ChatRequest, Content, Format, Message, Part, RequestError, Role, Sampling, ServerDefaults, Think,
+};
 
 /// Longest time that a client may make a model stay loaded; longer wishes, and "for ever", are cut to it.
 pub const KEEP_ALIVE_SECONDS_MAX: u64 = 24 * 60 * 60;
@@ -16,19 +18,8 @@ const ARGUMENTS_DEPTH_MAX: usize = 64;
 /// Fields of OpenAI's that change the answer and that Ollama has nothing for; ones that are mere hints are left out.
 const CANNOT: &[&str] = &["functions", "function_call", "audio"];
 
-/// What the configuration says about a model on an Ollama server.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct OllamaDefaults {
-    /// The one context length for everybody, in tokens: differing ones make Ollama load the model anew.
-    pub num_ctx: Option<u32>,
-    /// How long the model stays loaded; wins over the client's wish.
-    pub keep_alive: Option<Value>,
-    /// Options that hold where the client says nothing; runner options are allowed here.
-    pub options: Map<String, Value>,
-}
-
 /// The body of `POST /api/chat`, asking the server's own `model`; an error where Ollama cannot do what is asked.
-pub fn write_chat(request: &ChatRequest, model: &str, defaults: &OllamaDefaults) -> Result<Vec<u8>, RequestError> {
+pub fn write_chat(request: &ChatRequest, model: &str, defaults: &ServerDefaults) -> Result<Vec<u8>, RequestError> {
     let with_tools = tools_wanted(request)?;
     if let Some(field) = CANNOT.iter().find(|field| request.rest.get(**field).is_some_and(|value| !value.is_null())) {
         return unsupported(format!("{field} is not supported by this model's server (Ollama)"));
@@ -168,7 +159,7 @@ fn go_duration_seconds(text: &str) -> Option<f64> {
     Some(sign * seconds)
 }
 
-fn options(sampling: &Sampling, defaults: &OllamaDefaults) -> Map<String, Value> {
+fn options(sampling: &Sampling, defaults: &ServerDefaults) -> Map<String, Value> {
     fn set<T: Into<Value>>(options: &mut Map<String, Value>, key: &str, value: Option<T>) {
         if let Some(value) = value {
             options.insert(key.to_owned(), value.into());

@@ -4,7 +4,13 @@ use serde_json::Value;
 
 use crate::json::{self, Object};
 use crate::wire::{Whole, WholeCall};
-use crate::{Event, FinishReason, Meta, Usage};
+use crate::{ChatRequest, ErrorInfo, Event, FinishReason, Meta, Usage};
+
+/// What the model's thoughts are called where the client has shown no habit of its own.
+const THINKING_FIELD: &str = "reasoning";
+
+/// A comment of an event stream.
+pub(crate) const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
 /// How far a stream has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,7 +19,8 @@ enum Phase {
     Fresh,
     Started,
     Finished,
-    Failed,
+    /// The end marker or an error is written; nothing follows.
+    Over,
 }
 
 /// Writes events as server-sent events in the order that strict clients expect: the role in the first chunk only,
@@ -26,6 +33,8 @@ pub struct StreamEncoder {
     /// The same without a choice, for the usage chunk.
     head_without_choice: Vec<u8>,
     call_prefix: String,
+    /// What the client calls the model's thoughts.
+    thinking_field: &'static str,
     include_usage: bool,
     phase: Phase,
     /// How many tool calls have begun: their ids are made up where the server gave none.
@@ -33,6 +42,11 @@ pub struct StreamEncoder {
 }
 
 impl StreamEncoder {
+    /// An encoder of the answer to `request`.
+    pub fn of(meta: Meta, request: &ChatRequest) -> Self {
+        Self { thinking_field: thinking_field(request), ..Self::new(meta) }
+    }
+
     /// An encoder of one answer.
     #[expect(clippy::needless_pass_by_value, reason = "the meta belongs to this one answer")]
     pub fn new(meta: Meta) -> Self {
@@ -45,6 +59,7 @@ impl StreamEncoder {
             head,
             head_without_choice,
             call_prefix: call_prefix(&meta.id),
+            thinking_field: THINKING_FIELD,
             include_usage: meta.include_usage,
             phase: Phase::Fresh,
             calls_begun: 0,
@@ -53,11 +68,12 @@ impl StreamEncoder {
 
     /// Appends the chunk for one event, if it has one.
     pub fn encode(&mut self, event: &Event, out: &mut Vec<u8>) {
-        if self.phase == Phase::Failed {
+        if self.phase == Phase::Over {
             return;
         }
+        let field = self.thinking_field;
         match event {
-            Event::Thinking(text) => self.chunk(out, None, None, |delta| delta.put("reasoning", text)),
+            Event::Thinking(text) => self.chunk(out, None, None, |delta| delta.put(field, text)),
             Event::Text(text) => self.chunk(out, None, None, |delta| delta.put("content", text)),
             Event::Logprobs(items) => self.chunk(out, None, Some(items), |delta| delta.put("content", "")),
             Event::ToolCall { index, id, name, arguments } => {
@@ -77,24 +93,37 @@ impl StreamEncoder {
 
     /// Appends the terminal marker; nothing after an error, so that clients can tell.
     pub fn end(&mut self, out: &mut Vec<u8>) {
-        if self.phase == Phase::Failed {
+        if self.phase == Phase::Over {
             return;
         }
         if self.phase < Phase::Finished {
             self.finish(out, &FinishReason::Stop);
         }
+        self.phase = Phase::Over;
         out.extend_from_slice(b"data: [DONE]\n\n");
     }
 
     /// Appends an error event, after which nothing more is written.
     pub fn error(&mut self, message: &str, out: &mut Vec<u8>) {
-        if self.phase == Phase::Failed {
+        self.fail(&ErrorInfo { message, ..ErrorInfo::SERVER }, out);
+    }
+
+    /// Appends an error event, after which nothing more is written.
+    pub fn fail(&mut self, error: &ErrorInfo, out: &mut Vec<u8>) {
+        if self.phase == Phase::Over {
             return;
         }
-        self.phase = Phase::Failed;
+        self.phase = Phase::Over;
         out.extend_from_slice(b"data: ");
-        out.extend_from_slice(&error_body(message, "server_error", None));
+        out.extend_from_slice(&write_error(error));
         out.extend_from_slice(b"\n\n");
+    }
+
+    /// Appends a comment, which every reader of event streams skips.
+    pub fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        if self.phase < Phase::Over {
+            out.extend_from_slice(KEEP_ALIVE);
+        }
     }
 
     fn chunk(
@@ -166,13 +195,28 @@ impl StreamEncoder {
     }
 }
 
+/// Servers and their clients are split over the name of the thoughts: one that sends them back shows which it reads.
+fn thinking_field(request: &ChatRequest) -> &'static str {
+    let habit = request.messages.iter().find_map(|message| message.thinking.as_ref());
+    habit.map_or(THINKING_FIELD, |thinking| thinking.field)
+}
+
+/// The body of the answer to `request` that is sent whole.
+pub fn write_answer(meta: &Meta, request: &ChatRequest, events: &[Event]) -> Vec<u8> {
+    write_whole(meta, thinking_field(request), events)
+}
+
 /// The body of an answer that is sent whole.
 pub fn write_completion(meta: &Meta, events: &[Event]) -> Vec<u8> {
+    write_whole(meta, THINKING_FIELD, events)
+}
+
+fn write_whole(meta: &Meta, thinking_field: &'static str, events: &[Event]) -> Vec<u8> {
     let whole = Whole::of(events);
     let mut out = Vec::with_capacity(512 + whole.text.len() + whole.thinking.len());
     let mut body = Object::open(&mut out);
     write_meta(&mut body, meta, "chat.completion");
-    json::array(body.key("choices"), [&whole], |out, whole| write_choice(out, meta, whole));
+    json::array(body.key("choices"), [&whole], |out, whole| write_choice(out, meta, thinking_field, whole));
     if let Some(usage) = &whole.usage {
         write_usage(body.key("usage"), usage);
     }
@@ -182,13 +226,18 @@ pub fn write_completion(meta: &Meta, events: &[Event]) -> Vec<u8> {
 
 /// The body of an error: `{"error":{"message","type","param":null,"code"}}`.
 pub fn error_body(message: &str, type_: &str, code: Option<&str>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(96 + message.len());
+    write_error(&ErrorInfo { message, kind: type_, code, ..ErrorInfo::SERVER })
+}
+
+/// The body of an error: `{"error":{"message","type","param","code"}}`.
+pub(crate) fn write_error(told: &ErrorInfo) -> Vec<u8> {
+    let mut out = Vec::with_capacity(96 + told.message.len());
     let mut body = Object::open(&mut out);
     let mut error = Object::open(body.key("error"));
-    error.put("message", message);
-    error.put("type", type_);
-    error.put("param", &Value::Null);
-    error.put("code", &code);
+    error.put("message", told.message);
+    error.put("type", told.kind);
+    error.put("param", &told.param);
+    error.put("code", &told.code);
     error.close();
     body.close();
     out
@@ -209,7 +258,7 @@ fn call_prefix(id: &str) -> String {
     format!("call_{}_", id.strip_prefix("chatcmpl-").unwrap_or(id))
 }
 
-fn write_choice(out: &mut Vec<u8>, meta: &Meta, whole: &Whole) {
+fn write_choice(out: &mut Vec<u8>, meta: &Meta, thinking_field: &'static str, whole: &Whole) {
     let mut choice = Object::open(out);
     choice.put("index", &0);
     let mut message = Object::open(choice.key("message"));
@@ -220,7 +269,7 @@ fn write_choice(out: &mut Vec<u8>, meta: &Meta, whole: &Whole) {
         message.put("content", &whole.text);
     }
     if !whole.thinking.is_empty() {
-        message.put("reasoning", &whole.thinking);
+        message.put(thinking_field, &whole.thinking);
     }
     if !whole.calls.is_empty() {
         let prefix = call_prefix(&meta.id);

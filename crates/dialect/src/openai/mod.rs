@@ -5,7 +5,9 @@ mod encode;
 mod parse;
 mod write;
 
+pub(crate) use encode::write_error;
+
 pub use decode::{Decoder, parse_completion};
-pub use encode::{StreamEncoder, error_body, write_completion};
+pub use encode::{StreamEncoder, error_body, write_answer, write_completion};
 pub use parse::parse_chat;
 pub use write::write_chat;

@@ -10,7 +10,7 @@ pub fn catalogue() -> &'static Fields {
     &CATALOGUE
 }
 
-const DECLARED: [(&str, FieldKind); 40] = [
+const DECLARED: [(&str, FieldKind); 50] = [
     // Every record.
     ("@timestamp", FieldKind::Date),
     ("seq", FieldKind::Long),
@@ -31,10 +31,20 @@ const DECLARED: [(&str, FieldKind); 40] = [
     ("method", FieldKind::Keyword),
     ("path", FieldKind::Keyword),
     ("model_name", FieldKind::Keyword),
+    ("asked_model", FieldKind::Keyword),
+    ("claimed_agent", FieldKind::Keyword),
+    ("claimed_session", FieldKind::Keyword),
+    ("claimed_session_id", FieldKind::Keyword),
     ("stream", FieldKind::Boolean),
     ("prompt_chars", FieldKind::Long),
     ("context_limit", FieldKind::Long),
     ("truncated", FieldKind::Boolean),
+    ("truncated_by", FieldKind::Keyword),
+    ("prompt_tokens_counted", FieldKind::Long),
+    ("counted_by", FieldKind::Keyword),
+    ("num_ctx", FieldKind::Long),
+    ("queue_position", FieldKind::Long),
+    ("cached_tokens", FieldKind::Long),
     // What came of it.
     ("http_status", FieldKind::Long),
     ("error", FieldKind::Keyword),

@@ -24,7 +24,7 @@ use crate::field::{EXTRA, SEQ, SOURCE, is_column_name, presence_column};
 use crate::filter::{boolean, text};
 
 /// Version of all that is below; an index of another version is set aside and made again from the journal.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// Longer keywords are not found by their value (Lucene's longest term).
 const KEYWORD_BYTES_MAX: usize = 32_766;

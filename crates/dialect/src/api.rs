@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{AnswerError, ChatRequest, DecodeError, Event, JsonLimits, Meta, RequestError, ollama, openai};
+use crate::{AnswerError, ChatRequest, DecodeError, Event, JsonLimits, Meta, RequestError, anthropic, ollama, openai};
 
 /// What a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,7 +25,7 @@ impl Api {
     /// The content type of an answer that is streamed.
     pub fn stream_type(self) -> &'static str {
         match self.shape() {
-            Shape::OpenAi => "text/event-stream",
+            Shape::OpenAi | Shape::Anthropic => "text/event-stream",
             Shape::Ollama => "application/x-ndjson",
         }
     }
@@ -116,6 +116,8 @@ pub enum Shape {
     /// `{"error":{"message","type","param","code"}}`
     #[default]
     OpenAi,
+    /// `{"type":"error","error":{"type","message"},"request_id"}`
+    Anthropic,
     /// `{"error":"…"}`
     Ollama,
 }
@@ -125,6 +127,7 @@ impl Shape {
     pub fn error_body(self, error: &ErrorInfo) -> Vec<u8> {
         match self {
             Self::OpenAi => openai::write_error(error),
+            Self::Anthropic => anthropic::write_error(error),
             Self::Ollama => ollama::error_body(error.message),
         }
     }

@@ -25,6 +25,7 @@
 //! # Ok::<(), tollhouse_dialect::RequestError>(())
 //! ```
 
+pub mod anthropic;
 mod api;
 mod error;
 mod json;

@@ -1,6 +1,10 @@
-//! The middle form that both dialects are read into and written from.
+//! The middle form that all dialects are read into and written from.
+
+use std::borrow::Cow;
 
 use serde_json::{Map, Value};
+
+use crate::Shape;
 
 /// One chat request, free of any dialect.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -15,10 +19,13 @@ pub struct ChatRequest {
     pub include_usage: bool,
     /// How tokens are chosen and how many.
     pub sampling: Sampling,
-    /// The `tools` array; both dialects write it alike.
+    /// The `tools` array in OpenAI's form. An Anthropic client's other fields of a tool stand beside `function`, and
+    /// tools that its server runs by itself are in it verbatim.
     pub tools: Option<Value>,
     /// OpenAI's `tool_choice`.
     pub tool_choice: Option<Value>,
+    /// Whether several tools may be called at once.
+    pub parallel_tool_calls: Option<bool>,
     /// The form that the answer must have.
     pub format: Option<Format>,
     /// Whether and how hard the model thinks before it answers.
@@ -35,25 +42,47 @@ pub struct ChatRequest {
     pub shift: Option<bool>,
     /// A text to go on from, in place of a conversation (`/v1/completions`, `/api/generate`).
     pub prompt: Option<Prompt>,
-    /// Fields that mean nothing to us; servers of the OpenAI kind get them verbatim.
+    /// JSON fields, each with its comma in front, that the answer repeats (Responses API); no server gets them.
+    pub repeated: String,
+    /// The family of APIs whose words the `rest` fields here and below are in.
+    pub family: Shape,
+    /// Fields that mean nothing to us; servers of the client's own family get them verbatim.
     pub rest: Map<String, Value>,
 }
 
 impl ChatRequest {
     /// Characters (Unicode scalar values) of all text in the messages: contents, thinking and tool call arguments.
     /// Images, audio and the tools' descriptions do not count.
+    ///
+    /// See [`tools_chars`](Self::tools_chars) for the latter.
     pub fn prompt_chars(&self) -> usize {
         let prompt = self.prompt.as_ref().map_or(0, Prompt::chars);
         prompt + self.messages.iter().map(Message::chars).sum::<usize>()
     }
 
-    /// The end user whom the client names in OpenAI's `user` field.
-    pub fn user(&self) -> Option<&str> {
-        self.rest.get("user").and_then(Value::as_str)
+    /// Characters (bytes of JSON) of the tools and of the schema that the answer must follow: the model reads them too.
+    pub fn tools_chars(&self) -> usize {
+        let schema = match &self.format {
+            Some(Format::Schema { schema, .. }) => Some(schema),
+            _ => None,
+        };
+        self.tools.iter().chain(schema).map(|value| value.to_string().len()).sum()
     }
 
-    /// The text of the last message of the user, joined; empty when there is none.
+    /// The end user whom the client names: OpenAI's `user`, Anthropic's `metadata.user_id`.
+    pub fn user(&self) -> Option<&str> {
+        let user = match self.family {
+            Shape::Anthropic => self.rest.get("metadata")?.get("user_id")?,
+            Shape::OpenAi | Shape::Ollama => self.rest.get("user")?,
+        };
+        user.as_str()
+    }
+
+    /// The prompt, or the text of the last message of the user, joined; empty when there is neither.
     pub fn last_user_text(&self) -> String {
+        if let Some(prompt) = &self.prompt {
+            return prompt.text.clone();
+        }
         let last = self.messages.iter().rev().find(|message| message.role == Role::User);
         last.map(|message| message.content.text().into_owned()).unwrap_or_default()
     }
@@ -112,7 +141,7 @@ pub struct Message {
     pub tool_call_id: Option<String>,
     /// On a tool's result: the tool's name. Elsewhere OpenAI's `name` of the participant.
     pub name: Option<String>,
-    /// Fields that mean nothing to us; servers of the OpenAI kind get them verbatim.
+    /// Fields that mean nothing to us; servers of the client's own family get them verbatim.
     pub rest: Map<String, Value>,
 }
 
@@ -128,6 +157,16 @@ impl Message {
             name: None,
             rest: Map::new(),
         }
+    }
+
+    /// What an assistant thought: all of it, and the field by which servers of the OpenAI kind get it.
+    pub fn thoughts(&self) -> Option<(Cow<'_, str>, &'static str)> {
+        if let Some(thinking) = &self.thinking {
+            return Some((Cow::Borrowed(&thinking.text), thinking.field));
+        }
+        let Content::Parts(parts) = &self.content else { return None };
+        let thoughts = joined(parts.iter().filter_map(Part::thought));
+        (!thoughts.is_empty()).then_some((thoughts, THINKING_FIELD))
     }
 
     fn chars(&self) -> usize {
@@ -214,30 +253,28 @@ pub enum Content {
 
 impl Content {
     /// All text; parts are joined by a line feed.
-    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+    pub fn text(&self) -> Cow<'_, str> {
         match self {
-            Self::Null => "".into(),
-            Self::Text(text) => text.as_str().into(),
-            Self::Parts(parts) => {
-                let mut texts = parts.iter().filter_map(|part| match part {
-                    Part::Text { text, .. } => Some(text.as_str()),
-                    _ => None,
-                });
-                match (texts.next(), texts.next()) {
-                    (None, _) => "".into(),
-                    (Some(only), None) => only.into(),
-                    (Some(first), Some(second)) => {
-                        let mut joined = format!("{first}\n{second}");
-                        for text in texts {
-                            joined.push('\n');
-                            joined.push_str(text);
-                        }
-                        joined.into()
-                    }
-                }
-            }
+            Self::Null => Cow::Borrowed(""),
+            Self::Text(text) => Cow::Borrowed(text),
+            Self::Parts(parts) => joined(parts.iter().filter_map(|part| match part {
+                Part::Text { text, .. } => Some(text.as_str()),
+                _ => None,
+            })),
         }
     }
+}
+
+/// Texts with a line feed between them; copied only where there are several.
+fn joined<'a>(mut texts: impl Iterator<Item = &'a str>) -> Cow<'a, str> {
+    let Some(first) = texts.next() else { return Cow::Borrowed("") };
+    let Some(second) = texts.next() else { return Cow::Borrowed(first) };
+    let mut joined = format!("{first}\n{second}");
+    for text in texts {
+        joined.push('\n');
+        joined.push_str(text);
+    }
+    Cow::Owned(joined)
 }
 
 /// A piece of a message's content.
@@ -268,15 +305,26 @@ pub enum Part {
         /// Other fields of the part.
         rest: Map<String, Value>,
     },
-    /// A part that only servers of the OpenAI kind may understand.
+    /// What an assistant of Anthropic's thought: its block verbatim, for it is signed and must go back unchanged.
+    Thinking(Map<String, Value>),
+    /// A part that only servers of the client's own family may understand.
     Other(Map<String, Value>),
 }
 
 impl Part {
+    /// The text of thoughts that are not hidden.
+    fn thought(&self) -> Option<&str> {
+        match self {
+            Self::Thinking(block) => block.get("thinking")?.as_str().filter(|text| !text.is_empty()),
+            _ => None,
+        }
+    }
+
     fn chars(&self) -> usize {
         match self {
             Self::Text { text, .. } => count(text),
             Self::Image { .. } | Self::Audio { .. } => 0,
+            Self::Thinking(_) => self.thought().map_or(0, count),
             Self::Other(map) => map
                 .iter()
                 .filter(|(key, _)| !matches!(key.as_str(), "data" | "file_data"))
@@ -298,6 +346,13 @@ pub enum Image {
     },
     /// Bare base64, as Ollama has it.
     Base64(String),
+    /// Base64 beside its type, as Anthropic has it.
+    Typed {
+        /// Such as `image/png`.
+        media_type: String,
+        /// The data.
+        base64: String,
+    },
 }
 
 impl Image {
@@ -305,13 +360,21 @@ impl Image {
     pub fn base64(&self) -> &str {
         match self {
             Self::DataUrl { url, base64_at } => url.get(*base64_at..).unwrap_or_default(),
-            Self::Base64(data) => data,
+            Self::Base64(base64) | Self::Typed { base64, .. } => base64,
         }
     }
 
-    /// The media type that the first bytes of the data tell.
-    pub(crate) fn media_type(base64: &str) -> &'static str {
-        match base64.as_bytes() {
+    /// Its media type, as told or else as the first bytes of the data tell.
+    pub(crate) fn media_type(&self) -> &str {
+        let told = match self {
+            Self::DataUrl { url, .. } => url["data:".len()..].split([';', ',']).next().unwrap_or_default(),
+            Self::Base64(_) => "",
+            Self::Typed { media_type, .. } => media_type,
+        };
+        if !told.is_empty() {
+            return told;
+        }
+        match self.base64().as_bytes() {
             [b'i', b'V', b'B', b'O', b'R', ..] => "image/png",
             [b'R', b'0', b'l', b'G', ..] => "image/gif",
             [b'U', b'k', b'l', b'G', ..] => "image/webp",
@@ -319,6 +382,9 @@ impl Image {
         }
     }
 }
+
+/// What servers of the OpenAI kind call thoughts where the client's own dialect does not tell.
+pub(crate) const THINKING_FIELD: &str = "reasoning_content";
 
 /// What an assistant thought, and the field that a client named it by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -441,11 +507,17 @@ pub enum Event {
     Thinking(String),
     /// More text.
     Text(String),
+    /// What Anthropic signed the thoughts just sent with; they go back to it with this only.
+    Signature(String),
+    /// A content block of Anthropic's that is nothing else here, whole: hidden thoughts, tools that the server ran.
+    Block(Value),
+    /// A source that Anthropic cites for the text just sent.
+    Citation(Value),
     /// Probabilities of the tokens just sent: an array, the same in both dialects.
     Logprobs(Value),
     /// A tool call or more of one.
     ToolCall {
-        /// Which call of this answer, from 0.
+        /// Which call of this answer, from 0. The pieces of one call follow each other.
         index: u32,
         /// The call's id, in its first piece.
         id: Option<String>,
@@ -454,6 +526,8 @@ pub enum Event {
         /// More of its arguments (JSON text).
         arguments: String,
     },
+    /// Ollama's `context`: an array of the tokens of the prompt and of the answer.
+    Context(Value),
     /// Why the model stopped.
     Finish(FinishReason),
     /// What it cost; at most once, after everything else.
@@ -467,8 +541,14 @@ pub enum Event {
 pub enum FinishReason {
     /// It was done or met a stop string.
     Stop,
+    /// It met this stop string, where the server tells which.
+    StopString(String),
     /// It met the token limit.
     Length,
+    /// It met the end of the context window.
+    WindowFull,
+    /// A server that runs tools by itself took a break; the answer sent back makes it go on (Anthropic).
+    Paused,
     /// It waits for the results of tools.
     ToolCalls,
     /// A filter held something back.
@@ -492,8 +572,8 @@ impl FinishReason {
     /// Its name in OpenAI's dialect and in the records.
     pub fn name(&self) -> &str {
         match self {
-            Self::Stop => "stop",
-            Self::Length => "length",
+            Self::Stop | Self::StopString(_) | Self::Paused => "stop",
+            Self::Length | Self::WindowFull => "length",
             Self::ToolCalls => "tool_calls",
             Self::ContentFilter => "content_filter",
             Self::Other(name) => name,
@@ -504,12 +584,16 @@ impl FinishReason {
 /// What an answer cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Usage {
-    /// Tokens of the prompt.
+    /// Tokens of the prompt, those that a cache had included.
     pub input_tokens: u64,
     /// Tokens of the answer.
     pub output_tokens: u64,
     /// Tokens of the prompt that a cache had, where the server tells.
     pub cached_tokens: Option<u64>,
+    /// Tokens of the prompt that were put into a cache, where the server tells.
+    pub cache_written_tokens: Option<u64>,
+    /// Tokens of the answer that were thoughts, where the server tells.
+    pub thinking_tokens: Option<u64>,
     /// Time to load the model, where the server tells, in ms.
     pub load_ms: Option<f64>,
     /// Time to read the prompt, where the server tells, in ms.
@@ -527,6 +611,8 @@ pub struct Meta {
     pub model: String,
     /// When the answer was made, seconds of the Unix epoch.
     pub created_unix: i64,
+    /// Tokens of the prompt as far as the gateway knows: a stream of Anthropic's begins with them.
+    pub input_tokens: u64,
     /// Whether a stream ends with a usage chunk (OpenAI only).
     pub include_usage: bool,
     /// Whether the model's name is left out.

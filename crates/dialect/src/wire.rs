@@ -162,6 +162,7 @@ pub(crate) struct Whole {
     pub(crate) thinking: String,
     pub(crate) calls: Vec<WholeCall>,
     pub(crate) logprobs: Vec<Value>,
+    pub(crate) context: Option<Value>,
     pub(crate) finish: Option<FinishReason>,
     pub(crate) usage: Option<Usage>,
 }
@@ -177,9 +178,10 @@ impl Whole {
                 Event::ToolCall { index, id, name, arguments } => {
                     gather(&mut whole.calls, *index, id.as_deref(), name.as_deref(), arguments);
                 }
+                Event::Context(tokens) => whole.context = Some(tokens.clone()),
                 Event::Finish(reason) => whole.finish = Some(reason.clone()),
                 Event::Usage(usage) => whole.usage = Some(*usage),
-                Event::Logprobs(_) | Event::Start { .. } | Event::Error(_) => {}
+                _ => {}
             }
         }
         whole

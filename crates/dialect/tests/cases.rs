@@ -83,6 +83,7 @@ fn stream_case(case: &Value) -> Vec<(&'static str, Value)> {
         include_usage: case["include_usage"].as_bool().unwrap_or(true),
         strip_model: case["strip"].as_bool().unwrap_or(false),
         strip_created: case["strip"].as_bool().unwrap_or(false),
+        ..Meta::default()
     };
     let answer: Vec<&str> =
         case["answer"].as_array().expect("answer").iter().map(|line| line.as_str().expect("text")).collect();

@@ -52,6 +52,7 @@ impl Reading {
             include_usage: request.include_usage,
             strip_model: model.strip.iter().any(|field| field == "model"),
             strip_created: model.strip.iter().any(|field| field == "created"),
+            ..Meta::default()
         };
         let revoked: Pin<Box<dyn Future<Output = ()> + Send>> = match key {
             Some(key) => Box::pin(key.revoked()),

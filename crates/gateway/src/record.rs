@@ -247,7 +247,7 @@ impl Tally {
                 Event::ToolCall { arguments, .. } => self.token(arguments, now),
                 Event::Finish(reason) => self.finish = Some(reason.name().to_owned()),
                 Event::Usage(usage) => self.usage = Some(*usage),
-                Event::Start { .. } | Event::Logprobs(_) | Event::Error(_) => {}
+                _ => {}
             }
         }
     }

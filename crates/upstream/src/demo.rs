@@ -83,10 +83,9 @@ impl Talk {
         events.push(Event::Usage(Usage {
             input_tokens: self.input_tokens,
             output_tokens: self.output_tokens,
-            cached_tokens: None,
-            load_ms: None,
             prefill_ms: Some(self.prefill.as_secs_f64() * 1e3),
             decode_ms: Some((PER_TOKEN * u32::try_from(self.output_tokens).unwrap_or(u32::MAX)).as_secs_f64() * 1e3),
+            ..Usage::default()
         }));
         Some(events)
     }

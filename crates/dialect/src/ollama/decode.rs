@@ -103,10 +103,10 @@ impl State {
             out.push(Event::Usage(Usage {
                 input_tokens: piece.prompt_eval_count.unwrap_or_default(),
                 output_tokens: piece.eval_count.unwrap_or_default(),
-                cached_tokens: None,
                 load_ms: ms(piece.load_duration),
                 prefill_ms: ms(piece.prompt_eval_duration),
                 decode_ms: ms(piece.eval_duration),
+                ..Usage::default()
             }));
         }
         Ok(())

@@ -50,7 +50,7 @@ impl StreamEncoder {
                 return;
             }
             Event::Thinking(_) | Event::Text(_) | Event::Finish(_) => self.flush_calls(out),
-            Event::Start { .. } | Event::Logprobs(_) | Event::Usage(_) | Event::Error(_) => {}
+            _ => {}
         }
         match event {
             Event::Thinking(text) => self.line(out, |message| {
@@ -67,7 +67,7 @@ impl StreamEncoder {
             Event::Finish(reason) => self.finish = Some(reason.clone()),
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Error(message) => self.error(message, out),
-            Event::Start { .. } | Event::ToolCall { .. } => {}
+            _ => {}
         }
     }
 

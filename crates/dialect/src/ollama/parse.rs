@@ -3,10 +3,11 @@
 use serde_json::{Map, Value};
 
 use crate::json::{self, JsonLimits, refuse_lookalike};
+use crate::middle::THINKING_FIELD;
 use crate::wire;
 use crate::{
-    Arguments, ChatRequest, Content, Format, Image, Message, Part, RequestError, Role, Sampling, Think, Thinking,
-    ToolCall,
+    Arguments, ChatRequest, Content, Format, Image, Message, Part, RequestError, Role, Sampling, Shape, Think,
+    Thinking, ToolCall,
 };
 
 const KNOWN: &[&str] = &[
@@ -49,7 +50,7 @@ const NUM_CTX_MAX: i64 = 1 << 22;
 
 /// Reads the body of `POST /api/chat`. A stream is the default here.
 pub fn parse_chat(body: &[u8], limits: &JsonLimits) -> Result<ChatRequest, RequestError> {
-    let mut request = ChatRequest { stream: true, ..ChatRequest::default() };
+    let mut request = ChatRequest { stream: true, family: Shape::Ollama, ..ChatRequest::default() };
     let mut model = None;
     let mut messages = None;
     for (key, value) in json::object(body, limits.depth)? {
@@ -153,7 +154,7 @@ fn read_message(value: Value, index: usize) -> Result<Message, RequestError> {
             }
             "thinking" => {
                 let text = wire::text_or_null(value, at("thinking"))?.filter(|text| !text.is_empty());
-                message.thinking = text.map(|text| Thinking { text, field: "reasoning_content" });
+                message.thinking = text.map(|text| Thinking { text, field: THINKING_FIELD });
             }
             "images" | "tool_calls" if value.is_null() => {}
             "images" => images = read_images(value, &at("images"))?,

@@ -248,7 +248,7 @@ fn media(parts: &[Part], index: usize) -> Result<Vec<&str>, RequestError> {
     let mut media = Vec::new();
     for (position, part) in parts.iter().enumerate() {
         match part {
-            Part::Text { .. } => {}
+            Part::Text { .. } | Part::Thinking(_) => {}
             Part::Audio { base64, .. } => media.push(base64.as_str()),
             Part::Image { image, .. } => media.push(image.base64()),
             Part::Other(map) => {

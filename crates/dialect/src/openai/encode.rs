@@ -86,8 +86,8 @@ impl StreamEncoder {
                 write_usage(out, usage);
                 out.extend_from_slice(b"}\n\n");
             }
-            Event::Start { .. } | Event::Usage(_) => {}
             Event::Error(message) => self.error(message, out),
+            _ => {}
         }
     }
 

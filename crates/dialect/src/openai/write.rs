@@ -170,9 +170,7 @@ fn write_part(out: &mut Vec<u8>, part: &Part) {
             let mut inner = Object::open(body.key("image_url"));
             match image {
                 Image::DataUrl { url, .. } => inner.put("url", url),
-                Image::Base64(data) => {
-                    inner.put("url", &format!("data:{};base64,{data}", Image::media_type(data)));
-                }
+                _ => inner.put("url", &format!("data:{};base64,{}", image.media_type(), image.base64())),
             }
             inner.rest(options, &[]);
             inner.close();
@@ -186,6 +184,7 @@ fn write_part(out: &mut Vec<u8>, part: &Part) {
             inner.close();
             body.rest(rest, &[]);
         }
+        Part::Thinking(_) => {}
         Part::Other(map) => body.rest(map, &[]),
     }
     body.close();

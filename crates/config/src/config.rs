@@ -19,8 +19,8 @@ pub struct Config {
     pub service: String,
     /// Where everything is kept that has no place of its own.
     pub data_dir: PathBuf,
-    /// Address of the model gateway and the console, plain HTTP.
-    pub listen: SocketAddr,
+    /// Where the model gateway and the console listen, plain HTTP.
+    pub listen: Listen,
     /// The address under which users reach the console, without a slash at the end.
     pub public_url: Option<String>,
     /// Host names that are answered besides loopback names and addresses, in lower case.
@@ -35,6 +35,10 @@ pub struct Config {
     pub limits: Limits,
     /// How long is waited for what.
     pub timeouts: Timeouts,
+    /// How requests wait for a model server.
+    pub queue: Queue,
+    /// What several nodes share.
+    pub shared: Shared,
     /// The shape of error answers.
     pub errors: ErrorStyle,
     /// The journal.
@@ -57,7 +61,7 @@ impl Default for Config {
         Self {
             service: "tollhouse".to_owned(),
             data_dir: PathBuf::from("./tollhouse-data"),
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 18789)),
+            listen: Listen::default(),
             public_url: None,
             hosts: Vec::new(),
             upstreams: vec![UpstreamConfig {
@@ -65,11 +69,14 @@ impl Default for Config {
                 kind: UpstreamKind::Ollama,
                 url: "http://127.0.0.1:11434".to_owned(),
                 key: None,
+                parallel: None,
             }],
             models: Vec::new(),
             access: AccessConfig::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            queue: Queue::default(),
+            shared: Shared::default(),
             errors: ErrorStyle::OpenAi,
             logging: Logging::default(),
             tags: vec![
@@ -78,6 +85,22 @@ impl Default for Config {
             ],
             store: StoreConfig::default(),
         }
+    }
+}
+
+/// Where is listened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Listen {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// Whether each connection begins with a PROXY protocol header (version 1 or 2); it is only believed of
+    /// [`AccessConfig::trusted_proxies`].
+    pub proxy_protocol: bool,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 18789)), proxy_protocol: false }
     }
 }
 
@@ -90,8 +113,10 @@ pub struct UpstreamConfig {
     pub kind: UpstreamKind,
     /// Base URL without a slash at the end; empty for [`UpstreamKind::Demo`].
     pub url: String,
-    /// Sent to it as `Authorization: Bearer`.
+    /// Sent to it as `Authorization: Bearer`; as `x-api-key` to [`UpstreamKind::Anthropic`].
     pub key: Option<Secret>,
+    /// How many requests it works on at once; what it usually can by its kind when absent.
+    pub parallel: Option<u32>,
 }
 
 /// Which API a model server speaks.
@@ -101,6 +126,8 @@ pub enum UpstreamKind {
     Ollama,
     /// The OpenAI API (llama.cpp, vLLM and others).
     OpenAi,
+    /// The Anthropic API.
+    Anthropic,
     /// Built in: answers without any model, to try tollhouse out.
     Demo,
 }
@@ -110,18 +137,35 @@ pub enum UpstreamKind {
 pub struct ModelConfig {
     /// The name that clients use.
     pub name: String,
-    /// Names of the upstreams that serve it, most preferred first.
-    pub upstreams: Vec<String>,
+    /// Names of the upstreams that serve it: tiers, the most preferred first; those of one tier are equal.
+    pub tiers: Vec<Vec<String>>,
     /// Other names for it.
     pub aliases: Vec<String>,
     /// Context window in tokens, the same for every client.
     pub context: Option<u32>,
+    /// What happens to a prompt that does not fit into the context window.
+    pub on_overflow: Overflow,
+    /// A `tokenizer.json` that counts its tokens, where the model server does not tell its vocabulary.
+    pub tokenizer: Option<PathBuf>,
+    /// Models that answer in its place when none of its upstreams can, most preferred first.
+    pub fallback: Vec<String>,
     /// How long Ollama keeps it loaded, in Ollama's form: a duration or a number of seconds, `-1` for ever.
     pub keep_alive: Option<String>,
     /// Default values of request options such as `temperature`.
     pub options: Map<String, Value>,
     /// Fields of the response that are hidden or rewritten.
     pub strip: Vec<String>,
+}
+
+/// What happens to a prompt that does not fit into its model's context window.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Overflow {
+    /// It is refused, with the tokens counted and allowed.
+    Refuse,
+    /// The oldest turns are left out, and the answer says so.
+    Truncate,
+    /// The first of [`ModelConfig::fallback`] into which it fits answers.
+    Route,
 }
 
 /// Who may enter, and how often.
@@ -141,8 +185,10 @@ pub struct AccessConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// Header in which a trusted client names its end user.
     pub user_header: Option<String>,
-    /// The general rate limit.
-    pub rate_limit: Option<RateLimit>,
+    /// The general limits.
+    pub limits: CallerLimits,
+    /// Who shares one count of the general limits.
+    pub by: By,
 }
 
 impl Default for AccessConfig {
@@ -155,7 +201,8 @@ impl Default for AccessConfig {
             deny: Deny::Drop,
             trusted_proxies: Vec::new(),
             user_header: None,
-            rate_limit: None,
+            limits: CallerLimits::default(),
+            by: By::Key,
         }
     }
 }
@@ -176,16 +223,37 @@ pub struct KeyConfig {
     pub id: String,
     /// SHA-256 of the key, 64 hexadecimal digits in lower case.
     pub sha256: String,
+    /// Other secrets with which it may be shown, as `sha256`: the old or the new one while clients change over.
+    pub also: Vec<String>,
     /// Whose key it is.
     pub user: Option<String>,
     /// Patterns (`*`) of the models it may use; empty means all.
     pub models: Vec<String>,
-    /// Role of its owner.
-    pub role: Option<String>,
+    /// What it may do: `user`, `logs:read` or `admin`.
+    pub role: &'static str,
     /// Its own bound on the prompt in characters, in place of [`Limits::prompt_chars`].
     pub prompt_chars: Option<usize>,
-    /// Its own rate limit, in place of [`AccessConfig::rate_limit`].
-    pub rate_limit: Option<RateLimit>,
+    /// Its own limits, each in place of the same one of [`AccessConfig::limits`].
+    pub limits: CallerLimits,
+    /// Whose requests are served first.
+    pub priority: Priority,
+    /// Its share of a busy model server, from 1 to 100.
+    pub weight: u32,
+    /// Networks from which it may be used; empty means everywhere.
+    pub allow: Vec<IpNet>,
+    /// When it ends, in milliseconds since 1970.
+    pub expires_ms: Option<i64>,
+}
+
+/// Whose requests are served first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Priority {
+    /// When nobody else waits.
+    Low,
+    /// As usual.
+    Normal,
+    /// Before the others.
+    High,
 }
 
 /// What happens to a connection from outside the allowed networks.
@@ -197,18 +265,31 @@ pub enum Deny {
     Forbid,
 }
 
-/// At most so many requests in such a time.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct RateLimit {
-    /// Number of requests, at least 1.
-    pub requests: u32,
-    /// The time in which they may come, more than zero.
-    pub per: Duration,
-    /// Who shares one count.
-    pub by: By,
+/// What one caller may use: the keys `rate_limit` and `budgets`.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct CallerLimits {
+    /// Requests in a time.
+    pub requests: Option<Rate>,
+    /// Tokens in a time, those of prompt and answer together.
+    pub tokens: Option<Rate>,
+    /// Requests at once, at least 1.
+    pub concurrent: Option<u32>,
+    /// Tokens in a calendar day (UTC), at least 1.
+    pub tokens_per_day: Option<u64>,
+    /// Tokens in a calendar month (UTC), at least 1.
+    pub tokens_per_month: Option<u64>,
 }
 
-/// Who shares one count of a rate limit.
+/// At most so many in any stretch of such a time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rate {
+    /// How many, at least 1.
+    pub most: u64,
+    /// In how long, more than zero.
+    pub per: Duration,
+}
+
+/// Who shares one count of the general limits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum By {
     /// All requests with one key.
@@ -221,7 +302,7 @@ pub enum By {
     Model,
 }
 
-/// Bounds on one request; all more than zero.
+/// Bounds on requests and connections; all more than zero.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
     /// Characters in all messages together.
@@ -234,11 +315,20 @@ pub struct Limits {
     pub head: Bytes,
     /// How deep the JSON may be nested, at most 128.
     pub json_depth: usize,
+    /// Connections held at once from one address (an IPv6 network of 64 bits counts as one).
+    pub per_address: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { prompt_chars: 32_768, body: Bytes(32 << 20), messages: 2048, head: Bytes(32 << 10), json_depth: 64 }
+        Self {
+            prompt_chars: 32_768,
+            body: Bytes(32 << 20),
+            messages: 2048,
+            head: Bytes(32 << 10),
+            json_depth: 64,
+            per_address: 256,
+        }
     }
 }
 
@@ -257,6 +347,10 @@ pub struct Timeouts {
     pub total: Duration,
     /// For requests under way when the program is told to end.
     pub drain: Duration,
+    /// For a model server that answered a moment ago and now refuses connections: so long its requests wait for it.
+    pub restart: Duration,
+    /// Between two signs of life to a client whose answer has not begun.
+    pub keep_alive: Duration,
 }
 
 impl Default for Timeouts {
@@ -268,8 +362,34 @@ impl Default for Timeouts {
             idle: Duration::from_mins(1),
             total: Duration::from_mins(15),
             drain: Duration::from_secs(30),
+            restart: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(10),
         }
     }
+}
+
+/// How requests wait for a model server that is busy.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Queue {
+    /// How many may wait, at least 1.
+    pub depth: usize,
+    /// How long one may wait, more than zero.
+    pub wait: Duration,
+    /// Who is fair against whom: never [`By::Model`].
+    pub fair_by: By,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { depth: 256, wait: Duration::from_mins(1), fair_by: By::Key }
+    }
+}
+
+/// What several nodes share.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Shared {
+    /// URL of the Redis or Valkey server in which limits are counted and revocations told; it may hold a password.
+    pub redis: Option<Secret>,
 }
 
 /// The shape of error answers.

@@ -22,6 +22,8 @@ use crate::{
 
 /// Largest number where nothing else bounds it; it fits everywhere.
 const COUNT_MAX: u64 = u32::MAX as u64;
+/// Largest number of tokens; it is exact as a floating-point number too, which is what scripts inside of Redis count with.
+const TOKENS_MAX: u64 = 1_000_000_000_000_000;
 /// Size of a file that holds a secret.
 const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
 
@@ -189,7 +191,7 @@ impl<'a> Decoder<'a> {
     /// A whole number from 1 to `max`.
     pub(crate) fn count(&mut self, node: &Node, max: u64) -> Option<u64> {
         let expected = match max {
-            COUNT_MAX => "a whole number, at least 1".to_owned(),
+            COUNT_MAX | TOKENS_MAX => "a whole number, at least 1".to_owned(),
             _ => format!("a whole number from 1 to {max}"),
         };
         let text = self.text(node, &expected)?;
@@ -214,6 +216,11 @@ impl<'a> Decoder<'a> {
     /// [`Self::count`] for 32 bits.
     pub(crate) fn count_u32(&mut self, node: &Node) -> Option<u32> {
         self.count(node, COUNT_MAX).map(|number| number as u32)
+    }
+
+    /// A number of tokens, at least 1.
+    pub(crate) fn tokens(&mut self, node: &Node) -> Option<u64> {
+        self.count(node, TOKENS_MAX)
     }
 
     /// A duration longer than zero.
@@ -555,7 +562,8 @@ fn add_secrets(node: &Node, secret: bool, masks: &mut Vec<Mask>) {
             for entry in entries {
                 // Somebody may have put the key itself where its hash belongs.
                 let is_wrong_hash = entry.name == "sha256" && !is_sha256(&entry.value);
-                let secret = is_secret_name(entry.name.trim_end_matches('s'));
+                // `tokens` is a number of those that models count.
+                let secret = entry.name != "tokens" && is_secret_name(entry.name.trim_end_matches('s'));
                 add_secrets(&entry.value, secret || is_wrong_hash, masks);
             }
         }

@@ -7,8 +7,8 @@ use tollhouse_units::format_duration;
 
 use crate::{
     config::{
-        Auth, By, Compress, Config, Deny, ErrorStyle, KeyConfig, ModelConfig, RateLimit, SyncPolicy, UpstreamConfig,
-        UpstreamKind,
+        Auth, By, CallerLimits, Compress, Config, Deny, ErrorStyle, KeyConfig, Listen, ModelConfig, Overflow, Priority,
+        SyncPolicy, UpstreamConfig, UpstreamKind,
     },
     decode::resolve,
 };
@@ -25,7 +25,7 @@ impl Config {
     fn write_yaml(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "service: {}", scalar(&self.service))?;
         writeln!(out, "data_dir: {}", scalar(&self.data_dir.to_string_lossy()))?;
-        writeln!(out, "listen: {}", scalar(&self.listen.to_string()))?;
+        writeln!(out, "listen: {}", listen_yaml(self.listen))?;
         writeln!(out, "public_url: {}", optional(self.public_url.as_deref()))?;
         writeln!(out, "hosts: {}", list(&self.hosts))?;
         writeln!(out, "upstreams:")?;
@@ -60,7 +60,8 @@ impl Config {
         writeln!(out, "  deny: {}", if access.deny == Deny::Drop { "drop" } else { "403" })?;
         writeln!(out, "  trusted_proxies: {}", list(&access.trusted_proxies))?;
         writeln!(out, "  user_header: {}", optional(access.user_header.as_deref()))?;
-        writeln!(out, "  rate_limit: {}", rate_limit_yaml(access.rate_limit.as_ref()))
+        writeln!(out, "  rate_limit: {}", rate_limit_yaml(&access.limits, Some(access.by)))?;
+        writeln!(out, "  budgets: {}", budgets_yaml(&access.limits))
     }
 
     fn write_bounds(&self, out: &mut String) -> std::fmt::Result {
@@ -71,6 +72,7 @@ impl Config {
         writeln!(out, "  messages: {}", limits.messages)?;
         writeln!(out, "  head: {}", limits.head)?;
         writeln!(out, "  json_depth: {}", limits.json_depth)?;
+        writeln!(out, "  per_address: {}", limits.per_address)?;
         let timeouts = &self.timeouts;
         writeln!(out, "timeouts:")?;
         writeln!(out, "  connect: {}", format_duration(timeouts.connect))?;
@@ -79,6 +81,16 @@ impl Config {
         writeln!(out, "  idle: {}", format_duration(timeouts.idle))?;
         writeln!(out, "  total: {}", format_duration(timeouts.total))?;
         writeln!(out, "  drain: {}", format_duration(timeouts.drain))?;
+        writeln!(out, "  restart: {}", format_duration(timeouts.restart))?;
+        writeln!(out, "  keep_alive: {}", format_duration(timeouts.keep_alive))?;
+        let queue = &self.queue;
+        writeln!(out, "queue:")?;
+        writeln!(out, "  depth: {}", queue.depth)?;
+        writeln!(out, "  wait: {}", format_duration(queue.wait))?;
+        writeln!(out, "  fair_by: {}", by_word(queue.fair_by))?;
+        writeln!(out, "shared:")?;
+        let redis = self.shared.redis.as_ref().map(|url| without_password(url.expose()));
+        writeln!(out, "  redis: {}", optional(redis.as_deref()))?;
         writeln!(out, "errors: {}", if self.errors == ErrorStyle::OpenAi { "openai" } else { "plain" })
     }
 
@@ -105,44 +117,112 @@ fn upstream_yaml(upstream: &UpstreamConfig) -> String {
     let kind = match upstream.kind {
         UpstreamKind::Ollama => "ollama",
         UpstreamKind::OpenAi => "openai",
+        UpstreamKind::Anthropic => "anthropic",
         UpstreamKind::Demo => return "{kind: demo}".to_owned(),
     };
     let key = if upstream.key.is_some() { "\"***\"" } else { "null" };
-    format!("{{kind: {kind}, url: {}, key: {key}}}", scalar(&upstream.url))
+    let parallel = or_null(upstream.parallel);
+    format!("{{kind: {kind}, url: {}, key: {key}, parallel: {parallel}}}", scalar(&upstream.url))
+}
+
+fn listen_yaml(listen: Listen) -> String {
+    let address = scalar(&listen.address.to_string());
+    if listen.proxy_protocol { format!("{{address: {address}, proxy_protocol: true}}") } else { address }
+}
+
+/// A URL without what stands before its `@`.
+fn without_password(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://***@{host}"),
+        _ => url.to_owned(),
+    }
 }
 
 fn write_model(out: &mut String, model: &ModelConfig) -> std::fmt::Result {
     writeln!(out, "  {}:", key(&model.name))?;
-    writeln!(out, "    upstreams: {}", list(&model.upstreams))?;
+    writeln!(out, "    upstreams: {}", tiers_yaml(&model.tiers))?;
     writeln!(out, "    aliases: {}", list(&model.aliases))?;
-    writeln!(out, "    context: {}", model.context.map_or_else(|| "null".to_owned(), |tokens| tokens.to_string()))?;
+    writeln!(out, "    context: {}", or_null(model.context))?;
+    let on_overflow = match model.on_overflow {
+        Overflow::Refuse => "refuse",
+        Overflow::Truncate => "truncate",
+        Overflow::Route => "route",
+    };
+    writeln!(out, "    on_overflow: {on_overflow}")?;
+    let tokenizer = model.tokenizer.as_ref().map(|path| path.to_string_lossy());
+    writeln!(out, "    tokenizer: {}", optional(tokenizer.as_deref()))?;
+    writeln!(out, "    fallback: {}", list(&model.fallback))?;
     writeln!(out, "    keep_alive: {}", optional(model.keep_alive.as_deref()))?;
     writeln!(out, "    options: {}", object(&model.options))?;
     writeln!(out, "    strip: {}", list(&model.strip))
 }
 
+/// Each upstream by itself where it is alone in its tier.
+fn tiers_yaml(tiers: &[Vec<String>]) -> String {
+    let tiers: Vec<String> = tiers
+        .iter()
+        .map(|tier| match &tier[..] {
+            [upstream] => scalar(upstream),
+            equal => list(equal),
+        })
+        .collect();
+    format!("[{}]", tiers.join(", "))
+}
+
 fn access_key_yaml(key: &KeyConfig) -> String {
+    let priority = match key.priority {
+        Priority::Low => "low",
+        Priority::Normal => "normal",
+        Priority::High => "high",
+    };
+    let expires = key.expires_ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    [
+        format!("{{id: {}, sha256: {}", scalar(&key.id), scalar(&key.sha256)),
+        format!("also: {}", list(&key.also)),
+        format!("user: {}", optional(key.user.as_deref())),
+        format!("models: {}", list(&key.models)),
+        format!("role: {}", scalar(key.role)),
+        format!("prompt_chars: {}", or_null(key.prompt_chars)),
+        format!("rate_limit: {}", rate_limit_yaml(&key.limits, None)),
+        format!("budgets: {}", budgets_yaml(&key.limits)),
+        format!("priority: {priority}, weight: {}", key.weight),
+        format!("allow: {}", list(&key.allow)),
+        format!("expires: {}}}", or_null(expires)),
+    ]
+    .join(", ")
+}
+
+/// Requests and tokens have the same time: it is written once for both.
+fn rate_limit_yaml(limits: &CallerLimits, by: Option<By>) -> String {
+    let most = |rate: Option<crate::config::Rate>| or_null(rate.map(|rate| rate.most));
+    let per = limits.requests.or(limits.tokens).map(|rate| format_duration(rate.per));
+    let by = by.map_or_else(String::new, |by| format!(", by: {}", by_word(by)));
     format!(
-        "{{id: {}, sha256: {}, user: {}, models: {}, role: {}, prompt_chars: {}, rate_limit: {}}}",
-        scalar(&key.id),
-        scalar(&key.sha256),
-        optional(key.user.as_deref()),
-        list(&key.models),
-        optional(key.role.as_deref()),
-        key.prompt_chars.map_or_else(|| "null".to_owned(), |chars| chars.to_string()),
-        rate_limit_yaml(key.rate_limit.as_ref()),
+        "{{requests: {}, tokens: {}, concurrent: {}, per: {}{by}}}",
+        most(limits.requests),
+        most(limits.tokens),
+        or_null(limits.concurrent),
+        or_null(per),
     )
 }
 
-fn rate_limit_yaml(limit: Option<&RateLimit>) -> String {
-    let Some(RateLimit { requests, per, by }) = limit else { return "null".to_owned() };
-    let by = match by {
+fn budgets_yaml(limits: &CallerLimits) -> String {
+    let (day, month) = (or_null(limits.tokens_per_day), or_null(limits.tokens_per_month));
+    format!("{{tokens_per_day: {day}, tokens_per_month: {month}}}")
+}
+
+fn by_word(by: By) -> &'static str {
+    match by {
         By::Key => "key",
         By::User => "user",
         By::Address => "address",
         By::Model => "model",
-    };
-    format!("{{requests: {requests}, per: {}, by: {by}}}", format_duration(*per))
+    }
+}
+
+/// For values that are plain in YAML.
+fn or_null<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "null".to_owned(), |value| value.to_string())
 }
 
 fn optional(text: Option<&str>) -> String {

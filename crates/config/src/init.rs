@@ -80,7 +80,7 @@ mod tests {
         let config = parse(&text, "tollhouse.yaml", &|_| None).expect("valid");
         assert_eq!(config.upstreams.len(), 1);
         assert_eq!(config.upstreams[0].url, "http://[::1]:11434");
-        assert_eq!(config.listen.to_string(), "[::1]:18789");
+        assert_eq!(config.listen.address.to_string(), "[::1]:18789");
     }
 
     #[test]
@@ -104,7 +104,7 @@ mod tests {
                 .collect();
             let config = parse(&text.join("\n"), "tollhouse.yaml", &|_| None).expect("valid");
             assert_eq!(config.upstreams.last().map(|upstream| upstream.name.as_str()), Some("second"));
-            assert!(config.access.rate_limit.is_some());
+            assert!(config.access.limits.requests.is_some());
         }
     }
 }

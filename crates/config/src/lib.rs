@@ -18,7 +18,7 @@
 //! ```
 //! let config = tollhouse_config::parse("timeouts: {idle: 30s}", "tollhouse.yaml", &|_| None).expect("a valid text");
 //! assert_eq!(config.timeouts.idle.as_secs(), 30);
-//! assert_eq!(config.listen.port(), 18789);
+//! assert_eq!(config.listen.address.port(), 18789);
 //!
 //! let errors = tollhouse_config::parse("timeout: {idle: 30s}", "tollhouse.yaml", &|_| None).expect_err("an unknown key");
 //! assert!(errors.to_string().contains("did you mean `timeouts`?"));
@@ -36,8 +36,9 @@ mod source;
 mod tree;
 
 pub use config::{
-    AccessConfig, Auth, By, Compress, Config, Deny, ErrorStyle, Keep, KeyConfig, Limits, Logging, ModelConfig,
-    RateLimit, Rotate, StoreConfig, SyncPolicy, Timeouts, UpstreamConfig, UpstreamKind,
+    AccessConfig, Auth, By, CallerLimits, Compress, Config, Deny, ErrorStyle, Keep, KeyConfig, Limits, Listen, Logging,
+    ModelConfig, Overflow, Priority, Queue, Rate, Rotate, Shared, StoreConfig, SyncPolicy, Timeouts, UpstreamConfig,
+    UpstreamKind,
 };
 pub use ipnet::IpNet;
 pub use load::{find, load, parse};

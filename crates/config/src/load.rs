@@ -126,7 +126,7 @@ mod tests {
         fs::write(&path, "\u{feff}service: gate\r\nlisten: 127.0.0.1:1\r\n").expect("a file");
         let config = load(&path).expect("valid");
         assert_eq!(config.service, "gate");
-        assert_eq!(config.listen.port(), 1);
+        assert_eq!(config.listen.address.port(), 1);
     }
 
     #[test]

@@ -1,31 +1,29 @@
 //! Which keys there are, what they hold, and what must fit together.
 
+mod access;
+mod models;
+
 use std::{
-    collections::{HashMap, HashSet},
     net::{IpAddr, SocketAddr},
     path::PathBuf,
 };
 
-use ipnet::IpNet;
 use serde_json::{Map, Value};
 use tollhouse_units::parse_duration;
 
 use crate::{
-    config::{
-        AccessConfig, Auth, By, Compress, Config, Deny, ErrorStyle, Keep, KeyConfig, Limits, Logging, ModelConfig,
-        RateLimit, SyncPolicy, Timeouts, UpstreamConfig, UpstreamKind,
-    },
+    config::{By, Compress, Config, ErrorStyle, Keep, Limits, Listen, Logging, Queue, Shared, SyncPolicy, Timeouts},
     decode::{Decoder, Section},
     problem::{Problem, shown},
-    tree::Node,
+    tree::{Data, Node},
 };
 
 /// Deepest nesting that the JSON parser can be asked for.
 const JSON_DEPTH_MAX: u64 = 128;
 /// Length of names that go into records, metrics and file names.
 const NAME_CHARS_MAX: usize = 100;
-/// Length of model names, which can be paths of a registry.
-const MODEL_NAME_CHARS_MAX: usize = 200;
+/// How many requests may be let wait.
+const QUEUE_DEPTH_MAX: u64 = 1_000_000;
 /// Columns that the journal itself writes into each record.
 const RESERVED_FIELDS: [&str; 7] = ["ts", "level", "kind", "msg", "caller", "seq", "prev"];
 
@@ -35,11 +33,14 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
     decoder.section(root, |d, s| {
         s.set(d, "service", &mut config.service, service);
         s.set(d, "data_dir", &mut config.data_dir, Decoder::path);
-        s.set(d, "listen", &mut config.listen, listen);
+        let listen_node = s.get("listen");
+        if let Some(read) = listen_node.and_then(|node| listen(d, node)) {
+            config.listen = read;
+        }
         s.set_some(d, "public_url", &mut config.public_url, public_url);
         s.set(d, "hosts", &mut config.hosts, |d, node| d.list(node, "a list of host names", host));
         let upstreams_node = s.get("upstreams");
-        if let Some(upstreams) = upstreams_node.and_then(|node| upstreams(d, node)) {
+        if let Some(upstreams) = upstreams_node.and_then(|node| models::upstreams(d, node)) {
             config.upstreams = upstreams;
         }
         // A name is known even when something else about its upstream is wrong, which is told already.
@@ -47,11 +48,16 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
         if let Some(entries) = upstreams_node.and_then(Node::entries) {
             names = entries.iter().map(|entry| entry.name.clone()).collect();
         }
-        s.set(d, "models", &mut config.models, |d, node| models(d, node, &names));
-        let listen = config.listen;
-        s.section(d, "access", |d, s| access(d, s, &mut config.access, listen));
+        s.set(d, "models", &mut config.models, |d, node| models::models(d, node, &names));
+        let listen = config.listen.address;
+        s.section(d, "access", |d, s| access::access(d, s, &mut config.access, listen));
+        if config.listen.proxy_protocol && config.access.trusted_proxies.is_empty() {
+            nobody_trusted(d, listen_node);
+        }
         s.section(d, "limits", |d, s| limits(d, s, &mut config.limits));
         s.section(d, "timeouts", |d, s| timeouts(d, s, &mut config.timeouts));
+        s.section(d, "queue", |d, s| queue(d, s, &mut config.queue));
+        s.section(d, "shared", |d, s| shared(d, s, &mut config.shared));
         s.set(d, "errors", &mut config.errors, |d, node| {
             d.word(node, &[("openai", ErrorStyle::OpenAi), ("plain", ErrorStyle::Plain)])
         });
@@ -93,7 +99,34 @@ fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn listen(d: &mut Decoder<'_>, node: &Node) -> Option<SocketAddr> {
+/// An address with a port, or that with what else there is to say of it.
+fn listen(d: &mut Decoder<'_>, node: &Node) -> Option<Listen> {
+    if !matches!(node.data, Data::Map(_)) {
+        return listen_address(d, node).map(|address| Listen { address, ..Listen::default() });
+    }
+    let mut read = None;
+    d.section(node, |d, s| {
+        let expected = "an IP address and a port, such as 127.0.0.1:18789";
+        let address = s.require(d, "address", expected, listen_address);
+        let mut proxy_protocol = false;
+        s.set(d, "proxy_protocol", &mut proxy_protocol, Decoder::bool);
+        read = address.map(|address| Listen { address, proxy_protocol });
+    });
+    read
+}
+
+/// Without a trusted proxy no connection could come in.
+fn nobody_trusted(d: &mut Decoder<'_>, listen: Option<&Node>) {
+    let Some(listen) = listen else { return };
+    d.wrong_hint(
+        listen,
+        &"a PROXY header is only believed of trusted proxies, and none is named",
+        "the addresses of the proxies in `access.trusted_proxies`",
+        "access: {trusted_proxies: [127.0.0.1]}",
+    );
+}
+
+fn listen_address(d: &mut Decoder<'_>, node: &Node) -> Option<SocketAddr> {
     let expected = "an IP address and a port, such as 127.0.0.1:18789 or [::1]:18789";
     let text = d.text(node, expected)?.value;
     if let Ok(address) = text.parse() {
@@ -157,291 +190,6 @@ fn host(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
     })
 }
 
-// Upstreams and models
-
-fn upstreams(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<UpstreamConfig>> {
-    let expected = "names with settings, such as local: {kind: ollama, url: http://127.0.0.1:11434}";
-    let entries = d.entries(node, expected)?;
-    if entries.is_empty() {
-        d.wrong(node, &"there is no upstream", expected);
-    }
-    let mut upstreams = Vec::new();
-    for entry in entries {
-        if let Err(what) = check_name(&entry.name) {
-            let problem = Problem::new(Some(entry.name_place), format!("`upstreams`: {what}"));
-            d.problem(problem.expected("a name of letters, digits, `.`, `_` and `-`"));
-        }
-        d.section(&entry.value, |d, s| upstreams.extend(upstream(d, s, &entry.name)));
-    }
-    Some(upstreams)
-}
-
-fn upstream(d: &mut Decoder<'_>, s: &mut Section<'_>, name: &str) -> Option<UpstreamConfig> {
-    let kinds = [("ollama", UpstreamKind::Ollama), ("openai", UpstreamKind::OpenAi), ("demo", UpstreamKind::Demo)];
-    let kind = s.require(d, "kind", "one of: ollama, openai, demo", |d, node| d.word(node, &kinds));
-    let url_node = s.get("url");
-    let key_node = s.get("key");
-    if kind == Some(UpstreamKind::Demo) {
-        for node in [url_node, key_node].into_iter().flatten() {
-            d.wrong(node, &"the kind demo is built in and needs none", "kind: demo alone");
-        }
-        return Some(UpstreamConfig { name: name.to_owned(), kind: UpstreamKind::Demo, url: String::new(), key: None });
-    }
-    let example = match kind {
-        Some(UpstreamKind::OpenAi) => "a URL such as http://127.0.0.1:8000/v1",
-        _ => "a URL such as http://127.0.0.1:11434",
-    };
-    let key = key_node.and_then(|node| d.secret(node));
-    let Some(url_node) = url_node else {
-        if kind.is_some() {
-            s.missing(d, "url", example);
-        }
-        return None;
-    };
-    let url = d.parsed(url_node, example, base_url)?;
-    if let (Some(UpstreamKind::Ollama), Some(end)) = (kind, ["/v1", "/api"].iter().find(|end| url.ends_with(*end))) {
-        let hint = "for the OpenAI API of a server, write kind: openai";
-        d.wrong_hint(url_node, &format!("the URL of an Ollama server does not end with {end}"), example, hint);
-    }
-    Some(UpstreamConfig { name: name.to_owned(), kind: kind?, url, key })
-}
-
-fn models(d: &mut Decoder<'_>, node: &Node, upstreams: &[String]) -> Option<Vec<ModelConfig>> {
-    let entries = d.entries(node, "model names with settings, such as \"qwen3:32b\": {context: 32768}")?;
-    let mut taken: HashMap<String, usize> =
-        entries.iter().map(|entry| (entry.name.clone(), entry.name_place.line)).collect();
-    let mut models = Vec::new();
-    for entry in entries {
-        if let Err(what) = check_model_name(&entry.name) {
-            let problem = Problem::new(Some(entry.name_place), format!("`models`: {what}"));
-            d.problem(problem.expected("the name of a model, such as \"qwen3:32b\""));
-        }
-        let mut model = ModelConfig {
-            name: entry.name.clone(),
-            upstreams: upstreams.to_vec(),
-            aliases: Vec::new(),
-            context: None,
-            keep_alive: None,
-            options: Map::new(),
-            strip: Vec::new(),
-        };
-        if !entry.value.is_null() {
-            d.section(&entry.value, |d, s| {
-                s.set(d, "upstreams", &mut model.upstreams, |d, node| model_upstreams(d, node, upstreams));
-                s.set(d, "aliases", &mut model.aliases, |d, node| {
-                    d.list(node, "a list of names", |d, node| alias(d, node, &mut taken))
-                });
-                s.set_some(d, "context", &mut model.context, Decoder::count_u32);
-                s.set_some(d, "keep_alive", &mut model.keep_alive, keep_alive);
-                s.set(d, "options", &mut model.options, Decoder::json_map);
-                s.set(d, "strip", &mut model.strip, |d, node| {
-                    d.list(node, "a list of field names", |d, node| Some(d.text(node, "the name of a field")?.value))
-                });
-            });
-        }
-        models.push(model);
-    }
-    Some(models)
-}
-
-fn check_model_name(name: &str) -> Result<(), String> {
-    if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(format!("`{}` is empty or has a space in it", shown(name)));
-    }
-    if name.chars().count() > MODEL_NAME_CHARS_MAX {
-        return Err(format!("the name is longer than {MODEL_NAME_CHARS_MAX} characters"));
-    }
-    Ok(())
-}
-
-fn model_upstreams(d: &mut Decoder<'_>, node: &Node, known: &[String]) -> Option<Vec<String>> {
-    let words: Vec<&str> = known.iter().map(String::as_str).collect();
-    let mut named = HashSet::new();
-    let upstreams = d.list(node, "a list of upstream names", |d, item| {
-        let index = d.one_of(item, &words)?;
-        if !named.insert(index) {
-            d.wrong(item, &format!("upstream `{}` is named twice", shown(&known[index])), "each upstream once");
-            return None;
-        }
-        Some(known[index].clone())
-    })?;
-    if upstreams.is_empty() && node.is_empty() {
-        d.wrong(node, &"no upstream is named", "at least one, or no such key for all of them");
-    }
-    Some(upstreams)
-}
-
-fn alias(d: &mut Decoder<'_>, node: &Node, taken: &mut HashMap<String, usize>) -> Option<String> {
-    let expected = "a name that no other model has";
-    let alias = d.text(node, expected)?.value;
-    if let Err(what) = check_model_name(&alias) {
-        d.wrong(node, &what, expected);
-        return None;
-    }
-    if let Some(line) = taken.insert(alias.clone(), node.place.line) {
-        d.wrong(
-            node,
-            &format!("`{}` is the name or an alias of a model already (line {line})", shown(&alias)),
-            expected,
-        );
-        return None;
-    }
-    Some(alias)
-}
-
-/// Ollama takes a number of seconds or a duration in Go's form (time.ParseDuration); it is handed on as it is.
-fn keep_alive(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
-    let expected = "a duration such as 30m or 1h30m, a number of seconds, or -1 for ever";
-    d.parsed(node, expected, |text| {
-        let mut rest = text.strip_prefix('-').unwrap_or(text);
-        if !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Ok(text.to_owned());
-        }
-        let mut parts = 0;
-        while !rest.is_empty() {
-            let after_number = rest.trim_start_matches(|c: char| c.is_ascii_digit());
-            let units = ["ms", "h", "m", "s"];
-            let after_unit = units.iter().find_map(|unit| after_number.strip_prefix(unit));
-            match after_unit {
-                Some(after_unit) if after_number.len() < rest.len() => rest = after_unit,
-                _ => return Err(format!("`{}` is not a duration", shown(text))),
-            }
-            parts += 1;
-        }
-        if parts > 0 { Ok(text.to_owned()) } else { Err(format!("`{}` is not a duration", shown(text))) }
-    })
-}
-
-// Access
-
-fn access(d: &mut Decoder<'_>, s: &mut Section<'_>, access: &mut AccessConfig, listen: SocketAddr) {
-    s.set(d, "auth", &mut access.auth, |d, node| auth(d, node, listen));
-    s.set(d, "header", &mut access.header, header);
-    s.set(d, "keys", &mut access.keys, keys);
-    s.set(d, "allow", &mut access.allow, networks);
-    s.set(d, "deny", &mut access.deny, |d, node| d.word(node, &[("drop", Deny::Drop), ("403", Deny::Forbid)]));
-    s.set(d, "trusted_proxies", &mut access.trusted_proxies, networks);
-    s.set_some(d, "user_header", &mut access.user_header, header);
-    s.set_some(d, "rate_limit", &mut access.rate_limit, rate_limit);
-}
-
-/// Loopback is not a credential, but beyond it nobody may enter without one.
-fn auth(d: &mut Decoder<'_>, node: &Node, listen: SocketAddr) -> Option<Auth> {
-    let auth = d.word(node, &[("keys", Auth::Keys), ("off", Auth::Off)])?;
-    if auth == Auth::Off && !listen.ip().to_canonical().is_loopback() {
-        d.wrong_hint(
-            node,
-            &format!("everybody who reaches {listen} could use the models without a key"),
-            "auth: keys, since `listen` is not a loopback address",
-            "to try it out without keys, write listen: 127.0.0.1:18789",
-        );
-        return None;
-    }
-    Some(auth)
-}
-
-fn header(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
-    d.parsed(node, "the name of a header, such as X-Api-Key", |text| {
-        match http::HeaderName::from_bytes(text.as_bytes()) {
-            Ok(_) => Ok(text.to_owned()),
-            Err(_) => Err(format!("`{}` is not the name of a header", shown(text))),
-        }
-    })
-}
-
-fn keys(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<KeyConfig>> {
-    let mut ids: HashMap<String, usize> = HashMap::new();
-    let mut hashes: HashMap<String, usize> = HashMap::new();
-    d.list(node, "a list of keys, such as [{id: prod, sha256: \"…\"}]", |d, item| {
-        let mut read = None;
-        d.section(item, |d, s| {
-            let id = s.require(d, "id", "a name for the key", |d, node| {
-                let id = name(d, node, "a name of letters, digits, `.`, `_` and `-`")?;
-                unique(d, node, &id, &mut ids, &format!("the id `{id}`"))
-            });
-            let sha256 = s.require(d, "sha256", "the SHA-256 of the key, 64 hexadecimal digits", |d, node| {
-                let hash = sha256(d, node)?;
-                unique(d, node, &hash, &mut hashes, "the same hash")
-            });
-            let mut key = KeyConfig {
-                id: id.unwrap_or_default(),
-                sha256: sha256.unwrap_or_default(),
-                user: None,
-                models: Vec::new(),
-                role: None,
-                prompt_chars: None,
-                rate_limit: None,
-            };
-            s.set_some(d, "user", &mut key.user, |d, node| Some(d.text(node, "the name of a user")?.value));
-            s.set(d, "models", &mut key.models, |d, node| {
-                d.list(node, "a list of patterns, such as [\"qwen3:*\"]", |d, node| {
-                    Some(d.text(node, "a pattern such as \"qwen3:*\"")?.value)
-                })
-            });
-            s.set_some(d, "role", &mut key.role, |d, node| name(d, node, "the name of a role"));
-            s.set_some(d, "prompt_chars", &mut key.prompt_chars, Decoder::size);
-            s.set_some(d, "rate_limit", &mut key.rate_limit, rate_limit);
-            read = Some(key);
-        });
-        read
-    })
-}
-
-/// The value, when none of the list had it before.
-fn unique(
-    d: &mut Decoder<'_>,
-    node: &Node,
-    value: &str,
-    seen: &mut HashMap<String, usize>,
-    what: &str,
-) -> Option<String> {
-    if let Some(line) = seen.get(value) {
-        d.wrong(
-            node,
-            &format!("{what} is given twice"),
-            &format!("another one, since it stands in line {line} already"),
-        );
-        return None;
-    }
-    seen.insert(value.to_owned(), node.place.line);
-    Some(value.to_owned())
-}
-
-fn sha256(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
-    let expected = "64 hexadecimal digits";
-    let text = d.text(node, expected)?.value;
-    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Some(text.to_ascii_lowercase());
-    }
-    // The value is not repeated: it may be the key itself.
-    let what = format!("this is not a SHA-256 ({} characters)", text.chars().count());
-    d.wrong_hint(node, &what, expected, "printf %s 'the key' | sha256sum");
-    None
-}
-
-fn networks(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<IpNet>> {
-    d.list(node, "a list of addresses and networks, such as [127.0.0.1, 10.0.0.0/16]", |d, item| {
-        d.parsed(item, "an address or a network, such as 127.0.0.1 or 10.0.0.0/16", |text| {
-            let network = text.parse::<IpNet>().map(|network| network.trunc());
-            let address = || text.parse::<IpAddr>().map(IpNet::from);
-            network.or_else(|_| address()).map_err(|_| format!("`{}` is neither an address nor a network", shown(text)))
-        })
-    })
-}
-
-fn rate_limit(d: &mut Decoder<'_>, node: &Node) -> Option<RateLimit> {
-    let mut limit = None;
-    d.section(node, |d, s| {
-        let requests = s.require(d, "requests", "a whole number, such as 30", Decoder::count_u32);
-        let per = s.require(d, "per", "a duration, such as 60s", Decoder::duration);
-        let mut by = By::Key;
-        let words = [("key", By::Key), ("user", By::User), ("address", By::Address), ("model", By::Model)];
-        s.set(d, "by", &mut by, |d, node| d.word(node, &words));
-        limit = requests.zip(per).map(|(requests, per)| RateLimit { requests, per, by });
-    });
-    limit
-}
-
 // Bounds
 
 fn limits(d: &mut Decoder<'_>, s: &mut Section<'_>, limits: &mut Limits) {
@@ -450,6 +198,7 @@ fn limits(d: &mut Decoder<'_>, s: &mut Section<'_>, limits: &mut Limits) {
     s.set(d, "messages", &mut limits.messages, Decoder::size);
     s.set(d, "head", &mut limits.head, Decoder::bytes);
     s.set(d, "json_depth", &mut limits.json_depth, |d, node| d.count(node, JSON_DEPTH_MAX).map(|n| n as usize));
+    s.set(d, "per_address", &mut limits.per_address, Decoder::size);
 }
 
 fn timeouts(d: &mut Decoder<'_>, s: &mut Section<'_>, timeouts: &mut Timeouts) {
@@ -459,6 +208,39 @@ fn timeouts(d: &mut Decoder<'_>, s: &mut Section<'_>, timeouts: &mut Timeouts) {
     s.set(d, "idle", &mut timeouts.idle, Decoder::duration);
     s.set(d, "total", &mut timeouts.total, Decoder::duration);
     s.set(d, "drain", &mut timeouts.drain, Decoder::duration);
+    s.set(d, "restart", &mut timeouts.restart, Decoder::duration);
+    s.set(d, "keep_alive", &mut timeouts.keep_alive, Decoder::duration);
+}
+
+fn queue(d: &mut Decoder<'_>, s: &mut Section<'_>, queue: &mut Queue) {
+    s.set(d, "depth", &mut queue.depth, |d, node| d.count(node, QUEUE_DEPTH_MAX).map(|n| n as usize));
+    s.set(d, "wait", &mut queue.wait, Decoder::duration);
+    let words: Vec<(&str, By)> = access::BY.into_iter().filter(|(_, by)| *by != By::Model).collect();
+    s.set(d, "fair_by", &mut queue.fair_by, |d, node| d.word(node, &words));
+}
+
+fn shared(d: &mut Decoder<'_>, s: &mut Section<'_>, shared: &mut Shared) {
+    s.set_some(d, "redis", &mut shared.redis, |d, node| {
+        let url = d.secret(node)?;
+        if let Err(what) = check_redis_url(url.expose()) {
+            d.wrong(node, &what, "a URL such as redis://127.0.0.1:6379");
+            return None;
+        }
+        Some(url)
+    });
+}
+
+/// The URL itself is not repeated in messages: it may hold a password.
+fn check_redis_url(url: &str) -> Result<(), &'static str> {
+    let schemes = ["redis://", "rediss://"];
+    let rest = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
+    let rest = rest.ok_or("it does not begin with redis:// or rediss://")?;
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    if host.is_empty() || host.starts_with(':') {
+        return Err("it has no host");
+    }
+    Ok(())
 }
 
 // The book

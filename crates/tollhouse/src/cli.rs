@@ -67,8 +67,13 @@ impl UpArgs {
         let mut config = self.config.load()?;
         if self.demo {
             config.models.clear();
-            config.upstreams =
-                vec![UpstreamConfig { name: "demo".into(), kind: UpstreamKind::Demo, url: String::new(), key: None }];
+            config.upstreams = vec![UpstreamConfig {
+                name: "demo".into(),
+                kind: UpstreamKind::Demo,
+                url: String::new(),
+                key: None,
+                parallel: None,
+            }];
         }
         Ok(config)
     }

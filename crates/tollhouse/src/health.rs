@@ -25,7 +25,7 @@ pub(crate) fn ready(house: &House) -> Answer {
 pub(crate) fn summary(house: &House) -> Answer {
     let health = house.gateway.health();
     let upstreams = house.gateway.upstreams().status();
-    let answering = upstreams.iter().filter(|upstream| upstream.breaker == "closed").count();
+    let answering = upstreams.iter().filter(|upstream| upstream.breaker != "open").count();
     let body = json!({
         "status": health.word(),
         "service": house.service,

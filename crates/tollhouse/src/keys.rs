@@ -101,7 +101,7 @@ async fn list_keys(state: &State, config: &Config, as_json: bool) -> anyhow::Res
     println!("{:<12} {:<20} {:<10} {:<20} {:<22} STATE", "ID", "NAME", "ROLE", "MODELS", "CREATED");
     for key in &config.access.keys {
         let models = if key.models.is_empty() { "*".to_owned() } else { key.models.join(",") };
-        let (name, role) = (key.user.as_deref().unwrap_or("-"), key.role.as_deref().unwrap_or("user"));
+        let (name, role) = (key.user.as_deref().unwrap_or("-"), key.role);
         println!("{:<12} {name:<20} {role:<10} {models:<20} {:<22} configuration file", key.id, "-");
     }
     for key in &keys {
@@ -156,7 +156,7 @@ fn now_ms() -> i64 {
 pub(crate) async fn token(args: &TokenArgs) -> anyhow::Result<()> {
     let config = args.config.load()?;
     let state = State::open(&config.data_dir).await?;
-    let address = console_address(&state, &config, config.listen, args.expires).await?;
+    let address = console_address(&state, &config, config.listen.address, args.expires).await?;
     state.close().await;
     println!("{address}");
     Ok(())

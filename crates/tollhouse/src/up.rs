@@ -36,14 +36,14 @@ pub(crate) async fn up(config: Config) -> anyhow::Result<()> {
     start_logging(&config);
     let shaper = shaper(&config)?;
     // The port first: whoever finds it taken should not have touched the data.
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+    let listener = TcpListener::bind(config.listen.address).await.map_err(|error| {
         let hint = match error.kind() {
             ErrorKind::AddrInUse => "; is a tollhouse or OpenClaw running there? `listen` chooses another port",
             ErrorKind::PermissionDenied => "; ports below 1024 need the right to bind them: choose another in `listen`",
             ErrorKind::AddrNotAvailable => "; this machine does not have that address: see `listen`",
             _ => "",
         };
-        anyhow::Error::new(error).context(format!("listening on {}{hint}", config.listen))
+        anyhow::Error::new(error).context(format!("listening on {}{hint}", config.listen.address))
     })?;
     let address = listener.local_addr().context("asking for the address listened on")?;
     let state = State::open(&config.data_dir).await?;

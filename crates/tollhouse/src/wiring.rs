@@ -52,20 +52,23 @@ pub(crate) fn upstreams(config: &Config) -> anyhow::Result<upstream::Upstreams> 
         name: up.name.clone(),
         kind: match up.kind {
             config::UpstreamKind::Ollama => upstream::Kind::Ollama,
-            config::UpstreamKind::OpenAi => upstream::Kind::OpenAi,
+            // Until the upstream crate speaks it, taken for the nearest kind.
+            config::UpstreamKind::OpenAi | config::UpstreamKind::Anthropic => upstream::Kind::OpenAi,
             config::UpstreamKind::Demo => upstream::Kind::Demo,
         },
         url: up.url.clone(),
         key: up.key.as_ref().map(|key| key.expose().to_owned()),
+        parallel: None,
     });
     let models = config.models.iter().map(|model| upstream::ModelSpec {
         name: model.name.clone(),
-        upstreams: model.upstreams.clone(),
+        tiers: model.upstreams.iter().map(|upstream| vec![upstream.clone()]).collect(),
         aliases: model.aliases.clone(),
         context: model.context,
         keep_alive: model.keep_alive.clone(),
         options: model.options.clone(),
         strip: model.strip.clone(),
+        fallback: Vec::new(),
     });
     let timeouts = upstream::Timeouts {
         connect: config.timeouts.connect,
@@ -74,18 +77,18 @@ pub(crate) fn upstreams(config: &Config) -> anyhow::Result<upstream::Upstreams> 
         idle: config.timeouts.idle,
         total: config.timeouts.total,
     };
-    upstream::Upstreams::new(specs.collect(), models.collect(), timeouts).context("preparing the model servers")
+    let settings = upstream::Settings { timeouts, ..upstream::Settings::default() };
+    upstream::Upstreams::new(specs.collect(), models.collect(), settings).context("preparing the model servers")
 }
 
 pub(crate) fn gateway_settings(config: &Config) -> Settings {
-    let general = config.access.rate_limit.as_ref();
     Settings {
-        rate_limit: general.and_then(rate_limit),
-        rate_by: match general.map(|limit| limit.by) {
-            Some(config::By::User) => RateBy::User,
-            Some(config::By::Address) => RateBy::Address,
-            Some(config::By::Model) => RateBy::Model,
-            Some(config::By::Key) | None => RateBy::Key,
+        rate_limit: config.access.limits.requests.and_then(rate_limit),
+        rate_by: match config.access.by {
+            config::By::User => RateBy::User,
+            config::By::Address => RateBy::Address,
+            config::By::Model => RateBy::Model,
+            config::By::Key => RateBy::Key,
         },
         prompt_chars_max: config.limits.prompt_chars,
         body_bytes_max: config.limits.body.0,
@@ -98,8 +101,8 @@ pub(crate) fn gateway_settings(config: &Config) -> Settings {
     }
 }
 
-fn rate_limit(limit: &config::RateLimit) -> Option<RateLimit> {
-    Some(RateLimit { requests: NonZeroU32::new(limit.requests)?, per: limit.per })
+fn rate_limit(limit: config::Rate) -> Option<RateLimit> {
+    Some(RateLimit { requests: NonZeroU32::new(u32::try_from(limit.most).ok()?)?, per: limit.per })
 }
 
 pub(crate) async fn door(config: &Config, state: &State) -> anyhow::Result<Arc<Door>> {
@@ -128,11 +131,11 @@ fn configured_key(key: &config::KeyConfig) -> anyhow::Result<(Digest, Arc<Key>)>
             .and_then(|digits| u8::from_str_radix(digits, 16).ok())
             .with_context(|| format!("the sha256 of key {} is not 64 hexadecimal digits", key.id))?;
     }
-    let mut made = Key::new(&key.id, key.role.as_deref().unwrap_or("user"));
+    let mut made = Key::new(&key.id, key.role);
     made.user.clone_from(&key.user);
     made.models.clone_from(&key.models);
     made.prompt_chars = key.prompt_chars;
-    made.rate_limit = key.rate_limit.as_ref().and_then(rate_limit);
+    made.rate_limit = key.limits.requests.and_then(rate_limit);
     Ok((hash, Arc::new(made)))
 }
 

@@ -108,7 +108,7 @@ impl Gateway {
     /// How the gate is.
     pub fn health(&self) -> Health {
         let upstreams = self.inner.upstreams.status().into_iter();
-        Health::of(self.records(), upstreams.map(|upstream| (upstream.name, upstream.breaker == "closed")))
+        Health::of(self.records(), upstreams.map(|upstream| (upstream.name, upstream.breaker != "open")))
     }
 
     /// Remembers whether a record could be written.
@@ -240,18 +240,20 @@ impl Gateway {
         } else {
             self.recorded(way.open.started_for_sure().await)?;
         }
-        way.open.record.queue_ms = Some(0.0);
         request.model.clone_from(&model.name);
         let context = Context {
             traceparent: way.head.headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned),
+            ..Context::default()
         };
-        let reply = self.inner.upstreams.chat(&request, &context).await.map_err(|error| {
+        let request = Arc::new(request);
+        let reply = self.inner.upstreams.chat(Arc::clone(&request), context).await.map_err(|error| {
             way.open.record.attempts = error.attempts();
             way.open.record.upstream = error.upstream().map(str::to_owned);
             Refusal::Upstream(error)
         })?;
         way.open.record.upstream = Some(reply.upstream.clone());
         way.open.record.attempts = reply.attempts;
+        way.open.record.queue_ms = Some(round3(reply.queue_ms));
         way.open.record.connect_ms = Some(round3(reply.connect_ms));
 
         let reading = Reading::new(way.dialect, &request, &model, way.id, reply, caller.key.clone());

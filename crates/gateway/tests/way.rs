@@ -13,7 +13,7 @@ use tollhouse_access::{AddressList, Key, Keyring, RateLimit, sha256};
 use tollhouse_dialect::JsonLimits;
 use tollhouse_gateway::{Door, DoorSettings, Entry, ErrorStyle, Gateway, RateBy, Settings};
 use tollhouse_journal::{Journal, Opened, Options, Reader, Writer};
-use tollhouse_upstream::{Kind, Timeouts, UpstreamSpec, Upstreams};
+use tollhouse_upstream::{Kind, Settings as UpstreamSettings, UpstreamSpec, Upstreams};
 use tollhouse_web::{Answer, Dropped, Peer};
 
 struct House {
@@ -46,8 +46,8 @@ fn house(change: impl FnOnce(&mut Settings, &mut DoorSettings, &mut Key)) -> Hou
     let mut key = Key::new("k1", "user");
     change(&mut settings, &mut door, &mut key);
     let keyring = Keyring::new([(sha256("secret"), Arc::new(key))], [], Arc::new(sha256));
-    let demo = UpstreamSpec { name: "demo".into(), kind: Kind::Demo, url: String::new(), key: None };
-    let upstreams = Upstreams::new(vec![demo], vec![], Timeouts::default()).unwrap();
+    let demo = UpstreamSpec { name: "demo".into(), kind: Kind::Demo, url: String::new(), key: None, parallel: None };
+    let upstreams = Upstreams::new(vec![demo], vec![], UpstreamSettings::default()).unwrap();
     let gateway = Gateway::new(settings, Arc::new(Door::new(door, keyring)), upstreams, journal.clone());
     House { gateway, writer, journal, dir }
 }

@@ -58,17 +58,17 @@ pub(crate) fn upstreams(config: &Config) -> anyhow::Result<upstream::Upstreams> 
         },
         url: up.url.clone(),
         key: up.key.as_ref().map(|key| key.expose().to_owned()),
-        parallel: None,
+        parallel: up.parallel,
     });
     let models = config.models.iter().map(|model| upstream::ModelSpec {
         name: model.name.clone(),
-        tiers: model.upstreams.iter().map(|upstream| vec![upstream.clone()]).collect(),
+        tiers: model.tiers.clone(),
         aliases: model.aliases.clone(),
         context: model.context,
         keep_alive: model.keep_alive.clone(),
         options: model.options.clone(),
         strip: model.strip.clone(),
-        fallback: Vec::new(),
+        fallback: model.fallback.clone(),
     });
     let timeouts = upstream::Timeouts {
         connect: config.timeouts.connect,
@@ -77,7 +77,8 @@ pub(crate) fn upstreams(config: &Config) -> anyhow::Result<upstream::Upstreams> 
         idle: config.timeouts.idle,
         total: config.timeouts.total,
     };
-    let settings = upstream::Settings { timeouts, ..upstream::Settings::default() };
+    let queue = upstream::QueueSpec { depth: config.queue.depth, wait: config.queue.wait };
+    let settings = upstream::Settings { timeouts, queue, restart: config.timeouts.restart };
     upstream::Upstreams::new(specs.collect(), models.collect(), settings).context("preparing the model servers")
 }
 

@@ -107,6 +107,20 @@ impl UpstreamError {
         }
     }
 
+    /// The `type` of the error in OpenAI's dialect.
+    pub fn kind(&self) -> &'static str {
+        match self.status() {
+            404 => "not_found_error",
+            400..=499 => "invalid_request_error",
+            _ => "server_error",
+        }
+    }
+
+    /// The `code` of the error in OpenAI's dialect.
+    pub fn code(&self) -> Option<&'static str> {
+        (self.status() == 404).then_some("model_not_found")
+    }
+
     /// When trying again makes sense.
     pub fn retry_after(&self) -> Option<Duration> {
         self.inner.cause.row().retry_after
@@ -184,7 +198,7 @@ impl Cause {
             Self::Open(_) | Self::Opened(_) | Self::Connect(_) | Self::Silent | Self::Lost(_) | Self::Reported(_) => {
                 (Upstream, 503, soon)
             }
-            Self::FirstByte(_) | Self::Idle(_) | Self::Total(_) => (Upstream, 504, None),
+            Self::FirstByte(_) | Self::Idle(_) | Self::Total(_) => (Upstream, 503, None),
             Self::Read(_) | Self::Decode(_) => (Upstream, 502, None),
             Self::Status { status, text, retry_after, .. } => match status {
                 404 if is_about_a_model(text) => (Caller, 404, None),

@@ -1,6 +1,6 @@
 //! Talks to the model servers: which one answers, how long it is waited for, and what happens when it does not.
 //!
-//! [`Upstreams`] is made once from [`UpstreamSpec`]s, [`ModelSpec`]s and [`Timeouts`]. It lists the models
+//! [`Upstreams`] is made once from [`UpstreamSpec`]s, [`ModelSpec`]s and [`Settings`]. It lists the models
 //! ([`Upstreams::models`]), finds one by its name ([`Upstreams::resolve`]) and sends a chat to the first server of the
 //! model that answers ([`Upstreams::chat`]). The [`Reply`] holds an [`EventStream`]; dropping it, or dropping the
 //! future of `chat`, closes the connection to the server, which is how a client's leaving reaches the GPU.
@@ -20,11 +20,12 @@
 //!
 //! ```no_run
 //! # async fn example(request: tollhouse_dialect::ChatRequest) -> Result<(), Box<dyn std::error::Error>> {
-//! use tollhouse_upstream::{Context, Kind, Timeouts, UpstreamSpec, Upstreams};
+//! use tollhouse_upstream::{Context, Kind, Settings, UpstreamSpec, Upstreams};
 //!
-//! let local = UpstreamSpec { name: "local".into(), kind: Kind::Ollama, url: "http://127.0.0.1:11434".into(), key: None };
-//! let upstreams = Upstreams::new(vec![local], Vec::new(), Timeouts::default())?;
-//! let mut reply = upstreams.chat(&request, &Context::default()).await?;
+//! let url = "http://127.0.0.1:11434".into();
+//! let local = UpstreamSpec { name: "local".into(), kind: Kind::Ollama, url, key: None, parallel: None };
+//! let upstreams = Upstreams::new(vec![local], Vec::new(), Settings::default())?;
+//! let mut reply = upstreams.chat(request.into(), Context::default()).await?;
 //! while let Some(events) = reply.events.next().await {
 //!     println!("{:?}", events?);
 //! }
@@ -34,6 +35,7 @@
 
 mod breaker;
 mod client;
+mod context;
 mod demo;
 mod error;
 mod kind;
@@ -44,9 +46,10 @@ mod stream;
 mod upstreams;
 
 pub use breaker::{FAILURES_TO_OPEN, PROBE_EVERY};
+pub use context::{Context, MayCall, Phase, Priority, Progress};
 pub use demo::DEMO_MODEL;
 pub use error::{Fault, SetupError, UpstreamError};
 pub use server::{ANSWER_BYTES_MAX, HEALTH_LIMIT};
-pub use spec::{Kind, ModelSpec, Timeouts, UpstreamSpec};
+pub use spec::{Kind, ModelSpec, QueueSpec, Settings, Timeouts, UpstreamSpec};
 pub use stream::EventStream;
-pub use upstreams::{Context, Model, Reply, UpstreamStatus, Upstreams};
+pub use upstreams::{Model, Reply, UpstreamStatus, Upstreams};

@@ -25,6 +25,14 @@ impl Kind {
             Self::Demo => "demo",
         }
     }
+
+    /// How many requests a server of this kind is given at once where the configuration does not say.
+    pub fn parallel(self) -> u32 {
+        match self {
+            Self::Ollama => 4,
+            Self::OpenAi | Self::Demo => 64,
+        }
+    }
 }
 
 /// One model server.
@@ -38,6 +46,8 @@ pub struct UpstreamSpec {
     pub url: String,
     /// The key that it asks for, sent as `Authorization: Bearer`.
     pub key: Option<String>,
+    /// How many requests it works on at once; `None` takes [`Kind::parallel`].
+    pub parallel: Option<u32>,
 }
 
 impl fmt::Debug for UpstreamSpec {
@@ -50,6 +60,7 @@ impl fmt::Debug for UpstreamSpec {
             .field("kind", &self.kind)
             .field("url", &self.url)
             .field("key", &key)
+            .field("parallel", &self.parallel)
             .finish()
     }
 }
@@ -59,8 +70,9 @@ impl fmt::Debug for UpstreamSpec {
 pub struct ModelSpec {
     /// Its public name, which is also the name that its servers know.
     pub name: String,
-    /// The servers that have it, the preferred one first; empty means all, in their own order.
-    pub upstreams: Vec<String>,
+    /// The servers that have it, in tiers: those of a tier are equal, and a later tier is asked when none of an earlier
+    /// one can take a request now. Empty means all, each a tier of its own, in their own order.
+    pub tiers: Vec<Vec<String>>,
     /// Other public names of it.
     pub aliases: Vec<String>,
     /// The one context length for everybody, in tokens (Ollama only).
@@ -71,6 +83,40 @@ pub struct ModelSpec {
     pub options: Map<String, Value>,
     /// Fields of answers that are hidden; the gateway does that.
     pub strip: Vec<String>,
+    /// Models to ask in place of it, in order, when all its servers have failed.
+    pub fallback: Vec<String>,
+}
+
+/// How requests are waited for and queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a server is waited for.
+    pub timeouts: Timeouts,
+    /// How requests queue.
+    pub queue: QueueSpec,
+    /// How long the requests of a server that was well wait while it does not take connections: it may be restarting.
+    pub restart: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { timeouts: Timeouts::default(), queue: QueueSpec::default(), restart: Duration::from_secs(10) }
+    }
+}
+
+/// How requests queue for a server that is busy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueSpec {
+    /// Most requests that wait for one server.
+    pub depth: usize,
+    /// Longest time that a request waits for its turn.
+    pub wait: Duration,
+}
+
+impl Default for QueueSpec {
+    fn default() -> Self {
+        Self { depth: 256, wait: Duration::from_mins(1) }
+    }
 }
 
 /// How long a server is waited for.

@@ -17,7 +17,7 @@ use crate::error::Cause;
 use crate::kind::Listed;
 use crate::server::{Answer, Server};
 use crate::stream::EventStream;
-use crate::{Kind, ModelSpec, SetupError, Timeouts, UpstreamError, UpstreamSpec};
+use crate::{Context, Kind, ModelSpec, Phase, Settings, SetupError, UpstreamError, UpstreamSpec};
 
 /// How old a list of models may be when somebody asks for it.
 const LIST_AGE_MAX: Duration = Duration::from_secs(5);
@@ -40,19 +40,12 @@ struct Inner {
     defaults: Vec<OllamaDefaults>,
     /// Name or alias → place in `models`.
     names: HashMap<String, usize>,
-    timeouts: Timeouts,
+    settings: Settings,
 }
 
 enum Backend {
     Remote(Arc<Server>),
     Demo(Arc<str>),
-}
-
-/// What goes with a chat besides its body.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Context {
-    /// W3C Trace Context, handed on to the server.
-    pub traceparent: Option<String>,
 }
 
 /// A model that can be asked.
@@ -81,12 +74,20 @@ pub struct Model {
 pub struct Reply {
     /// The server that answers.
     pub upstream: String,
-    /// How many servers were asked, this one included.
+    /// The public name of the model that answers: another than the asked one when a fallback does.
+    pub model: String,
+    /// How often a server was asked, this time included.
     pub attempts: u32,
+    /// Time in the queue, in ms.
+    pub queue_ms: f64,
+    /// The place in the queue at first, from 1; `None` when it had not to wait.
+    pub queue_position: Option<u32>,
     /// Time to a connection with this server, in ms; near 0 for one that was open.
     pub connect_ms: f64,
     /// Time from sending to the first event, in ms; to the head of the answer where it comes whole.
     pub first_byte_ms: f64,
+    /// The context length that the server was asked for, in tokens.
+    pub num_ctx: Option<u32>,
     /// The answer. Dropping it closes the connection.
     pub events: EventStream,
 }
@@ -104,6 +105,18 @@ pub struct UpstreamStatus {
     pub breaker: &'static str,
     /// Why the breaker is open.
     pub reason: Option<String>,
+    /// How many requests it is given at once.
+    pub parallel: u32,
+    /// How many it works on now.
+    pub running: u32,
+    /// How many wait for it.
+    pub waiting: u32,
+    /// The models that it has loaded, as far as is known (Ollama only).
+    pub loaded: Vec<String>,
+    /// How often it has loaded a model for a request.
+    pub loads: u64,
+    /// How long that took in all, in ms.
+    pub load_ms_total: u64,
 }
 
 /// Who has a model, in order, and what to ask them.
@@ -116,7 +129,8 @@ struct Route<'a> {
 impl Upstreams {
     /// Sets up the servers; connects to none and starts nothing. Reads the system's certificates only if a server is
     /// reached by https.
-    pub fn new(specs: Vec<UpstreamSpec>, models: Vec<ModelSpec>, timeouts: Timeouts) -> Result<Self, SetupError> {
+    pub fn new(specs: Vec<UpstreamSpec>, models: Vec<ModelSpec>, settings: Settings) -> Result<Self, SetupError> {
+        let timeouts = settings.timeouts;
         let plain = Client::http(timeouts.connect);
         let mut tls: Option<Client> = None;
         let mut backends: Vec<Backend> = Vec::with_capacity(specs.len());
@@ -141,7 +155,7 @@ impl Upstreams {
         }
         let mut names = HashMap::new();
         for (place, model) in models.iter().enumerate() {
-            for upstream in &model.upstreams {
+            for upstream in model.tiers.iter().flatten() {
                 if !backends.iter().any(|backend| backend.name() == upstream) {
                     let (model, upstream) = (model.name.clone(), upstream.clone());
                     return Err(SetupError::UnknownUpstream { model, upstream });
@@ -154,7 +168,17 @@ impl Upstreams {
             }
         }
         let defaults = models.iter().map(defaults).collect();
-        Ok(Self { inner: Arc::new(Inner { backends, models, defaults, names, timeouts }) })
+        Ok(Self { inner: Arc::new(Inner { backends, models, defaults, names, settings }) })
+    }
+
+    /// The same with another configuration, for a reload. Servers whose specs are equal are known as they were.
+    pub fn reconfigured(
+        &self,
+        specs: Vec<UpstreamSpec>,
+        models: Vec<ModelSpec>,
+        settings: Settings,
+    ) -> Result<Self, SetupError> {
+        Self::new(specs, models, settings)
     }
 
     /// All models that can be asked, each name once, aliases after their models. Lists of servers are at most 5 s old,
@@ -194,8 +218,17 @@ impl Upstreams {
     /// Sends the chat to the servers of its model, in order, until one begins to answer.
     ///
     /// Dropping the future, like dropping the reply's events, closes the connection to the server.
-    pub async fn chat(&self, request: &ChatRequest, context: &Context) -> Result<Reply, UpstreamError> {
-        let deadline = Instant::now() + self.inner.timeouts.total;
+    pub fn chat(
+        &self,
+        request: Arc<ChatRequest>,
+        context: Context,
+    ) -> impl Future<Output = Result<Reply, UpstreamError>> + Send + use<> {
+        let upstreams = self.clone();
+        async move { upstreams.send_chat(&request, &context).await }
+    }
+
+    async fn send_chat(&self, request: &ChatRequest, context: &Context) -> Result<Reply, UpstreamError> {
+        let deadline = Instant::now() + self.inner.settings.timeouts.total;
         let unknown = || UpstreamError::new(Cause::unknown_model(&request.model));
         let route = self.route(&request.model).await.ok_or_else(unknown)?;
         let none = OllamaDefaults::default();
@@ -204,14 +237,25 @@ impl Upstreams {
         let mut attempts = 0;
         let mut failure = None;
         for (backend, model) in &route.stops {
+            context.progress.enter(Phase::Waiting);
             let answer = match backend {
                 Backend::Remote(server) => server.chat(request, model, defaults, traceparent, deadline).await,
                 Backend::Demo(_) => Ok(answer_of_demo(request).await),
             };
             match answer {
                 Ok(Answer { connect_ms, first_byte_ms, events }) => {
-                    let upstream = backend.name().to_owned();
-                    return Ok(Reply { upstream, attempts: attempts + 1, connect_ms, first_byte_ms, events });
+                    context.progress.enter(Phase::Answering);
+                    return Ok(Reply {
+                        upstream: backend.name().to_owned(),
+                        model: route.configured.map_or(model, |(spec, _)| &spec.name).clone(),
+                        attempts: attempts + 1,
+                        queue_ms: 0.0,
+                        queue_position: None,
+                        connect_ms,
+                        first_byte_ms,
+                        num_ctx: defaults.num_ctx.filter(|_| backend.kind() == Kind::Ollama),
+                        events,
+                    });
                 }
                 Err(cause) => {
                     // One that was refused here was not asked.
@@ -237,6 +281,12 @@ impl Upstreams {
                 url: backend.server().map(|server| server.url.clone()).unwrap_or_default(),
                 breaker: if reason.is_some() { "open" } else { "closed" },
                 reason: reason.map(|reason| reason.to_string()),
+                parallel: backend.kind().parallel(),
+                running: 0,
+                waiting: 0,
+                loaded: Vec::new(),
+                loads: 0,
+                load_ms_total: 0,
             }
         };
         self.inner.backends.iter().map(status).collect()
@@ -296,11 +346,11 @@ impl Upstreams {
     fn configured_route(&self, place: usize) -> Route<'_> {
         let Inner { backends, models, defaults, .. } = &*self.inner;
         let spec = &models[place];
-        let stops = if spec.upstreams.is_empty() {
+        let stops = if spec.tiers.is_empty() {
             backends.iter().map(|backend| (backend, spec.name.clone())).collect()
         } else {
             let find = |name: &String| backends.iter().find(|backend| backend.name() == name);
-            spec.upstreams.iter().filter_map(find).map(|backend| (backend, spec.name.clone())).collect()
+            spec.tiers.iter().flatten().filter_map(find).map(|backend| (backend, spec.name.clone())).collect()
         };
         Route { stops, configured: Some((spec, &defaults[place])) }
     }

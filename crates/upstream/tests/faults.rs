@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 use tollhouse_dialect::{ChatRequest, Event, FinishReason, Message, Role};
 use tollhouse_upstream::{
-    Context, Fault, Kind, ModelSpec, Reply, SetupError, Timeouts, UpstreamError, UpstreamSpec, Upstreams,
+    Context, Fault, Kind, ModelSpec, Reply, Settings, SetupError, Timeouts, UpstreamError, UpstreamSpec, Upstreams,
 };
 
 /// What a scripted server does with one request.
@@ -148,7 +148,7 @@ fn tags(names: &[&str]) -> (&'static str, Vec<Step>) {
 }
 
 fn spec(name: &str, kind: Kind, url: &str) -> UpstreamSpec {
-    UpstreamSpec { name: name.to_owned(), kind, url: url.to_owned(), key: None }
+    UpstreamSpec { name: name.to_owned(), kind, url: url.to_owned(), key: None, parallel: None }
 }
 
 /// Short times where waiting is the point, long ones where it is not.
@@ -156,12 +156,17 @@ fn timeouts() -> Timeouts {
     Timeouts { silent: Duration::from_millis(60), ..Timeouts::default() }
 }
 
+fn settings() -> Settings {
+    Settings { timeouts: timeouts(), ..Settings::default() }
+}
+
 fn models(names: &[&str]) -> Vec<ModelSpec> {
     names.iter().map(|name| ModelSpec { name: (*name).to_owned(), ..ModelSpec::default() }).collect()
 }
 
 fn ollama(url: &str, timeouts: Timeouts) -> Upstreams {
-    Upstreams::new(vec![spec("local", Kind::Ollama, url)], models(&["m"]), timeouts).expect("set up")
+    Upstreams::new(vec![spec("local", Kind::Ollama, url)], models(&["m"]), Settings { timeouts, ..Settings::default() })
+        .expect("set up")
 }
 
 fn request(stream: bool) -> ChatRequest {
@@ -169,7 +174,7 @@ fn request(stream: bool) -> ChatRequest {
 }
 
 async fn chat(upstreams: &Upstreams, stream: bool) -> Result<Reply, UpstreamError> {
-    upstreams.chat(&request(stream), &Context::default()).await
+    upstreams.chat(Arc::new(request(stream)), Context::default()).await
 }
 
 async fn all(mut reply: Reply) -> (Vec<Event>, Option<UpstreamError>) {
@@ -209,8 +214,9 @@ const NOT_ANSWERING: &str = "the model is not answering right now, please try ag
 async fn answers_come_streamed_and_whole_over_one_connection() {
     let mut fake = Fake::start([("/api/chat", good_stream())]).await;
     let upstreams = ollama(&fake.url, timeouts());
-    let context = Context { traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()) };
-    let reply = upstreams.chat(&request(true), &context).await.expect("reply");
+    let traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned());
+    let context = Context { traceparent, ..Context::default() };
+    let reply = upstreams.chat(Arc::new(request(true)), context).await.expect("reply");
     assert_eq!((reply.upstream.as_str(), reply.attempts), ("local", 1));
     assert!(reply.connect_ms <= reply.first_byte_ms);
     assert!(is_whole(&all(reply).await.0));
@@ -231,7 +237,7 @@ async fn the_openai_kind_gets_its_key_and_may_answer_a_stream_whole() {
     let mut spec = spec("vllm", Kind::OpenAi, &format!("{}/v1/", fake.url));
     spec.key = Some("sesame".into());
     assert!(!format!("{spec:?}").contains("sesame"));
-    let upstreams = Upstreams::new(vec![spec], models(&["m"]), timeouts()).expect("set up");
+    let upstreams = Upstreams::new(vec![spec], models(&["m"]), settings()).expect("set up");
     assert!(is_whole(&all(chat(&upstreams, true).await.expect("reply")).await.0));
     let sent = soon(fake.requests.recv()).await.expect("request");
     assert!(sent.contains("authorization: Bearer sesame") && sent.contains("\"include_usage\":true"), "{sent}");
@@ -350,7 +356,7 @@ async fn the_next_server_is_asked_before_the_first_event_only() {
         let first = Fake::start([("/api/chat", bad), healthy()]).await;
         let second = Fake::start([("/api/chat", good_stream())]).await;
         let specs = vec![spec("a", Kind::Ollama, &first.url), spec("b", Kind::Ollama, &second.url)];
-        let upstreams = Upstreams::new(specs, models(&["m"]), timeouts()).expect("set up");
+        let upstreams = Upstreams::new(specs, models(&["m"]), settings()).expect("set up");
         let reply = chat(&upstreams, true).await.expect("reply");
         assert_eq!((reply.upstream.as_str(), reply.attempts), ("b", 2));
         assert!(is_whole(&all(reply).await.0));
@@ -359,7 +365,7 @@ async fn the_next_server_is_asked_before_the_first_event_only() {
     let first = Fake::start([("/api/chat", cut_after)]).await;
     let second = Fake::start([("/api/chat", good_stream())]).await;
     let specs = vec![spec("a", Kind::Ollama, &first.url), spec("b", Kind::Ollama, &second.url)];
-    let upstreams = Upstreams::new(specs, models(&["m"]), timeouts()).expect("set up");
+    let upstreams = Upstreams::new(specs, models(&["m"]), settings()).expect("set up");
     let (events, error) = all(chat(&upstreams, true).await.expect("reply")).await;
     assert!(events.contains(&Event::Text("hi".into())));
     assert_eq!(error.expect("cut").status(), 502);
@@ -410,7 +416,7 @@ async fn a_stream_that_stops_or_never_ends_is_ended() {
     let (events, error) = soon(all(chat(&upstreams, true).await.expect("reply"))).await;
     assert!(events.contains(&Event::Text("hi".into())));
     let error = error.expect("idle");
-    assert_eq!(error.status(), 504);
+    assert_eq!(error.status(), 503);
     assert!(error.to_string().contains("no byte for 50ms"), "{error}");
 
     let upstreams = ollama(&fake.url, Timeouts { total: Duration::from_millis(50), ..Timeouts::default() });
@@ -420,7 +426,7 @@ async fn a_stream_that_stops_or_never_ends_is_ended() {
     let fake = Fake::start([("/api/chat", vec![Step::Hang]), healthy()]).await;
     let upstreams = ollama(&fake.url, Timeouts { first_byte: Duration::from_millis(50), ..Timeouts::default() });
     let error = soon(chat(&upstreams, true)).await.expect_err("no first byte");
-    assert_eq!(error.status(), 504);
+    assert_eq!(error.status(), 503);
 }
 
 #[tokio::test]
@@ -447,7 +453,7 @@ async fn models_are_what_the_servers_list() {
         spec("b", Kind::OpenAi, &format!("{}/v1", second.url)),
         spec("show", Kind::Demo, ""),
     ];
-    let upstreams = Upstreams::new(specs, Vec::new(), timeouts()).expect("set up");
+    let upstreams = Upstreams::new(specs, Vec::new(), settings()).expect("set up");
     // Found by its short name before anybody asked for the list.
     let model = upstreams.resolve("qwen3").await.expect("found");
     assert_eq!((model.name.as_str(), model.upstream.as_str()), ("qwen3:latest", "a"));
@@ -464,11 +470,11 @@ async fn models_are_what_the_servers_list() {
     assert!(upstreams.resolve("none").await.is_none());
     let mut unknown = request(true);
     unknown.model = "none".into();
-    let error = upstreams.chat(&unknown, &Context::default()).await.expect_err("unknown");
+    let error = upstreams.chat(Arc::new(unknown), Context::default()).await.expect_err("unknown");
     assert_eq!((error.status(), error.public_message()), (404, "model 'none' not found"));
     let mut short = request(true);
     short.model = "qwen3".into();
-    assert!(is_whole(&all(upstreams.chat(&short, &Context::default()).await.expect("reply")).await.0));
+    assert!(is_whole(&all(upstreams.chat(Arc::new(short), Context::default()).await.expect("reply")).await.0));
 }
 
 #[tokio::test]
@@ -476,7 +482,7 @@ async fn a_server_that_never_told_its_models_gives_the_honest_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("address"));
     drop(listener);
-    let upstreams = Upstreams::new(vec![spec("a", Kind::Ollama, &url)], Vec::new(), timeouts()).expect("set up");
+    let upstreams = Upstreams::new(vec![spec("a", Kind::Ollama, &url)], Vec::new(), settings()).expect("set up");
     assert!(upstreams.models().await.is_empty());
     assert_eq!(upstreams.resolve("m").await.expect("on trust").name, "m");
     assert_eq!(chat(&upstreams, true).await.expect_err("down").status(), 503);
@@ -488,15 +494,16 @@ async fn configured_models_have_aliases_and_one_context_for_everybody() {
     let specs = vec![spec("a", Kind::Ollama, &fake.url), spec("show", Kind::Demo, "")];
     let m = ModelSpec {
         name: "m".into(),
-        upstreams: vec!["a".into()],
+        tiers: vec![vec!["a".into()]],
         aliases: vec!["gpt-4o-mini".into()],
         context: Some(8192),
         keep_alive: Some("-1".into()),
         options: serde_json::json!({"temperature": 0.7}).as_object().cloned().expect("object"),
         strip: vec!["model".into()],
+        fallback: Vec::new(),
     };
-    let demo = ModelSpec { name: "demo".into(), upstreams: vec!["show".into()], ..ModelSpec::default() };
-    let upstreams = Upstreams::new(specs, vec![m, demo], timeouts()).expect("set up");
+    let demo = ModelSpec { name: "demo".into(), tiers: vec![vec!["show".into()]], ..ModelSpec::default() };
+    let upstreams = Upstreams::new(specs, vec![m, demo], settings()).expect("set up");
     let names: Vec<String> = upstreams.models().await.into_iter().map(|model| model.name).collect();
     assert_eq!(names, ["m", "gpt-4o-mini", "demo"]);
     let model = upstreams.resolve("gpt-4o-mini").await.expect("alias");
@@ -507,7 +514,7 @@ async fn configured_models_have_aliases_and_one_context_for_everybody() {
     assert!(upstreams.resolve("hidden").await.is_none(), "what is not configured is not served");
     let mut aliased = request(true);
     aliased.model = "gpt-4o-mini".into();
-    all(upstreams.chat(&aliased, &Context::default()).await.expect("reply")).await;
+    all(upstreams.chat(Arc::new(aliased), Context::default()).await.expect("reply")).await;
     let chat = loop {
         let heard = soon(fake.requests.recv()).await.expect("request");
         if heard.starts_with("POST /api/chat") {
@@ -521,7 +528,7 @@ async fn configured_models_have_aliases_and_one_context_for_everybody() {
     );
     let mut forced = request(true);
     forced.tool_choice = Some("required".into());
-    let error = upstreams.chat(&forced, &Context::default()).await.expect_err("Ollama cannot");
+    let error = upstreams.chat(Arc::new(forced), Context::default()).await.expect_err("Ollama cannot");
     assert_eq!((error.status(), error.fault()), (400, Fault::Caller));
     assert!(error.public_message().contains("tool_choice"));
 }
@@ -529,11 +536,11 @@ async fn configured_models_have_aliases_and_one_context_for_everybody() {
 #[tokio::test]
 async fn the_demo_talks_without_any_server() {
     let specs = vec![spec("show", Kind::Demo, "")];
-    let upstreams = Upstreams::new(specs, Vec::new(), Timeouts::default()).expect("set up");
+    let upstreams = Upstreams::new(specs, Vec::new(), Settings::default()).expect("set up");
     let mut hello = request(true);
     hello.model = "demo".into();
     hello.sampling.max_tokens = Some(4);
-    let reply = upstreams.chat(&hello, &Context::default()).await.expect("reply");
+    let reply = upstreams.chat(Arc::new(hello), Context::default()).await.expect("reply");
     assert!(reply.first_byte_ms >= 30.0);
     let (events, error) = all(reply).await;
     assert!(error.is_none() && events.iter().filter(|event| matches!(event, Event::Text(_))).count() == 4);
@@ -542,14 +549,14 @@ async fn the_demo_talks_without_any_server() {
 
 #[test]
 fn what_cannot_work_is_refused_at_set_up() {
-    let new = |specs, models| Upstreams::new(specs, models, Timeouts::default());
+    let new = |specs, models| Upstreams::new(specs, models, Settings::default());
     for url in ["", "localhost:11434", "ftp://x", "http://u:p@x", "http://x/?q=1", "http://[::1"] {
         let error = new(vec![spec("a", Kind::Ollama, url)], Vec::new()).expect_err(url);
         assert!(matches!(error, SetupError::Url { .. }), "{url}: {error}");
     }
     let twice = vec![spec("a", Kind::Demo, ""), spec("a", Kind::Demo, "")];
     assert!(matches!(new(twice, Vec::new()), Err(SetupError::Duplicate(_))));
-    let lost = ModelSpec { name: "m".into(), upstreams: vec!["b".into()], ..ModelSpec::default() };
+    let lost = ModelSpec { name: "m".into(), tiers: vec![vec!["b".into()]], ..ModelSpec::default() };
     assert!(matches!(new(vec![spec("a", Kind::Demo, "")], vec![lost]), Err(SetupError::UnknownUpstream { .. })));
     let same = ModelSpec { name: "m".into(), aliases: vec!["m".into()], ..ModelSpec::default() };
     assert!(matches!(new(vec![spec("a", Kind::Demo, "")], vec![same]), Err(SetupError::Duplicate(_))));

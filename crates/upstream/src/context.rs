@@ -1,0 +1,127 @@
+//! What goes with a request besides its body, and what can be seen of it on its way.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+/// Tells whether the caller may use a model, by its public name.
+pub type MayCall = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
+/// What goes with a request besides its body.
+#[derive(Clone)]
+pub struct Context {
+    /// W3C Trace Context, handed on to the server.
+    pub traceparent: Option<String>,
+    /// Who is fair against whom: requests of one flow share one turn in the queue.
+    pub flow: String,
+    /// How much of a busy server the flow gets, against other flows (1 to 100).
+    pub weight: u32,
+    /// Which requests go first.
+    pub priority: Priority,
+    /// How large the request is expected to be, prompt and answer together, in tokens.
+    pub tokens: u64,
+    /// Which fallback models the caller may use; none by default.
+    pub may_call: MayCall,
+    /// Where the request is, for those who want to tell.
+    pub progress: Progress,
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self {
+            traceparent: None,
+            flow: String::new(),
+            weight: 1,
+            priority: Priority::default(),
+            tokens: 0,
+            may_call: Arc::new(|_| false),
+            progress: Progress::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Context")
+            .field("traceparent", &self.traceparent)
+            .field("flow", &self.flow)
+            .field("weight", &self.weight)
+            .field("priority", &self.priority)
+            .field("tokens", &self.tokens)
+            .field("progress", &self.progress)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which requests go first when a server is busy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Work that nobody waits for.
+    Low,
+    /// What is not said otherwise.
+    #[default]
+    Normal,
+    /// Before all others.
+    High,
+}
+
+/// Where a request is on its way; clones see the same.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    phase: AtomicU8,
+    /// The place in the queue at first; 0 when it never queued.
+    first_position: AtomicU32,
+}
+
+/// The stretches of a request's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    /// It waits for its turn.
+    Queued,
+    /// A connection to the server is made.
+    Connecting,
+    /// It has been sent: the server loads the model, reads the prompt or thinks.
+    Waiting,
+    /// The answer has begun.
+    Answering,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        let (phase, first_position) = (AtomicU8::new(Phase::Connecting as u8), AtomicU32::new(0));
+        Self { inner: Arc::new(Inner { phase, first_position }) }
+    }
+}
+
+impl Progress {
+    /// The place in the queue now, from 1; `None` when it is not waiting there.
+    pub fn position(&self) -> Option<u32> {
+        (self.phase() == Phase::Queued).then(|| self.first_position()).flatten()
+    }
+
+    /// The place in the queue when it came; `None` when it had not to wait.
+    pub fn first_position(&self) -> Option<u32> {
+        Some(self.inner.first_position.load(Ordering::Relaxed)).filter(|place| *place > 0)
+    }
+
+    /// Where it is now.
+    pub fn phase(&self) -> Phase {
+        match self.inner.phase.load(Ordering::Relaxed) {
+            phase if phase == Phase::Queued as u8 => Phase::Queued,
+            phase if phase == Phase::Waiting as u8 => Phase::Waiting,
+            phase if phase == Phase::Answering as u8 => Phase::Answering,
+            _ => Phase::Connecting,
+        }
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.inner.phase.store(phase as u8, Ordering::Relaxed);
+    }
+}

@@ -1,7 +1,10 @@
-//! Keys: made once, listed without their secret, revoked.
+//! Keys: made once, listed without their secret, rotated, revoked.
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use std::time::Duration;
+
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
+use sqlx::{Row, Transaction};
 
 use crate::{Digest, State, StateError, now_ms, random_token};
 
@@ -10,23 +13,65 @@ const ID_CHARS: usize = 10;
 /// Characters of a key's secret part: 256 bits.
 const SECRET_CHARS: usize = 43;
 
-/// What is wanted of a new key.
-#[derive(Clone, Debug, Default)]
-pub struct NewKey {
+/// Old secrets of one key that may still be valid; further rotations end the oldest at once.
+const OLD_SECRETS_MAX: i64 = 8;
+
+/// What a key is for and what it may use: all that does not change when its secret does.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeySettings {
     /// A name for people.
     pub name: String,
     /// Whom its requests are counted for; the name when absent.
     pub user: Option<String>,
-    /// `user` (may call models) when empty; `logs:read`, `admin`.
+    /// `user` (may call models), `logs:read`, `admin`.
     pub role: String,
     /// Patterns of the models it may call; empty means every model.
     pub models: Vec<String>,
-    /// Its own rate limit: requests per milliseconds.
-    pub rate_limit: Option<(u32, u64)>,
+    /// Its own limits.
+    pub limits: KeyLimits,
     /// Its own limit on the length of a prompt, in characters.
     pub prompt_chars: Option<usize>,
+    /// `low`, `normal` or `high`.
+    pub priority: String,
+    /// Its share of a busy model server, from 1 to 100.
+    pub weight: u32,
+    /// Networks from which it may be used, such as `10.0.0.0/16`; empty means everywhere.
+    pub allow: Vec<String>,
     /// When it ends, in milliseconds since 1970.
     pub expires_ms: Option<i64>,
+}
+
+impl Default for KeySettings {
+    /// A nameless key that may call every model, without limits of its own.
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            user: None,
+            role: "user".to_owned(),
+            models: Vec::new(),
+            limits: KeyLimits::default(),
+            prompt_chars: None,
+            priority: "normal".to_owned(),
+            weight: 1,
+            allow: Vec::new(),
+            expires_ms: None,
+        }
+    }
+}
+
+/// What one key may use; each in place of the general limit of its kind.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct KeyLimits {
+    /// Requests per milliseconds.
+    pub requests: Option<(u32, u64)>,
+    /// Tokens per milliseconds.
+    pub tokens: Option<(u64, u64)>,
+    /// Requests at once.
+    pub concurrent: Option<u32>,
+    /// Tokens in a calendar day (UTC).
+    pub tokens_per_day: Option<u64>,
+    /// Tokens in a calendar month (UTC).
+    pub tokens_per_month: Option<u64>,
 }
 
 /// A key as it is kept.
@@ -36,27 +81,33 @@ pub struct StoredKey {
     pub id: String,
     /// HMAC-SHA-256 of the whole key (`th_<id>_<secret>`).
     pub hash: Digest,
-    /// A name for people.
-    pub name: String,
-    /// Whom its requests are counted for.
-    pub user: Option<String>,
-    /// `user`, `logs:read` or `admin`.
-    pub role: String,
-    /// Patterns of the models it may call; empty means every model.
-    pub models: Vec<String>,
-    /// Its own rate limit: requests per milliseconds.
-    pub rate_limit: Option<(u32, u64)>,
-    /// Its own limit on the length of a prompt, in characters.
-    pub prompt_chars: Option<usize>,
+    /// Secrets before the last rotations that are still valid.
+    pub old: Vec<OldSecret>,
+    /// What it is for and what it may use.
+    pub settings: KeySettings,
     /// When it was made, in milliseconds since 1970.
     pub created_ms: i64,
-    /// When it ends.
-    pub expires_ms: Option<i64>,
     /// When it was revoked.
     pub revoked_ms: Option<i64>,
 }
 
-/// A new key together with its secret, which is shown this once.
+impl StoredKey {
+    /// Whether it opens the door at this moment.
+    pub fn in_force(&self, now_ms: i64) -> bool {
+        self.revoked_ms.is_none() && self.settings.expires_ms.is_none_or(|end| now_ms < end)
+    }
+}
+
+/// A secret that was replaced and is valid for a while longer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct OldSecret {
+    /// Its hash, like [`StoredKey::hash`].
+    pub hash: Digest,
+    /// When it ends, in milliseconds since 1970.
+    pub until_ms: i64,
+}
+
+/// A new or rotated key together with its secret, which is shown this once.
 #[derive(Clone, Debug)]
 pub struct CreatedKey {
     /// What is kept of it.
@@ -67,53 +118,72 @@ pub struct CreatedKey {
 
 impl State {
     /// Makes a key. The returned secret cannot be had a second time.
-    pub async fn create_key(&self, new: &NewKey) -> Result<CreatedKey, StateError> {
+    pub async fn create_key(&self, settings: &KeySettings) -> Result<CreatedKey, StateError> {
         let id = random_token(ID_CHARS);
-        let secret = format!("th_{id}_{}", random_token(SECRET_CHARS));
-        let key = StoredKey {
-            hash: self.pepper().digest(&secret),
-            id,
-            name: new.name.clone(),
-            user: new.user.clone(),
-            role: if new.role.is_empty() { "user".to_owned() } else { new.role.clone() },
-            models: new.models.clone(),
-            rate_limit: new.rate_limit,
-            prompt_chars: new.prompt_chars,
-            created_ms: now_ms(),
-            expires_ms: new.expires_ms,
-            revoked_ms: None,
-        };
-        let models = serde_json::Value::from(key.models.clone()).to_string();
+        let secret = new_secret(&id);
+        let hash = self.pepper().digest(&secret);
+        let settings = settings.clone();
+        let key = StoredKey { id, hash, old: Vec::new(), settings, created_ms: now_ms(), revoked_ms: None };
         let mut tx = self.pool.begin().await?;
-        sqlx::query(
-            "INSERT INTO keys (id, hash, name, user, role, models, requests, per_ms, prompt_chars, created_ms, expires_ms)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(&key.id)
-        .bind(key.hash.as_slice())
-        .bind(&key.name)
-        .bind(&key.user)
-        .bind(&key.role)
-        .bind(models)
-        .bind(key.rate_limit.map(|(requests, _)| i64::from(requests)))
-        .bind(key.rate_limit.map(|(_, per_ms)| per_ms as i64))
-        .bind(key.prompt_chars.map(|chars| chars as i64))
-        .bind(key.created_ms)
-        .bind(key.expires_ms)
-        .execute(&mut *tx)
-        .await?;
-        sqlx::query("UPDATE changes SET version = version + 1 WHERE name = 'keys'").execute(&mut *tx).await?;
+        insert(&key).execute(&mut *tx).await?;
+        count_change(&mut tx).await?;
         tx.commit().await?;
         Ok(CreatedKey { key, secret })
     }
 
-    /// All keys ever made, the newest last, revoked ones included.
-    pub async fn keys(&self) -> Result<Vec<StoredKey>, StateError> {
-        let rows = sqlx::query("SELECT * FROM keys ORDER BY created_ms, id").fetch_all(&self.pool).await?;
-        rows.iter().map(|row| read_key(row).map_err(StateError::from)).collect()
+    /// Gives a key that is in force another secret; the one before stays valid for `overlap`. `None` when no key of this
+    /// id is in force.
+    pub async fn rotate_key(&self, id: &str, overlap: Duration) -> Result<Option<CreatedKey>, StateError> {
+        let now = now_ms();
+        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let row = sqlx::query("SELECT * FROM keys WHERE id = ?").bind(id).fetch_optional(&mut *tx).await?;
+        let Some(mut key) = row.as_ref().map(read_key).transpose()?.filter(|key| key.in_force(now)) else {
+            return Ok(None);
+        };
+        let secret = new_secret(id);
+        let old = OldSecret { hash: key.hash, until_ms: now.saturating_add(overlap.as_millis() as i64) };
+        key.hash = self.pepper().digest(&secret);
+        sqlx::query("UPDATE keys SET hash = ? WHERE id = ?")
+            .bind(key.hash.as_slice())
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query("INSERT INTO old_secrets (hash, key_id, until_ms) VALUES (?, ?, ?)")
+            .bind(old.hash.as_slice())
+            .bind(id)
+            .bind(old.until_ms)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query(
+            "DELETE FROM old_secrets WHERE until_ms <= ?1 OR (key_id = ?2 AND rowid NOT IN
+             (SELECT rowid FROM old_secrets WHERE key_id = ?2 ORDER BY rowid DESC LIMIT ?3))",
+        )
+        .bind(now)
+        .bind(id)
+        .bind(OLD_SECRETS_MAX)
+        .execute(&mut *tx)
+        .await?;
+        key.old = old_secrets(&mut tx, Some(id), now).await?.into_iter().map(|(_, old)| old).collect();
+        count_change(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Some(CreatedKey { key, secret }))
     }
 
-    /// Ends a key now. `false` when there is no such key or it has been revoked before.
+    /// All keys ever made, the newest last, revoked ones included.
+    pub async fn keys(&self) -> Result<Vec<StoredKey>, StateError> {
+        // One transaction: a rotation in between would show a key without any of its secrets.
+        let mut tx = self.pool.begin().await?;
+        let rows = sqlx::query("SELECT * FROM keys ORDER BY created_ms, id").fetch_all(&mut *tx).await?;
+        let mut keys = rows.iter().map(read_key).collect::<Result<Vec<_>, _>>()?;
+        for (id, old) in old_secrets(&mut tx, None, now_ms()).await? {
+            if let Some(key) = keys.iter_mut().find(|key| key.id == id) {
+                key.old.push(old);
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Ends a key now, its old secrets too. `false` when there is no such key or it has been revoked before.
     pub async fn revoke_key(&self, id: &str) -> Result<bool, StateError> {
         let mut tx = self.pool.begin().await?;
         let done = sqlx::query("UPDATE keys SET revoked_ms = ? WHERE id = ? AND revoked_ms IS NULL")
@@ -121,7 +191,7 @@ impl State {
             .bind(id)
             .execute(&mut *tx)
             .await?;
-        sqlx::query("UPDATE changes SET version = version + 1 WHERE name = 'keys'").execute(&mut *tx).await?;
+        count_change(&mut tx).await?;
         tx.commit().await?;
         Ok(done.rows_affected() == 1)
     }
@@ -132,54 +202,149 @@ impl State {
     }
 }
 
+fn new_secret(id: &str) -> String {
+    format!("th_{id}_{}", random_token(SECRET_CHARS))
+}
+
+/// The statement that keeps a new key.
+fn insert(key: &StoredKey) -> Query<'_, Sqlite, SqliteArguments> {
+    let StoredKey { settings, .. } = key;
+    let limits = &settings.limits;
+    let json = |texts: &[String]| serde_json::Value::from(texts.to_vec()).to_string();
+    sqlx::query(
+        "INSERT INTO keys (id, hash, name, user, role, models, requests, per_ms, prompt_chars, created_ms, expires_ms,
+         tokens, tokens_per_ms, concurrent, tokens_per_day, tokens_per_month, priority, weight, allow)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&key.id)
+    .bind(key.hash.as_slice())
+    .bind(&settings.name)
+    .bind(&settings.user)
+    .bind(&settings.role)
+    .bind(json(&settings.models))
+    .bind(limits.requests.map(|(most, _)| i64::from(most)))
+    .bind(limits.requests.map(|(_, per_ms)| per_ms as i64))
+    .bind(settings.prompt_chars.map(|chars| chars as i64))
+    .bind(key.created_ms)
+    .bind(settings.expires_ms)
+    .bind(limits.tokens.map(|(most, _)| most as i64))
+    .bind(limits.tokens.map(|(_, per_ms)| per_ms as i64))
+    .bind(limits.concurrent.map(i64::from))
+    .bind(limits.tokens_per_day.map(|tokens| tokens as i64))
+    .bind(limits.tokens_per_month.map(|tokens| tokens as i64))
+    .bind(&settings.priority)
+    .bind(i64::from(settings.weight))
+    .bind(json(&settings.allow))
+}
+
+/// Makes [`State::keys_version`] grow, within the change itself.
+async fn count_change(tx: &mut Transaction<'_, Sqlite>) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE changes SET version = version + 1 WHERE name = 'keys'").execute(&mut **tx).await.map(|_| ())
+}
+
+/// Replaced secrets that are still valid, of one key or of all, each with its key's id; the newest last.
+async fn old_secrets(
+    tx: &mut Transaction<'_, Sqlite>,
+    id: Option<&str>,
+    now: i64,
+) -> Result<Vec<(String, OldSecret)>, sqlx::Error> {
+    let rows =
+        sqlx::query("SELECT * FROM old_secrets WHERE until_ms > ?1 AND (?2 IS NULL OR key_id = ?2) ORDER BY rowid")
+            .bind(now)
+            .bind(id)
+            .fetch_all(&mut **tx)
+            .await?;
+    let read = |row: &SqliteRow| {
+        Ok((row.try_get("key_id")?, OldSecret { hash: read_hash(row)?, until_ms: row.try_get("until_ms")? }))
+    };
+    rows.iter().map(read).collect()
+}
+
 fn read_key(row: &SqliteRow) -> Result<StoredKey, sqlx::Error> {
-    let decode = |error: Box<dyn std::error::Error + Send + Sync>| sqlx::Error::Decode(error);
-    let hash: Vec<u8> = row.try_get("hash")?;
-    let models: String = row.try_get("models")?;
-    let requests: Option<i64> = row.try_get("requests")?;
-    let per_ms: Option<i64> = row.try_get("per_ms")?;
-    let prompt_chars: Option<i64> = row.try_get("prompt_chars")?;
-    Ok(StoredKey {
-        id: row.try_get("id")?,
-        hash: hash.try_into().map_err(|_| decode("a key's hash is not 32 bytes".into()))?,
+    let number = |name: &str| row.try_get::<Option<i64>, _>(name);
+    let list = |name: &str| -> Result<Vec<String>, sqlx::Error> {
+        serde_json::from_str(row.try_get(name)?).map_err(|error| sqlx::Error::Decode(error.into()))
+    };
+    let limits = KeyLimits {
+        requests: number("requests")?.zip(number("per_ms")?).map(|(most, per_ms)| (most as u32, per_ms as u64)),
+        tokens: number("tokens")?.zip(number("tokens_per_ms")?).map(|(most, per_ms)| (most as u64, per_ms as u64)),
+        concurrent: number("concurrent")?.map(|most| most as u32),
+        tokens_per_day: number("tokens_per_day")?.map(|tokens| tokens as u64),
+        tokens_per_month: number("tokens_per_month")?.map(|tokens| tokens as u64),
+    };
+    let settings = KeySettings {
         name: row.try_get("name")?,
         user: row.try_get("user")?,
         role: row.try_get("role")?,
-        models: serde_json::from_str(&models).map_err(|error| decode(error.into()))?,
-        rate_limit: requests.zip(per_ms).map(|(requests, per_ms)| (requests as u32, per_ms as u64)),
-        prompt_chars: prompt_chars.map(|chars| chars as usize),
-        created_ms: row.try_get("created_ms")?,
+        models: list("models")?,
+        limits,
+        prompt_chars: number("prompt_chars")?.map(|chars| chars as usize),
+        priority: row.try_get("priority")?,
+        weight: row.try_get::<i64, _>("weight")? as u32,
+        allow: list("allow")?,
         expires_ms: row.try_get("expires_ms")?,
+    };
+    Ok(StoredKey {
+        id: row.try_get("id")?,
+        hash: read_hash(row)?,
+        old: Vec::new(),
+        settings,
+        created_ms: row.try_get("created_ms")?,
         revoked_ms: row.try_get("revoked_ms")?,
     })
+}
+
+fn read_hash(row: &SqliteRow) -> Result<Digest, sqlx::Error> {
+    let hash: Vec<u8> = row.try_get("hash")?;
+    hash.try_into().map_err(|_| sqlx::Error::Decode("a key's hash is not 32 bytes".into()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    fn named(name: &str) -> KeySettings {
+        KeySettings { name: name.to_owned(), ..KeySettings::default() }
+    }
+
+    /// Settings with a value in every field.
+    fn full() -> KeySettings {
+        KeySettings {
+            user: Some("anna".into()),
+            role: "admin".into(),
+            models: vec!["qwen3:*".into()],
+            limits: KeyLimits {
+                requests: Some((30, 60_000)),
+                tokens: Some((100_000, 3_600_000)),
+                concurrent: Some(4),
+                tokens_per_day: Some(2_000_000),
+                tokens_per_month: Some(40_000_000),
+            },
+            prompt_chars: Some(200_000),
+            priority: "high".into(),
+            weight: 7,
+            allow: vec!["10.0.0.0/16".into()],
+            expires_ms: Some(now_ms() + 1_000_000),
+            ..named("team-a")
+        }
+    }
+
     #[tokio::test]
     async fn a_key_is_made_found_and_revoked_across_two_openers() {
         let dir = tempfile::tempdir().unwrap();
         let (house, cli) = (State::open(dir.path()).await.unwrap(), State::open(dir.path()).await.unwrap());
         let before = house.keys_version().await.unwrap();
-        let wanted = NewKey {
-            name: "team-a".into(),
-            models: vec!["qwen3:*".into()],
-            rate_limit: Some((30, 60_000)),
-            prompt_chars: Some(200_000),
-            ..NewKey::default()
-        };
-        let made = cli.create_key(&wanted).await.unwrap();
+        let made = cli.create_key(&full()).await.unwrap();
         assert!(made.secret.starts_with(&format!("th_{}_", made.key.id)));
         assert!(house.keys_version().await.unwrap() > before);
 
         let found = house.keys().await.unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].hash, house.pepper().digest(&made.secret));
-        assert_eq!(found[0].rate_limit, Some((30, 60_000)));
-        assert_eq!(found[0].models, ["qwen3:*"]);
-        assert_eq!(found[0].role, "user");
+        assert_eq!(found[0].settings, full_of(&made));
+        assert_eq!(made.key.settings.limits, full().limits);
 
         assert!(cli.revoke_key(&made.key.id).await.unwrap());
         assert!(!cli.revoke_key(&made.key.id).await.unwrap(), "a second time changes nothing");
@@ -187,17 +352,66 @@ mod tests {
         assert!(house.keys().await.unwrap()[0].revoked_ms.is_some());
     }
 
+    fn full_of(made: &CreatedKey) -> KeySettings {
+        KeySettings { expires_ms: made.key.settings.expires_ms, ..full() }
+    }
+
+    #[tokio::test]
+    async fn a_rotated_key_keeps_all_but_its_secret_and_the_old_one_for_a_while() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(dir.path()).await.unwrap();
+        let first = state.create_key(&full()).await.unwrap();
+        let other = state.create_key(&named("other")).await.unwrap();
+        let before = state.keys_version().await.unwrap();
+        let second = state.rotate_key(&first.key.id, DAY).await.unwrap().expect("it is in force");
+        assert!(state.keys_version().await.unwrap() > before);
+        assert_eq!((&second.key.id, &second.key.settings), (&first.key.id, &first.key.settings));
+        assert_ne!(second.secret, first.secret);
+
+        let keys = state.keys().await.unwrap();
+        let key = keys.iter().find(|key| key.id == first.key.id).unwrap();
+        assert_eq!(key.hash, state.pepper().digest(&second.secret));
+        assert_eq!(key.old, second.key.old);
+        assert_eq!(key.old.len(), 1);
+        assert_eq!(key.old[0].hash, first.key.hash);
+        assert!(keys.iter().find(|key| key.id == other.key.id).unwrap().old.is_empty());
+
+        let third = state.rotate_key(&first.key.id, Duration::ZERO).await.unwrap().unwrap();
+        assert_eq!(third.key.old, second.key.old, "the second ended at once, the first goes on");
+    }
+
+    #[tokio::test]
+    async fn only_a_key_in_force_is_rotated_and_old_secrets_are_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(dir.path()).await.unwrap();
+        assert!(state.rotate_key("nobody", DAY).await.unwrap().is_none());
+        let ended = state.create_key(&KeySettings { expires_ms: Some(1), ..named("a") }).await.unwrap();
+        assert!(state.rotate_key(&ended.key.id, DAY).await.unwrap().is_none());
+        let made = state.create_key(&named("b")).await.unwrap();
+        let mut newest = Vec::new();
+        for _ in 0..OLD_SECRETS_MAX + 3 {
+            newest = state.rotate_key(&made.key.id, DAY).await.unwrap().unwrap().key.old;
+        }
+        assert_eq!(newest.len() as i64, OLD_SECRETS_MAX);
+        assert!(newest.iter().all(|old| old.hash != made.key.hash), "the oldest is gone");
+        state.revoke_key(&made.key.id).await.unwrap();
+        assert!(state.rotate_key(&made.key.id, DAY).await.unwrap().is_none());
+    }
+
     #[tokio::test]
     async fn no_secret_lies_in_the_files() {
         let dir = tempfile::tempdir().unwrap();
         let state = State::open(dir.path()).await.unwrap();
-        let made = state.create_key(&NewKey { name: "a".into(), ..NewKey::default() }).await.unwrap();
+        let made = state.create_key(&named("a")).await.unwrap();
+        let rotated = state.rotate_key(&made.key.id, DAY).await.unwrap().unwrap();
         state.close().await;
         for entry in std::fs::read_dir(dir.path().join("state")).unwrap() {
             let path = entry.unwrap().path();
             let bytes = std::fs::read(&path).unwrap();
-            let secret = made.secret.rsplit('_').next().unwrap().as_bytes();
-            assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{}", path.display());
+            for secret in [&made.secret, &rotated.secret] {
+                let secret = secret.rsplit('_').next().unwrap().as_bytes();
+                assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{}", path.display());
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The home of everything that changes: keys, console tokens and sessions, in one SQLite file.
+//! The home of everything that changes: keys, console tokens, sessions and what was used of the limits, in one SQLite file.
 //!
 //! [`State`] opens `<data_dir>/state/state.db` (and brings its tables up to date), and beside it the *pepper*: 32 random
 //! bytes, readable by the owner alone, under which every secret is hashed. A copy of the database without the pepper is
-//! of no use to a thief. [`State::create_key`] is the one moment at which a secret exists in the clear.
+//! of no use to a thief. [`State::create_key`] and [`State::rotate_key`] are the only moments at which a
+//! secret exists in the clear.
 //!
 //! The command line and a running house open the same file at the same time; SQLite's write-ahead log keeps them apart,
 //! and [`State::keys_version`] tells the house cheaply that something changed.
@@ -12,12 +13,13 @@
 //! ```no_run
 //! # async fn example() -> Result<(), tollhouse_state::StateError> {
 //! let state = tollhouse_state::State::open("tollhouse-data".as_ref()).await?;
-//! let made = state.create_key(&tollhouse_state::NewKey { name: "team-a".into(), ..Default::default() }).await?;
+//! let made = state.create_key(&tollhouse_state::KeySettings { name: "team-a".into(), ..Default::default() }).await?;
 //! println!("{}", made.secret);
 //! # Ok(()) }
 //! ```
 
 mod keys;
+mod limits;
 mod pepper;
 mod sessions;
 
@@ -28,7 +30,8 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{SqlStr, SqlitePool};
 
-pub use keys::{CreatedKey, NewKey, StoredKey};
+pub use keys::{CreatedKey, KeyLimits, KeySettings, OldSecret, StoredKey};
+pub use limits::LimitsSnapshot;
 pub use pepper::{Digest, Pepper, random_token};
 
 /// How long a statement waits for another process that is writing.
@@ -104,11 +107,47 @@ impl State {
 
 /// The steps by which the tables came to be. A step that has been released is never changed, only followed by another.
 fn migrations() -> Migrator {
-    let first = SqlStr::from_static(include_str!("../migrations/0001_first.sql"));
-    Migrator::with_migrations(vec![Migration::new(1, "first".into(), MigrationType::Simple, first, false)])
+    let steps = [
+        ("first", include_str!("../migrations/0001_first.sql")),
+        ("limits", include_str!("../migrations/0002_limits.sql")),
+    ];
+    let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
+        Migration::new(number, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
+    };
+    Migrator::with_migrations((1..).zip(steps).map(migration).collect())
 }
 
 /// Now, in milliseconds since 1970 UTC.
 fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn keys_of_the_first_release_are_still_there() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("state")).unwrap();
+        let options = SqliteConnectOptions::new().filename(dir.path().join("state/state.db")).create_if_missing(true);
+        let old = SqlitePoolOptions::new().connect_with(options).await.unwrap();
+        let mut first = migrations();
+        first.migrations.to_mut().truncate(1);
+        first.run(&old).await.unwrap();
+        let insert = "INSERT INTO keys (id, hash, name, role, models, requests, per_ms, created_ms)
+                      VALUES ('a', zeroblob(32), 'old', 'user', '[\"qwen3:*\"]', 30, 60000, 1)";
+        sqlx::query(insert).execute(&old).await.unwrap();
+        old.close().await;
+
+        let keys = State::open(dir.path()).await.unwrap().keys().await.unwrap();
+        assert_eq!(keys.len(), 1);
+        let expected = KeySettings {
+            name: "old".into(),
+            models: vec!["qwen3:*".into()],
+            limits: KeyLimits { requests: Some((30, 60_000)), ..KeyLimits::default() },
+            ..KeySettings::default()
+        };
+        assert_eq!(keys[0].settings, expected);
+    }
 }

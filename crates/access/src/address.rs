@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 
 use http::HeaderMap;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 
 /// Header in which proxies tell for whom they ask.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Networks that are let in; an empty list lets everybody in.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AddressList(Vec<IpNet>);
 
 impl AddressList {
@@ -43,6 +43,15 @@ fn canonical(network: IpNet) -> IpNet {
             IpNet::new_assert(address.into(), network.prefix_len() - MAPPED_BITS)
         }
         _ => network,
+    }
+}
+
+/// The network that counts as one client where addresses are limited: an IPv4 address, the `/64` of an IPv6 address (one
+/// household or server has at least that many).
+pub fn bucket(address: IpAddr) -> IpNet {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpNet::V4(address.into()),
+        IpAddr::V6(address) => IpNet::V6(Ipv6Net::new_assert(address, 64).trunc()),
     }
 }
 
@@ -102,6 +111,19 @@ mod tests {
         assert!(mapped.admits("127.0.0.1".parse().unwrap()) && mapped.admits("10.9.9.9".parse().unwrap()));
         assert!(!mapped.admits("127.0.0.2".parse().unwrap()));
         assert!(AddressList::default().admits("8.8.8.8".parse().unwrap()));
+    }
+
+    #[test]
+    fn an_ipv6_network_of_64_bits_is_one_client() {
+        let cases = [
+            ("1.2.3.4", "1.2.3.4/32"),
+            ("::ffff:1.2.3.4", "1.2.3.4/32"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+            ("::1", "::/64"),
+        ];
+        for (address, network) in cases {
+            assert_eq!(bucket(address.parse().unwrap()).to_string(), network, "{address}");
+        }
     }
 
     #[test]

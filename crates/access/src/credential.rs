@@ -1,7 +1,8 @@
 //! The secret in a request's head: one rule for all the places where clients put it.
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, Uri};
+use percent_encoding::percent_decode_str;
 
 /// What a request's head says about who sends it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,6 +37,20 @@ pub fn credential<'a>(headers: &'a HeaderMap, header: &http::HeaderName) -> Cred
     found
 }
 
+/// Names under which clients put a secret in the query.
+const QUERY_NAMES: [&str; 8] =
+    ["api_key", "api-key", "apikey", "x-api-key", "key", "token", "access_token", "authorization"];
+
+/// Whether the query of a URL seems to carry a secret. It is refused there whatever it is worth: URLs stand in the logs,
+/// histories and referrers of every machine between.
+pub fn secret_in_query(uri: &Uri) -> bool {
+    let query = uri.query().unwrap_or_default();
+    query.split(['&', ';']).any(|pair| {
+        let name = percent_decode_str(pair.split('=').next().unwrap_or_default());
+        QUERY_NAMES.iter().any(|secret| name.clone().map(|byte| byte.to_ascii_lowercase()).eq(secret.bytes()))
+    })
+}
+
 /// The token of `Bearer <token>` (RFC 6750, section 2.1; the scheme's case does not matter, RFC 9110, section 11.1).
 fn bearer_secret(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
@@ -65,6 +80,16 @@ mod tests {
             assert_eq!(read(&[pair]), r#"Secret("k")"#, "{pair:?}");
         }
         assert_eq!(read(&[("authorization", "Bearer k"), ("x-api-key", "k")]), r#"Secret("k")"#);
+    }
+
+    #[test]
+    fn secrets_in_a_query_are_noticed_however_they_are_spelled() {
+        for query in ["key=k", "a=1&api_key=k", "Token=k", "%6bey=k", "a;access_token=k", "apikey"] {
+            assert!(secret_in_query(&format!("/v1/models?{query}").parse().unwrap()), "{query}");
+        }
+        for query in ["", "?", "?verbose=true", "?model=key", "?keys=1", "?max_tokens=3&token_count=1"] {
+            assert!(!secret_in_query(&format!("/v1/models{query}").parse().unwrap()), "{query}");
+        }
     }
 
     #[test]

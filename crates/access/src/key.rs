@@ -1,15 +1,11 @@
-//! Keys and the ring that finds one by its secret.
+//! A key: who holds it, what it may do and how much of it.
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
+use tollhouse_limits::Rules;
 
-use crate::RateLimit;
-
-/// A hash of a secret: plain SHA-256 for keys from the configuration file, a keyed hash for those of the state store.
-pub type Digest = [u8; 32];
+use crate::{AddressList, Digest, RateLimit};
 
 /// What the holder of a key may do besides calling models.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,10 +40,43 @@ impl Role {
     }
 }
 
+/// How urgent the requests of a key are beside those of others.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Priority {
+    /// After the others, such as nightly work.
+    Low,
+    /// As most.
+    #[default]
+    Normal,
+    /// Before the others.
+    High,
+}
+
+impl Priority {
+    /// The priority by its name in configuration and command line: `low`, `normal`, `high`.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "low" => Some(Self::Low),
+            "normal" => Some(Self::Normal),
+            "high" => Some(Self::High),
+            _ => None,
+        }
+    }
+}
+
+/// A further secret of a key: after a rotation the one before goes on for a while.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct OtherSecret {
+    /// Its hash, of the same kind as that of the key's first secret.
+    pub digest: Digest,
+    /// When it ends, in milliseconds since 1970; absent, it does not.
+    pub until_ms: Option<i64>,
+}
+
 /// A key without its secret.
 #[derive(Debug)]
 pub struct Key {
-    /// Public id: names the key in records and limits.
+    /// Public id: names the key in records and limits, and stays the same over rotations and changed settings.
     pub id: String,
     /// Whom its requests are counted for.
     pub user: Option<String>,
@@ -57,11 +86,22 @@ pub struct Key {
     pub models: Vec<String>,
     /// Its own rate limit in place of the general one.
     pub rate_limit: Option<RateLimit>,
+    /// Its own limits, each in place of the general one of its kind ([`Rules::or`]).
+    pub rules: Rules,
     /// Its own limit on the length of a prompt, in characters.
     pub prompt_chars: Option<usize>,
+    /// How urgent its requests are.
+    pub priority: Priority,
+    /// Its share of a busy model server beside other keys, from 1 to 100.
+    pub weight: u32,
+    /// Where it may be used from; empty means anywhere.
+    pub allow: AddressList,
     /// When it ends, in milliseconds since 1970.
     pub expires_ms: Option<i64>,
-    alive: watch::Sender<()>,
+    /// Other secrets that open the same door.
+    pub also: Vec<OtherSecret>,
+    /// Tells the end; shared with the keys that take this one's place when settings change.
+    pub(crate) alive: Arc<watch::Sender<()>>,
 }
 
 impl Key {
@@ -73,9 +113,14 @@ impl Key {
             role: Role::parse(role).unwrap_or(Role::User),
             models: Vec::new(),
             rate_limit: None,
+            rules: Rules::default(),
             prompt_chars: None,
+            priority: Priority::Normal,
+            weight: 1,
+            allow: AddressList::default(),
             expires_ms: None,
-            alive: watch::Sender::new(()),
+            also: Vec::new(),
+            alive: Arc::new(watch::Sender::new(())),
         }
     }
 
@@ -93,70 +138,44 @@ impl Key {
         }
     }
 
-    fn revoke(&self) {
+    pub(crate) fn revoke(&self) {
         self.alive.send_replace(());
     }
-}
 
-/// All keys in force. Found by hash: neither the time nor the answer tells how near a wrong secret was.
-pub struct Keyring {
-    configured: HashMap<Digest, Arc<Key>>,
-    stored: HashMap<Digest, Arc<Key>>,
-    keyed_hash: Arc<dyn Fn(&str) -> Digest + Send + Sync>,
-}
-
-impl std::fmt::Debug for Keyring {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Keyring({} configured, {} stored)", self.configured.len(), self.stored.len())
-    }
-}
-
-impl Keyring {
-    /// A ring of keys from the configuration (by plain SHA-256) and from the state store (by `keyed_hash`).
-    pub fn new(
-        configured: impl IntoIterator<Item = (Digest, Arc<Key>)>,
-        stored: impl IntoIterator<Item = (Digest, Arc<Key>)>,
-        keyed_hash: Arc<dyn Fn(&str) -> Digest + Send + Sync>,
-    ) -> Self {
-        Self { configured: configured.into_iter().collect(), stored: stored.into_iter().collect(), keyed_hash }
+    /// Takes the place of an older form of the same key: whoever waits for its end waits for this one's.
+    pub(crate) fn succeed(&mut self, older: &Self) {
+        self.alive = older.alive.clone();
     }
 
-    /// The key behind `secret`, unless it has ended at `now_ms`.
-    pub fn find(&self, secret: &str, now_ms: i64) -> Option<&Arc<Key>> {
-        let key = self.stored.get(&(self.keyed_hash)(secret)).or_else(|| self.configured.get(&sha256(secret)))?;
-        key.expires_ms.is_none_or(|end| now_ms < end).then_some(key)
+    /// Whether the other form of this key says the same, other secrets apart.
+    pub(crate) fn says_the_same(&self, other: &Self) -> bool {
+        let Self {
+            id,
+            user,
+            role,
+            models,
+            rate_limit,
+            rules,
+            prompt_chars,
+            priority,
+            weight,
+            allow,
+            expires_ms,
+            also: _,
+            alive: _,
+        } = self;
+        *id == other.id
+            && *user == other.user
+            && *role == other.role
+            && *models == other.models
+            && *rate_limit == other.rate_limit
+            && *rules == other.rules
+            && *prompt_chars == other.prompt_chars
+            && *priority == other.priority
+            && *weight == other.weight
+            && *allow == other.allow
+            && *expires_ms == other.expires_ms
     }
-
-    /// Takes over the stored keys that stand in both rings as they were (so that their running streams go on), and ends
-    /// those that are gone.
-    #[must_use]
-    pub fn with_stored(&self, stored: impl IntoIterator<Item = (Digest, Key)>) -> Self {
-        let stored: HashMap<Digest, Arc<Key>> = stored
-            .into_iter()
-            .map(|(hash, key)| (hash, self.stored.get(&hash).cloned().unwrap_or_else(|| Arc::new(key))))
-            .collect();
-        for (hash, key) in &self.stored {
-            if !stored.contains_key(hash) {
-                key.revoke();
-            }
-        }
-        Self { configured: self.configured.clone(), stored, keyed_hash: self.keyed_hash.clone() }
-    }
-
-    /// Public ids of the keys from the state store.
-    pub fn stored_ids(&self) -> BTreeSet<&str> {
-        self.stored.values().map(|key| key.id.as_str()).collect()
-    }
-
-    /// Whether there is no key at all.
-    pub fn is_empty(&self) -> bool {
-        self.configured.is_empty() && self.stored.is_empty()
-    }
-}
-
-/// Plain SHA-256 of a secret, as `access.keys[].sha256` holds it.
-pub fn sha256(secret: &str) -> Digest {
-    Sha256::digest(secret.as_bytes()).into()
 }
 
 /// Whether `text` fits `pattern`, in which `*` stands for any characters, none included.
@@ -197,31 +216,6 @@ mod tests {
         ];
         for (pattern, text, expected) in cases {
             assert_eq!(fits(pattern, text), expected, "{pattern} {text}");
-        }
-    }
-
-    #[test]
-    fn an_expired_key_is_no_key() {
-        let key = Key { expires_ms: Some(1000), ..Key::new("a", "user") };
-        let ring = Keyring::new([(sha256("s"), Arc::new(key))], [], Arc::new(sha256));
-        assert!(ring.find("s", 999).is_some());
-        assert!(ring.find("s", 1000).is_none());
-    }
-
-    #[tokio::test]
-    async fn a_key_that_leaves_the_ring_tells_its_streams_and_the_others_stay() {
-        let ring = Keyring::new([], [], Arc::new(sha256));
-        let ring = ring.with_stored([(sha256("a"), Key::new("a", "user")), (sha256("b"), Key::new("b", "user"))]);
-        let (a, b) = (ring.find("a", 0).unwrap().clone(), ring.find("b", 0).unwrap().clone());
-        let (a_ends, b_ends) = (a.revoked(), b.revoked());
-        let ring = ring.with_stored([(sha256("b"), Key::new("b", "user"))]);
-        a_ends.await;
-        assert!(ring.find("a", 0).is_none());
-        assert!(Arc::ptr_eq(ring.find("b", 0).unwrap(), &b));
-        tokio::select! {
-            biased;
-            () = b_ends => panic!("b is still in force"),
-            () = tokio::task::yield_now() => {}
         }
     }
 }

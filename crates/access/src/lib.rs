@@ -18,9 +18,11 @@
 mod address;
 mod credential;
 mod key;
+mod keyring;
 mod rate;
 
-pub use address::{AddressList, client_address};
-pub use credential::{Credential, credential};
-pub use key::{Digest, Key, Keyring, Role, sha256};
+pub use address::{AddressList, bucket, client_address};
+pub use credential::{Credential, credential, secret_in_query};
+pub use key::{Key, OtherSecret, Priority, Role};
+pub use keyring::{Digest, Keyring, sha256};
 pub use rate::{Decision, RateLimit, RateLimiter};

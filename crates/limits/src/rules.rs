@@ -53,6 +53,19 @@ impl Rules {
         self.requests.is_none() && self.concurrent.is_none() && !self.count_tokens()
     }
 
+    /// These rules, and where they say nothing, the `general` ones. Budgets of a day and of a month are two kinds.
+    #[must_use]
+    pub fn or(&self, general: &Self) -> Self {
+        let own = |period| self.budgets.iter().any(|budget| budget.period == period);
+        let budgets = general.budgets.iter().filter(|budget| !own(budget.period));
+        Self {
+            requests: self.requests.or(general.requests),
+            tokens: self.tokens.or(general.tokens),
+            concurrent: self.concurrent.or(general.concurrent),
+            budgets: self.budgets.iter().chain(budgets).copied().collect(),
+        }
+    }
+
     /// Whether tokens have to be counted.
     pub(crate) fn count_tokens(&self) -> bool {
         self.tokens.is_some() || !self.budgets.is_empty()
@@ -62,7 +75,8 @@ impl Rules {
 /// One thing that a request is counted for: a key, a user of a key, an address, a model.
 #[derive(Clone, Debug)]
 pub struct Scope {
-    /// Names the scope everywhere: `key prod`, `user prod:anna`, `address 2001:db8::/64`, `model qwen3`.
+    /// Names the scope everywhere: `key prod`, `user prod:anna`, `address 2001:db8::/64`, `model qwen3`. One name has one
+    /// set of rules at a time: what has left a shorter window is not there any more for a longer one.
     pub name: Arc<str>,
     /// Its limits now; a request keeps those that it came in under.
     pub rules: Arc<Rules>,

@@ -15,6 +15,12 @@ CREATE TABLE old_secrets (
     until_ms INTEGER NOT NULL
 ) STRICT;
 
+-- Ids that were revoked and are no key of this table: keys of the configuration file, and keys revoked on another node.
+CREATE TABLE revoked_ids (
+    id         TEXT PRIMARY KEY NOT NULL,
+    revoked_ms INTEGER NOT NULL
+) STRICT;
+
 -- What was used of the limits up to the journal line `seq`; one row at most.
 CREATE TABLE limits (
     one      INTEGER PRIMARY KEY NOT NULL CHECK (one = 1),

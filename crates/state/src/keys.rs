@@ -1,11 +1,13 @@
 //! Keys: made once, listed without their secret, rotated, revoked.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
 use sqlx::{Row, Transaction};
 
+use crate::settings::{KeyLimits, KeySettings, OldSecret, StoredKey};
 use crate::{Digest, State, StateError, now_ms, random_token};
 
 /// Characters of a key's public part.
@@ -15,97 +17,8 @@ const SECRET_CHARS: usize = 43;
 
 /// Old secrets of one key that may still be valid; further rotations end the oldest at once.
 const OLD_SECRETS_MAX: i64 = 8;
-
-/// What a key is for and what it may use: all that does not change when its secret does.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct KeySettings {
-    /// A name for people.
-    pub name: String,
-    /// Whom its requests are counted for; the name when absent.
-    pub user: Option<String>,
-    /// `user` (may call models), `logs:read`, `admin`.
-    pub role: String,
-    /// Patterns of the models it may call; empty means every model.
-    pub models: Vec<String>,
-    /// Its own limits.
-    pub limits: KeyLimits,
-    /// Its own limit on the length of a prompt, in characters.
-    pub prompt_chars: Option<usize>,
-    /// `low`, `normal` or `high`.
-    pub priority: String,
-    /// Its share of a busy model server, from 1 to 100.
-    pub weight: u32,
-    /// Networks from which it may be used, such as `10.0.0.0/16`; empty means everywhere.
-    pub allow: Vec<String>,
-    /// When it ends, in milliseconds since 1970.
-    pub expires_ms: Option<i64>,
-}
-
-impl Default for KeySettings {
-    /// A nameless key that may call every model, without limits of its own.
-    fn default() -> Self {
-        Self {
-            name: String::new(),
-            user: None,
-            role: "user".to_owned(),
-            models: Vec::new(),
-            limits: KeyLimits::default(),
-            prompt_chars: None,
-            priority: "normal".to_owned(),
-            weight: 1,
-            allow: Vec::new(),
-            expires_ms: None,
-        }
-    }
-}
-
-/// What one key may use; each in place of the general limit of its kind.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct KeyLimits {
-    /// Requests per milliseconds.
-    pub requests: Option<(u32, u64)>,
-    /// Tokens per milliseconds.
-    pub tokens: Option<(u64, u64)>,
-    /// Requests at once.
-    pub concurrent: Option<u32>,
-    /// Tokens in a calendar day (UTC).
-    pub tokens_per_day: Option<u64>,
-    /// Tokens in a calendar month (UTC).
-    pub tokens_per_month: Option<u64>,
-}
-
-/// A key as it is kept.
-#[derive(Clone, Debug)]
-pub struct StoredKey {
-    /// Public part: names the key in records, limits and lists.
-    pub id: String,
-    /// HMAC-SHA-256 of the whole key (`th_<id>_<secret>`).
-    pub hash: Digest,
-    /// Secrets before the last rotations that are still valid.
-    pub old: Vec<OldSecret>,
-    /// What it is for and what it may use.
-    pub settings: KeySettings,
-    /// When it was made, in milliseconds since 1970.
-    pub created_ms: i64,
-    /// When it was revoked.
-    pub revoked_ms: Option<i64>,
-}
-
-impl StoredKey {
-    /// Whether it opens the door at this moment.
-    pub fn in_force(&self, now_ms: i64) -> bool {
-        self.revoked_ms.is_none() && self.settings.expires_ms.is_none_or(|end| now_ms < end)
-    }
-}
-
-/// A secret that was replaced and is valid for a while longer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct OldSecret {
-    /// Its hash, like [`StoredKey::hash`].
-    pub hash: Digest,
-    /// When it ends, in milliseconds since 1970.
-    pub until_ms: i64,
-}
+/// Length of an id that is revoked; longer ones are no ids.
+const ID_CHARS_MAX: usize = 100;
 
 /// A new or rotated key together with its secret, which is shown this once.
 #[derive(Clone, Debug)]
@@ -119,6 +32,7 @@ pub struct CreatedKey {
 impl State {
     /// Makes a key. The returned secret cannot be had a second time.
     pub async fn create_key(&self, settings: &KeySettings) -> Result<CreatedKey, StateError> {
+        settings.check()?;
         let id = random_token(ID_CHARS);
         let secret = new_secret(&id);
         let hash = self.pepper().digest(&secret);
@@ -194,6 +108,36 @@ impl State {
         count_change(&mut tx).await?;
         tx.commit().await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// Ends the key of this id wherever it is kept: here, in a configuration file or on another node. `false` when it has
+    /// been revoked before. For good: an id that was revoked opens no door again.
+    pub async fn revoke_id(&self, id: &str) -> Result<bool, StateError> {
+        if self.revoke_key(id).await? {
+            return Ok(true);
+        }
+        if id.is_empty() || id.chars().count() > ID_CHARS_MAX {
+            return Ok(false);
+        }
+        let mut tx = self.pool.begin().await?;
+        let done = sqlx::query(
+            "INSERT OR IGNORE INTO revoked_ids (id, revoked_ms) SELECT ?1, ?2
+             WHERE NOT EXISTS (SELECT 1 FROM keys WHERE id = ?1)",
+        )
+        .bind(id)
+        .bind(now_ms())
+        .execute(&mut *tx)
+        .await?;
+        count_change(&mut tx).await?;
+        tx.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// All ids that were ever revoked.
+    pub async fn revoked_ids(&self) -> Result<BTreeSet<String>, StateError> {
+        let all = "SELECT id FROM revoked_ids UNION SELECT id FROM keys WHERE revoked_ms IS NOT NULL";
+        let ids: Vec<String> = sqlx::query_scalar(all).fetch_all(&self.pool).await?;
+        Ok(ids.into_iter().collect())
     }
 
     /// A number that grows with every change of the keys, by whatever process.
@@ -396,6 +340,32 @@ mod tests {
         assert!(newest.iter().all(|old| old.hash != made.key.hash), "the oldest is gone");
         state.revoke_key(&made.key.id).await.unwrap();
         assert!(state.rotate_key(&made.key.id, DAY).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn any_id_can_be_revoked_and_stays_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(dir.path()).await.unwrap();
+        let made = state.create_key(&named("a")).await.unwrap();
+        for id in ["prod", &made.key.id] {
+            let before = state.keys_version().await.unwrap();
+            assert!(state.revoke_id(id).await.unwrap());
+            assert!(state.keys_version().await.unwrap() > before);
+            assert!(!state.revoke_id(id).await.unwrap(), "a second time changes nothing");
+        }
+        assert!(!state.revoke_id("").await.unwrap());
+        assert!(state.keys().await.unwrap()[0].revoked_ms.is_some());
+        assert_eq!(state.revoked_ids().await.unwrap(), BTreeSet::from(["prod".to_owned(), made.key.id]));
+    }
+
+    #[tokio::test]
+    async fn settings_that_make_no_sense_make_no_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(dir.path()).await.unwrap();
+        let wrong = KeySettings { weight: 0, ..named("a") };
+        let error = state.create_key(&wrong).await.unwrap_err();
+        assert_eq!(error.to_string(), "`weight` must be a number from 1 to 100");
+        assert!(state.keys().await.unwrap().is_empty());
     }
 
     #[tokio::test]

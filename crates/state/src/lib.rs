@@ -22,6 +22,7 @@ mod keys;
 mod limits;
 mod pepper;
 mod sessions;
+mod settings;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,9 +31,10 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{SqlStr, SqlitePool};
 
-pub use keys::{CreatedKey, KeyLimits, KeySettings, OldSecret, StoredKey};
+pub use keys::CreatedKey;
 pub use limits::LimitsSnapshot;
 pub use pepper::{Digest, Pepper, random_token};
+pub use settings::{KeyLimits, KeySettings, OldSecret, StoredKey, WrongSetting};
 
 /// How long a statement waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -68,6 +70,9 @@ pub enum StateError {
         /// Its length.
         found: usize,
     },
+    /// No key can be made with such settings.
+    #[error(transparent)]
+    Settings(#[from] WrongSetting),
     /// A statement failed.
     #[error("asking the state database")]
     Database(#[from] sqlx::Error),

@@ -100,8 +100,8 @@ pub struct Key {
     pub expires_ms: Option<i64>,
     /// Other secrets that open the same door.
     pub also: Vec<OtherSecret>,
-    /// Tells the end; shared with the keys that take this one's place when settings change.
-    pub(crate) alive: Arc<watch::Sender<()>>,
+    /// Whether it has ended; shared with the keys that take this one's place when settings change.
+    pub(crate) ended: Arc<watch::Sender<bool>>,
 }
 
 impl Key {
@@ -120,7 +120,7 @@ impl Key {
             allow: AddressList::default(),
             expires_ms: None,
             also: Vec::new(),
-            alive: Arc::new(watch::Sender::new(())),
+            ended: Arc::new(watch::Sender::new(false)),
         }
     }
 
@@ -129,22 +129,23 @@ impl Key {
         self.models.is_empty() || self.models.iter().any(|pattern| fits(pattern, model))
     }
 
-    /// Resolves when the key has been revoked or has left the ring. A stream waits on it beside its next chunk.
+    /// Resolves when the key has been revoked or has left the ring, at once where it has already: a request can find a key
+    /// a moment before its end. A stream waits on it beside its next chunk.
     pub fn revoked(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut alive = self.alive.subscribe();
+        let mut ended = self.ended.subscribe();
         async move {
-            // The only message ever sent is the end.
-            let _: Result<(), watch::error::RecvError> = alive.changed().await;
+            // An error means that nobody holds the key any more, which ends it too.
+            let _ = ended.wait_for(|ended| *ended).await;
         }
     }
 
     pub(crate) fn revoke(&self) {
-        self.alive.send_replace(());
+        self.ended.send_replace(true);
     }
 
     /// Takes the place of an older form of the same key: whoever waits for its end waits for this one's.
     pub(crate) fn succeed(&mut self, older: &Self) {
-        self.alive = older.alive.clone();
+        self.ended = older.ended.clone();
     }
 
     /// Whether the other form of this key says the same, other secrets apart.
@@ -162,7 +163,7 @@ impl Key {
             allow,
             expires_ms,
             also: _,
-            alive: _,
+            ended: _,
         } = self;
         *id == other.id
             && *user == other.user

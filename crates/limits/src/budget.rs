@@ -72,7 +72,7 @@ impl Counter {
         if number == self.number {
             return;
         }
-        let used = match number - self.number {
+        let used = match i64::from(number) - i64::from(self.number) {
             1 => (0, self.used),
             -1 => (self.used + self.before, 0),
             steps if steps < 0 => (self.used, 0),

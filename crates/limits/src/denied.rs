@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::Period;
 
 /// A limit stands in the way. Where several do, it is the one that has to be waited for longest, so that waiting as long
-/// as it says is enough for all of them. A denied request is counted nowhere.
+/// as it says is enough for all of them. A denied request is counted nowhere. Tokens are looked at only once a request may
+/// start, when its size is known, and may then have to be waited for apart.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Denied {
     /// Too many requests in the window.

@@ -23,12 +23,18 @@
 mod budget;
 mod clock;
 mod denied;
+mod failures;
 mod limits;
 mod rules;
+mod snapshot;
 mod table;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use budget::Period;
 pub use denied::{Denied, Left, Told};
+pub use failures::Failures;
 pub use limits::{Entered, Limits};
 pub use rules::{Budget, Rate, Rules, Scope};
+pub use snapshot::{Restored, SnapshotError};

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::clock::{Clock, wall_ms};
 use crate::table::{HeldList, Now, Table};
-use crate::{Denied, Scope, Told};
+use crate::{Denied, Restored, Scope, SnapshotError, Told, snapshot};
 
 /// Tokens beyond the reserved ones that a running answer may have before they are counted.
 const OVERRUN_STEP: u64 = 64;
@@ -45,7 +45,32 @@ impl Limits {
         table.count_request(&mut held, now);
         let told = table.told(&held, now);
         drop(table);
-        Ok(Entered { inner: self.inner.clone(), held, entered_ns: now.ns, reserved: 0, counted: 0, used: 0, told })
+        Ok(Entered { inner: self.inner.clone(), held, since_ns: now.ns, reserved: 0, counted: 0, used: 0, told })
+    }
+
+    /// All that counts now, for [`Self::restore`] after a restart. What running requests hold is left out: their own ends
+    /// are counted when they come ([`Self::recount`]).
+    pub fn snapshot(&self) -> Vec<u8> {
+        let table = self.inner.table();
+        snapshot::write(&table, "", self.inner.now())
+    }
+
+    /// Puts a snapshot back, at `now_ms` (since 1970) by the wall clock. To be done before the first request: a scope that
+    /// counts something already keeps that.
+    pub fn restore(&self, bytes: &[u8], now_ms: i64) -> Result<Restored, SnapshotError> {
+        let mut table = self.inner.table();
+        let now = Now { wall_ms: now_ms, ..self.inner.now() };
+        let (restored, _life) = snapshot::read(&mut table, bytes, now)?;
+        Ok(restored)
+    }
+
+    /// Counts a request of the past for this scope: one that came in at `at_ms` (since 1970), used so many tokens, and
+    /// ended after the snapshot was taken.
+    pub fn recount(&self, scope: &Scope, at_ms: i64, tokens: u64) {
+        let mut table = self.inner.table();
+        let now = self.inner.now();
+        let age_ns = now.wall_ms.saturating_sub(at_ms).max(0).saturating_mul(1_000_000) as u64;
+        table.recount(scope, tokens, age_ns, at_ms, now);
     }
 }
 
@@ -66,7 +91,7 @@ impl Inner {
 pub struct Entered {
     inner: Arc<Inner>,
     held: HeldList,
-    entered_ns: u64,
+    since_ns: u64,
     /// Granted before the tokens were used.
     reserved: u64,
     /// Granted in all.
@@ -138,7 +163,7 @@ impl Drop for Entered {
         self.count_overrun();
         let unused = self.counted.saturating_sub(self.used).min(self.reserved);
         let mut table = self.inner.table();
-        let lasted_ns = self.inner.clock.now().saturating_sub(self.entered_ns);
+        let lasted_ns = self.inner.clock.now().saturating_sub(self.since_ns);
         table.end(&self.held, self.reserved, self.reserved - unused, false, lasted_ns);
     }
 }

@@ -210,10 +210,10 @@ impl Table {
             slot.pins -= 1;
             slot.places -= 1;
             if held.scope.rules.requests.is_some() {
-                slot.requests.settle(held.request_at, 1, u32::from(!refused));
+                self.grants -= slot.requests.settle(held.request_at, 1, u32::from(!refused));
             }
             if granted > 0 && held.scope.rules.tokens.is_some() {
-                slot.tokens.settle(held.tokens_at, entry(granted), entry(used));
+                self.grants -= slot.tokens.settle(held.tokens_at, entry(granted), entry(used));
             }
             if granted > 0 && !held.scope.rules.budgets.is_empty() {
                 for (counter, number) in slot.budgets.iter_mut().zip(held.periods) {
@@ -294,7 +294,7 @@ impl Table {
             return None;
         }
         let index = self.free.pop().unwrap_or(self.slots.len() as u32);
-        let slot = Slot { name: Some(name.clone()), ..Slot::default() };
+        let slot = Slot::named(name.clone());
         if index as usize == self.slots.len() {
             self.slots.push(slot);
         } else {
@@ -322,11 +322,23 @@ impl Table {
 const PERIODS: [Period; 2] = [Period::Day, Period::Month];
 
 impl Slot {
+    pub(crate) fn named(name: Arc<str>) -> Self {
+        Self { name: Some(name), ..Self::default() }
+    }
+
+    /// Whether nothing has been counted here yet.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.pins == 0
+            && self.requests.is_empty()
+            && self.tokens.is_empty()
+            && self.budgets.iter().all(|counter| counter.used == 0)
+    }
+
     fn is_idle(&mut self, now: Now) -> bool {
         if self.pins > 0 || !self.requests.is_empty() || !self.tokens.is_empty() {
             return false;
         }
-        if self.budgets == [Counter::default(); 2] {
+        if self.is_unused() {
             return true;
         }
         self.turn_budgets(now);

@@ -14,6 +14,8 @@ pub(crate) const EXACT_MAX: usize = 4_096;
 const BUCKETS: u64 = 4_096;
 /// Buckets in a window when the entries of all windows together pass their bound.
 const BUCKETS_CROWDED: u64 = 64;
+/// Most entries that one window ever holds: exact ones, a bucket that begins, and the buckets of a whole window.
+pub(crate) const GRANTS_OF_WINDOW_MAX: usize = EXACT_MAX + BUCKETS as usize + 2;
 /// An emptied ring larger than this gives its memory back.
 const KEPT_CAPACITY: usize = 64;
 
@@ -39,6 +41,15 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// A window as it was before a restart; an age that cannot be is no older than a restart's wall clock makes it.
+    pub(crate) fn restored(per: u64, grants: Vec<Grant>, now: u64) -> Self {
+        // A bucket's end lies ahead by less than the window; what lies further is damage, and must not block for ever.
+        let latest = now.saturating_add(per);
+        let grants: VecDeque<Grant> =
+            grants.into_iter().map(|grant| Grant { at: grant.at.min(latest), ..grant }).collect();
+        Self { per, sum: grants.iter().map(|grant| u64::from(grant.amount)).sum(), grants }
+    }
+
     /// Sets the window's length and drops what has left it; gives how many entries went.
     pub(crate) fn prune(&mut self, per: u64, now: u64) -> usize {
         self.per = per;
@@ -132,8 +143,8 @@ impl Window {
     }
 
     /// Ends what runs: of the `granted` under `at`, only `used` (no more than `granted`) was needed. What has left the
-    /// window meanwhile needs no correction.
-    pub(crate) fn settle(&mut self, at: u64, granted: u32, used: u32) {
+    /// window meanwhile needs no correction. Gives how many entries went.
+    pub(crate) fn settle(&mut self, at: u64, granted: u32, used: u32) -> usize {
         let first = self.grants.partition_point(|grant| grant.at < at);
         let same = self.grants.iter_mut().skip(first).take_while(|grant| grant.at == at);
         for grant in same {
@@ -141,8 +152,11 @@ impl Window {
                 grant.running -= granted;
                 grant.amount -= granted - used;
                 self.sum -= u64::from(granted - used);
-                return;
+                break;
             }
         }
+        let before = self.grants.len();
+        while self.grants.pop_back_if(|last| last.amount == 0).is_some() {}
+        before - self.grants.len()
     }
 }

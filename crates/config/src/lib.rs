@@ -2,7 +2,8 @@
 //!
 //! - [`find`] tells which file is meant, [`load`] reads it, [`parse`] turns a text into a [`Config`].
 //! - [`Config`] has a public field for each key, defaults filled in, units and addresses parsed, cross checks done. A `Config`
-//!   that came from here needs no second validation. [`Config::effective_yaml`] prints it back, secrets masked.
+//!   that came from here needs no second validation. [`Config::effective_yaml`] prints it back, secrets masked,
+//!   and [`Config::changes`] names what another one says differently.
 //! - [`ConfigErrors`] holds every [`Problem`] found: where, the line with a caret under the culprit, what was expected and a
 //!   hint. A value that is wrong does not keep the ones after it from being checked.
 //! - [`Secret`] is a value that neither `Debug` nor `effective_yaml` nor an error message shows.
@@ -24,6 +25,7 @@
 //! assert!(errors.to_string().contains("did you mean `timeouts`?"));
 //! ```
 
+mod changes;
 mod config;
 mod decode;
 mod effective;

@@ -1,0 +1,100 @@
+//! What differs between two configurations, for records and for the decision whether a restart is needed.
+
+use crate::{
+    config::Config,
+    tree::{self, Data, Node},
+};
+
+impl Config {
+    /// The paths of what `other` says differently, such as `access.rate_limit.requests`; the shortest path where something
+    /// was added, taken out or put into another order. Empty only when both are the same. No value is named.
+    pub fn changes(&self, other: &Self) -> Vec<String> {
+        let mut paths = Vec::new();
+        // What is in force by the effective text, so that no key can be forgotten here.
+        if let (Some(ours), Some(theirs)) = (self.tree(), other.tree()) {
+            compare(&ours, &theirs, &mut paths);
+        }
+        // All secrets look the same there.
+        for upstream in &self.upstreams {
+            let same_name = other.upstreams.iter().find(|other| other.name == upstream.name);
+            let path = tree::join(&tree::join("upstreams", &upstream.name), "key");
+            if same_name.is_some_and(|other| other.key != upstream.key) && !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+        if self.shared != other.shared && !paths.iter().any(|path| path == "shared.redis") {
+            paths.push("shared.redis".to_owned());
+        }
+        if paths.is_empty() && self != other {
+            paths.push("the file".to_owned());
+        }
+        paths
+    }
+
+    fn tree(&self) -> Option<Node> {
+        tree::read(&self.effective_yaml(), &mut Vec::new()).ok().flatten()
+    }
+}
+
+fn compare(ours: &Node, theirs: &Node, paths: &mut Vec<String>) {
+    match (&ours.data, &theirs.data) {
+        (Data::Map(a), Data::Map(b)) => {
+            let common_order = |from: &[tree::Entry], of: &[tree::Entry]| -> Vec<String> {
+                let is_common = |name: &String| of.iter().any(|entry| entry.name == *name);
+                from.iter().map(|entry| entry.name.clone()).filter(is_common).collect()
+            };
+            if common_order(a, b) != common_order(b, a) {
+                paths.push(ours.path.clone());
+            }
+            for entry in a {
+                match b.iter().find(|other| other.name == entry.name) {
+                    Some(other) => compare(&entry.value, &other.value, paths),
+                    None => paths.push(entry.value.path.clone()),
+                }
+            }
+            let added = b.iter().filter(|entry| a.iter().all(|other| other.name != entry.name));
+            paths.extend(added.map(|entry| entry.value.path.clone()));
+        }
+        (Data::List(a), Data::List(b)) if a.len() == b.len() => {
+            a.iter().zip(b).for_each(|(a, b)| compare(a, b, paths));
+        }
+        (Data::Scalar { text: a, plain: x }, Data::Scalar { text: b, plain: y }) if (a, x) == (b, y) => {}
+        _ => paths.push(ours.path.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::parse;
+
+    const FILE: &str = "
+service: gate
+upstreams:
+  a: {kind: openai, url: http://a, key: sk-1}
+  b: {kind: demo}
+models: {one: {context: 5, aliases: [x, y]}, two: {}}
+access: {keys: [{id: k, sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08}]}
+shared: {redis: 'redis://:one@h'}
+";
+
+    #[test]
+    fn each_difference_is_named_once_and_no_value() {
+        let cases: [(&str, &str, &[&str]); 10] = [
+            ("gate", "gate", &[]),
+            ("service: gate", "service: gate2", &["service"]),
+            ("sk-1", "sk-2", &["upstreams.a.key"]),
+            (", key: sk-1", "", &["upstreams.a.key"]),
+            (":one@", ":two@", &["shared.redis"]),
+            ("context: 5", "context: 6", &["models.one.context"]),
+            ("[x, y]", "[x, z]", &["models.one.aliases[1]"]),
+            ("[x, y]", "[x]", &["models.one.aliases"]),
+            ("two: {}", "three: {}", &["models.two", "models.three"]),
+            ("one: {context: 5, aliases: [x, y]}, two: {}", "two: {}, one: {context: 5, aliases: [x, y]}", &["models"]),
+        ];
+        let read = |text: &str| parse(text, "x.yaml", &|_| None).expect("valid");
+        for (from, to, expected) in cases {
+            let changes = read(FILE).changes(&read(&FILE.replace(from, to)));
+            assert_eq!(changes, expected, "{from} -> {to}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Writes an answer for a client of OpenAI's completions: server-sent events or one body.
+
+use serde_json::Value;
+
+use super::super::encode::{KEEP_ALIVE, write_error, write_meta, write_usage};
+use super::{echoed, logprobs};
+use crate::json::{self, Object};
+use crate::wire::Whole;
+use crate::{ChatRequest, ErrorInfo, Event, FinishReason, Meta};
+
+const KIND: &str = "text_completion";
+
+/// How far a stream has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// Nothing is written; the first chunk will carry the prompt where it is to be echoed.
+    Fresh,
+    Started,
+    Finished,
+    /// The end marker or an error is written; nothing follows.
+    Over,
+}
+
+/// Writes events as chunks of a text completion, a chunk of its own for the finish reason, the usage if it was asked
+/// for, and `[DONE]`. Thoughts are left out: this API has no place for them.
+#[derive(Debug)]
+pub struct StreamEncoder {
+    /// Everything in a chunk up to the text, the same in all chunks.
+    head: Vec<u8>,
+    /// The same without a choice, for the usage chunk.
+    head_without_choice: Vec<u8>,
+    echo: Option<String>,
+    include_usage: bool,
+    phase: Phase,
+    /// Where the next token with a probability begins, in characters.
+    offset: usize,
+}
+
+impl StreamEncoder {
+    /// An encoder of the answer to `request`.
+    #[expect(clippy::needless_pass_by_value, reason = "the meta belongs to this one answer")]
+    pub fn new(meta: Meta, request: &ChatRequest) -> Self {
+        let mut head = b"data: ".to_vec();
+        let mut object = Object::open(&mut head);
+        write_meta(&mut object, &meta, KIND);
+        let head_without_choice = [head.as_slice(), br#","choices":[]"#].concat();
+        head.extend_from_slice(br#","choices":[{"index":0,"text":"#);
+        Self {
+            head,
+            head_without_choice,
+            echo: echoed(request).map(str::to_owned),
+            include_usage: meta.include_usage,
+            phase: Phase::Fresh,
+            offset: 0,
+        }
+    }
+
+    /// Appends the chunk for one event, if it has one.
+    pub fn encode(&mut self, event: &Event, out: &mut Vec<u8>) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        match event {
+            Event::Text(text) => self.chunk(text, None, None, out),
+            Event::Logprobs(Value::Array(items)) => self.chunk("", Some(items), None, out),
+            Event::Finish(reason) => self.finish(reason, out),
+            Event::Usage(usage) if self.include_usage => {
+                out.extend_from_slice(&self.head_without_choice);
+                out.extend_from_slice(br#","usage":"#);
+                write_usage(out, usage);
+                out.extend_from_slice(b"}\n\n");
+            }
+            Event::Error(message) => self.fail(&ErrorInfo { message, ..ErrorInfo::SERVER }, out),
+            // A completion has no tools, so there are no calls of any.
+            _ => {}
+        }
+    }
+
+    /// Appends the terminal marker; nothing after an error, so that clients can tell.
+    pub fn end(&mut self, out: &mut Vec<u8>) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        if self.phase < Phase::Finished {
+            self.finish(&FinishReason::Stop, out);
+        }
+        self.phase = Phase::Over;
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+
+    /// Appends an error event, after which nothing more is written.
+    pub fn fail(&mut self, error: &ErrorInfo, out: &mut Vec<u8>) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        self.phase = Phase::Over;
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(&write_error(error));
+        out.extend_from_slice(b"\n\n");
+    }
+
+    /// Appends a comment, which every reader of event streams skips.
+    pub fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        if self.phase < Phase::Over {
+            out.extend_from_slice(KEEP_ALIVE);
+        }
+    }
+
+    fn chunk(&mut self, text: &str, probabilities: Option<&[Value]>, finish: Option<&str>, out: &mut Vec<u8>) {
+        if self.phase == Phase::Fresh {
+            self.phase = Phase::Started;
+            if let Some(prompt) = self.echo.take() {
+                self.chunk(&prompt, None, None, out);
+            }
+        }
+        out.extend_from_slice(&self.head);
+        json::value(out, text);
+        out.extend_from_slice(br#","logprobs":"#);
+        match probabilities {
+            Some(items) => logprobs::write(out, items, &mut self.offset),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(br#","finish_reason":"#);
+        json::value(out, &finish);
+        out.extend_from_slice(b"}]}\n\n");
+    }
+
+    fn finish(&mut self, reason: &FinishReason, out: &mut Vec<u8>) {
+        self.chunk("", None, Some(reason_name(reason)), out);
+        self.phase = Phase::Finished;
+    }
+}
+
+fn reason_name(reason: &FinishReason) -> &str {
+    match reason {
+        FinishReason::ToolCalls => "stop",
+        reason => reason.name(),
+    }
+}
+
+/// The body of an answer that is sent whole.
+pub fn write_answer(meta: &Meta, request: &ChatRequest, events: &[Event]) -> Vec<u8> {
+    let whole = Whole::of(events);
+    let echo = echoed(request).unwrap_or_default();
+    let mut out = Vec::with_capacity(512 + echo.len() + whole.text.len());
+    let mut body = Object::open(&mut out);
+    write_meta(&mut body, meta, KIND);
+    json::array(body.key("choices"), [&whole], |out, whole| {
+        let mut choice = Object::open(out);
+        choice.put("index", &0);
+        choice.put("text", &format!("{echo}{}", whole.text));
+        if whole.logprobs.is_empty() {
+            choice.put("logprobs", &Value::Null);
+        } else {
+            logprobs::write(choice.key("logprobs"), &whole.logprobs, &mut 0);
+        }
+        choice.put("finish_reason", reason_name(whole.finish.as_ref().unwrap_or(&FinishReason::Stop)));
+        choice.close();
+    });
+    if let Some(usage) = &whole.usage {
+        write_usage(body.key("usage"), usage);
+    }
+    body.close();
+    out
+}

@@ -9,8 +9,16 @@ use crate::{AnswerError, ChatRequest, DecodeError, Event, JsonLimits, Meta, Requ
 pub enum Api {
     /// `POST /v1/chat/completions`
     OpenAiChat,
+    /// `POST /v1/completions`
+    OpenAiCompletions,
+    /// `POST /v1/responses`
+    OpenAiResponses,
+    /// `POST /v1/messages`
+    AnthropicMessages,
     /// `POST /api/chat`
     OllamaChat,
+    /// `POST /api/generate`
+    OllamaGenerate,
 }
 
 impl Api {
@@ -18,7 +26,11 @@ impl Api {
     pub fn parse(self, body: &[u8], limits: &JsonLimits) -> Result<ChatRequest, RequestError> {
         match self {
             Self::OpenAiChat => openai::parse_chat(body, limits),
+            Self::OpenAiCompletions => openai::completions::parse(body, limits),
+            Self::OpenAiResponses => openai::responses::parse(body, limits),
+            Self::AnthropicMessages => anthropic::parse_messages(body, limits),
             Self::OllamaChat => ollama::parse_chat(body, limits),
+            Self::OllamaGenerate => ollama::generate::parse(body, limits),
         }
     }
 
@@ -34,7 +46,13 @@ impl Api {
     pub fn encoder(self, meta: Meta, request: &ChatRequest) -> Encoder {
         match self {
             Self::OpenAiChat => Encoder::OpenAiChat(openai::StreamEncoder::of(meta, request)),
+            Self::OpenAiCompletions => {
+                Encoder::OpenAiCompletions(openai::completions::StreamEncoder::new(meta, request))
+            }
+            Self::OpenAiResponses => Encoder::OpenAiResponses(openai::responses::StreamEncoder::new(meta, request)),
+            Self::AnthropicMessages => Encoder::AnthropicMessages(anthropic::StreamEncoder::new(meta)),
             Self::OllamaChat => Encoder::OllamaChat(ollama::StreamEncoder::new(meta)),
+            Self::OllamaGenerate => Encoder::OllamaGenerate(ollama::generate::StreamEncoder::new(meta)),
         }
     }
 
@@ -42,15 +60,20 @@ impl Api {
     pub fn write_answer(self, meta: &Meta, request: &ChatRequest, events: &[Event]) -> Result<Vec<u8>, AnswerError> {
         match self {
             Self::OpenAiChat => Ok(openai::write_answer(meta, request, events)),
+            Self::OpenAiCompletions => Ok(openai::completions::write_answer(meta, request, events)),
+            Self::OpenAiResponses => Ok(openai::responses::write_answer(meta, request, events)),
+            Self::AnthropicMessages => anthropic::write_answer(meta, events),
             Self::OllamaChat => ollama::write_answer(meta, events),
+            Self::OllamaGenerate => Ok(ollama::generate::write_answer(meta, events)),
         }
     }
 
     /// The family of APIs that this one belongs to.
     pub fn shape(self) -> Shape {
         match self {
-            Self::OpenAiChat => Shape::OpenAi,
-            Self::OllamaChat => Shape::Ollama,
+            Self::OpenAiChat | Self::OpenAiCompletions | Self::OpenAiResponses => Shape::OpenAi,
+            Self::AnthropicMessages => Shape::Anthropic,
+            Self::OllamaChat | Self::OllamaGenerate => Shape::Ollama,
         }
     }
 
@@ -58,7 +81,10 @@ impl Api {
     pub fn id_prefix(self) -> &'static str {
         match self {
             Self::OpenAiChat => "chatcmpl-",
-            Self::OllamaChat => "",
+            Self::OpenAiCompletions => "cmpl-",
+            Self::OpenAiResponses => "resp_",
+            Self::AnthropicMessages => "msg_",
+            Self::OllamaChat | Self::OllamaGenerate => "",
         }
     }
 }
@@ -69,8 +95,16 @@ impl Api {
 pub enum Encoder {
     /// Server-sent events of chat completions.
     OpenAiChat(openai::StreamEncoder),
+    /// Server-sent events of text completions.
+    OpenAiCompletions(openai::completions::StreamEncoder),
+    /// Server-sent events of Responses.
+    OpenAiResponses(openai::responses::StreamEncoder),
+    /// Server-sent events of Anthropic's Messages.
+    AnthropicMessages(anthropic::StreamEncoder),
     /// Lines of JSON of Ollama's chat.
     OllamaChat(ollama::StreamEncoder),
+    /// Lines of JSON of Ollama's generate.
+    OllamaGenerate(ollama::generate::StreamEncoder),
 }
 
 /// Calls one method of whichever encoder it is.
@@ -78,7 +112,11 @@ macro_rules! each {
     ($this:expr, $encoder:ident => $call:expr) => {
         match $this {
             Encoder::OpenAiChat($encoder) => $call,
+            Encoder::OpenAiCompletions($encoder) => $call,
+            Encoder::OpenAiResponses($encoder) => $call,
+            Encoder::AnthropicMessages($encoder) => $call,
             Encoder::OllamaChat($encoder) => $call,
+            Encoder::OllamaGenerate($encoder) => $call,
         }
     };
 }
@@ -163,6 +201,8 @@ pub enum ServerApi {
     Ollama,
     /// OpenAI's, as vLLM, llama.cpp's server, SGLang and LM Studio have it.
     OpenAi,
+    /// Anthropic's Messages.
+    Anthropic,
 }
 
 /// A request as a model server takes it.
@@ -187,6 +227,15 @@ pub struct ServerDefaults {
 }
 
 impl ServerApi {
+    /// Its name, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ollama => "Ollama",
+            Self::OpenAi => "OpenAI",
+            Self::Anthropic => "Anthropic",
+        }
+    }
+
     /// Writes a request, asking the server's own `model`; an error where the server cannot do what is asked.
     pub fn write(
         self,
@@ -194,10 +243,24 @@ impl ServerApi {
         model: &str,
         defaults: &ServerDefaults,
     ) -> Result<Outgoing, RequestError> {
-        match self {
-            Self::Ollama => Ok(Outgoing { path: "/api/chat", body: ollama::write_chat(request, model, defaults)? }),
-            Self::OpenAi => Ok(Outgoing { path: "/chat/completions", body: openai::write_chat(request, model) }),
-        }
+        let (path, body) = match (self, &request.prompt) {
+            (Self::Ollama, None) => ("/api/chat", ollama::write_chat(request, model, defaults)?),
+            (Self::Ollama, Some(prompt)) => {
+                ("/api/generate", ollama::generate::write(request, prompt, model, defaults)?)
+            }
+            (Self::OpenAi, None) => ("/chat/completions", openai::write_chat(request, model, defaults)?),
+            (Self::OpenAi, Some(prompt)) if openai::completions::takes(prompt) => {
+                ("/completions", openai::completions::write(request, prompt, model, defaults)?)
+            }
+            (Self::OpenAi, Some(_)) => {
+                ("/chat/completions", openai::write_chat(&ollama::generate::as_chat(request)?, model, defaults)?)
+            }
+            (Self::Anthropic, None) => ("/v1/messages", anthropic::write_messages(request, model, defaults)?),
+            (Self::Anthropic, Some(_)) => {
+                ("/v1/messages", anthropic::write_messages(&ollama::generate::as_chat(request)?, model, defaults)?)
+            }
+        };
+        Ok(Outgoing { path, body })
     }
 
     /// The reader of one streamed answer.
@@ -205,6 +268,7 @@ impl ServerApi {
         match self {
             Self::Ollama => ServerDecoder::Ollama(ollama::Decoder::new()),
             Self::OpenAi => ServerDecoder::OpenAi(openai::Decoder::new()),
+            Self::Anthropic => ServerDecoder::Anthropic(anthropic::Decoder::new()),
         }
     }
 
@@ -213,6 +277,7 @@ impl ServerApi {
         match self {
             Self::Ollama => ollama::parse_completion(body),
             Self::OpenAi => openai::parse_completion(body),
+            Self::Anthropic => anthropic::parse_answer(body),
         }
     }
 }
@@ -224,6 +289,8 @@ pub enum ServerDecoder {
     Ollama(ollama::Decoder),
     /// Server-sent events.
     OpenAi(openai::Decoder),
+    /// Server-sent events, as Anthropic names them.
+    Anthropic(anthropic::Decoder),
 }
 
 impl ServerDecoder {
@@ -232,6 +299,7 @@ impl ServerDecoder {
         match self {
             Self::Ollama(decoder) => decoder.push(bytes, out),
             Self::OpenAi(decoder) => decoder.push(bytes, out),
+            Self::Anthropic(decoder) => decoder.push(bytes, out),
         }
     }
 
@@ -240,6 +308,7 @@ impl ServerDecoder {
         match self {
             Self::Ollama(decoder) => decoder.finish(out),
             Self::OpenAi(decoder) => decoder.finish(out),
+            Self::Anthropic(decoder) => decoder.finish(out),
         }
     }
 
@@ -248,6 +317,7 @@ impl ServerDecoder {
         match self {
             Self::Ollama(decoder) => decoder.is_done(),
             Self::OpenAi(decoder) => decoder.is_done(),
+            Self::Anthropic(decoder) => decoder.is_done(),
         }
     }
 }

@@ -25,8 +25,10 @@
 //! # Ok::<(), tollhouse_dialect::RequestError>(())
 //! ```
 
+mod ability;
 pub mod anthropic;
 mod api;
+mod embed;
 mod error;
 mod json;
 mod lines;
@@ -36,6 +38,7 @@ pub mod openai;
 mod wire;
 
 pub use api::{Api, Encoder, ErrorInfo, Outgoing, ServerApi, ServerDecoder, ServerDefaults, Shape};
+pub use embed::{EMBED_INPUTS_MAX, EmbedApi, EmbedMeta, EmbedRequest, Embeddings, Encoding, Inputs};
 pub use error::{AnswerError, DecodeError, RequestError};
 pub use json::{JsonLimits, NODES_MAX};
 pub use lines::LINE_BYTES_MAX;

@@ -1,4 +1,4 @@
-//! Cuts a stream of bytes into lines, whatever the pieces it arrives in.
+//! Cuts a stream of bytes into lines and server-sent events, whatever the pieces it arrives in.
 
 use crate::DecodeError;
 
@@ -48,6 +48,75 @@ impl Lines {
 
 fn check(length: usize) -> Result<(), DecodeError> {
     if length > LINE_BYTES_MAX { Err(DecodeError::LineTooLong { max: LINE_BYTES_MAX }) } else { Ok(()) }
+}
+
+/// What stands in a stream of server-sent events.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Item<'a> {
+    /// The data of one event.
+    Data(&'a [u8]),
+    /// A line that is no part of an event: servers answer an error as bare JSON, or a page, although a stream was asked
+    /// for and the status is 200.
+    Bare(&'a [u8]),
+}
+
+/// Cuts a stream of bytes into server-sent events, <https://html.spec.whatwg.org/multipage/server-sent-events.html>.
+///
+/// The name of an event is not handed over: the dialects repeat it in the data.
+#[derive(Debug, Default)]
+pub(crate) struct EventLines {
+    lines: Lines,
+    /// The `data` lines of the event whose blank line has not come yet.
+    data: Vec<u8>,
+}
+
+impl EventLines {
+    /// Calls `item` for each event that `bytes` complete.
+    pub(crate) fn feed(
+        &mut self,
+        bytes: &[u8],
+        mut item: impl FnMut(Item) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        let data = &mut self.data;
+        // A line ends at CR, LF or both; the empty line between both changes nothing.
+        self.lines.feed(bytes, |byte| byte == b'\n' || byte == b'\r', |line| event_line(data, line, &mut item))
+    }
+
+    /// Hands over the last event, when the stream ended without its blank line.
+    pub(crate) fn finish(&mut self, mut item: impl FnMut(Item) -> Result<(), DecodeError>) -> Result<(), DecodeError> {
+        let last = self.lines.take_last();
+        event_line(&mut self.data, &last, &mut item)?;
+        event_line(&mut self.data, b"", &mut item)
+    }
+}
+
+fn event_line(
+    data: &mut Vec<u8>,
+    line: &[u8],
+    item: &mut impl FnMut(Item) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    if line.is_empty() {
+        if data.is_empty() {
+            return Ok(());
+        }
+        let handed = item(Item::Data(data));
+        data.clear();
+        return handed;
+    }
+    if let Some(more) = line.strip_prefix(b"data:") {
+        let more = more.strip_prefix(b" ").unwrap_or(more);
+        check(data.len() + more.len())?;
+        if !data.is_empty() {
+            data.push(b'\n');
+        }
+        data.extend_from_slice(more);
+        return Ok(());
+    }
+    match line.first() {
+        Some(b'{' | b'<') => item(Item::Bare(line)),
+        // Comments, and the fields `event`, `id` and `retry`.
+        _ => Ok(()),
+    }
 }
 
 /// The first bytes of something that was not understood, for the record.

@@ -8,6 +8,7 @@ use crate::Shape;
 
 /// One chat request, free of any dialect.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the requests that are read")]
 pub struct ChatRequest {
     /// The model's name as the client wrote it.
     pub model: String,
@@ -30,6 +31,8 @@ pub struct ChatRequest {
     pub format: Option<Format>,
     /// Whether and how hard the model thinks before it answers.
     pub think: Option<Think>,
+    /// Whether the thoughts are told as a summary of themselves: what the Responses API calls by that name.
+    pub thinking_summary: bool,
     /// Whether probabilities of the tokens are wanted.
     pub logprobs: bool,
     /// How many alternatives per token (0 to 20).
@@ -99,6 +102,8 @@ pub struct Prompt {
     pub template: Template,
     /// Pictures beside the text (Ollama).
     pub images: Vec<Image>,
+    /// The client's own template in place of the model's (Ollama).
+    pub own_template: Option<String>,
     /// Instructions beside the text (Ollama's `system`).
     pub system: Option<String>,
     /// Ollama's `context`: tokens of an earlier answer.
@@ -185,19 +190,21 @@ fn count(text: &str) -> usize {
     text.chars().count()
 }
 
+/// Characters of all strings in a value, but not of encoded media, which is no prompt text.
 fn count_strings(value: &Value) -> usize {
     match value {
         Value::String(text) => count(text),
         Value::Array(items) => items.iter().map(count_strings).sum(),
-        Value::Object(map) => {
-            // Encoded media is not prompt text.
-            map.iter()
-                .filter(|(key, _)| !matches!(key.as_str(), "data" | "file_data"))
-                .map(|(_, v)| count_strings(v))
-                .sum()
-        }
+        Value::Object(map) => count_fields(map),
         _ => 0,
     }
+}
+
+fn count_fields(map: &Map<String, Value>) -> usize {
+    // The source of a document of Anthropic's may be plain text.
+    let is_text = map.get("type").is_some_and(|kind| kind == "text");
+    let is_media = |key: &str| (key == "data" && !is_text) || key == "file_data";
+    map.iter().filter(|(key, _)| !is_media(key)).map(|(_, value)| count_strings(value)).sum()
 }
 
 /// Who speaks.
@@ -325,11 +332,7 @@ impl Part {
             Self::Text { text, .. } => count(text),
             Self::Image { .. } | Self::Audio { .. } => 0,
             Self::Thinking(_) => self.thought().map_or(0, count),
-            Self::Other(map) => map
-                .iter()
-                .filter(|(key, _)| !matches!(key.as_str(), "data" | "file_data"))
-                .map(|(_, v)| count_strings(v))
-                .sum(),
+            Self::Other(map) => count_fields(map),
         }
     }
 }
@@ -456,6 +459,28 @@ pub struct Sampling {
 }
 
 impl Sampling {
+    /// Fills what is absent from `other`.
+    pub(crate) fn fill(&mut self, other: Self) {
+        if self.limit().is_none() {
+            (self.max_tokens, self.max_completion_tokens) = (other.max_tokens, other.max_completion_tokens);
+        }
+        self.temperature = self.temperature.or(other.temperature);
+        self.top_p = self.top_p.or(other.top_p);
+        self.seed = self.seed.or(other.seed);
+        self.presence_penalty = self.presence_penalty.or(other.presence_penalty);
+        self.frequency_penalty = self.frequency_penalty.or(other.frequency_penalty);
+        self.top_k = self.top_k.or(other.top_k);
+        self.min_p = self.min_p.or(other.min_p);
+        self.repeat_penalty = self.repeat_penalty.or(other.repeat_penalty);
+        self.num_ctx = self.num_ctx.or(other.num_ctx);
+        if self.stop.is_empty() {
+            self.stop = other.stop;
+        }
+        for (name, value) in other.options {
+            self.options.entry(name).or_insert(value);
+        }
+    }
+
     /// The most tokens the answer may have.
     pub fn limit(&self) -> Option<u32> {
         self.max_completion_tokens.or(self.max_tokens)
@@ -517,7 +542,7 @@ pub enum Event {
     Logprobs(Value),
     /// A tool call or more of one.
     ToolCall {
-        /// Which call of this answer, from 0. The pieces of one call follow each other.
+        /// Which call of this answer, from 0. Servers may send the pieces of several calls in turns.
         index: u32,
         /// The call's id, in its first piece.
         id: Option<String>,

@@ -1,13 +1,21 @@
-//! Pieces that both dialects need: typed access to JSON fields, tool calls put together from their deltas, model names.
+//! Pieces that several dialects need: typed access to JSON fields, tool calls put together from their deltas, model names.
+
+use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::{Event, FinishReason, JsonLimits, Message, RequestError, Usage};
+use crate::json::{self, Object};
+use crate::{
+    Arguments, Event, FinishReason, JsonLimits, Message, RequestError, Role, Sampling, ServerDefaults, Usage, ollama,
+};
 
-/// Most bytes of one tool call's arguments that a stream's encoder holds until the call is whole.
+/// Most bytes of one tool call's arguments, and of all calls together that a stream's encoder holds until they are whole.
 pub const TOOL_ARGUMENTS_BYTES_MAX: usize = 1 << 20;
+/// Deepest nesting of a tool call's arguments.
+const ARGUMENTS_DEPTH_MAX: usize = 64;
 /// Longest model name in bytes.
 pub(crate) const MODEL_BYTES_MAX: usize = 256;
 /// Most tokens that a client may ask for.
@@ -95,6 +103,19 @@ pub(crate) fn tools(value: Value) -> Result<Option<Value>, RequestError> {
     }
 }
 
+/// The client's choice of tokens, with what the configuration says where the client says nothing. What configures the
+/// runner of an Ollama server is not among it.
+pub(crate) fn with_defaults<'a>(sampling: &'a Sampling, defaults: &ServerDefaults) -> Cow<'a, Sampling> {
+    if defaults.options.is_empty() {
+        return Cow::Borrowed(sampling);
+    }
+    // The configuration is checked where it is read; what is wrong in it all the same says nothing.
+    let Ok(configured) = ollama::read_options(defaults.options.clone()) else { return Cow::Borrowed(sampling) };
+    let mut merged = sampling.clone();
+    merged.fill(configured);
+    Cow::Owned(merged)
+}
+
 /// A model's name: present, short, printable.
 pub(crate) fn model(name: Option<String>) -> Result<String, RequestError> {
     match name {
@@ -104,6 +125,75 @@ pub(crate) fn model(name: Option<String>) -> Result<String, RequestError> {
         }
         Some(name) => Ok(name),
     }
+}
+
+/// An Anthropic client's tools without what other servers do not know; an error where its server was to run one itself.
+pub(crate) fn write_functions(out: &mut Vec<u8>, tools: &Value) -> Result<(), RequestError> {
+    let tools = tools.as_array().map(Vec::as_slice).unwrap_or_default();
+    if let Some(foreign) = tools.iter().position(|tool| tool["type"] != "function") {
+        let kind: String = tools[foreign]["type"].as_str().unwrap_or_default().chars().take(40).collect();
+        let problem = format!("{kind:?} is run by Anthropic itself, this model's server has no such tool");
+        return Err(RequestError::Unsupported(format!("tools[{foreign}].type {problem}")));
+    }
+    json::array(out, tools, |out, tool| {
+        let mut body = Object::open(out);
+        body.put("type", "function");
+        body.put("function", &tool["function"]);
+        body.close();
+    });
+    Ok(())
+}
+
+/// Whether `text` is base64 that may become part of a URL.
+pub(crate) fn is_base64(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    !text.is_empty() && text.bytes().all(fits)
+}
+
+/// The arguments of a tool call as an object; `message` and `call` tell where they stand.
+pub(crate) fn arguments(
+    arguments: &Arguments,
+    message: usize,
+    call: usize,
+) -> Result<Cow<'_, Map<String, Value>>, RequestError> {
+    match arguments {
+        Arguments::Object(map) => Ok(Cow::Borrowed(map)),
+        Arguments::Text(text) if text.trim().is_empty() => Ok(Cow::Owned(Map::new())),
+        Arguments::Text(text) => json::object(text.as_bytes(), ARGUMENTS_DEPTH_MAX).map(Cow::Owned).map_err(|error| {
+            let at = format!("messages[{message}].tool_calls[{call}].function.arguments");
+            RequestError::field(at, format!("must be a JSON object: {error}"))
+        }),
+    }
+}
+
+/// The ids that each message needs: one per tool call, or the one that a tool's result answers.
+///
+/// Ollama lets calls and results go without ids, the others do not: the missing ones are numbered, and a result without
+/// one answers the first unanswered call of its tool.
+pub(crate) fn tool_ids(messages: &[Message]) -> Vec<Vec<Cow<'_, str>>> {
+    let mut next = 0;
+    let mut open: Vec<(&str, Cow<'_, str>)> = Vec::new();
+    let mut all = Vec::with_capacity(messages.len());
+    for message in messages {
+        let mut ids = Vec::new();
+        for call in &message.tool_calls {
+            let id = call.id.as_deref().map_or_else(|| Cow::Owned(format!("call_{next}")), Cow::Borrowed);
+            next += 1;
+            open.push((&call.name, id.clone()));
+            ids.push(id);
+        }
+        if message.role == Role::Tool {
+            let told = message.tool_call_id.as_deref();
+            let answers = |(name, id): &(&str, Cow<str>)| match told {
+                Some(told) => told == id,
+                None => message.name.as_deref().is_none_or(|wanted| wanted == *name),
+            };
+            let answered = open.iter().position(answers).map(|found| open.remove(found).1);
+            ids.extend(told.map(Cow::Borrowed).or(answered));
+        }
+        all.push(ids);
+    }
+    all
 }
 
 /// The text of a JSON string, or the JSON itself where a lax server sends an object instead of a string of JSON.
@@ -124,6 +214,12 @@ pub(crate) fn error_text(error: &Value) -> String {
         },
         other => other.to_string(),
     }
+}
+
+/// Whether the arguments of a call are a JSON object; none at all stand for an empty one.
+pub(crate) fn is_object(arguments: &str) -> bool {
+    let arguments = arguments.trim();
+    arguments.is_empty() || (arguments.starts_with('{') && serde_json::from_str::<IgnoredAny>(arguments).is_ok())
 }
 
 /// One tool call put together from its pieces.
@@ -152,6 +248,45 @@ pub(crate) fn gather(calls: &mut Vec<WholeCall>, index: u32, id: Option<&str>, n
     }
     if call.name.is_empty() {
         name.unwrap_or_default().clone_into(&mut call.name);
+    }
+}
+
+/// What a client is told when a model's tool calls exceed [`TOOL_ARGUMENTS_BYTES_MAX`].
+pub(crate) const CALL_TOO_LARGE: &str = "the model made a tool call that is too large";
+
+/// Tool calls that a stream's encoder holds back until they are whole.
+#[derive(Debug, Default)]
+pub(crate) struct HeldCalls {
+    calls: Vec<WholeCall>,
+    bytes: usize,
+}
+
+impl HeldCalls {
+    /// Adds a piece to its call; false where that is more than may be held.
+    pub(crate) fn add(&mut self, index: u32, id: Option<&str>, name: Option<&str>, arguments: &str) -> bool {
+        let overhead = if self.calls.iter().any(|call| call.index == index) { 0 } else { size_of::<WholeCall>() };
+        self.bytes += overhead + id.map_or(0, str::len) + name.map_or(0, str::len) + arguments.len();
+        if self.bytes > TOOL_ARGUMENTS_BYTES_MAX {
+            return false;
+        }
+        gather(&mut self.calls, index, id, name, arguments);
+        true
+    }
+
+    /// Whether a piece of call `index` begins another call than those that are held, and these are all whole.
+    pub(crate) fn are_over(&self, index: u32) -> bool {
+        let is_over =
+            |call: &WholeCall| call.index != index && !call.arguments.is_empty() && is_object(&call.arguments);
+        !self.calls.is_empty() && self.calls.iter().all(is_over)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<WholeCall> {
+        self.bytes = 0;
+        std::mem::take(&mut self.calls)
     }
 }
 

@@ -8,7 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tollhouse_dialect::{ChatRequest, Event, JsonLimits, Meta, RequestError, ollama, openai};
+use tollhouse_dialect::{
+    Api, ChatRequest, ErrorInfo, Event, JsonLimits, Meta, Outgoing, RequestError, ServerApi, ServerDefaults, Shape,
+    anthropic,
+};
 
 fn check(folder: &str, run: fn(&Value) -> Vec<(&'static str, Value)>) {
     let update = std::env::var_os("UPDATE_CASES").is_some();
@@ -38,36 +41,59 @@ fn check(folder: &str, run: fn(&Value) -> Vec<(&'static str, Value)>) {
     assert!(failures.is_empty(), "\n{failures}");
 }
 
+/// The clients, by the names that cases call them.
+const CLIENTS: [(&str, Api, &str); 6] = [
+    ("openai", Api::OpenAiChat, "to_openai"),
+    ("responses", Api::OpenAiResponses, "to_responses"),
+    ("completions", Api::OpenAiCompletions, "to_completions"),
+    ("anthropic", Api::AnthropicMessages, "to_anthropic"),
+    ("ollama", Api::OllamaChat, "to_ollama"),
+    ("generate", Api::OllamaGenerate, "to_generate"),
+];
+
+/// Those whose answers a case shows if it names no others.
+const CLIENTS_SHOWN: [&str; 3] = ["openai", "anthropic", "ollama"];
+
+const SERVERS: [(&str, ServerApi, &str); 3] = [
+    ("openai", ServerApi::OpenAi, "to_openai"),
+    ("ollama", ServerApi::Ollama, "to_ollama"),
+    ("anthropic", ServerApi::Anthropic, "to_anthropic"),
+];
+
 fn request_case(case: &Value) -> Vec<(&'static str, Value)> {
     let body = match &case["request"] {
         Value::String(raw) => raw.clone().into_bytes(),
         request => serde_json::to_vec(request).expect("JSON"),
     };
     let limits = JsonLimits { depth: 64, messages: 8 };
-    let parsed = match case["from"].as_str() {
-        Some("openai") => openai::parse_chat(&body, &limits),
-        Some("ollama") => ollama::parse_chat(&body, &limits),
-        other => panic!("unknown dialect {other:?}"),
-    };
-    let request = match parsed {
+    let from = CLIENTS.iter().find(|(name, ..)| case["from"] == *name).expect("a known client");
+    let request = match from.1.parse(&body, &limits) {
         Ok(request) => request,
         Err(error) => return vec![("refused", json!(error.to_string()))],
     };
     let defaults = &case["defaults"];
-    let defaults = ollama::OllamaDefaults {
+    let defaults = ServerDefaults {
         num_ctx: defaults["num_ctx"].as_u64().map(|number| number as u32),
         keep_alive: defaults.get("keep_alive").cloned(),
         options: defaults["options"].as_object().cloned().unwrap_or_default(),
     };
-    let body = |body: Result<Vec<u8>, RequestError>| match body {
-        Ok(body) => serde_json::from_slice(&body).expect("our bodies are JSON"),
+    let model = case["model"].as_str().unwrap_or("served");
+    let mut found = vec![("prompt_chars", json!(request.prompt_chars()))];
+    for (_, server, field) in SERVERS {
+        found.push((field, shown(server.write(&request, model, &defaults), request.prompt.is_some())));
+    }
+    found
+}
+
+/// The body that a server gets; with its path where there is a choice.
+fn shown(outgoing: Result<Outgoing, RequestError>, with_path: bool) -> Value {
+    match outgoing {
         Err(error) => json!({"refused": error.to_string()}),
-    };
-    vec![
-        ("prompt_chars", json!(request.prompt_chars())),
-        ("to_openai", body(Ok(openai::write_chat(&request, "served")))),
-        ("to_ollama", body(ollama::write_chat(&request, "served", &defaults))),
-    ]
+        Ok(outgoing) => {
+            let body: Value = serde_json::from_slice(&outgoing.body).expect("our bodies are JSON");
+            if with_path { json!({"path": outgoing.path, "body": body}) } else { body }
+        }
+    }
 }
 
 #[test]
@@ -76,61 +102,76 @@ fn requests() {
 }
 
 fn stream_case(case: &Value) -> Vec<(&'static str, Value)> {
-    let meta = Meta {
-        id: "chatcmpl-7".to_owned(),
-        model: "public".to_owned(),
-        created_unix: 1_700_000_000,
-        include_usage: case["include_usage"].as_bool().unwrap_or(true),
-        strip_model: case["strip"].as_bool().unwrap_or(false),
-        strip_created: case["strip"].as_bool().unwrap_or(false),
-        ..Meta::default()
-    };
     let answer: Vec<&str> =
         case["answer"].as_array().expect("answer").iter().map(|line| line.as_str().expect("text")).collect();
     let bytes = answer.join("\n").into_bytes();
+    let (_, server, _) = SERVERS.iter().find(|(name, ..)| case["from"] == *name).expect("a known server");
+    let is_whole = case["whole"] == true;
     let mut events = Vec::new();
-    let from_openai = case["from"] == "openai";
-    let result = if case["whole"] == true {
-        let parsed = if from_openai { openai::parse_completion(&bytes) } else { ollama::parse_completion(&bytes) };
-        parsed.map(|parsed| events = parsed)
-    } else if from_openai {
-        let mut decoder = openai::Decoder::new();
-        decoder.push(&bytes, &mut events).and_then(|()| decoder.finish(&mut events))
+    let result = if is_whole {
+        server.parse_answer(&bytes).map(|parsed| events = parsed)
     } else {
-        let mut decoder = ollama::Decoder::new();
+        let mut decoder = server.decoder();
         decoder.push(&bytes, &mut events).and_then(|()| decoder.finish(&mut events))
     };
     let fault = result.err().map(|error| error.to_string());
     let mut found = vec![("fault", json!(fault))];
-    if case["whole"] == true {
-        if fault.is_none() {
-            let json = |body: Vec<u8>| serde_json::from_slice(&body).expect("JSON");
-            found.push(("to_openai", json(openai::write_completion(&meta, &events))));
-            found.push(("to_ollama", json(ollama::write_completion(&meta, &events))));
+    for (name, client, field) in CLIENTS {
+        let is_shown = match case["clients"].as_array() {
+            Some(named) => named.iter().any(|named| named == name),
+            None => CLIENTS_SHOWN.contains(&name),
+        };
+        if is_shown && !(is_whole && fault.is_some()) {
+            found.push((field, answered(case, client, &events, is_whole, fault.is_some())));
         }
-        return found;
     }
-    let (mut sse, mut lines) = (Vec::new(), Vec::new());
-    let (mut to_openai, mut to_ollama) = (openai::StreamEncoder::new(meta.clone()), ollama::StreamEncoder::new(meta));
-    for event in &events {
-        to_openai.encode(event, &mut sse);
-        to_ollama.encode(event, &mut lines);
-    }
-    if fault.is_some() {
-        to_openai.error("the model is not answering", &mut sse);
-        to_ollama.error("the model is not answering", &mut lines);
-    }
-    to_openai.end(&mut sse);
-    to_ollama.end(&mut lines);
-    let split = |bytes: Vec<u8>, by: &str| {
-        let text = String::from_utf8(bytes).expect("UTF-8");
-        assert!(text.is_empty() || text.ends_with(by));
-        json!(text.trim_end().split(by).collect::<Vec<_>>())
-    };
-    found.push(("to_openai", split(sse, "\n\n")));
-    found.push(("to_ollama", split(lines, "\n")));
     found
 }
+
+/// What the client is sent.
+fn answered(case: &Value, client: Api, events: &[Event], is_whole: bool, has_failed: bool) -> Value {
+    let strip = case["strip"].as_bool().unwrap_or(false);
+    let meta = Meta {
+        id: format!("{}7", client.id_prefix()),
+        model: "public".to_owned(),
+        created_unix: 1_700_000_000,
+        input_tokens: 5,
+        include_usage: case["include_usage"].as_bool().unwrap_or(true),
+        strip_model: strip,
+        strip_created: strip,
+    };
+    let request = match case.get("request") {
+        // What some answers repeat, or tell otherwise, of their request.
+        Some(body) => client.parse(body.to_string().as_bytes(), &JsonLimits::default()).expect("a sound request"),
+        None => ChatRequest { stream: !is_whole, ..ChatRequest::default() },
+    };
+    if is_whole {
+        return match client.write_answer(&meta, &request, events) {
+            Ok(body) => serde_json::from_slice(&body).expect("JSON"),
+            Err(error) => json!({"error": error.to_string()}),
+        };
+    }
+    let mut encoder = client.encoder(meta, &request);
+    let mut bytes = Vec::new();
+    encoder.encode_all(events, &mut bytes);
+    if has_failed {
+        encoder.error(&FAILED, &mut bytes);
+    }
+    encoder.end(&mut bytes);
+    let text = String::from_utf8(bytes).expect("UTF-8");
+    let by = if client.stream_type() == "text/event-stream" { "\n\n" } else { "\n" };
+    assert!(text.is_empty() || text.ends_with(by));
+    json!(text.trim_end().split(by).collect::<Vec<_>>())
+}
+
+const FAILED: ErrorInfo = ErrorInfo {
+    status: 502,
+    kind: "server_error",
+    code: None,
+    param: None,
+    message: "the model is not answering",
+    request_id: "r-7",
+};
 
 #[test]
 fn answers() {
@@ -141,27 +182,74 @@ fn answers() {
 fn the_middle_form_answers_questions() {
     let body = br#"{"model":"m","user":"u1","messages":[{"role":"user","content":"one"},
         {"role":"user","content":[{"type":"text","text":"two"},{"type":"text","text":"three"}]}]}"#;
-    let request: ChatRequest = openai::parse_chat(body, &JsonLimits::default()).expect("valid");
+    let request = Api::OpenAiChat.parse(body, &JsonLimits::default()).expect("valid");
     assert_eq!(request.user(), Some("u1"));
     assert_eq!(request.last_user_text(), "two\nthree");
     assert_eq!(request.prompt_chars(), 11);
+    assert_eq!(request.tools_chars(), 0);
+    let body =
+        br#"{"model":"m","max_tokens":9,"metadata":{"user_id":"u2"},"messages":[{"role":"user","content":"one"}],
+        "tools":[{"name":"t","input_schema":{}}]}"#;
+    let request = Api::AnthropicMessages.parse(body, &JsonLimits::default()).expect("valid");
+    assert_eq!(request.user(), Some("u2"));
+    assert_eq!(request.tools_chars(), r#"[{"type":"function","function":{"name":"t","parameters":{}}}]"#.len());
 }
 
 #[test]
-fn error_bodies_have_each_dialects_form() {
+fn errors_have_each_family_s_form() {
+    let told = ErrorInfo {
+        status: 401,
+        kind: "authentication_error",
+        code: Some("invalid_api_key"),
+        param: None,
+        message: "invalid \"key\"",
+        request_id: "r-1",
+    };
+    let body = |shape: Shape| String::from_utf8(shape.error_body(&told)).expect("UTF-8");
     assert_eq!(
-        String::from_utf8(openai::error_body("invalid api key", "authentication_error", Some("invalid_api_key")))
-            .expect("UTF-8"),
-        r#"{"error":{"message":"invalid api key","type":"authentication_error","param":null,"code":"invalid_api_key"}}"#
+        body(Shape::OpenAi),
+        r#"{"error":{"message":"invalid \"key\"","type":"authentication_error","param":null,"code":"invalid_api_key"}}"#
     );
-    assert_eq!(ollama::error_body("a \"b\""), br#"{"error":"a \"b\""}"#);
+    assert_eq!(
+        body(Shape::Anthropic),
+        r#"{"type":"error","error":{"type":"authentication_error","message":"invalid \"key\""},"request_id":"r-1"}"#
+    );
+    assert_eq!(body(Shape::Ollama), r#"{"error":"invalid \"key\""}"#);
+}
+
+#[test]
+fn tokens_are_counted_for_the_body_of_a_message_without_its_limit() {
+    let body = br#"{"model":"m","messages":[{"role":"user","content":"one"}]}"#;
+    assert!(anthropic::parse_count(body, &JsonLimits::default()).is_ok());
+    let refused = anthropic::parse_messages(body, &JsonLimits::default()).expect_err("no limit");
+    assert_eq!(refused.to_string(), "max_tokens is missing");
+    assert_eq!(anthropic::write_count(7), br#"{"input_tokens":7}"#);
+}
+
+#[test]
+fn thoughts_are_told_by_the_name_that_the_client_uses() {
+    for (said, told) in [("reasoning_content", "reasoning_content"), ("reasoning", "reasoning"), ("other", "reasoning")]
+    {
+        let body = format!(
+            r#"{{"model":"m","messages":[{{"role":"assistant","content":"a","{said}":"b"}},{{"role":"user","content":"c"}}]}}"#
+        );
+        let request = Api::OpenAiChat.parse(body.as_bytes(), &JsonLimits::default()).expect("valid");
+        let events = [Event::Thinking("hm".into())];
+        let mut bytes = Vec::new();
+        Api::OpenAiChat.encoder(Meta::default(), &request).encode_all(&events, &mut bytes);
+        bytes.extend(Api::OpenAiChat.write_answer(&Meta::default(), &request, &events).expect("written"));
+        let text = String::from_utf8(bytes).expect("UTF-8");
+        assert_eq!(text.matches(&format!(r#""{told}":"hm""#)).count(), 2, "{text}");
+    }
 }
 
 #[test]
 fn a_line_without_end_is_refused() {
-    let mut events: Vec<Event> = Vec::new();
-    let mut decoder = openai::Decoder::new();
-    let piece = vec![b'x'; 1 << 16];
-    let refused = (0..17).any(|_| decoder.push(&piece, &mut events).is_err());
-    assert!(refused && events.is_empty());
+    for (_, server, _) in SERVERS {
+        let mut events: Vec<Event> = Vec::new();
+        let mut decoder = server.decoder();
+        let piece = vec![b'x'; 1 << 16];
+        let refused = (0..17).any(|_| decoder.push(&piece, &mut events).is_err());
+        assert!(refused && events.is_empty());
+    }
 }

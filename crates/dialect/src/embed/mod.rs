@@ -87,7 +87,11 @@ impl EmbedRequest {
 
     /// Whether there is one vector for each input, as there must be.
     pub fn check(&self, embeddings: &Embeddings) -> Result<(), DecodeError> {
-        if embeddings.vectors.len() == self.inputs.len() { Ok(()) } else { Err(DecodeError::Lacks("a vector per input")) }
+        if embeddings.vectors.len() == self.inputs.len() {
+            Ok(())
+        } else {
+            Err(DecodeError::Lacks("a vector per input"))
+        }
     }
 }
 

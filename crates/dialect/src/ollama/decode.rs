@@ -79,7 +79,8 @@ impl State {
             self.done = true;
             return Ok(());
         }
-        if piece.message.is_none() && !piece.done {
+        let said = piece.message.is_some() || piece.response.is_some();
+        if !said && !piece.done {
             return Err(DecodeError::Lacks("message"));
         }
         if !self.started {
@@ -90,11 +91,15 @@ impl State {
         if let Some(message) = piece.message {
             self.message(message, out);
         }
+        let present = |text: Option<String>| text.filter(|text| !text.is_empty());
+        out.extend(present(piece.thinking).map(Event::Thinking));
+        out.extend(present(piece.response).map(Event::Text));
         if let Some(logprobs @ Value::Array(_)) = piece.logprobs {
             out.push(Event::Logprobs(logprobs));
         }
         if piece.done {
             self.done = true;
+            out.extend(piece.context.filter(Value::is_array).map(Event::Context));
             out.push(Event::Finish(match FinishReason::from_name(piece.done_reason.as_deref().unwrap_or("stop")) {
                 FinishReason::Stop if self.calls > 0 => FinishReason::ToolCalls,
                 reason => reason,
@@ -134,6 +139,13 @@ impl State {
 struct Piece<'a> {
     #[serde(default, borrow)]
     message: Option<PieceMessage<'a>>,
+    /// What a generate's line has in place of the message.
+    #[serde(default)]
+    response: Option<String>,
+    #[serde(default)]
+    thinking: Option<String>,
+    #[serde(default)]
+    context: Option<Value>,
     #[serde(default)]
     done: bool,
     #[serde(default)]

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::json::{self, Object};
-use crate::wire::{self, TOOL_ARGUMENTS_BYTES_MAX, Whole, WholeCall};
+use crate::wire::{CALL_TOO_LARGE, HeldCalls, Whole, WholeCall};
 use crate::{AnswerError, ErrorInfo, Event, FinishReason, Meta, Usage};
 
 /// Writes events as lines of JSON, ended by the `done` line with the counts (durations in ns).
@@ -13,7 +13,7 @@ use crate::{AnswerError, ErrorInfo, Event, FinishReason, Meta, Usage};
 pub struct StreamEncoder {
     /// Everything in a line up to the message, the same in all lines.
     head: Vec<u8>,
-    calls: Vec<WholeCall>,
+    calls: HeldCalls,
     finish: Option<FinishReason>,
     usage: Option<Usage>,
     /// The last line or an error is written; nothing follows.
@@ -28,7 +28,7 @@ impl StreamEncoder {
         let mut object = Object::open(&mut head);
         write_meta(&mut object, &meta);
         object.key("message");
-        Self { head, calls: Vec::new(), finish: None, usage: None, over: false }
+        Self { head, calls: HeldCalls::default(), finish: None, usage: None, over: false }
     }
 
     /// Appends the line for one event, if it has one.
@@ -38,18 +38,19 @@ impl StreamEncoder {
         }
         match event {
             Event::ToolCall { index, id, name, arguments } => {
-                if self.calls.last().is_some_and(|held| held.index != *index) {
+                if self.calls.are_over(*index) {
                     self.flush_calls(out);
                 }
-                let held = self.calls.last().map_or(0, |call| call.arguments.len());
-                if held + arguments.len() > TOOL_ARGUMENTS_BYTES_MAX {
-                    self.error("the model made a tool call that is too large", out);
-                } else {
-                    wire::gather(&mut self.calls, *index, id.as_deref(), name.as_deref(), arguments);
+                if !self.calls.add(*index, id.as_deref(), name.as_deref(), arguments) {
+                    self.error(CALL_TOO_LARGE, out);
                 }
                 return;
             }
-            Event::Thinking(_) | Event::Text(_) | Event::Finish(_) => self.flush_calls(out),
+            Event::Finish(reason) => {
+                self.finish = Some(reason.clone());
+                self.flush_calls(out);
+            }
+            Event::Thinking(_) | Event::Text(_) => self.flush_calls(out),
             _ => {}
         }
         match event {
@@ -64,7 +65,6 @@ impl StreamEncoder {
                 json::value(out, items);
                 out.extend_from_slice(b",\"done\":false}\n");
             }
-            Event::Finish(reason) => self.finish = Some(reason.clone()),
             Event::Usage(usage) => self.usage = Some(*usage),
             Event::Error(message) => self.error(message, out),
             _ => {}
@@ -117,19 +117,23 @@ impl StreamEncoder {
     }
 
     fn flush_calls(&mut self, out: &mut Vec<u8>) {
-        if self.calls.is_empty() {
-            return;
+        let mut calls = self.calls.take();
+        if let Err(error) = check(&mut calls, self.finish.as_ref()) {
+            self.error(&error.to_string(), out);
+        } else if !calls.is_empty() {
+            self.line(out, |message| {
+                message.put("content", "");
+                json::array(message.key("tool_calls"), &calls, write_call);
+            });
         }
-        let calls = std::mem::take(&mut self.calls);
-        if calls.iter().any(|call| arguments(call).is_none()) {
-            self.error(&AnswerError::BadCall.to_string(), out);
-            return;
-        }
-        self.line(out, |message| {
-            message.put("content", "");
-            json::array(message.key("tool_calls"), &calls, write_call);
-        });
     }
+}
+
+/// Refuses calls that are not JSON. A last one that the token limit cut is left out: the reason for the end tells.
+fn check(calls: &mut Vec<WholeCall>, finish: Option<&FinishReason>) -> Result<(), AnswerError> {
+    let is_cut = matches!(finish, Some(FinishReason::Length | FinishReason::WindowFull));
+    calls.pop_if(|call| is_cut && arguments(call).is_none());
+    if calls.iter().all(|call| arguments(call).is_some()) { Ok(()) } else { Err(AnswerError::BadCall) }
 }
 
 /// The body of an answer that is sent whole.
@@ -139,10 +143,8 @@ pub fn write_completion(meta: &Meta, events: &[Event]) -> Vec<u8> {
 
 /// The body of an answer that is sent whole; an error where a tool call is not JSON.
 pub fn write_answer(meta: &Meta, events: &[Event]) -> Result<Vec<u8>, AnswerError> {
-    let whole = Whole::of(events);
-    if whole.calls.iter().any(|call| arguments(call).is_none()) {
-        return Err(AnswerError::BadCall);
-    }
+    let mut whole = Whole::of(events);
+    check(&mut whole.calls, whole.finish.as_ref())?;
     let mut out = Vec::with_capacity(512 + whole.text.len() + whole.thinking.len());
     let mut body = Object::open(&mut out);
     write_meta(&mut body, meta);
@@ -173,7 +175,7 @@ pub fn error_body(message: &str) -> Vec<u8> {
     out
 }
 
-fn write_meta(object: &mut Object, meta: &Meta) {
+pub(super) fn write_meta(object: &mut Object, meta: &Meta) {
     if !meta.strip_model {
         object.put("model", &meta.model);
     }
@@ -203,7 +205,7 @@ fn write_call(out: &mut Vec<u8>, call: &WholeCall) {
 }
 
 /// The fields of the last line after its message. Ollama leaves out what is zero.
-fn write_done(out: &mut Vec<u8>, finish: Option<&FinishReason>, usage: Option<&Usage>) {
+pub(super) fn write_done(out: &mut Vec<u8>, finish: Option<&FinishReason>, usage: Option<&Usage>) {
     out.extend_from_slice(br#","done":true,"done_reason":"#);
     json::value(
         out,

@@ -29,7 +29,7 @@ const KNOWN_IN_MESSAGE: &[&str] = &["role", "content", "thinking", "images", "to
 
 /// Options that configure the runner and not the answer: a client that sets one makes the server load the model anew
 /// for everybody, so these belong to the configuration alone.
-const RUNNER_OPTIONS: &[&str] = &[
+pub(crate) const RUNNER_OPTIONS: &[&str] = &[
     "num_batch",
     "num_gpu",
     "main_gpu",
@@ -79,7 +79,7 @@ pub fn parse_chat(body: &[u8], limits: &JsonLimits) -> Result<ChatRequest, Reque
     Ok(request)
 }
 
-fn read_format(value: Value) -> Result<Option<Format>, RequestError> {
+pub(super) fn read_format(value: Value) -> Result<Option<Format>, RequestError> {
     match value {
         Value::Null => Ok(None),
         Value::String(name) if name.is_empty() => Ok(None),
@@ -89,7 +89,7 @@ fn read_format(value: Value) -> Result<Option<Format>, RequestError> {
     }
 }
 
-fn read_keep_alive(value: Value) -> Result<Option<Value>, RequestError> {
+pub(crate) fn read_keep_alive(value: Value) -> Result<Option<Value>, RequestError> {
     match value {
         Value::Null => Ok(None),
         Value::Number(_) | Value::String(_) => Ok(Some(value)),
@@ -97,7 +97,7 @@ fn read_keep_alive(value: Value) -> Result<Option<Value>, RequestError> {
     }
 }
 
-fn read_think(value: Value) -> Result<Option<Think>, RequestError> {
+pub(crate) fn read_think(value: Value) -> Result<Option<Think>, RequestError> {
     match value {
         Value::Null => Ok(None),
         Value::Bool(true) => Ok(Some(Think::On)),
@@ -107,7 +107,7 @@ fn read_think(value: Value) -> Result<Option<Think>, RequestError> {
     }
 }
 
-fn read_options(options: Map<String, Value>) -> Result<Sampling, RequestError> {
+pub(crate) fn read_options(options: Map<String, Value>) -> Result<Sampling, RequestError> {
     let mut sampling = Sampling::default();
     for (key, value) in options {
         let at = format!("options.{key}");
@@ -188,13 +188,12 @@ fn read_message(value: Value, index: usize) -> Result<Message, RequestError> {
     Ok(message)
 }
 
-fn read_images(value: Value, at: &str) -> Result<Vec<Image>, RequestError> {
+pub(super) fn read_images(value: Value, at: &str) -> Result<Vec<Image>, RequestError> {
     let items = wire::list(value, at)?;
     let read = |(index, item)| {
         let data = wire::text(item, format!("{at}[{index}]"))?;
         // Checked because it becomes part of a URL for servers of the OpenAI kind.
-        let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-        if data.is_empty() || !data.bytes().all(is_base64) {
+        if !wire::is_base64(&data) {
             return Err(RequestError::field(format!("{at}[{index}]"), "must be base64 without a data: prefix"));
         }
         Ok(Image::Base64(data))

@@ -4,46 +4,50 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use crate::json::{self, Object};
+use crate::json::Object;
 use crate::{
-    Arguments, ChatRequest, Content, Format, Message, Part, RequestError, Role, Sampling, ServerDefaults, Think,
+    ChatRequest, Content, Format, Message, Part, RequestError, Role, Sampling, ServerApi, ServerDefaults, Shape, Think,
+    ability, wire,
 };
 
 /// Longest time that a client may make a model stay loaded; longer wishes, and "for ever", are cut to it.
 pub const KEEP_ALIVE_SECONDS_MAX: u64 = 24 * 60 * 60;
 
-/// Deepest nesting of a tool call's arguments.
-const ARGUMENTS_DEPTH_MAX: usize = 64;
-
-/// Fields of OpenAI's that change the answer and that Ollama has nothing for; ones that are mere hints are left out.
-const CANNOT: &[&str] = &["functions", "function_call", "audio"];
-
 /// The body of `POST /api/chat`, asking the server's own `model`; an error where Ollama cannot do what is asked.
 pub fn write_chat(request: &ChatRequest, model: &str, defaults: &ServerDefaults) -> Result<Vec<u8>, RequestError> {
+    ability::check(request, ServerApi::Ollama)?;
     let with_tools = tools_wanted(request)?;
-    if let Some(field) = CANNOT.iter().find(|field| request.rest.get(**field).is_some_and(|value| !value.is_null())) {
-        return unsupported(format!("{field} is not supported by this model's server (Ollama)"));
-    }
     let mut out = Vec::with_capacity(256 + request.messages.len() * 128);
     let mut body = Object::open(&mut out);
     body.put("model", model);
     write_messages(body.key("messages"), &request.messages)?;
     body.put("stream", &request.stream);
-    if with_tools {
-        body.put_some("tools", request.tools.as_ref());
+    if with_tools && let Some(tools) = &request.tools {
+        match request.family {
+            Shape::Anthropic => wire::write_functions(body.key("tools"), tools)?,
+            Shape::OpenAi | Shape::Ollama => body.put("tools", tools),
+        }
     }
+    write_settings(&mut body, request, request.think.as_ref(), defaults)?;
+    body.close();
+    Ok(out)
+}
+
+/// The fields that a chat and a prompt have alike.
+pub(super) fn write_settings(
+    body: &mut Object,
+    request: &ChatRequest,
+    think: Option<&Think>,
+    defaults: &ServerDefaults,
+) -> Result<(), RequestError> {
     match &request.format {
         None | Some(Format::Text) => {}
         Some(Format::Json) => body.put("format", "json"),
         Some(Format::Schema { schema, .. }) => body.put("format", schema),
-        Some(Format::Other(_)) => {
-            return unsupported(
-                "response_format must be text, json_object or json_schema: this model's server (Ollama) knows no other",
-            );
-        }
+        Some(Format::Other(_)) => return Err(ability::refused(ServerApi::Ollama, "this response_format")),
     }
-    if let Some(think) = &request.think {
-        write_think(&mut body, think)?;
+    if let Some(think) = think {
+        write_think(body, think)?;
     }
     let keep_alive = match &defaults.keep_alive {
         Some(fixed) => Some(Cow::Borrowed(fixed)),
@@ -60,11 +64,10 @@ pub fn write_chat(request: &ChatRequest, model: &str, defaults: &ServerDefaults)
         body.put("logprobs", &true);
         body.put_some("top_logprobs", request.top_logprobs.as_ref());
     }
-    body.close();
-    Ok(out)
+    Ok(())
 }
 
-fn unsupported<T>(message: impl Into<String>) -> Result<T, RequestError> {
+pub(super) fn unsupported<T>(message: impl Into<String>) -> Result<T, RequestError> {
     Err(RequestError::Unsupported(message.into()))
 }
 
@@ -112,7 +115,7 @@ fn write_think(body: &mut Object, think: &Think) -> Result<(), RequestError> {
 }
 
 /// A client may not pin a model in memory for ever.
-fn bounded_keep_alive(wish: &Value) -> Result<Cow<'_, Value>, RequestError> {
+pub(crate) fn bounded_keep_alive(wish: &Value) -> Result<Cow<'_, Value>, RequestError> {
     let max = KEEP_ALIVE_SECONDS_MAX as f64;
     let seconds = match wish {
         Value::Number(number) => number.as_f64(),
@@ -159,7 +162,7 @@ fn go_duration_seconds(text: &str) -> Option<f64> {
     Some(sign * seconds)
 }
 
-fn options(sampling: &Sampling, defaults: &ServerDefaults) -> Map<String, Value> {
+pub(crate) fn options(sampling: &Sampling, defaults: &ServerDefaults) -> Map<String, Value> {
     fn set<T: Into<Value>>(options: &mut Map<String, Value>, key: &str, value: Option<T>) {
         if let Some(value) = value {
             options.insert(key.to_owned(), value.into());
@@ -209,8 +212,8 @@ fn write_message(out: &mut Vec<u8>, message: &Message, earlier: &[Message], inde
     let mut body = Object::open(out);
     body.put("role", if message.role == Role::Developer { "system" } else { message.role.name() });
     body.put("content", &*message.content.text());
-    if let Some(thinking) = &message.thinking {
-        body.put("thinking", &thinking.text);
+    if let Some((thoughts, _)) = message.thoughts() {
+        body.put("thinking", &*thoughts);
     }
     if let Content::Parts(parts) = &message.content {
         let media = media(parts, index)?;
@@ -229,7 +232,7 @@ fn write_message(out: &mut Vec<u8>, message: &Message, earlier: &[Message], inde
             object.put_some("id", call.id.as_ref());
             let mut function = Object::open(object.key("function"));
             function.put("name", &call.name);
-            function.put("arguments", &*arguments(&call.arguments, index, position)?);
+            function.put("arguments", &*wire::arguments(&call.arguments, index, position)?);
             function.close();
             object.close();
         }
@@ -261,17 +264,6 @@ fn media(parts: &[Part], index: usize) -> Result<Vec<&str>, RequestError> {
         }
     }
     Ok(media)
-}
-
-fn arguments(arguments: &Arguments, message: usize, call: usize) -> Result<Cow<'_, Map<String, Value>>, RequestError> {
-    match arguments {
-        Arguments::Object(map) => Ok(Cow::Borrowed(map)),
-        Arguments::Text(text) if text.trim().is_empty() => Ok(Cow::Owned(Map::new())),
-        Arguments::Text(text) => json::object(text.as_bytes(), ARGUMENTS_DEPTH_MAX).map(Cow::Owned).map_err(|error| {
-            let at = format!("messages[{message}].tool_calls[{call}].function.arguments");
-            RequestError::field(at, format!("must be a JSON object: {error}"))
-        }),
-    }
 }
 
 /// The tool whose result this is: named by the message, else by the call that it answers.

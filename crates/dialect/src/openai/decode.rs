@@ -4,16 +4,17 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::lines::{LINE_BYTES_MAX, Lines, excerpt};
+use super::completions::Probabilities;
+use crate::lines::{EventLines, Item, excerpt};
 use crate::wire::{self, Head};
 use crate::{DecodeError, Event, FinishReason, Usage};
 
 /// Turns the bytes of an event stream into events, however they are cut into pieces.
 ///
-/// Bounds: a line and an event have at most [`LINE_BYTES_MAX`] bytes.
+/// Bounds: a line and an event have at most [`LINE_BYTES_MAX`](crate::LINE_BYTES_MAX) bytes.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    lines: Lines,
+    lines: EventLines,
     state: State,
 }
 
@@ -26,15 +27,14 @@ impl Decoder {
     /// Reads the next bytes; events that they complete are appended to `out`.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<Event>) -> Result<(), DecodeError> {
         let state = &mut self.state;
-        // The specification of event streams ends a line at CR, LF or both; the empty line between both changes nothing.
-        self.lines.feed(bytes, |byte| byte == b'\n' || byte == b'\r', |line| state.line(line, out))
+        self.lines.feed(bytes, |item| state.item(item, out))
     }
 
     /// Reads the end of the bytes; an error when the stream ended before `[DONE]` or an error event.
     pub fn finish(&mut self, out: &mut Vec<Event>) -> Result<(), DecodeError> {
-        let last = self.lines.take_last();
         // A last event without its blank line counts when it is whole; half a one is the mark of a cut, not of bad JSON.
-        match self.state.line(&last, out).and_then(|()| self.state.line(b"", out)) {
+        let state = &mut self.state;
+        match self.lines.finish(|item| state.item(item, out)) {
             Ok(()) if self.is_done() => Ok(()),
             Ok(()) | Err(DecodeError::Json(_)) => Err(DecodeError::Truncated),
             Err(error) => Err(error),
@@ -67,8 +67,6 @@ pub fn parse_completion(body: &[u8]) -> Result<Vec<Event>, DecodeError> {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The `data` lines of the event whose blank line has not come yet.
-    data: Vec<u8>,
     phase: Phase,
     called: bool,
     usage: Option<Usage>,
@@ -87,52 +85,21 @@ enum Phase {
 }
 
 impl State {
-    fn line(&mut self, line: &[u8], out: &mut Vec<Event>) -> Result<(), DecodeError> {
-        if self.phase == Phase::Done {
-            return Ok(());
-        }
-        if line.is_empty() {
-            return self.dispatch(out);
-        }
-        if let Some(data) = line.strip_prefix(b"data:") {
-            let data = data.strip_prefix(b" ").unwrap_or(data);
-            if self.data.len() + data.len() > LINE_BYTES_MAX {
-                return Err(DecodeError::LineTooLong { max: LINE_BYTES_MAX });
-            }
-            if !self.data.is_empty() {
-                self.data.push(b'\n');
-            }
-            self.data.extend_from_slice(data);
-            return Ok(());
-        }
-        // Servers answer an error as bare JSON or a page although a stream was asked for and the status is 200.
-        match line.first() {
-            Some(b'{') => {
-                self.chunk(line, out)?;
-                if self.phase < Phase::Done {
-                    return Err(DecodeError::NotAStream(excerpt(line)));
-                }
+    fn item(&mut self, item: Item, out: &mut Vec<Event>) -> Result<(), DecodeError> {
+        match item {
+            _ if self.phase == Phase::Done => Ok(()),
+            Item::Data(b"[DONE]") => {
+                self.end(out);
                 Ok(())
             }
-            Some(b'<') => Err(DecodeError::NotAStream(excerpt(line))),
-            // Comments, and the fields `event`, `id` and `retry`, which mean nothing here.
-            _ => Ok(()),
+            Item::Data(json) => self.chunk(json, out).map(drop),
+            Item::Bare(line) => {
+                if line.starts_with(b"{") {
+                    self.chunk(line, out)?;
+                }
+                if self.phase < Phase::Done { Err(DecodeError::NotAStream(excerpt(line))) } else { Ok(()) }
+            }
         }
-    }
-
-    fn dispatch(&mut self, out: &mut Vec<Event>) -> Result<(), DecodeError> {
-        if self.data.is_empty() {
-            return Ok(());
-        }
-        let mut data = std::mem::take(&mut self.data);
-        if data == b"[DONE]" {
-            self.end(out);
-        } else {
-            self.chunk(&data, out)?;
-        }
-        data.clear();
-        self.data = data;
-        Ok(())
     }
 
     /// Reads one chunk, or one whole completion; tells how many choices it had.
@@ -183,18 +150,19 @@ impl State {
                 });
             }
         }
-        if let Some(Value::Array(items)) = choice.logprobs.and_then(|logprobs| logprobs.content)
-            && !items.is_empty()
-        {
+        out.extend(present(choice.text).map(Event::Text));
+        let items = choice.logprobs.map(Probabilities::items).unwrap_or_default();
+        if !items.is_empty() {
             out.push(Event::Logprobs(Value::Array(items)));
         }
         if let Some(reason) = choice.finish_reason.filter(|reason| !reason.is_empty())
             && self.phase < Phase::Finished
         {
             self.phase = Phase::Finished;
-            out.push(Event::Finish(match FinishReason::from_name(&reason) {
-                FinishReason::Stop if self.called => FinishReason::ToolCalls,
-                reason => reason,
+            out.push(Event::Finish(match (FinishReason::from_name(&reason), choice.stop_reason) {
+                (FinishReason::Stop, _) if self.called => FinishReason::ToolCalls,
+                (FinishReason::Stop, Some(Value::String(met))) => FinishReason::StopString(met),
+                (reason, _) => reason,
             }));
         }
     }
@@ -229,10 +197,16 @@ struct Choice<'a> {
     index: u32,
     #[serde(default, borrow, alias = "message")]
     delta: Option<Delta<'a>>,
+    /// The text of a completion, which is no chat.
+    #[serde(default)]
+    text: Option<String>,
     #[serde(default)]
     finish_reason: Option<String>,
+    /// vLLM's: the stop string that was met.
     #[serde(default)]
-    logprobs: Option<Logprobs>,
+    stop_reason: Option<Value>,
+    #[serde(default)]
+    logprobs: Option<Probabilities>,
 }
 
 #[derive(Deserialize)]
@@ -266,12 +240,6 @@ struct FunctionDelta<'a> {
 }
 
 #[derive(Deserialize)]
-struct Logprobs {
-    #[serde(default)]
-    content: Option<Value>,
-}
-
-#[derive(Deserialize)]
 struct WireUsage {
     #[serde(default)]
     prompt_tokens: Option<u64>,
@@ -279,6 +247,14 @@ struct WireUsage {
     completion_tokens: Option<u64>,
     #[serde(default)]
     prompt_tokens_details: Option<PromptDetails>,
+    #[serde(default)]
+    completion_tokens_details: Option<AnswerDetails>,
+}
+
+#[derive(Deserialize)]
+struct AnswerDetails {
+    #[serde(default)]
+    reasoning_tokens: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -293,6 +269,7 @@ impl WireUsage {
             input_tokens: self.prompt_tokens.unwrap_or_default(),
             output_tokens: self.completion_tokens.unwrap_or_default(),
             cached_tokens: self.prompt_tokens_details.and_then(|details| details.cached_tokens),
+            thinking_tokens: self.completion_tokens_details.and_then(|details| details.reasoning_tokens),
             ..Usage::default()
         }
     }

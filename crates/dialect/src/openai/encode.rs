@@ -243,7 +243,7 @@ pub(crate) fn write_error(told: &ErrorInfo) -> Vec<u8> {
     out
 }
 
-fn write_meta(object: &mut Object, meta: &Meta, kind: &'static str) {
+pub(super) fn write_meta(object: &mut Object, meta: &Meta, kind: &'static str) {
     object.put("id", &meta.id);
     object.put("object", kind);
     if !meta.strip_created {
@@ -299,7 +299,7 @@ fn write_call(out: &mut Vec<u8>, call: &WholeCall, prefix: &str) {
     body.close();
 }
 
-fn write_usage(out: &mut Vec<u8>, usage: &Usage) {
+pub(super) fn write_usage(out: &mut Vec<u8>, usage: &Usage) {
     let mut body = Object::open(out);
     body.put("prompt_tokens", &usage.input_tokens);
     body.put("completion_tokens", &usage.output_tokens);
@@ -307,6 +307,11 @@ fn write_usage(out: &mut Vec<u8>, usage: &Usage) {
     if let Some(cached) = &usage.cached_tokens {
         let mut details = Object::open(body.key("prompt_tokens_details"));
         details.put("cached_tokens", cached);
+        details.close();
+    }
+    if let Some(thinking) = &usage.thinking_tokens {
+        let mut details = Object::open(body.key("completion_tokens_details"));
+        details.put("reasoning_tokens", thinking);
         details.close();
     }
     body.close();

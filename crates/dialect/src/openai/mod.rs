@@ -1,8 +1,10 @@
 //! OpenAI chat completions: requests, answers and server-sent events.
 
+pub mod completions;
 mod decode;
 mod encode;
 mod parse;
+pub mod responses;
 mod write;
 
 pub(crate) use encode::write_error;

@@ -6,7 +6,7 @@ use crate::json::{self, JsonLimits, refuse_lookalike};
 use crate::wire;
 use crate::{
     Arguments, ChatRequest, Content, Format, Image, Message, Part, RequestError, Role, Sampling, Think, Thinking,
-    ToolCall,
+    ToolCall, ollama,
 };
 
 /// The fields of a request that we act on, and therefore write ourselves.
@@ -29,6 +29,7 @@ pub(super) const KNOWN: &[&str] = &[
     "repeat_penalty",
     "tools",
     "tool_choice",
+    "parallel_tool_calls",
     "response_format",
     "reasoning_effort",
     "logprobs",
@@ -44,7 +45,6 @@ pub fn parse_chat(body: &[u8], limits: &JsonLimits) -> Result<ChatRequest, Reque
     let mut request = ChatRequest::default();
     let mut model = None;
     let mut messages = None;
-    let sampling = &mut request.sampling;
     for (key, value) in json::object(body, limits.depth)? {
         match key.as_str() {
             "model" => model = Some(wire::text(value, "model")?),
@@ -53,6 +53,7 @@ pub fn parse_chat(body: &[u8], limits: &JsonLimits) -> Result<ChatRequest, Reque
             "stream_options" => request.include_usage = include_usage(&value)?,
             "tools" => request.tools = wire::tools(value)?,
             "tool_choice" => request.tool_choice = Some(value).filter(|value| !value.is_null()),
+            "parallel_tool_calls" => request.parallel_tool_calls = wire::flag(&value, "parallel_tool_calls")?,
             "response_format" => request.format = read_format(value)?,
             "reasoning_effort" => {
                 request.think = wire::text_or_null(value, "reasoning_effort")?.map(Think::from_effort);
@@ -76,7 +77,9 @@ pub fn parse_chat(body: &[u8], limits: &JsonLimits) -> Result<ChatRequest, Reque
                 }
             }
             _ => {
-                if !read_sampling(sampling, &key, &value)? {
+                if !read_sampling(&mut request.sampling, &key, &value)?
+                    && !read_servers_own(&mut request, &key, &value)?
+                {
                     refuse_lookalike(&key, KNOWN, "")?;
                     request.rest.insert(key, value);
                 }
@@ -89,13 +92,42 @@ pub fn parse_chat(body: &[u8], limits: &JsonLimits) -> Result<ChatRequest, Reque
 }
 
 impl Think {
-    fn from_effort(effort: String) -> Self {
+    pub(super) fn from_effort(effort: String) -> Self {
         if effort == "none" { Self::Off } else { Self::Effort(effort) }
     }
 }
 
+/// Takes the field if it is a model server's own word for something that is read elsewhere, or that the configuration
+/// alone decides: clients write Ollama's in OpenAI's bodies, where Ollama itself reads none of them.
+pub(super) fn read_servers_own(request: &mut ChatRequest, key: &str, value: &Value) -> Result<bool, RequestError> {
+    match key {
+        "options" if value.is_null() => {}
+        "options" => request.sampling.fill(ollama::read_options(wire::object(value.clone(), "options")?)?),
+        "num_ctx" => {
+            let alone = Map::from_iter([(key.to_owned(), value.clone())]);
+            request.sampling.fill(ollama::read_options(alone)?);
+        }
+        "keep_alive" => request.keep_alive = ollama::read_keep_alive(value.clone())?,
+        "think" => request.think = request.think.take().or(ollama::read_think(value.clone())?),
+        "chat_template" if !value.is_null() => {
+            return Err(RequestError::field("chat_template", "is not accepted: the template belongs to the model"));
+        }
+        "chat_template" => {}
+        "chat_template_kwargs" => {
+            // The switch of vLLM's and SGLang's templates, for servers that have another one.
+            let switch = ["enable_thinking", "thinking"].iter().find_map(|name| value.get(name)?.as_bool());
+            if let (None, Some(on)) = (&request.think, switch) {
+                request.think = Some(if on { Think::On } else { Think::Off });
+            }
+            return Ok(false);
+        }
+        name => return Ok(ollama::RUNNER_OPTIONS.contains(&name)),
+    }
+    Ok(true)
+}
+
 /// Takes the field if it is one of the sampling ones.
-fn read_sampling(sampling: &mut Sampling, key: &str, value: &Value) -> Result<bool, RequestError> {
+pub(super) fn read_sampling(sampling: &mut Sampling, key: &str, value: &Value) -> Result<bool, RequestError> {
     let tokens = |value| wire::integer(value, key, 1, wire::TOKENS_MAX).map(|n| n.map(|n| n as u32));
     match key {
         "temperature" => sampling.temperature = wire::number(value, key)?,
@@ -114,7 +146,7 @@ fn read_sampling(sampling: &mut Sampling, key: &str, value: &Value) -> Result<bo
     Ok(true)
 }
 
-fn include_usage(options: &Value) -> Result<bool, RequestError> {
+pub(super) fn include_usage(options: &Value) -> Result<bool, RequestError> {
     match options {
         Value::Null => Ok(false),
         Value::Object(map) => {
@@ -125,7 +157,7 @@ fn include_usage(options: &Value) -> Result<bool, RequestError> {
     }
 }
 
-fn read_format(value: Value) -> Result<Option<Format>, RequestError> {
+pub(super) fn read_format(value: Value) -> Result<Option<Format>, RequestError> {
     if value.is_null() {
         return Ok(None);
     }
@@ -234,7 +266,7 @@ fn read_part(value: Value, at: &str) -> Result<Part, RequestError> {
     }
 }
 
-fn read_image(url: String, at: &str) -> Result<Image, RequestError> {
+pub(super) fn read_image(url: String, at: &str) -> Result<Image, RequestError> {
     const MARK: &str = ";base64,";
     // An address would have to be fetched by the model server, from wherever that stands: a way into its network.
     let Some(data) = url.strip_prefix("data:") else {

@@ -1,27 +1,70 @@
 //! Writes a chat request for a server of the OpenAI kind.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::parse::{KNOWN, KNOWN_IN_MESSAGE};
 use crate::json::{self, Object};
-use crate::{Arguments, ChatRequest, Content, Format, Image, Message, Part, Role, Think};
+use crate::{
+    Arguments, ChatRequest, Content, Format, Image, Message, Part, RequestError, Role, Sampling, ServerApi,
+    ServerDefaults, Shape, Think, ToolCall, ability, wire,
+};
 
-/// The body of `POST …/chat/completions`, asking the server's own `model`.
+/// The body of `POST …/chat/completions`, asking the server's own `model`; an error where servers of this kind cannot do
+/// what is asked.
 ///
 /// A stream always asks for its usage: the gateway counts tokens whether or not the client wants to see them.
-pub fn write_chat(request: &ChatRequest, model: &str) -> Vec<u8> {
+pub fn write_chat(request: &ChatRequest, model: &str, defaults: &ServerDefaults) -> Result<Vec<u8>, RequestError> {
+    ability::check(request, ServerApi::OpenAi)?;
     let mut out = Vec::with_capacity(256 + request.messages.len() * 128);
     let mut body = Object::open(&mut out);
     body.put("model", model);
-    let ids = tool_ids(&request.messages);
-    json::array(body.key("messages"), request.messages.iter().zip(&ids), |out, (message, ids)| {
-        write_message(out, message, ids);
-    });
+    write_messages(body.key("messages"), &request.messages, request.family)?;
     body.put("stream", &request.stream);
     if request.stream {
         body.key("stream_options").extend_from_slice(br#"{"include_usage":true}"#);
     }
-    let sampling = &request.sampling;
+    write_sampling(&mut body, &wire::with_defaults(&request.sampling, defaults));
+    if let Some(tools) = &request.tools {
+        match request.family {
+            Shape::Anthropic => wire::write_functions(body.key("tools"), tools)?,
+            Shape::OpenAi | Shape::Ollama => body.put("tools", tools),
+        }
+    }
+    body.put_some("tool_choice", request.tool_choice.as_ref());
+    // OpenAI itself refuses the word where there are no tools.
+    let parallel = request.parallel_tool_calls.filter(|_| request.tools.is_some() || request.family == Shape::OpenAi);
+    body.put_some("parallel_tool_calls", parallel.as_ref());
+    if let Some(format) = &request.format {
+        write_format(body.key("response_format"), format);
+    }
+    // Where the client has said it in words of its own, those are carried along.
+    if !["reasoning", "chat_template_kwargs"].iter().any(|field| request.rest.contains_key(*field))
+        && let Some(think) = &request.think
+    {
+        body.put("reasoning_effort", effort(think));
+    }
+    if request.logprobs {
+        body.put("logprobs", &true);
+    }
+    body.put_some("top_logprobs", request.top_logprobs.as_ref());
+    write_rest(&mut body, request);
+    body.close();
+    Ok(out)
+}
+
+/// What is carried along: an OpenAI client's fields. Those of other clients meant something else, or nothing, and must
+/// not mean something here.
+pub(super) fn write_rest(body: &mut Object, request: &ChatRequest) {
+    match request.family {
+        Shape::OpenAi => body.rest(&request.rest, KNOWN),
+        Shape::Anthropic | Shape::Ollama => body.put_some("user", request.user().as_ref()),
+    }
+}
+
+/// The fields that choose tokens, in chats and completions alike.
+pub(super) fn write_sampling(body: &mut Object, sampling: &Sampling) {
     body.put_some("temperature", sampling.temperature.as_ref());
     body.put_some("top_p", sampling.top_p.as_ref());
     body.put_some("max_tokens", sampling.max_tokens.as_ref());
@@ -35,27 +78,12 @@ pub fn write_chat(request: &ChatRequest, model: &str) -> Vec<u8> {
     body.put_some("top_k", sampling.top_k.as_ref());
     body.put_some("min_p", sampling.min_p.as_ref());
     body.put_some("repeat_penalty", sampling.repeat_penalty.as_ref());
-    body.put_some("tools", request.tools.as_ref());
-    body.put_some("tool_choice", request.tool_choice.as_ref());
-    if let Some(format) = &request.format {
-        write_format(body.key("response_format"), format);
+    for name in ability::SHARED_OPTIONS {
+        body.put_some(name, sampling.options.get(name));
     }
-    if !request.rest.contains_key("reasoning")
-        && let Some(think) = &request.think
-    {
-        body.put("reasoning_effort", effort(think));
-    }
-    if request.logprobs {
-        body.put("logprobs", &true);
-    }
-    body.put_some("top_logprobs", request.top_logprobs.as_ref());
-    // An Ollama client may carry along fields of these names; they meant nothing there and must not mean something here.
-    body.rest(&request.rest, KNOWN);
-    body.close();
-    out
 }
 
-fn effort(think: &Think) -> &str {
+pub(super) fn effort(think: &Think) -> &str {
     match think {
         Think::Off => "none",
         // Ollama's `true` names no effort; this is OpenAI's default.
@@ -65,7 +93,7 @@ fn effort(think: &Think) -> &str {
     }
 }
 
-fn write_format(out: &mut Vec<u8>, format: &Format) {
+pub(super) fn write_format(out: &mut Vec<u8>, format: &Format) {
     match format {
         Format::Text => out.extend_from_slice(br#"{"type":"text"}"#),
         Format::Json => out.extend_from_slice(br#"{"type":"json_object"}"#),
@@ -85,85 +113,141 @@ fn write_format(out: &mut Vec<u8>, format: &Format) {
     }
 }
 
-/// The ids that a message needs: one per tool call, or the one that a tool's result answers.
-type Ids = Vec<String>;
-
-/// Ollama lets calls and results go without ids, OpenAI does not: the missing ones are numbered, and a result without
-/// one answers the first unanswered call of its tool.
-fn tool_ids(messages: &[Message]) -> Vec<Ids> {
-    let mut next = 0;
-    let mut open: Vec<(&str, String)> = Vec::new();
-    let mut all = Vec::with_capacity(messages.len());
-    for message in messages {
-        let mut ids = Ids::new();
-        for call in &message.tool_calls {
-            let id = call.id.clone().unwrap_or_else(|| format!("call_{next}"));
-            next += 1;
-            open.push((&call.name, id.clone()));
-            ids.push(id);
+fn write_messages(out: &mut Vec<u8>, messages: &[Message], family: Shape) -> Result<(), RequestError> {
+    let ids = wire::tool_ids(messages);
+    let mut shown = Vec::new();
+    out.push(b'[');
+    for (index, (message, ids)) in messages.iter().zip(&ids).enumerate() {
+        if index > 0 {
+            out.push(b',');
         }
+        write_message(out, message, ids, index, family)?;
+        if family == Shape::OpenAi {
+            continue;
+        }
+        // A tool's result is text here. What it shows is shown by the user, after the last result of the turn.
         if message.role == Role::Tool {
-            let by_id = |(_, id): &(&str, String)| message.tool_call_id.as_ref() == Some(id);
-            let by_name = |(name, _): &(&str, String)| message.name.as_deref().is_none_or(|wanted| wanted == *name);
-            let found = match message.tool_call_id {
-                Some(_) => open.iter().position(by_id),
-                None => open.iter().position(by_name),
-            };
-            let answered = found.map(|found| open.remove(found).1);
-            ids.extend(message.tool_call_id.clone().or(answered));
+            shown.extend(pictures(&message.content));
         }
-        all.push(ids);
+        if !shown.is_empty() && messages.get(index + 1).is_none_or(|next| next.role != Role::Tool) {
+            out.extend_from_slice(br#",{"role":"user","content":"#);
+            json::array(out, shown.drain(..), |out, part| write_part(out, part, family));
+            out.push(b'}');
+        }
     }
-    all
+    out.push(b']');
+    Ok(())
 }
 
-fn write_message(out: &mut Vec<u8>, message: &Message, ids: &Ids) {
+fn pictures(content: &Content) -> impl Iterator<Item = &Part> {
+    let parts = match content {
+        Content::Parts(parts) => parts.as_slice(),
+        _ => &[],
+    };
+    parts.iter().filter(|part| matches!(part, Part::Image { .. }))
+}
+
+fn write_message(
+    out: &mut Vec<u8>,
+    message: &Message,
+    ids: &[Cow<str>],
+    index: usize,
+    family: Shape,
+) -> Result<(), RequestError> {
     let mut body = Object::open(out);
+    // `developer` is a word that few servers know, and only clients that know theirs say it.
     body.put("role", message.role.name());
-    match &message.content {
-        Content::Null => body.put("content", &Value::Null),
-        Content::Text(text) => body.put("content", text),
-        Content::Parts(parts) => json::array(body.key("content"), parts, write_part),
-    }
-    if let Some(thinking) = &message.thinking {
-        body.put(thinking.field, &thinking.text);
+    write_content(&mut body, message, index, family)?;
+    if let Some((thoughts, field)) = message.thoughts() {
+        body.put(field, &*thoughts);
     }
     if !message.tool_calls.is_empty() {
-        json::array(body.key("tool_calls"), message.tool_calls.iter().zip(ids), |out, (call, id)| {
-            let mut body = Object::open(out);
-            body.put("id", id);
-            body.put("type", "function");
-            let mut function = Object::open(body.key("function"));
-            function.put("name", &call.name);
-            match &call.arguments {
-                Arguments::Text(text) => function.put("arguments", text),
-                Arguments::Object(map) => {
-                    let mut text = Vec::new();
-                    json::value(&mut text, map);
-                    function.put("arguments", &String::from_utf8_lossy(&text));
-                }
-            }
-            function.close();
-            body.close();
-        });
+        json::array(body.key("tool_calls"), message.tool_calls.iter().zip(ids), write_call);
     }
-    if message.role == Role::Tool {
-        body.put_some("tool_call_id", ids.first());
-    } else {
-        body.put_some("tool_call_id", message.tool_call_id.as_ref());
-    }
+    let id = match message.role {
+        Role::Tool => ids.first().map(|id| &**id),
+        _ => message.tool_call_id.as_deref(),
+    };
+    body.put_some("tool_call_id", id.as_ref());
     body.put_some("name", message.name.as_ref());
-    body.rest(&message.rest, KNOWN_IN_MESSAGE);
+    if family == Shape::OpenAi {
+        body.rest(&message.rest, KNOWN_IN_MESSAGE);
+    }
+    body.close();
+    Ok(())
+}
+
+fn write_content(body: &mut Object, message: &Message, index: usize, family: Shape) -> Result<(), RequestError> {
+    let parts = match &message.content {
+        Content::Null => {
+            body.put("content", &Value::Null);
+            return Ok(());
+        }
+        Content::Text(text) => {
+            body.put("content", text);
+            return Ok(());
+        }
+        Content::Parts(parts) => parts,
+    };
+    if family == Shape::OpenAi {
+        json::array(body.key("content"), parts, |out, part| write_part(out, part, family));
+        return Ok(());
+    }
+    if let Some((position, kind)) = parts.iter().enumerate().find_map(foreign) {
+        let what = format!("messages[{index}].content[{position}]: a part of type {kind:?}");
+        return Err(ability::refused(ServerApi::OpenAi, &what));
+    }
+    let is_text = message.role == Role::Tool || pictures(&message.content).next().is_none();
+    if is_text {
+        // Servers whose templates take strings only are many.
+        match message.content.text() {
+            text if text.is_empty() && !message.tool_calls.is_empty() => body.put("content", &Value::Null),
+            text => body.put("content", &*text),
+        }
+        return Ok(());
+    }
+    let parts = parts.iter().filter(|part| !matches!(part, Part::Thinking(_)));
+    json::array(body.key("content"), parts, |out, part| write_part(out, part, family));
+    Ok(())
+}
+
+/// A part that only servers of the client's own family know.
+fn foreign((position, part): (usize, &Part)) -> Option<(usize, String)> {
+    let Part::Other(map) = part else { return None };
+    let kind = map.get("type").and_then(Value::as_str).unwrap_or("?");
+    Some((position, kind.chars().take(40).collect()))
+}
+
+fn write_call(out: &mut Vec<u8>, (call, id): (&ToolCall, &Cow<str>)) {
+    let mut body = Object::open(out);
+    body.put("id", id);
+    body.put("type", "function");
+    let mut function = Object::open(body.key("function"));
+    function.put("name", &call.name);
+    match &call.arguments {
+        Arguments::Text(text) => function.put("arguments", text),
+        Arguments::Object(map) => {
+            let mut text = Vec::new();
+            json::value(&mut text, map);
+            function.put("arguments", &String::from_utf8_lossy(&text));
+        }
+    }
+    function.close();
     body.close();
 }
 
-fn write_part(out: &mut Vec<u8>, part: &Part) {
+fn write_part(out: &mut Vec<u8>, part: &Part, family: Shape) {
     let mut body = Object::open(out);
+    let write_rest = |body: &mut Object, rest| {
+        if family == Shape::OpenAi {
+            body.rest(rest, &[]);
+        }
+    };
     match part {
         Part::Text { text, rest } => {
             body.put("type", "text");
             body.put("text", text);
-            body.rest(rest, &[]);
+            write_rest(&mut body, rest);
         }
         Part::Image { image, options, rest } => {
             body.put("type", "image_url");
@@ -174,7 +258,7 @@ fn write_part(out: &mut Vec<u8>, part: &Part) {
             }
             inner.rest(options, &[]);
             inner.close();
-            body.rest(rest, &[]);
+            write_rest(&mut body, rest);
         }
         Part::Audio { base64, options, rest } => {
             body.put("type", "input_audio");
@@ -182,7 +266,7 @@ fn write_part(out: &mut Vec<u8>, part: &Part) {
             inner.put("data", base64);
             inner.rest(options, &[]);
             inner.close();
-            body.rest(rest, &[]);
+            write_rest(&mut body, rest);
         }
         Part::Thinking(_) => {}
         Part::Other(map) => body.rest(map, &[]),

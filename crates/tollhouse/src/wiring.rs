@@ -1,20 +1,24 @@
 //! From the configuration to what each part wants to know; no decision is made here.
 
-use std::num::NonZeroU32;
+use std::collections::HashMap;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use http::HeaderName;
-use tollhouse_access::{AddressList, Digest, Key, Keyring, RateLimit};
+use tollhouse_access::{AddressList, Digest, Key, OtherSecret, Priority};
 use tollhouse_config::{self as config, Config};
 use tollhouse_dialect::JsonLimits;
-use tollhouse_gateway::{Door, DoorSettings, ErrorStyle, RateBy, Settings};
-use tollhouse_state::{State, StoredKey};
+use tollhouse_gateway::{By, DoorSettings, ErrorStyle, ModelSettings, Settings};
+use tollhouse_limits::{Budget, Period, Rate, Rules};
+use tollhouse_state::StoredKey;
+use tollhouse_tokens::Overflow;
 use tollhouse_upstream as upstream;
 use tollhouse_web::ServeOptions;
 
 /// Bodies come from clients on the same network; more than this is a client that has stalled.
-const BODY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) fn journal_options(config: &Config) -> tollhouse_journal::Options {
     let logging = &config.logging;
@@ -47,13 +51,18 @@ pub(crate) fn store_options(config: &Config) -> tollhouse_store::StoreOptions {
     }
 }
 
-pub(crate) fn upstreams(config: &Config) -> anyhow::Result<upstream::Upstreams> {
+// Model servers
+
+/// Servers, models and settings, as [`upstream::Upstreams`] takes them.
+pub(crate) type UpstreamParts = (Vec<upstream::UpstreamSpec>, Vec<upstream::ModelSpec>, upstream::Settings);
+
+pub(crate) fn upstreams(config: &Config) -> UpstreamParts {
     let specs = config.upstreams.iter().map(|up| upstream::UpstreamSpec {
         name: up.name.clone(),
         kind: match up.kind {
             config::UpstreamKind::Ollama => upstream::Kind::Ollama,
-            // Until the upstream crate speaks it, taken for the nearest kind.
-            config::UpstreamKind::OpenAi | config::UpstreamKind::Anthropic => upstream::Kind::OpenAi,
+            config::UpstreamKind::OpenAi => upstream::Kind::OpenAi,
+            config::UpstreamKind::Anthropic => upstream::Kind::Anthropic,
             config::UpstreamKind::Demo => upstream::Kind::Demo,
         },
         url: up.url.clone(),
@@ -79,18 +88,16 @@ pub(crate) fn upstreams(config: &Config) -> anyhow::Result<upstream::Upstreams> 
     };
     let queue = upstream::QueueSpec { depth: config.queue.depth, wait: config.queue.wait };
     let settings = upstream::Settings { timeouts, queue, restart: config.timeouts.restart };
-    upstream::Upstreams::new(specs.collect(), models.collect(), settings).context("preparing the model servers")
+    (specs.collect(), models.collect(), settings)
 }
+
+// The gateway
 
 pub(crate) fn gateway_settings(config: &Config) -> Settings {
     Settings {
-        rate_limit: config.access.limits.requests.and_then(rate_limit),
-        rate_by: match config.access.by {
-            config::By::User => RateBy::User,
-            config::By::Address => RateBy::Address,
-            config::By::Model => RateBy::Model,
-            config::By::Key => RateBy::Key,
-        },
+        limits: Arc::new(rules(&config.access.limits)),
+        by: by(config.access.by),
+        fair_by: by(config.queue.fair_by),
         prompt_chars_max: config.limits.prompt_chars,
         body_bytes_max: config.limits.body.0,
         body_timeout: BODY_TIMEOUT,
@@ -99,71 +106,128 @@ pub(crate) fn gateway_settings(config: &Config) -> Settings {
             config::ErrorStyle::OpenAi => ErrorStyle::Dialect,
             config::ErrorStyle::Plain => ErrorStyle::Plain,
         },
+        keep_alive: config.timeouts.keep_alive,
+        models: config.models.iter().map(|model| (model.name.clone(), model_settings(model))).collect::<HashMap<_, _>>(),
     }
 }
 
-fn rate_limit(limit: config::Rate) -> Option<RateLimit> {
-    Some(RateLimit { requests: NonZeroU32::new(u32::try_from(limit.most).ok()?)?, per: limit.per })
+fn model_settings(model: &config::ModelConfig) -> ModelSettings {
+    ModelSettings {
+        on_overflow: match model.on_overflow {
+            config::Overflow::Refuse => Overflow::Refuse,
+            config::Overflow::Truncate => Overflow::Truncate,
+            config::Overflow::Route => Overflow::Route,
+        },
+        tokenizer: model.tokenizer.clone(),
+        fallback: model.fallback.clone(),
+    }
 }
 
-pub(crate) async fn door(config: &Config, state: &State) -> anyhow::Result<Arc<Door>> {
+fn by(by: config::By) -> By {
+    match by {
+        config::By::Key => By::Key,
+        config::By::User => By::User,
+        config::By::Address => By::Address,
+        config::By::Model => By::Model,
+    }
+}
+
+fn rules(limits: &config::CallerLimits) -> Rules {
+    let rate = |rate: config::Rate| Some(Rate { most: NonZeroU64::new(rate.most)?, per: rate.per });
+    Rules {
+        requests: limits.requests.and_then(rate),
+        tokens: limits.tokens.and_then(rate),
+        concurrent: limits.concurrent.and_then(NonZeroU32::new),
+        budgets: budgets(limits.tokens_per_day, limits.tokens_per_month),
+    }
+}
+
+fn budgets(day: Option<u64>, month: Option<u64>) -> Vec<Budget> {
+    let both = [(day, Period::Day), (month, Period::Month)];
+    both.into_iter().filter_map(|(tokens, period)| Some(Budget { tokens: tokens?, period })).collect()
+}
+
+// The door
+
+pub(crate) fn door_settings(config: &Config) -> anyhow::Result<DoorSettings> {
     let access = &config.access;
     let header = |name: &str| HeaderName::try_from(name).with_context(|| format!("{name} is not a header's name"));
-    let settings = DoorSettings {
+    Ok(DoorSettings {
         keys_asked: access.auth == config::Auth::Keys,
         header: header(&access.header)?,
         allow: AddressList::new(access.allow.clone()),
         drop_others: access.deny == config::Deny::Drop,
         trusted_proxies: AddressList::new(access.trusted_proxies.clone()),
         user_header: access.user_header.as_deref().map(header).transpose()?,
-    };
-    let configured = access.keys.iter().map(configured_key).collect::<anyhow::Result<Vec<_>>>()?;
-    let pepper = state.pepper().clone();
-    let keyring = Keyring::new(configured, [], Arc::new(move |secret| pepper.digest(secret)));
-    let keyring = keyring.with_stored(hashed(keys_in_force(state).await?));
-    Ok(Arc::new(Door::new(settings, keyring)))
+    })
 }
 
-fn configured_key(key: &config::KeyConfig) -> anyhow::Result<(Digest, Arc<Key>)> {
-    let mut hash = Digest::default();
-    for (index, byte) in hash.iter_mut().enumerate() {
-        let digits = key.sha256.get(index * 2..index * 2 + 2);
-        *byte = digits
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
-            .with_context(|| format!("the sha256 of key {} is not 64 hexadecimal digits", key.id))?;
-    }
+/// The keys of the file as a keyring takes them.
+pub(crate) fn configured_keys(config: &Config) -> anyhow::Result<Vec<(Digest, Key)>> {
+    config.access.keys.iter().map(configured_key).collect()
+}
+
+fn configured_key(key: &config::KeyConfig) -> anyhow::Result<(Digest, Key)> {
+    let hash = |text: &str| digest(text).with_context(|| format!("a sha256 of key {} is not 64 digits", key.id));
     let mut made = Key::new(&key.id, key.role);
     made.user.clone_from(&key.user);
     made.models.clone_from(&key.models);
     made.prompt_chars = key.prompt_chars;
-    made.rate_limit = key.limits.requests.and_then(rate_limit);
-    Ok((hash, Arc::new(made)))
-}
-
-/// The keys of the state store that have not been revoked.
-pub(crate) async fn keys_in_force(state: &State) -> anyhow::Result<Vec<StoredKey>> {
-    let mut keys = state.keys().await.context("reading the keys")?;
-    keys.retain(|key| key.revoked_ms.is_none());
-    Ok(keys)
-}
-
-/// Stored keys as a keyring takes them.
-pub(crate) fn hashed(keys: Vec<StoredKey>) -> impl Iterator<Item = (Digest, Key)> {
-    keys.into_iter().map(|key| (key.hash, stored_key(key)))
-}
-
-fn stored_key(key: StoredKey) -> Key {
-    let rate_limit = key.rate_limit.and_then(|(requests, per_ms)| {
-        Some(RateLimit { requests: NonZeroU32::new(requests)?, per: std::time::Duration::from_millis(per_ms) })
-    });
-    let mut made = Key::new(key.id, &key.role);
-    made.user = Some(key.user.unwrap_or(key.name));
-    made.models = key.models;
-    made.rate_limit = rate_limit;
-    made.prompt_chars = key.prompt_chars;
+    made.rules = rules(&key.limits);
+    made.priority = match key.priority {
+        config::Priority::Low => Priority::Low,
+        config::Priority::Normal => Priority::Normal,
+        config::Priority::High => Priority::High,
+    };
+    made.weight = key.weight;
+    made.allow = AddressList::new(key.allow.clone());
     made.expires_ms = key.expires_ms;
-    made
+    let also = key.also.iter().map(|text| Ok(OtherSecret { digest: hash(text)?, until_ms: None }));
+    made.also = also.collect::<anyhow::Result<_>>()?;
+    Ok((hash(&key.sha256)?, made))
 }
+
+/// 64 hexadecimal digits as bytes.
+fn digest(text: &str) -> Option<Digest> {
+    let mut digest = Digest::default();
+    for (index, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(index * 2..index * 2 + 2)?, 16).ok()?;
+    }
+    Some(digest)
+}
+
+/// A stored key as a keyring takes it.
+pub(crate) fn stored_key(key: StoredKey) -> (Digest, Key) {
+    let settings = key.settings;
+    let limits = settings.limits;
+    let rate = |(most, per_ms)| Some(Rate { most: NonZeroU64::new(most)?, per: Duration::from_millis(per_ms) });
+    let mut made = Key::new(key.id, &settings.role);
+    made.user = Some(settings.user.unwrap_or(settings.name));
+    made.models = settings.models;
+    made.prompt_chars = settings.prompt_chars;
+    made.rules = Rules {
+        requests: limits.requests.and_then(|(most, per_ms)| rate((most.into(), per_ms))),
+        tokens: limits.tokens.and_then(rate),
+        concurrent: limits.concurrent.and_then(NonZeroU32::new),
+        budgets: budgets(limits.tokens_per_day, limits.tokens_per_month),
+    };
+    made.priority = Priority::parse(&settings.priority).unwrap_or_default();
+    made.weight = settings.weight;
+    // What could not be read would else be left out, and an empty list lets everybody in.
+    let networks = settings.allow.iter().map(|text| crate::keys::parse_network(text));
+    made.allow = AddressList::new(networks.collect::<Result<_, _>>().unwrap_or_else(|_| nowhere()));
+    made.expires_ms = settings.expires_ms;
+    made.also =
+        key.old.iter().map(|old| OtherSecret { digest: old.hash, until_ms: Some(old.until_ms) }).collect();
+    (key.hash, made)
+}
+
+/// A network from which nobody comes (RFC 6666, the discard prefix).
+fn nowhere() -> Vec<config::IpNet> {
+    vec!["100::/128".parse().expect("a network")]
+}
+
+// Listening
 
 /// Raises the soft limit on open files to the hard one and shares it out: a connection of a client may need one to a model
 /// server, and the journal and the index must never find none left.
@@ -196,4 +260,28 @@ pub(crate) fn host_names(config: &Config) -> Vec<String> {
     let public = config.public_url.as_deref().and_then(|url| url.parse::<http::Uri>().ok());
     let public = public.as_ref().and_then(|url| url.host()).map(str::to_owned);
     config.hosts.iter().cloned().chain(public).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tollhouse_state::KeySettings;
+
+    use super::*;
+
+    #[test]
+    fn a_network_that_cannot_be_read_admits_nobody() {
+        let settings = KeySettings { allow: vec!["10.0.0.0/16".into(), "x".into()], ..KeySettings::default() };
+        let key = StoredKey { id: "a".into(), hash: [0; 32], old: vec![], settings, created_ms: 0, revoked_ms: None };
+        let (_, key) = stored_key(key);
+        for address in ["10.0.0.1", "127.0.0.1", "::1"] {
+            assert!(!key.allow.admits(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn hashes_are_read_whole() {
+        assert_eq!(digest(&"0a".repeat(32)), Some([10; 32]));
+        assert_eq!(digest(&"0a".repeat(31)), None);
+        assert_eq!(digest(&"0x".repeat(32)), None);
+    }
 }

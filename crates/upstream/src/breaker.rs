@@ -1,69 +1,168 @@
-//! Remembers that a server does not answer, so that nobody waits for it.
+//! Remembers that a server does not answer, so that nobody waits for it in vain.
+//!
+//! ```text
+//!            not reachable, was well             still not after `restart`
+//!   closed ─────────────────────────▶ held ────────────────────────────────▶ open ◀──────────────┐
+//!     ▲  ▲                             │                                      ▲ │                 │
+//!     │  └── its health address answers┘        silent, or twice in a row     │ │ health answers  │ fails again
+//!     │                                         not reachable (from closed) ──┘ ▼                 │
+//!     └────────────────────────── a request is answered ────────────────── half open ─────────────┘
+//! ```
+//!
+//! Closed: requests pass. Held: they wait, because a server that was well and takes no connections may be restarting. Open:
+//! they are refused at once. Half open: one passes at a time, until one is answered.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-/// How many failures in a row to connect, or to get any answer over a connection, open a breaker. One is not enough: a
-/// server that restarts refuses a connection or two and is back at once. Silence opens it the first time, because that
-/// has already been checked twice.
+/// How many failures in a row to connect, or to get any answer over a connection, open a breaker of a server that has not
+/// been well. One is not enough: a server that starts refuses a connection or two and is there at once. Silence opens it
+/// the first time, because that has already been checked twice.
 pub const FAILURES_TO_OPEN: u32 = 2;
-/// How often the health address of a server is asked while its breaker is open.
+/// How often the health address of a server is asked while its breaker is not closed.
 pub const PROBE_EVERY: Duration = Duration::from_millis(500);
 
-/// `None` while closed, else why it is open.
-type State = Option<Arc<str>>;
+/// What a breaker lets through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum State {
+    Closed,
+    HalfOpen(Arc<str>),
+    Held(Arc<str>),
+    Open(Arc<str>),
+}
+
+impl State {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::HalfOpen(_) => "half_open",
+            Self::Held(_) => "held",
+            Self::Open(_) => "open",
+        }
+    }
+
+    /// Why it is not closed.
+    pub(crate) fn reason(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Closed => None,
+            Self::HalfOpen(reason) | Self::Held(reason) | Self::Open(reason) => Some(reason),
+        }
+    }
+}
+
+/// How a server failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// It took no connection.
+    Unreachable,
+    /// It closed the connection before it said anything.
+    Lost,
+    /// It said nothing, and its health address neither.
+    Silent,
+}
 
 #[derive(Debug)]
 pub(crate) struct Breaker {
-    failures: AtomicU32,
+    inner: Mutex<Inner>,
     state: watch::Sender<State>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    failures: u32,
+    /// It has answered since the breaker was closed or made.
+    was_well: bool,
+    held_since: Option<Instant>,
+    /// While held: whether its health address was silent too.
+    was_away: bool,
 }
 
 impl Breaker {
     pub(crate) fn new() -> Self {
-        Self { failures: AtomicU32::new(0), state: watch::Sender::new(None) }
+        Self { inner: Mutex::default(), state: watch::Sender::new(State::Closed) }
     }
 
-    /// Why it is open, if it is.
-    pub(crate) fn reason(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         self.state.borrow().clone()
     }
 
-    /// The server answered.
-    pub(crate) fn succeeded(&self) {
-        // Read first: a write by every request would make the cores pass this line of memory around.
-        if self.failures.load(Ordering::Relaxed) != 0 {
-            self.failures.store(0, Ordering::Relaxed);
+    /// The reason, when requests are refused.
+    pub(crate) fn refuses(&self) -> Option<Arc<str>> {
+        match &*self.state.borrow() {
+            State::Open(reason) => Some(Arc::clone(reason)),
+            _ => None,
         }
     }
 
-    /// The server could not be reached; true when that opened the breaker just now.
-    pub(crate) fn failed(&self, reason: &str) -> bool {
-        let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        failures >= FAILURES_TO_OPEN && self.open(reason)
+    /// The server answered a request. The new state if that changed it.
+    pub(crate) fn answered(&self) -> Option<State> {
+        let mut inner = self.inner();
+        (inner.failures, inner.was_well) = (0, true);
+        let trial = matches!(*self.state.borrow(), State::HalfOpen(_));
+        trial.then(|| self.enter(State::Closed))
     }
 
-    /// Opens it; true when it was closed before.
-    pub(crate) fn open(&self, reason: &str) -> bool {
-        self.state.send_if_modified(|state| {
-            let closed = state.is_none();
-            if closed {
-                *state = Some(reason.into());
+    /// A request failed. The new state if that changed it.
+    pub(crate) fn failed(&self, failure: Failure, reason: &str, now: Instant) -> Option<State> {
+        let mut inner = self.inner();
+        let reason: Arc<str> = reason.into();
+        let state = self.state();
+        match (state, failure) {
+            (State::Open(_), _) => None,
+            (_, Failure::Silent) | (State::HalfOpen(_), _) => {
+                inner.was_well = false;
+                Some(self.enter(State::Open(reason)))
             }
-            closed
-        })
+            (State::Held(_), _) => None,
+            (State::Closed, _) if inner.was_well => {
+                (inner.held_since, inner.was_away) = (Some(now), failure == Failure::Unreachable);
+                Some(self.enter(State::Held(reason)))
+            }
+            (State::Closed, _) => {
+                inner.failures = inner.failures.saturating_add(1);
+                (inner.failures >= FAILURES_TO_OPEN).then(|| self.enter(State::Open(reason)))
+            }
+        }
     }
 
-    pub(crate) fn close(&self) {
-        self.failures.store(0, Ordering::Relaxed);
-        self.state.send_replace(None);
+    /// What its health address said while the breaker was not closed. The new state if that changed it.
+    pub(crate) fn probed(&self, healthy: bool, restart: Duration, now: Instant) -> Option<State> {
+        let mut inner = self.inner();
+        match (self.state(), healthy) {
+            (State::Open(reason), true) => Some(self.enter(State::HalfOpen(reason))),
+            (State::Held(reason), true) => {
+                // One that was there all the time is not restarting: it drops its requests.
+                inner.failures = if inner.was_away { 0 } else { inner.failures + 1 };
+                if inner.failures >= FAILURES_TO_OPEN {
+                    inner.was_well = false;
+                    return Some(self.enter(State::Open(reason)));
+                }
+                Some(self.enter(State::Closed))
+            }
+            (State::Held(reason), false) => {
+                inner.was_away = true;
+                let over = inner.held_since.is_none_or(|since| now.duration_since(since) >= restart);
+                inner.was_well &= !over;
+                over.then(|| self.enter(State::Open(reason)))
+            }
+            _ => None,
+        }
     }
 
     pub(crate) fn watch(&self) -> Watch {
         Watch(self.state.subscribe())
+    }
+
+    fn enter(&self, state: State) -> State {
+        self.state.send_replace(state.clone());
+        state
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -73,8 +172,8 @@ pub(crate) struct Watch(watch::Receiver<State>);
 impl Watch {
     /// The reason, once it is open.
     pub(crate) async fn opened(mut self) -> Arc<str> {
-        let reason = match self.0.wait_for(Option::is_some).await {
-            Ok(state) => state.clone(),
+        let reason = match self.0.wait_for(|state| matches!(state, State::Open(_))).await {
+            Ok(state) => state.reason().cloned(),
             Err(_) => None,
         };
         match reason {
@@ -89,18 +188,51 @@ impl Watch {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn opens_once_and_tells_those_who_wait() {
-        let breaker = Breaker::new();
+    const RESTART: Duration = Duration::from_secs(10);
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_was_never_well_opens_at_the_second_failure() {
+        let (breaker, now) = (Breaker::new(), Instant::now());
         let waiting = breaker.watch();
-        assert!(!breaker.failed("refused"));
-        breaker.succeeded();
-        assert!(!breaker.failed("refused"), "a success in between starts the count anew");
-        assert!(breaker.reason().is_none());
-        assert!(breaker.failed("refused"));
-        assert!(!breaker.open("again"), "it was open already");
-        assert_eq!(&*waiting.opened().await, "refused");
-        breaker.close();
-        assert!(breaker.reason().is_none());
+        assert_eq!(breaker.failed(Failure::Unreachable, "refused", now), None);
+        assert_eq!(breaker.failed(Failure::Lost, "lost", now), Some(State::Open("lost".into())));
+        assert_eq!(breaker.failed(Failure::Silent, "again", now), None, "it was open already");
+        assert_eq!(&*waiting.opened().await, "lost");
+        assert!(breaker.refuses().is_some());
+        assert_eq!(breaker.probed(false, RESTART, now), None);
+        assert_eq!(breaker.probed(true, RESTART, now), Some(State::HalfOpen("lost".into())));
+        assert_eq!(breaker.failed(Failure::Lost, "lost", now), Some(State::Open("lost".into())), "the trial failed");
+        breaker.probed(true, RESTART, now);
+        assert_eq!(breaker.answered(), Some(State::Closed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_was_well_is_waited_for() {
+        let (breaker, now) = (Breaker::new(), Instant::now());
+        breaker.answered();
+        assert_eq!(breaker.failed(Failure::Unreachable, "refused", now), Some(State::Held("refused".into())));
+        assert_eq!(breaker.failed(Failure::Unreachable, "refused", now), None);
+        assert_eq!(breaker.probed(false, RESTART, now + RESTART / 2), None);
+        assert_eq!(breaker.probed(true, RESTART, now + RESTART / 2), Some(State::Closed));
+        breaker.failed(Failure::Lost, "lost", now);
+        assert_eq!(breaker.probed(false, RESTART, now + RESTART), Some(State::Open("lost".into())));
+        assert_eq!(breaker.probed(true, RESTART, now), Some(State::HalfOpen("lost".into())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_drops_requests_and_is_healthy_opens() {
+        let (breaker, now) = (Breaker::new(), Instant::now());
+        breaker.answered();
+        for expected in [State::Closed, State::Open("lost".into())] {
+            assert_eq!(breaker.failed(Failure::Lost, "lost", now), Some(State::Held("lost".into())));
+            assert_eq!(breaker.probed(true, RESTART, now), Some(expected));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_opens_at_once() {
+        let (breaker, now) = (Breaker::new(), Instant::now());
+        breaker.answered();
+        assert_eq!(breaker.failed(Failure::Silent, "silent", now), Some(State::Open("silent".into())));
     }
 }

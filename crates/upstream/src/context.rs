@@ -1,8 +1,10 @@
 //! What goes with a request besides its body, and what can be seen of it on its way.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use crate::scheduler::{Order, Scheduler};
 
 /// Tells whether the caller may use a model, by its public name.
 pub type MayCall = Arc<dyn Fn(&str) -> bool + Send + Sync>;
@@ -77,6 +79,7 @@ struct Inner {
     phase: AtomicU8,
     /// The place in the queue at first; 0 when it never queued.
     first_position: AtomicU32,
+    queue: Mutex<Option<(Weak<Scheduler>, Order)>>,
 }
 
 /// The stretches of a request's way.
@@ -96,14 +99,15 @@ pub enum Phase {
 impl Default for Progress {
     fn default() -> Self {
         let (phase, first_position) = (AtomicU8::new(Phase::Connecting as u8), AtomicU32::new(0));
-        Self { inner: Arc::new(Inner { phase, first_position }) }
+        Self { inner: Arc::new(Inner { phase, first_position, queue: Mutex::new(None) }) }
     }
 }
 
 impl Progress {
     /// The place in the queue now, from 1; `None` when it is not waiting there.
     pub fn position(&self) -> Option<u32> {
-        (self.phase() == Phase::Queued).then(|| self.first_position()).flatten()
+        let (scheduler, order) = self.queue().clone()?;
+        scheduler.upgrade()?.position(order)
     }
 
     /// The place in the queue when it came; `None` when it had not to wait.
@@ -123,5 +127,20 @@ impl Progress {
 
     pub(crate) fn enter(&self, phase: Phase) {
         self.inner.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    pub(crate) fn queued(&self, scheduler: &Arc<Scheduler>, order: Order, position: u32) {
+        let first = &self.inner.first_position;
+        let _ = first.compare_exchange(0, position, Ordering::Relaxed, Ordering::Relaxed);
+        *self.queue() = Some((Arc::downgrade(scheduler), order));
+        self.enter(Phase::Queued);
+    }
+
+    pub(crate) fn dequeued(&self) {
+        *self.queue() = None;
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Option<(Weak<Scheduler>, Order)>> {
+        self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

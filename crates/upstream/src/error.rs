@@ -10,7 +10,7 @@ const NOT_ANSWERING: &str = "the model is not answering right now, please try ag
 /// When a client may try again after a fault that usually passes by itself: a closed breaker is noticed in less.
 const RETRY_SOON: Duration = Duration::from_secs(2);
 /// Longest wait that a server may ask of our clients.
-const RETRY_MAX: Duration = Duration::from_mins(1);
+pub(crate) const RETRY_MAX: Duration = Duration::from_mins(1);
 /// Most characters of a server's own words that a client is shown.
 const MESSAGE_CHARS_MAX: usize = 500;
 
@@ -102,7 +102,7 @@ impl UpstreamError {
     pub fn public_message(&self) -> &str {
         match &self.inner.cause {
             Cause::Unsupported { message } | Cause::Status { shown: message, .. } => message,
-            Cause::UnknownModel { shown, .. } => shown,
+            Cause::UnknownModel { shown, .. } | Cause::Busy { shown, .. } => shown,
             _ => NOT_ANSWERING,
         }
     }
@@ -159,6 +159,8 @@ pub(crate) enum Cause {
     Open(Arc<str>),
     #[error("given up while waiting for an answer, the breaker opened: {0}")]
     Opened(Arc<str>),
+    #[error("{why}")]
+    Busy { why: String, shown: String, retry_after: Duration },
     #[error("connecting: {0}")]
     Connect(String),
     #[error("not a byte of an answer, and the health address is silent too")]
@@ -199,6 +201,7 @@ impl Cause {
                 (Upstream, 503, soon)
             }
             Self::FirstByte(_) | Self::Idle(_) | Self::Total(_) => (Upstream, 503, None),
+            Self::Busy { retry_after, .. } => (Upstream, 503, Some(*retry_after)),
             Self::Read(_) | Self::Decode(_) => (Upstream, 502, None),
             Self::Status { status, text, retry_after, .. } => match status {
                 404 if is_about_a_model(text) => (Caller, 404, None),
@@ -217,8 +220,21 @@ impl Cause {
         match self {
             // The time that a client is ready to wait is spent.
             Self::FirstByte(_) | Self::Idle(_) | Self::Total(_) => false,
+            // Another server may have the model.
+            Self::Status { status: 404, .. } => true,
             _ => self.row().fault != Fault::Caller,
         }
+    }
+
+    /// Whether another model may do better. Not when the queue is full or the wait too long: the models share a server.
+    pub(crate) fn falls_back(&self) -> bool {
+        self.try_next() && !matches!(self, Self::Busy { .. })
+    }
+
+    /// A request that found no room or no turn; `wait` is how long it would take, as far as was measured.
+    pub(crate) fn busy(why: String, wait: Option<Duration>) -> Self {
+        let retry_after = wait.unwrap_or(RETRY_SOON).clamp(Duration::from_secs(1), RETRY_MAX);
+        Self::Busy { why, shown: busy(retry_after), retry_after }
     }
 
     /// An answer with a status that is not success.
@@ -230,10 +246,7 @@ impl Cause {
             *shown = match (row.fault, &*status) {
                 (Fault::Caller, _) if text.is_empty() => "the model server refused the request".to_owned(),
                 (Fault::Caller, _) => text.clone(),
-                (_, 429 | 503) => {
-                    let wait = row.retry_after.unwrap_or(RETRY_SOON).as_secs().max(1);
-                    format!("the model is busy, please try again in {wait} s")
-                }
+                (_, 429 | 503) => busy(row.retry_after.unwrap_or(RETRY_SOON)),
                 _ => NOT_ANSWERING.to_owned(),
             };
         }
@@ -244,6 +257,11 @@ impl Cause {
         let shown: String = name.chars().take(100).collect();
         Self::UnknownModel { name: shown.clone(), shown: format!("model '{shown}' not found") }
     }
+}
+
+/// What a client is told when it is worth coming back.
+fn busy(wait: Duration) -> String {
+    format!("the model is busy, please try again in {} s", wait.as_secs_f64().ceil().max(1.0))
 }
 
 impl From<RequestError> for Cause {
@@ -259,6 +277,18 @@ impl From<DecodeError> for Cause {
             error => Self::Decode(error),
         }
     }
+}
+
+/// An error with its causes, for the record.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }
 
 fn is_about_a_model(text: &str) -> bool {

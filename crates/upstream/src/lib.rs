@@ -33,23 +33,36 @@
 //! # }
 //! ```
 
+mod about;
+mod backend;
 mod breaker;
 mod client;
 mod context;
 mod demo;
 mod error;
+mod kept;
 mod kind;
-mod listing;
+mod loads;
+mod manage;
+mod retry;
+mod route;
+mod scheduler;
 mod server;
 mod spec;
 mod stream;
 mod upstreams;
+mod way;
+mod work;
 
+pub use about::{Window, WindowSource};
 pub use breaker::{FAILURES_TO_OPEN, PROBE_EVERY};
 pub use context::{Context, MayCall, Phase, Priority, Progress};
 pub use demo::DEMO_MODEL;
 pub use error::{Fault, SetupError, UpstreamError};
-pub use server::{ANSWER_BYTES_MAX, HEALTH_LIMIT};
+pub use loads::{SWITCHES_MAX, THRASH_WITHIN};
+pub use manage::ManageBody;
+pub use scheduler::CLASS_WAIT_MAX;
+pub use server::{ANSWER_BYTES_MAX, HEALTH_LIMIT, NUM_CTX_MAX, VOCABULARY_BYTES_MAX};
 pub use spec::{Kind, ModelSpec, QueueSpec, Settings, Timeouts, UpstreamSpec};
 pub use stream::EventStream;
-pub use upstreams::{Model, Reply, UpstreamStatus, Upstreams};
+pub use upstreams::{EmbedReply, Model, Reply, UpstreamStatus, Upstreams};

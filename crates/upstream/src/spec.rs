@@ -12,6 +12,8 @@ pub enum Kind {
     Ollama,
     /// OpenAI's API (vLLM, llama.cpp, SGLang, …); the URL ends where `/chat/completions` begins.
     OpenAi,
+    /// Anthropic's API; the URL ends where `/v1/messages` begins.
+    Anthropic,
     /// The built-in talker, which needs no server.
     Demo,
 }
@@ -22,6 +24,7 @@ impl Kind {
         match self {
             Self::Ollama => "ollama",
             Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
             Self::Demo => "demo",
         }
     }
@@ -30,7 +33,7 @@ impl Kind {
     pub fn parallel(self) -> u32 {
         match self {
             Self::Ollama => 4,
-            Self::OpenAi | Self::Demo => 64,
+            Self::OpenAi | Self::Anthropic | Self::Demo => 64,
         }
     }
 }
@@ -44,9 +47,9 @@ pub struct UpstreamSpec {
     pub kind: Kind,
     /// Where it is, without a slash at the end; empty for the demo.
     pub url: String,
-    /// The key that it asks for, sent as `Authorization: Bearer`.
+    /// The key that it asks for, sent as `Authorization: Bearer`, to Anthropic as `x-api-key`.
     pub key: Option<String>,
-    /// How many requests it works on at once; `None` takes [`Kind::parallel`].
+    /// How many requests it works on at once; `None` means [`Kind::parallel`].
     pub parallel: Option<u32>,
 }
 

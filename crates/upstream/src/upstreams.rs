@@ -1,6 +1,5 @@
-//! All servers and models together: which models there are, who has them, and who answers a chat.
+//! All servers and models together: which models there are, who has them, and who answers.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,44 +7,44 @@ use std::time::Duration;
 use futures_util::{FutureExt, StreamExt, stream};
 use serde_json::Value;
 use tokio::time::Instant;
-use tollhouse_dialect::ChatRequest;
-use tollhouse_dialect::ollama::OllamaDefaults;
+use tollhouse_dialect::{ChatRequest, EmbedRequest, Embeddings};
 
+use crate::backend::Backend;
 use crate::client::Client;
-use crate::demo::{DEMO_MODEL, Talk};
 use crate::error::Cause;
 use crate::kind::Listed;
-use crate::server::{Answer, Server};
+use crate::retry::Budget;
+use crate::route::{Models, Route, listed_route, trusted_route};
+use crate::scheduler::{Scheduler, ServerId};
+use crate::server::{Server, ServerState};
 use crate::stream::EventStream;
-use crate::{Context, Kind, ModelSpec, Phase, Settings, SetupError, UpstreamError, UpstreamSpec};
+use crate::way::Way;
+use crate::work::{Product, Work};
+use crate::{Context, Kind, ModelSpec, Settings, SetupError, UpstreamError, UpstreamSpec};
 
 /// How old a list of models may be when somebody asks for it.
 const LIST_AGE_MAX: Duration = Duration::from_secs(5);
 /// How old it may be when a model is not in it: a new model is found soon, and wrong names do not become a load.
 const LIST_AGE_MAX_ON_MISS: Duration = Duration::from_secs(1);
-/// How many servers are asked for their lists at once.
-const LISTS_AT_ONCE_MAX: usize = 16;
+/// How many servers are asked at once where all are asked.
+pub(crate) const SERVERS_AT_ONCE_MAX: usize = 16;
 
 /// All model servers and models; cheap to clone.
 #[derive(Clone)]
 pub struct Upstreams {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    backends: Vec<Backend>,
-    /// The configured models in their order; empty means that what the servers list is served as it is.
-    models: Vec<ModelSpec>,
-    /// What each of `models` says to Ollama.
-    defaults: Vec<OllamaDefaults>,
-    /// Name or alias → place in `models`.
-    names: HashMap<String, usize>,
-    settings: Settings,
-}
-
-enum Backend {
-    Remote(Arc<Server>),
-    Demo(Arc<str>),
+pub(crate) struct Inner {
+    pub(crate) backends: Vec<Backend>,
+    pub(crate) models: Models,
+    pub(crate) settings: Settings,
+    /// These two are shared by all configurations that follow each other.
+    pub(crate) scheduler: Arc<Scheduler>,
+    pub(crate) budget: Arc<Budget>,
+    specs: Vec<UpstreamSpec>,
+    plain: Client,
+    tls: Option<Client>,
 }
 
 /// A model that can be asked.
@@ -88,8 +87,31 @@ pub struct Reply {
     pub first_byte_ms: f64,
     /// The context length that the server was asked for, in tokens.
     pub num_ctx: Option<u32>,
-    /// The answer. Dropping it closes the connection.
+    /// The answer. Dropping it closes the connection, and frees the place at the server.
     pub events: EventStream,
+}
+
+/// Embeddings, and how they came.
+#[derive(Debug)]
+pub struct EmbedReply {
+    /// The server that made them.
+    pub upstream: String,
+    /// The public name of the model that made them.
+    pub model: String,
+    /// How often a server was asked, this time included.
+    pub attempts: u32,
+    /// Time in the queue, in ms.
+    pub queue_ms: f64,
+    /// The place in the queue at first, from 1; `None` when they had not to wait.
+    pub queue_position: Option<u32>,
+    /// Time to a connection with this server, in ms; near 0 for one that was open.
+    pub connect_ms: f64,
+    /// Time from sending to the head of the answer, in ms.
+    pub first_byte_ms: f64,
+    /// The context length that the server was asked for, in tokens.
+    pub num_ctx: Option<u32>,
+    /// What was asked for, in the order of the inputs.
+    pub embeddings: Embeddings,
 }
 
 /// How a server is.
@@ -97,109 +119,116 @@ pub struct Reply {
 pub struct UpstreamStatus {
     /// Its name.
     pub name: String,
-    /// Its kind: `ollama`, `openai` or `demo`.
+    /// Its kind: `ollama`, `openai`, `anthropic` or `demo`.
     pub kind: &'static str,
     /// Where it is; empty for the demo.
     pub url: String,
-    /// `closed` (requests pass) or `open` (requests are refused until it answers again).
+    /// `closed` (requests pass), `half_open` (one at a time passes, on trial), `held` (requests wait, because it may be
+    /// restarting) or `open` (requests are refused until it answers again).
     pub breaker: &'static str,
-    /// Why the breaker is open.
+    /// Why the breaker is not closed.
     pub reason: Option<String>,
     /// How many requests it is given at once.
     pub parallel: u32,
     /// How many it works on now.
     pub running: u32,
-    /// How many wait for it.
+    /// How many wait that it could serve.
     pub waiting: u32,
     /// The models that it has loaded, as far as is known (Ollama only).
     pub loaded: Vec<String>,
-    /// How often it has loaded a model for a request.
+    /// How often it has loaded a model for a request of ours.
     pub loads: u64,
     /// How long that took in all, in ms.
     pub load_ms_total: u64,
-}
-
-/// Who has a model, in order, and what to ask them.
-struct Route<'a> {
-    /// Each server with its own name of the model.
-    stops: Vec<(&'a Backend, String)>,
-    configured: Option<(&'a ModelSpec, &'a OllamaDefaults)>,
+    /// Whether it changed from one model to another more than [`SWITCHES_MAX`](crate::SWITCHES_MAX) times within the last
+    /// minute.
+    pub thrashing: bool,
 }
 
 impl Upstreams {
     /// Sets up the servers; connects to none and starts nothing. Reads the system's certificates only if a server is
     /// reached by https.
     pub fn new(specs: Vec<UpstreamSpec>, models: Vec<ModelSpec>, settings: Settings) -> Result<Self, SetupError> {
-        let timeouts = settings.timeouts;
-        let plain = Client::http(timeouts.connect);
-        let mut tls: Option<Client> = None;
-        let mut backends: Vec<Backend> = Vec::with_capacity(specs.len());
-        for spec in specs {
-            if backends.iter().any(|backend| backend.name() == spec.name) {
-                return Err(SetupError::Duplicate(spec.name));
-            }
-            backends.push(match spec.kind {
-                Kind::Demo => Backend::Demo(spec.name.into()),
-                Kind::Ollama | Kind::OpenAi => {
-                    let client = if spec.url.starts_with("https:") {
-                        match &tls {
-                            Some(client) => client.clone(),
-                            None => tls.insert(Client::https(timeouts.connect)?).clone(),
-                        }
-                    } else {
-                        plain.clone()
-                    };
-                    Backend::Remote(Arc::new(Server::new(&spec, client, timeouts)?))
-                }
-            });
-        }
-        let mut names = HashMap::new();
-        for (place, model) in models.iter().enumerate() {
-            for upstream in model.tiers.iter().flatten() {
-                if !backends.iter().any(|backend| backend.name() == upstream) {
-                    let (model, upstream) = (model.name.clone(), upstream.clone());
-                    return Err(SetupError::UnknownUpstream { model, upstream });
-                }
-            }
-            for name in model.aliases.iter().chain([&model.name]) {
-                if names.insert(name.clone(), place).is_some() {
-                    return Err(SetupError::Duplicate(name.clone()));
-                }
-            }
-        }
-        let defaults = models.iter().map(defaults).collect();
-        Ok(Self { inner: Arc::new(Inner { backends, models, defaults, names, settings }) })
+        Self::build(specs, models, settings, None)
     }
 
-    /// The same with another configuration, for a reload. Servers whose specs are equal are known as they were.
+    /// The same with another configuration, for a reload; must be called within the runtime. A server whose spec is the
+    /// same but for `parallel` keeps what is known of it: who has its places and who waits for them, its breaker, its
+    /// lists. What was asked of the old configuration goes on under it.
     pub fn reconfigured(
         &self,
         specs: Vec<UpstreamSpec>,
         models: Vec<ModelSpec>,
         settings: Settings,
     ) -> Result<Self, SetupError> {
-        Self::new(specs, models, settings)
+        let next = Self::build(specs, models, settings, Some(&self.inner))?;
+        // Only now that nothing can fail any more.
+        next.inner.scheduler.configure(settings.queue);
+        for (backend, spec) in next.inner.backends.iter().zip(&next.inner.specs) {
+            backend.lane().set_parallel(spec.parallel.unwrap_or(spec.kind.parallel()));
+            if let Some(server) = backend.server() {
+                server.watch_until_well();
+            }
+        }
+        Ok(next)
+    }
+
+    fn build(
+        specs: Vec<UpstreamSpec>,
+        models: Vec<ModelSpec>,
+        settings: Settings,
+        old: Option<&Inner>,
+    ) -> Result<Self, SetupError> {
+        let connect = settings.timeouts.connect;
+        // Clients are kept too, and the connections with them, unless they would wait differently.
+        let old_clients = old.filter(|old| old.settings.timeouts.connect == connect);
+        let plain = old_clients.map_or_else(|| Client::http(connect), |old| old.plain.clone());
+        let mut tls = old_clients.and_then(|old| old.tls.clone());
+        let scheduler = old.map_or_else(|| Scheduler::new(settings.queue), |old| Arc::clone(&old.scheduler));
+        let budget = old.map_or_else(|| Arc::new(Budget::new()), |old| Arc::clone(&old.budget));
+        let mut backends: Vec<Backend> = Vec::with_capacity(specs.len());
+        for spec in &specs {
+            if backends.iter().any(|backend| **backend.name() == *spec.name) {
+                return Err(SetupError::Duplicate(spec.name.clone()));
+            }
+            let kept = old.and_then(|old| old.backend_of(spec));
+            let lane = || scheduler.add(spec.parallel.unwrap_or(spec.kind.parallel()), spec.kind.swaps());
+            if spec.kind == Kind::Demo {
+                let lane = match kept {
+                    Some(Backend::Demo { lane, .. }) => Arc::clone(lane),
+                    _ => Arc::new(lane()),
+                };
+                backends.push(Backend::Demo { name: spec.name.as_str().into(), lane });
+                continue;
+            }
+            let client = match &tls {
+                _ if !spec.url.starts_with("https:") => plain.clone(),
+                Some(client) => client.clone(),
+                None => tls.insert(Client::https(connect)?).clone(),
+            };
+            let kept = kept.and_then(Backend::server).map(|server| Arc::clone(&server.state));
+            let state = kept.unwrap_or_else(|| ServerState::new(lane()));
+            backends.push(Backend::Remote(Arc::new(Server::new(spec, client, &settings, state)?)));
+        }
+        let models = Models::new(models, &backends)?;
+        Ok(Self { inner: Arc::new(Inner { backends, models, settings, scheduler, budget, specs, plain, tls }) })
     }
 
     /// All models that can be asked, each name once, aliases after their models. Lists of servers are at most 5 s old,
     /// and a server that does not answer within 1 s keeps its last one.
     pub async fn models(&self) -> Vec<Model> {
-        let lists = self.lists(LIST_AGE_MAX).await;
+        let lists = self.inner.lists(LIST_AGE_MAX).await;
         if self.inner.models.is_empty() {
-            return self.listed_models(&lists);
+            return self.inner.listed_models(&lists);
         }
         let mut models = Vec::new();
-        for (place, spec) in self.inner.models.iter().enumerate() {
-            let route = self.configured_route(place);
-            if route.stops.is_empty() {
-                continue;
+        for (place, configured) in self.inner.models.all.iter().enumerate() {
+            let Some(route) = self.inner.models.route_at(place) else { continue };
+            let Some(model) = self.inner.model_of(&route, &lists) else { continue };
+            models.push(model.clone());
+            for alias in &configured.spec.aliases {
+                models.push(Model { name: alias.clone(), alias_of: Some(model.name.clone()), ..model.clone() });
             }
-            let model = self.model_of(&route, &spec.name, &lists);
-            for alias in &spec.aliases {
-                models.push(Model { name: alias.clone(), alias_of: Some(spec.name.clone()), ..model.clone() });
-            }
-            let before_aliases = models.len() - spec.aliases.len();
-            models.insert(before_aliases, model);
         }
         models
     }
@@ -207,107 +236,110 @@ impl Upstreams {
     /// The model of this name or alias, under its own name. A model of servers that have never told what they have is
     /// taken on trust: asking it gives the honest error. What only a list tells (`created_unix`, `details`) is left out.
     pub async fn resolve(&self, name: &str) -> Option<Model> {
-        let route = self.route(name).await?;
-        let public = match route.configured {
-            Some((spec, _)) => &spec.name,
-            None => &route.stops.first()?.1,
-        };
-        Some(self.model_of(&route, public, &[]))
+        let route = self.inner.route(name).await?;
+        self.inner.model_of(&route, &[])
     }
 
-    /// Sends the chat to the servers of its model, in order, until one begins to answer.
+    /// Sends the chat to the servers of its model, and waits until one of them begins to answer: for its turn in the
+    /// queue, and through the failures of others. [`Context::progress`] tells where it is.
     ///
-    /// Dropping the future, like dropping the reply's events, closes the connection to the server.
+    /// Dropping the future leaves the queue or closes the connection to the server; so does dropping the reply's events.
     pub fn chat(
         &self,
         request: Arc<ChatRequest>,
         context: Context,
     ) -> impl Future<Output = Result<Reply, UpstreamError>> + Send + use<> {
-        let upstreams = self.clone();
-        async move { upstreams.send_chat(&request, &context).await }
+        let inner = Arc::clone(&self.inner);
+        // In a box, so that it is on the heap only until the answer begins, and not in the futures of those who wait.
+        Box::pin(async move {
+            let work = Work::Chat(request);
+            let done = Way::new(&inner, &work, &context).go().await?;
+            let events = match done.product {
+                Product::Events(events) => events,
+                Product::Embeddings(_) => EventStream::ready(Vec::new()),
+            };
+            Ok(Reply {
+                upstream: done.upstream,
+                model: done.model,
+                attempts: done.attempts,
+                queue_ms: done.queue.as_secs_f64() * 1e3,
+                queue_position: context.progress.first_position(),
+                connect_ms: done.times.connect_ms,
+                first_byte_ms: done.times.first_byte_ms,
+                num_ctx: done.num_ctx,
+                events,
+            })
+        })
     }
 
-    async fn send_chat(&self, request: &ChatRequest, context: &Context) -> Result<Reply, UpstreamError> {
-        let deadline = Instant::now() + self.inner.settings.timeouts.total;
-        let unknown = || UpstreamError::new(Cause::unknown_model(&request.model));
-        let route = self.route(&request.model).await.ok_or_else(unknown)?;
-        let none = OllamaDefaults::default();
-        let defaults = route.configured.map_or(&none, |(_, defaults)| defaults);
-        let traceparent = context.traceparent.as_deref();
-        let mut attempts = 0;
-        let mut failure = None;
-        for (backend, model) in &route.stops {
-            context.progress.enter(Phase::Waiting);
-            let answer = match backend {
-                Backend::Remote(server) => server.chat(request, model, defaults, traceparent, deadline).await,
-                Backend::Demo(_) => Ok(answer_of_demo(request).await),
+    /// Sends texts to the servers of an embedding model, as [`chat`](Self::chat) does, and waits for the whole answer.
+    pub fn embed(
+        &self,
+        request: Arc<EmbedRequest>,
+        context: Context,
+    ) -> impl Future<Output = Result<EmbedReply, UpstreamError>> + Send + use<> {
+        let inner = Arc::clone(&self.inner);
+        Box::pin(async move {
+            let work = Work::Embed(request);
+            let done = Way::new(&inner, &work, &context).go().await?;
+            let embeddings = match done.product {
+                Product::Embeddings(embeddings) => embeddings,
+                Product::Events(_) => return Err(UpstreamError::new(Cause::Read("no embeddings".to_owned()))),
             };
-            match answer {
-                Ok(Answer { connect_ms, first_byte_ms, events }) => {
-                    context.progress.enter(Phase::Answering);
-                    return Ok(Reply {
-                        upstream: backend.name().to_owned(),
-                        model: route.configured.map_or(model, |(spec, _)| &spec.name).clone(),
-                        attempts: attempts + 1,
-                        queue_ms: 0.0,
-                        queue_position: None,
-                        connect_ms,
-                        first_byte_ms,
-                        num_ctx: defaults.num_ctx.filter(|_| backend.kind() == Kind::Ollama),
-                        events,
-                    });
-                }
-                Err(cause) => {
-                    // One that was refused here was not asked.
-                    attempts += u32::from(!matches!(cause, Cause::Open(_) | Cause::Unsupported { .. }));
-                    let error = UpstreamError::of(cause, backend.shared_name()).with_attempts(attempts);
-                    if !error.cause().try_next() {
-                        return Err(error);
-                    }
-                    failure = Some(error);
-                }
-            }
-        }
-        Err(failure.unwrap_or_else(unknown))
+            Ok(EmbedReply {
+                upstream: done.upstream,
+                model: done.model,
+                attempts: done.attempts,
+                queue_ms: done.queue.as_secs_f64() * 1e3,
+                queue_position: context.progress.first_position(),
+                connect_ms: done.times.connect_ms,
+                first_byte_ms: done.times.first_byte_ms,
+                num_ctx: done.num_ctx,
+                embeddings,
+            })
+        })
     }
 
     /// How the servers are, in their order.
     pub fn status(&self) -> Vec<UpstreamStatus> {
-        let status = |backend: &Backend| {
-            let reason = backend.server().and_then(|server| server.breaker.reason());
-            UpstreamStatus {
-                name: backend.name().to_owned(),
-                kind: backend.kind().name(),
-                url: backend.server().map(|server| server.url.clone()).unwrap_or_default(),
-                breaker: if reason.is_some() { "open" } else { "closed" },
-                reason: reason.map(|reason| reason.to_string()),
-                parallel: backend.kind().parallel(),
-                running: 0,
-                waiting: 0,
-                loaded: Vec::new(),
-                loads: 0,
-                load_ms_total: 0,
-            }
-        };
         self.inner.backends.iter().map(status).collect()
+    }
+}
+
+impl Inner {
+    pub(crate) fn backend(&self, server: ServerId) -> Option<&Backend> {
+        self.backends.iter().find(|backend| backend.id() == server)
+    }
+
+    /// The backend that was made from this spec, whatever its `parallel`.
+    fn backend_of(&self, spec: &UpstreamSpec) -> Option<&Backend> {
+        let is_same = |old: &UpstreamSpec| UpstreamSpec { parallel: spec.parallel, ..old.clone() } == *spec;
+        let place = self.specs.iter().position(is_same)?;
+        self.backends.get(place)
+    }
+
+    /// The way to the model of this name.
+    pub(crate) async fn route(&self, name: &str) -> Option<Route> {
+        if !self.models.is_empty() {
+            return self.models.route(name);
+        }
+        // What is known serves at once; only an unknown name makes anybody wait for a list.
+        let known: Vec<_> = self.backends.iter().map(Backend::known_list).collect();
+        if let Some(route) = listed_route(name, &self.backends, &known) {
+            return Some(route);
+        }
+        let lists = self.lists(LIST_AGE_MAX_ON_MISS).await;
+        listed_route(name, &self.backends, &lists).or_else(|| trusted_route(name, &self.backends, &lists))
     }
 
     async fn lists(&self, age_max: Duration) -> Vec<Option<Arc<[Listed]>>> {
-        let asking: Vec<_> = self.inner.backends.iter().map(|backend| backend.list(age_max).boxed()).collect();
-        stream::iter(asking).buffered(LISTS_AT_ONCE_MAX).collect().await
-    }
-
-    fn known_lists(&self) -> Vec<Option<Arc<[Listed]>>> {
-        let known = |backend: &Backend| match backend {
-            Backend::Remote(server) => server.known_models().models,
-            Backend::Demo(_) => Some(demo_list()),
-        };
-        self.inner.backends.iter().map(known).collect()
+        let asking: Vec<_> = self.backends.iter().map(|backend| backend.list(age_max).boxed()).collect();
+        stream::iter(asking).buffered(SERVERS_AT_ONCE_MAX).collect().await
     }
 
     fn listed_models(&self, lists: &[Option<Arc<[Listed]>>]) -> Vec<Model> {
         let mut models: Vec<Model> = Vec::new();
-        for (backend, list) in self.inner.backends.iter().zip(lists) {
+        for (backend, list) in self.backends.iter().zip(lists) {
             for listed in list.iter().flat_map(|list| list.iter()) {
                 if models.iter().all(|model| model.name != listed.name) {
                     models.push(model(backend, &listed.name, None, Some(listed)));
@@ -317,52 +349,15 @@ impl Upstreams {
         models
     }
 
-    fn model_of(&self, route: &Route<'_>, public: &str, lists: &[Option<Arc<[Listed]>>]) -> Model {
-        let (first, served) = &route.stops[0];
-        let place = self.inner.backends.iter().position(|backend| backend.name() == first.name());
-        let list = place.and_then(|place| lists.get(place)?.as_ref());
-        let listed = list.and_then(|list| list.iter().find(|listed| first.kind().is_name_of(served, &listed.name)));
-        model(first, public, route.configured.map(|(spec, _)| spec), listed)
-    }
-
-    async fn route(&self, name: &str) -> Option<Route<'_>> {
-        if !self.inner.models.is_empty() {
-            let place = *self.inner.names.get(name)?;
-            return Some(self.configured_route(place)).filter(|route| !route.stops.is_empty());
-        }
-        // What is known serves at once; only an unknown name makes anybody wait for a list.
-        let mut route = self.listed_route(name, &self.known_lists());
-        if route.stops.is_empty() {
-            let lists = self.lists(LIST_AGE_MAX_ON_MISS).await;
-            route = self.listed_route(name, &lists);
-            if route.stops.is_empty() {
-                let never_told = self.inner.backends.iter().zip(&lists).filter(|(_, list)| list.is_none());
-                route.stops = never_told.map(|(backend, _)| (backend, name.to_owned())).collect();
-            }
-        }
-        Some(route).filter(|route| !route.stops.is_empty())
-    }
-
-    fn configured_route(&self, place: usize) -> Route<'_> {
-        let Inner { backends, models, defaults, .. } = &*self.inner;
-        let spec = &models[place];
-        let stops = if spec.tiers.is_empty() {
-            backends.iter().map(|backend| (backend, spec.name.clone())).collect()
-        } else {
-            let find = |name: &String| backends.iter().find(|backend| backend.name() == name);
-            spec.tiers.iter().flatten().filter_map(find).map(|backend| (backend, spec.name.clone())).collect()
-        };
-        Route { stops, configured: Some((spec, &defaults[place])) }
-    }
-
-    fn listed_route(&self, name: &str, lists: &[Option<Arc<[Listed]>>]) -> Route<'_> {
-        let stop = |(backend, list): (&'_ Backend, &Option<Arc<[Listed]>>)| {
-            let mut models = list.as_ref()?.iter();
-            models.find(|listed| backend.kind().is_name_of(name, &listed.name)).map(|listed| listed.name.clone())
-        };
-        let stops = self.inner.backends.iter().zip(lists);
-        let stops = stops.filter_map(|(backend, list)| Some((backend, stop((backend, list))?))).collect();
-        Route { stops, configured: None }
+    fn model_of(&self, route: &Route, lists: &[Option<Arc<[Listed]>>]) -> Option<Model> {
+        let first = route.stops.first()?;
+        let place = self.backends.iter().position(|backend| backend.id() == first.server)?;
+        let backend = &self.backends[place];
+        let list = lists.get(place).and_then(Option::as_ref);
+        let is_it = |listed: &&Listed| backend.kind().is_name_of(&first.model, &listed.name);
+        let listed = list.and_then(|list| list.iter().find(is_it));
+        let spec = self.models.configured(route).map(|configured| &configured.spec);
+        Some(model(backend, &route.public, spec, listed))
     }
 }
 
@@ -372,68 +367,35 @@ impl fmt::Debug for Upstreams {
     }
 }
 
-impl Backend {
-    fn shared_name(&self) -> &Arc<str> {
-        match self {
-            Self::Remote(server) => &server.name,
-            Self::Demo(name) => name,
-        }
-    }
-
-    fn name(&self) -> &str {
-        self.shared_name()
-    }
-
-    fn kind(&self) -> Kind {
-        self.server().map_or(Kind::Demo, |server| server.kind)
-    }
-
-    async fn list(&self, age_max: Duration) -> Option<Arc<[Listed]>> {
-        match self {
-            Self::Remote(server) => server.models(age_max).await.models,
-            Self::Demo(_) => Some(demo_list()),
-        }
-    }
-
-    fn server(&self) -> Option<&Arc<Server>> {
-        match self {
-            Self::Remote(server) => Some(server),
-            Self::Demo(_) => None,
-        }
+fn status(backend: &Backend) -> UpstreamStatus {
+    let (server, seen) = (backend.server(), backend.lane().seen());
+    let breaker = server.map(|server| server.state.breaker.state());
+    let loads = server.map(|server| server.state.loads.told(Instant::now()));
+    UpstreamStatus {
+        name: backend.name().to_string(),
+        kind: backend.kind().name(),
+        url: server.map(|server| server.url.clone()).unwrap_or_default(),
+        breaker: breaker.as_ref().map_or("closed", |state| state.name()),
+        reason: breaker.and_then(|state| state.reason().map(ToString::to_string)),
+        parallel: seen.parallel,
+        running: seen.running,
+        waiting: seen.waiting,
+        loaded: seen.loaded.iter().filter(|_| backend.kind().swaps()).map(ToString::to_string).collect(),
+        loads: loads.map_or(0, |loads| loads.count),
+        load_ms_total: loads.map_or(0, |loads| loads.total.as_millis() as u64),
+        thrashing: loads.is_some_and(|loads| loads.thrashes),
     }
 }
 
 fn model(backend: &Backend, name: &str, spec: Option<&ModelSpec>, listed: Option<&Listed>) -> Model {
     Model {
         name: name.to_owned(),
-        upstream: backend.name().to_owned(),
+        upstream: backend.name().to_string(),
         demo: backend.kind() == Kind::Demo,
         alias_of: None,
         context: spec.and_then(|spec| spec.context),
         strip: spec.map(|spec| spec.strip.clone()).unwrap_or_default(),
         created_unix: listed.map_or(0, |listed| listed.created_unix),
         details: listed.map(|listed| listed.details.clone()).unwrap_or_default(),
-    }
-}
-
-fn demo_list() -> Arc<[Listed]> {
-    Arc::from([Listed { name: DEMO_MODEL.to_owned(), created_unix: 0, details: Value::Null }])
-}
-
-async fn answer_of_demo(request: &ChatRequest) -> Answer {
-    let began = Instant::now();
-    let mut talk = Talk::new(request);
-    talk.begin().await;
-    let first_byte_ms = began.elapsed().as_secs_f64() * 1e3;
-    Answer { connect_ms: 0.0, first_byte_ms, events: EventStream::demo(talk) }
-}
-
-fn defaults(spec: &ModelSpec) -> OllamaDefaults {
-    // Ollama takes seconds as a number only, durations as text.
-    let keep_alive = |text: &String| text.parse::<i64>().map_or_else(|_| Value::from(text.as_str()), Value::from);
-    OllamaDefaults {
-        num_ctx: spec.context,
-        keep_alive: spec.keep_alive.as_ref().map(keep_alive),
-        options: spec.options.clone(),
     }
 }

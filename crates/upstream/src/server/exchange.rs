@@ -1,0 +1,220 @@
+//! One request to one server: sent, watched over while the server is silent, and answered.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::capture_connection;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tollhouse_dialect::Outgoing;
+
+use super::Server;
+use crate::error::{Cause, chain};
+use crate::stream::Live;
+use crate::{Kind, Phase, Progress, Timeouts};
+
+/// Largest answer that may come whole, in bytes.
+pub const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// How much of the body of an error is read, and for how long.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+const ERROR_LIMIT: Duration = Duration::from_secs(2);
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// A request as it is sent.
+pub(crate) struct Outbound<'a> {
+    pub(crate) outgoing: Outgoing,
+    /// Whether the answer is to come piece by piece.
+    pub(crate) streamed: bool,
+    pub(crate) traceparent: Option<&'a str>,
+    /// When the whole answer has to be there.
+    pub(crate) deadline: Instant,
+    pub(crate) progress: &'a Progress,
+}
+
+/// An answer that has begun.
+pub(crate) struct Answer {
+    pub(crate) connect_ms: f64,
+    pub(crate) first_byte_ms: f64,
+    pub(crate) body: AnswerBody,
+}
+
+pub(crate) enum AnswerBody {
+    /// Its first event is there.
+    Live(Box<Live>),
+    /// All of it is there.
+    Whole(Bytes),
+}
+
+impl Server {
+    /// Sends a request and waits for the first event of the answer, or for the whole answer where it is not streamed.
+    pub(crate) async fn send(self: &Arc<Self>, outbound: Outbound<'_>) -> Result<Answer, Cause> {
+        let Outbound { outgoing, streamed, traceparent, deadline, progress } = outbound;
+        let mut message = self.message(Method::POST, &self.uri(outgoing.path)?, outgoing.body.into());
+        if let Some(value) = traceparent.and_then(|value| HeaderValue::from_str(value).ok()) {
+            message.headers_mut().insert(TRACEPARENT, value);
+        }
+        let began = Instant::now();
+        let (limit, too_late) = if streamed {
+            (self.timeouts.first_byte, Cause::FirstByte(self.timeouts.first_byte))
+        } else {
+            (self.timeouts.total, Cause::Total(self.timeouts.total))
+        };
+        let signs = Signs::new(began);
+        let opened = self.state.breaker.watch().opened();
+        let result = tokio::select! {
+            biased;
+            answer = self.exchange(message, streamed, &signs, deadline, progress) => answer,
+            reason = opened => Err(Cause::Opened(reason)),
+            () = self.silence(&signs) => Err(Cause::Silent),
+            () = sleep_until((began + limit).min(deadline)) => Err(too_late),
+        };
+        if let Err(cause) = &result {
+            self.learn(cause);
+        }
+        result
+    }
+
+    async fn exchange(
+        self: &Arc<Self>,
+        mut message: Request<Full<Bytes>>,
+        streamed: bool,
+        signs: &Signs,
+        deadline: Instant,
+        progress: &Progress,
+    ) -> Result<Answer, Cause> {
+        let captured = capture_connection(&mut message);
+        let mut response = pin!(self.client.request(message));
+        let connecting = async {
+            let mut captured = captured;
+            captured.wait_for_connection_metadata().await;
+        };
+        let early = tokio::select! {
+            biased;
+            response = &mut response => Some(response),
+            () = connecting => None,
+            () = sleep(self.timeouts.connect) => {
+                return Err(Cause::Connect(format!("no connection within {:?}", self.timeouts.connect)));
+            }
+        };
+        let connect_ms = signs.elapsed_ms();
+        signs.sign();
+        progress.enter(Phase::Waiting);
+        let response = match early {
+            Some(response) => response,
+            None => response.await,
+        };
+        let response = response.map_err(|error| {
+            if error.is_connect() { Cause::Connect(chain(&error)) } else { Cause::Lost(chain(&error)) }
+        })?;
+        signs.sign();
+        self.answered();
+        if response.status() != StatusCode::OK {
+            return Err(refusal(response).await);
+        }
+        let first_byte_ms = signs.elapsed_ms();
+        let streamed = streamed && !comes_whole(&response, self.kind)?;
+        let Some(api) = self.kind.api().filter(|_| streamed) else {
+            let whole = read_whole(response.into_body(), signs).await?;
+            return Ok(Answer { connect_ms, first_byte_ms, body: AnswerBody::Whole(whole) });
+        };
+        let mut live = Box::new(Live::new(Arc::clone(self), response.into_body(), api.decoder(), deadline));
+        live.begin(|| signs.sign()).await?;
+        Ok(Answer { connect_ms, first_byte_ms: signs.elapsed_ms(), body: AnswerBody::Live(live) })
+    }
+
+    /// Returns when the server gives no sign of life at all: no byte for `silent`, and none from its health address.
+    async fn silence(&self, signs: &Signs) {
+        let Timeouts { silent, .. } = self.timeouts;
+        let mut checked = signs.origin;
+        loop {
+            let Some(last) = signs.last() else {
+                // Not connected yet; that has a limit of its own.
+                sleep(silent).await;
+                continue;
+            };
+            let due = last.max(checked) + silent;
+            if Instant::now() < due {
+                sleep_until(due).await;
+                continue;
+            }
+            let healthy = self.is_healthy().await;
+            checked = Instant::now();
+            if healthy {
+                // It works on the request, so one on trial has shown what it was to show.
+                self.answered();
+            } else if signs.last() == Some(last) {
+                return;
+            }
+        }
+    }
+}
+
+/// When a request began and when its server last gave a sign of life; shared by the one who reads and the one who watches.
+struct Signs {
+    origin: Instant,
+    /// Microseconds after `origin`; `u64::MAX` before there is a connection.
+    last_us: AtomicU64,
+}
+
+impl Signs {
+    fn new(origin: Instant) -> Self {
+        Self { origin, last_us: AtomicU64::new(u64::MAX) }
+    }
+
+    fn sign(&self) {
+        self.last_us.store(self.origin.elapsed().as_micros() as u64, Ordering::Relaxed);
+    }
+
+    fn last(&self) -> Option<Instant> {
+        match self.last_us.load(Ordering::Relaxed) {
+            u64::MAX => None,
+            us => Some(self.origin + Duration::from_micros(us)),
+        }
+    }
+
+    fn elapsed_ms(&self) -> f64 {
+        self.origin.elapsed().as_secs_f64() * 1e3
+    }
+}
+
+/// Whether an answer to a request for a stream comes in one piece all the same; an error when it is no answer at all.
+fn comes_whole(response: &Response<Incoming>, kind: Kind) -> Result<bool, Cause> {
+    let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    if let Some(encoding) = header(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
+        return Err(Cause::Read(format!("the answer is encoded as {encoding}, which was not asked for")));
+    }
+    let content_type = header(CONTENT_TYPE).unwrap_or_default();
+    Ok(kind != Kind::Ollama && content_type.starts_with("application/json"))
+}
+
+/// Reads an answer that comes whole.
+async fn read_whole(mut body: Incoming, signs: &Signs) -> Result<Bytes, Cause> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        signs.sign();
+        let frame = frame.map_err(|error| Cause::Read(chain(&error)))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.len() + data.len() > ANSWER_BYTES_MAX {
+            return Err(Cause::Read(format!("the answer is larger than {ANSWER_BYTES_MAX} bytes")));
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}
+
+/// What an answer with another status than 200 says.
+async fn refusal(response: Response<Incoming>) -> Cause {
+    let status = response.status().as_u16();
+    // Seconds only: servers of models do not send the form with a date.
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let body = timeout(ERROR_LIMIT, Limited::new(response.into_body(), ERROR_BYTES_MAX).collect()).await;
+    let body = body.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    Cause::status(status, &body, retry_after.map(Duration::from_secs))
+}

@@ -1,0 +1,210 @@
+//! What only an Ollama server tells: what is loaded, what a model is, and which context length it was loaded with.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use super::{LIST_BYTES_MAX, LIST_LIMIT, Server};
+use crate::Kind;
+use crate::kept::Kept;
+
+/// How old the list of what is loaded may be where somebody decides by it.
+pub(crate) const RUNNING_AGE_MAX: Duration = Duration::from_secs(5);
+/// Largest description of a model with its vocabulary, in bytes; a quarter of a million tokens with their merges are 15 MiB.
+pub const VOCABULARY_BYTES_MAX: usize = 64 << 20;
+/// How long a description of a model may take, and one with the vocabulary.
+const SHOW_LIMIT: Duration = Duration::from_secs(3);
+const VOCABULARY_LIMIT: Duration = Duration::from_secs(30);
+/// How old a description of a model may be.
+const SHOW_AGE_MAX: Duration = Duration::from_mins(1);
+/// Most models of one server of which something is remembered; then all is learnt anew.
+const MODELS_MAX: usize = 256;
+/// Largest context that a client's wish may make, in tokens, where the model's own is not known.
+pub const NUM_CTX_MAX: u32 = 131_072;
+
+/// A model's description as the server tells it.
+type Shown = Map<String, Value>;
+
+/// What is remembered of an Ollama server.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    running: Kept<[Running]>,
+    shown: Mutex<HashMap<Arc<str>, Arc<Kept<Shown>>>>,
+    /// The context length that each model is asked for with, where no configuration says it; only grows.
+    num_ctx: Mutex<HashMap<Arc<str>, u32>>,
+}
+
+/// A model that is loaded.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Running {
+    /// The server's name of it.
+    pub(crate) name: Arc<str>,
+    pub(crate) context_length: Option<u32>,
+    /// All that the server tells of it.
+    pub(crate) row: Map<String, Value>,
+}
+
+impl Server {
+    /// What is loaded, heard again if that is longer ago than `age_max`; empty for other kinds of servers.
+    pub(crate) async fn running(&self, age_max: Duration) -> Arc<[Running]> {
+        if self.kind != Kind::Ollama || self.state.breaker.refuses().is_some() {
+            return Arc::default();
+        }
+        self.state.ollama.running.fresh(age_max, self.ask_running()).await.told.unwrap_or_default()
+    }
+
+    /// Hears in the background what is loaded: at once after a load, else if it is long ago.
+    pub(crate) fn look_what_runs(self: &Arc<Self>, after_load: bool) {
+        if self.kind != Kind::Ollama {
+            return;
+        }
+        let age_max = if after_load { Duration::ZERO } else { RUNNING_AGE_MAX };
+        if self.state.ollama.running.wants_asking(age_max) {
+            let server = Arc::clone(self);
+            tokio::spawn(async move { server.running(age_max).await });
+        }
+    }
+
+    async fn ask_running(&self) -> Option<Arc<[Running]>> {
+        let uri = self.uri("/api/ps").ok()?;
+        let body = self.ask(Method::GET, &uri, Bytes::new(), LIST_LIMIT, LIST_BYTES_MAX).await?;
+        let running: Arc<[Running]> = parse_running(&body)?.into();
+        let names: Vec<Arc<str>> = running.iter().map(|running| Arc::clone(&running.name)).collect();
+        self.state.lane.told_loaded(&names);
+        Some(running)
+    }
+
+    /// The server's description of a model, at most a minute old.
+    pub(crate) async fn shown(&self, model: &str) -> Option<Arc<Shown>> {
+        if self.kind != Kind::Ollama || self.state.breaker.refuses().is_some() {
+            return None;
+        }
+        let kept = {
+            let mut shown = lock(&self.state.ollama.shown);
+            if shown.len() >= MODELS_MAX {
+                shown.clear();
+            }
+            Arc::clone(shown.entry(model.into()).or_default())
+        };
+        let ask = async { self.show(model, false, SHOW_LIMIT, LIST_BYTES_MAX).await.map(Arc::new) };
+        kept.fresh(SHOW_AGE_MAX, ask).await.told
+    }
+
+    /// The server's description of a model with its whole vocabulary; large, and not kept.
+    pub(crate) async fn vocabulary(&self, model: &str) -> Option<Map<String, Value>> {
+        if self.kind != Kind::Ollama {
+            return None;
+        }
+        let mut shown = self.show(model, true, VOCABULARY_LIMIT, VOCABULARY_BYTES_MAX).await?;
+        match shown.shift_remove("model_info") {
+            Some(Value::Object(info)) => Some(info),
+            _ => None,
+        }
+    }
+
+    async fn show(&self, model: &str, verbose: bool, limit: Duration, bytes_max: usize) -> Option<Shown> {
+        let uri = self.uri("/api/show").ok()?;
+        let asked = json!({"model": model, "verbose": verbose}).to_string();
+        let body = self.ask(Method::POST, &uri, asked.into(), limit, bytes_max).await?;
+        serde_json::from_slice(&body).ok()
+    }
+
+    /// The server's version.
+    pub(crate) async fn version(&self) -> Option<String> {
+        if self.kind != Kind::Ollama || self.state.breaker.refuses().is_some() {
+            return None;
+        }
+        let body = self.ask(Method::GET, &self.health, Bytes::new(), LIST_LIMIT, LIST_BYTES_MAX).await?;
+        let told: Map<String, Value> = serde_json::from_slice(&body).ok()?;
+        told.get("version")?.as_str().map(str::to_owned)
+    }
+
+    /// The context length that a request for this model is to ask for. A model that is asked for with another length
+    /// than before is loaded anew, so there is one for everybody, and it only grows: to what a client wishes, within
+    /// what the model can, and never below what is loaded.
+    pub(crate) async fn num_ctx(&self, model: &str, wish: Option<u32>) -> Option<u32> {
+        if self.kind != Kind::Ollama {
+            return None;
+        }
+        let now = lock(&self.state.ollama.num_ctx).get(model).copied();
+        let Some(wish) = wish.filter(|wish| now.is_none_or(|now| *wish > now)) else { return now };
+        let running = self.running(RUNNING_AGE_MAX).await;
+        let loaded = running.iter().find(|running| self.kind.is_name_of(model, &running.name));
+        let loaded = loaded.and_then(|running| running.context_length).unwrap_or_default();
+        let most = self.shown(model).await.and_then(|shown| trained_window(&shown)).unwrap_or(NUM_CTX_MAX);
+        let mut all = lock(&self.state.ollama.num_ctx);
+        if all.len() >= MODELS_MAX {
+            all.clear();
+        }
+        let one = all.entry(model.into()).or_default();
+        *one = (*one).max(loaded).max(wish.min(most));
+        Some(*one)
+    }
+
+    /// The context length that clients' wishes have made, if there were any.
+    pub(crate) fn wished_num_ctx(&self, model: &str) -> Option<u32> {
+        lock(&self.state.ollama.num_ctx).get(model).copied()
+    }
+}
+
+/// The context length that a model was trained for.
+pub(crate) fn trained_window(shown: &Shown) -> Option<u32> {
+    let info = shown.get("model_info")?.as_object()?;
+    let architecture = info.get("general.architecture").and_then(Value::as_str);
+    let named = architecture.and_then(|architecture| info.get(&format!("{architecture}.context_length")));
+    let value = named.or_else(|| info.iter().find(|(key, _)| key.ends_with(".context_length")).map(|(_, value)| value));
+    u32::try_from(value?.as_u64()?).ok()
+}
+
+/// The context length that a model's own file sets.
+pub(crate) fn set_window(shown: &Shown) -> Option<u32> {
+    let parameters = shown.get("parameters")?.as_str()?;
+    parameters.lines().find_map(|line| line.trim().strip_prefix("num_ctx")?.trim().parse().ok())
+}
+
+fn parse_running(body: &[u8]) -> Option<Vec<Running>> {
+    let mut told: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    let rows = match told.shift_remove("models") {
+        Some(Value::Array(rows)) => rows,
+        _ => Vec::new(),
+    };
+    let running = |row| {
+        let Value::Object(row) = row else { return None };
+        let name = row.get("name").or_else(|| row.get("model"))?.as_str()?.into();
+        let context_length =
+            row.get("context_length").and_then(Value::as_u64).and_then(|tokens| tokens.try_into().ok());
+        Some(Running { name, context_length, row })
+    };
+    Some(rows.into_iter().filter_map(running).take(MODELS_MAX).collect())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ollama_tells_is_read() {
+        let body = br#"{"models":[{"name":"a:latest","model":"a:latest","size":5,"context_length":4096},{"size":1},{"name":"b"}]}"#;
+        let running = parse_running(body).expect("JSON");
+        assert_eq!(
+            (&*running[0].name, running[0].context_length, running[0].row["size"].as_u64()),
+            ("a:latest", Some(4096), Some(5))
+        );
+        assert_eq!((running.len(), running[1].context_length), (2, None));
+        let shown = json!({
+            "parameters": "stop \"x\"\nnum_ctx                        8192",
+            "model_info": {"general.architecture": "qwen3", "clip.context_length": 77, "qwen3.context_length": 40960}
+        });
+        let shown = shown.as_object().expect("object");
+        assert_eq!((trained_window(shown), set_window(shown)), (Some(40960), Some(8192)));
+        assert_eq!((trained_window(&Map::new()), set_window(&Map::new())), (None, None));
+    }
+}

@@ -1,0 +1,287 @@
+//! The way of one request: to its model's servers in turn, each when it has a place, and to other models if they all fail.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tollhouse_dialect::{Event, ServerApi, ServerDefaults};
+
+use crate::backend::Backend;
+use crate::demo::Talk;
+use crate::error::Cause;
+use crate::retry::ATTEMPTS_MAX;
+use crate::route::Route;
+use crate::scheduler::{Ask, Heat, Order, Refused, Slot, Stop};
+use crate::server::{AnswerBody, Outbound, Server};
+use crate::stream::EventStream;
+use crate::upstreams::Inner;
+use crate::work::{Product, Work};
+use crate::{Context, Phase, UpstreamError};
+
+/// How a request went that was answered.
+pub(crate) struct Done {
+    pub(crate) upstream: String,
+    pub(crate) model: String,
+    pub(crate) attempts: u32,
+    pub(crate) queue: Duration,
+    pub(crate) times: Times,
+    pub(crate) num_ctx: Option<u32>,
+    pub(crate) product: Product,
+}
+
+/// How long a server took until its answer began, in ms.
+#[derive(Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) connect_ms: f64,
+    pub(crate) first_byte_ms: f64,
+}
+
+/// A request on its way.
+pub(crate) struct Way<'a> {
+    inner: &'a Inner,
+    work: &'a Work,
+    context: &'a Context,
+    attempts: u32,
+    queue: Duration,
+    /// When its time in the queue is over.
+    wait_until: Instant,
+    /// When the whole answer has to be there; counted from the first place that it gets.
+    deadline: Option<Instant>,
+}
+
+/// What one server did with the request.
+struct Answered {
+    times: Times,
+    num_ctx: Option<u32>,
+    product: Product,
+}
+
+impl<'a> Way<'a> {
+    pub(crate) fn new(inner: &'a Inner, work: &'a Work, context: &'a Context) -> Self {
+        let wait_until = Instant::now() + inner.settings.queue.wait;
+        Self { inner, work, context, attempts: 0, queue: Duration::ZERO, wait_until, deadline: None }
+    }
+
+    /// Goes to the model that is asked for, and if all its servers fail to those that may answer in its place.
+    pub(crate) async fn go(mut self) -> Result<Done, UpstreamError> {
+        self.inner.budget.request();
+        let unknown = || UpstreamError::new(Cause::unknown_model(self.work.model()));
+        let route = self.inner.route(self.work.model()).await.ok_or_else(unknown)?;
+        let failure = match self.try_servers(&route).await {
+            Ok(done) => return Ok(done),
+            Err(failure) => failure,
+        };
+        if !failure.cause().falls_back() {
+            return Err(failure);
+        }
+        let inner = self.inner;
+        for name in inner.models.configured(&route).iter().flat_map(|model| &model.spec.fallback) {
+            let allowed = (self.context.may_call)(name);
+            let Some(other) = inner.models.route(name).filter(|_| allowed && self.attempts < ATTEMPTS_MAX) else {
+                continue;
+            };
+            if let Ok(done) = self.try_servers(&other).await {
+                return Ok(done);
+            }
+        }
+        // What is told is what became of the model that was asked for.
+        Err(failure.with_attempts(self.attempts))
+    }
+
+    /// Asks the model's servers until one begins to answer, each as soon as it has a place.
+    async fn try_servers(&mut self, route: &Route) -> Result<Done, UpstreamError> {
+        let mut stops = Arc::clone(&route.stops);
+        let prefix = if stops.len() > 1 { self.work.prefix() } else { None };
+        let (mut again, mut lost, mut failure): (Option<Order>, bool, Option<UpstreamError>) = (None, false, None);
+        loop {
+            let slot = match self.wait(&stops, prefix, again).await {
+                Ok(slot) => slot,
+                // What a server said before tells more than that there is no other.
+                Err(refused) => return Err(failure.unwrap_or_else(|| self.refused(refused, &stops))),
+            };
+            let (server, order) = (slot.stop().server, slot.order());
+            let Some(backend) = self.inner.backend(server) else { continue };
+            let cause = match self.ask(backend, slot, route).await {
+                Ok(answered) => return Ok(self.done(backend, route, answered)),
+                Err(cause) => cause,
+            };
+            let unsupported = matches!(cause, Cause::Unsupported { .. });
+            self.attempts += u32::from(!unsupported);
+            // A server that may be restarting is waited for; one that lost the request has it once more at most.
+            let waits = backend.server().is_some_and(|server| server.is_held())
+                && (matches!(cause, Cause::Connect(_)) || (matches!(cause, Cause::Lost(_)) && !lost));
+            lost |= matches!(cause, Cause::Lost(_));
+            let try_next = cause.try_next() || unsupported;
+            let error = UpstreamError::of(cause, backend.name()).with_attempts(self.attempts);
+            if !waits {
+                stops = stops.iter().filter(|stop| stop.server != server).cloned().collect();
+            }
+            let may_retry = unsupported || waits || self.inner.budget.retry();
+            if !try_next || self.attempts >= ATTEMPTS_MAX || stops.is_empty() || !may_retry {
+                return Err(error);
+            }
+            (again, failure) = (Some(order), Some(error));
+        }
+    }
+
+    async fn wait(&mut self, stops: &Arc<[Stop]>, prefix: Option<u64>, again: Option<Order>) -> Result<Slot, Refused> {
+        let Context { flow, weight, priority, tokens, progress, .. } = self.context;
+        let ask = Ask { flow, weight: *weight, class: *priority, tokens: *tokens, stops, prefix, again };
+        let began = Instant::now();
+        let placed = self.inner.scheduler.place(ask, self.wait_until, progress).await;
+        self.queue += began.elapsed();
+        placed
+    }
+
+    /// One server's turn. The slot goes into the answer's stream, or is free again when this returns.
+    async fn ask(&mut self, backend: &Backend, slot: Slot, route: &Route) -> Result<Answered, Cause> {
+        self.context.progress.enter(Phase::Connecting);
+        let total = self.inner.settings.timeouts.total;
+        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + total);
+        let none = ServerDefaults::default();
+        let defaults = self.inner.models.configured(route).map_or(&none, |model| &model.defaults);
+        match backend.server().zip(backend.kind().api()) {
+            Some((server, api)) => self.ask_server(server, api, slot, defaults, deadline).await,
+            None => self.ask_demo(slot).await,
+        }
+    }
+
+    async fn ask_server(
+        &self,
+        server: &Arc<Server>,
+        api: ServerApi,
+        mut slot: Slot,
+        defaults: &ServerDefaults,
+        deadline: Instant,
+    ) -> Result<Answered, Cause> {
+        let model = Arc::clone(&slot.stop().model);
+        let defaults = with_num_ctx(server, &model, self.work.num_ctx(), defaults).await;
+        let outbound = Outbound {
+            outgoing: self.work.write(api, &model, &defaults)?,
+            streamed: self.work.streamed(),
+            traceparent: self.context.traceparent.as_deref(),
+            deadline,
+            progress: &self.context.progress,
+        };
+        let answer = server.send(outbound).await?;
+        let loaded_for_it = slot.heat() != Heat::Loaded;
+        if loaded_for_it || slot.has_rivals() {
+            server.look_what_runs(loaded_for_it);
+        }
+        slot.answers();
+        self.context.progress.enter(Phase::Answering);
+        let product = match (answer.body, self.work) {
+            (AnswerBody::Live(live), _) => Product::Events(EventStream::live(live, slot)),
+            (AnswerBody::Whole(body), Work::Chat(_)) => {
+                let events = api.parse_answer(&body)?;
+                server.note_load(&slot, &events);
+                Product::Events(EventStream::ready(events))
+            }
+            (AnswerBody::Whole(body), Work::Embed(request)) => {
+                let embeddings = api.parse_embeddings(&body)?;
+                request.check(&embeddings)?;
+                server.note_load_ms(&slot, embeddings.load_ms);
+                Product::Embeddings(embeddings)
+            }
+        };
+        let times = Times { connect_ms: answer.connect_ms, first_byte_ms: answer.first_byte_ms };
+        Ok(Answered { times, num_ctx: defaults.num_ctx.filter(|_| api == ServerApi::Ollama), product })
+    }
+
+    async fn ask_demo(&self, mut slot: Slot) -> Result<Answered, Cause> {
+        let Work::Chat(request) = self.work else {
+            return Err(Cause::Unsupported { message: "the demo makes no embeddings".to_owned() });
+        };
+        self.context.progress.enter(Phase::Waiting);
+        let began = Instant::now();
+        let mut talk = Talk::new(request);
+        talk.begin().await;
+        slot.answers();
+        self.context.progress.enter(Phase::Answering);
+        let times = Times { connect_ms: 0.0, first_byte_ms: began.elapsed().as_secs_f64() * 1e3 };
+        Ok(Answered { times, num_ctx: None, product: Product::Events(EventStream::demo(talk, slot)) })
+    }
+
+    fn done(&self, backend: &Backend, route: &Route, answered: Answered) -> Done {
+        let Answered { times, num_ctx, product } = answered;
+        Done {
+            upstream: backend.name().to_string(),
+            model: route.public.to_string(),
+            attempts: self.attempts + 1,
+            queue: self.queue,
+            times,
+            num_ctx,
+            product,
+        }
+    }
+
+    /// What it means that there was no place.
+    fn refused(&self, refused: Refused, stops: &[Stop]) -> UpstreamError {
+        let backends = stops.iter().filter_map(|stop| self.inner.backend(stop.server));
+        let why_shut =
+            |backend: &Backend| Some((backend.server()?.state.breaker.refuses()?, Arc::clone(backend.name())));
+        let wait = self.inner.settings.queue.wait;
+        let cause = match refused {
+            Refused::Shut => {
+                let shut = backends.clone().find_map(why_shut);
+                // One that closed again since: it is worth trying again at once.
+                let (reason, upstream) = shut.unwrap_or_else(|| ("it has just failed".into(), "".into()));
+                let error = if upstream.is_empty() {
+                    UpstreamError::new(Cause::Open(reason))
+                } else {
+                    UpstreamError::of(Cause::Open(reason), &upstream)
+                };
+                return error.with_attempts(self.attempts);
+            }
+            Refused::Resting(time) => {
+                Cause::busy(format!("the upstream asked to be left alone for {time:?} more"), Some(time))
+            }
+            Refused::Full(time) => Cause::busy("the queue is full".to_owned(), time),
+            Refused::Late(time) => Cause::busy(format!("no turn within {wait:?} in the queue"), time),
+        };
+        let upstream = backends.map(Backend::name).next();
+        let error =
+            upstream.map_or_else(|| UpstreamError::new(cause.clone()), |name| UpstreamError::of(cause.clone(), name));
+        error.with_attempts(self.attempts)
+    }
+}
+
+impl Server {
+    /// Counts a load that an answer tells of.
+    pub(crate) fn note_load(&self, slot: &Slot, events: &[Event]) {
+        for event in events {
+            if let Event::Usage(usage) = event {
+                self.note_load_ms(slot, usage.load_ms);
+            }
+        }
+    }
+
+    pub(crate) fn note_load_ms(&self, slot: &Slot, load_ms: Option<f64>) {
+        let load = load_ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1e3).ok()).unwrap_or_default();
+        let model = &slot.stop().model;
+        if self.state.loads.took(model, slot.began(), load) {
+            tracing::warn!(
+                upstream = &*self.name,
+                model = &**model,
+                "this upstream loads one model after another: they do not fit together, and each load keeps everybody waiting"
+            );
+        }
+    }
+}
+
+/// What the server is told by default, with the one context length that everybody asks this model for.
+async fn with_num_ctx<'a>(
+    server: &Server,
+    model: &str,
+    wish: Option<u32>,
+    defaults: &'a ServerDefaults,
+) -> Cow<'a, ServerDefaults> {
+    if defaults.num_ctx.is_some() || defaults.options.contains_key("num_ctx") {
+        return Cow::Borrowed(defaults);
+    }
+    match server.num_ctx(model, wish).await {
+        None => Cow::Borrowed(defaults),
+        num_ctx => Cow::Owned(ServerDefaults { num_ctx, ..defaults.clone() }),
+    }
+}

@@ -34,6 +34,11 @@ impl Role {
         matches!(self, Self::User | Self::Admin)
     }
 
+    /// May it change which models there are?
+    pub fn may_manage(self) -> bool {
+        self == Self::Admin
+    }
+
     /// May the book be read with it?
     pub fn may_read_logs(self) -> bool {
         matches!(self, Self::LogsRead | Self::Admin)

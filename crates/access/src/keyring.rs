@@ -62,6 +62,17 @@ impl Keyring {
         Self { configured: self.configured.without(ids), stored: self.stored.without(ids), ..self.clone() }
     }
 
+    /// The key with this public id, wherever it came from.
+    pub fn get(&self, id: &str) -> Option<&Arc<Key>> {
+        let keys = self.stored.keys.iter().chain(&self.configured.keys);
+        keys.map(|(_, key)| key).find(|key| key.id == id)
+    }
+
+    /// The keys from the configuration.
+    pub fn configured(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.configured.keys.iter().map(|(_, key)| key)
+    }
+
     /// Public ids of the keys from the state store.
     pub fn stored_ids(&self) -> BTreeSet<&str> {
         self.stored.keys.iter().map(|(_, key)| key.id.as_str()).collect()

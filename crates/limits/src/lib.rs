@@ -5,6 +5,9 @@
 //! expected to use, and [`Entered::settle`] puts the real number in their place. What stands in the way is told by
 //! [`Denied`]: waiting exactly as long as it says is always enough, for one that waits.
 //!
+//! [`Limits::local`] counts for this process alone, [`Limits::shared`] together with other nodes through Redis, where
+//! [`Revocations`] travel too. [`Failures`] counts wrong keys by address.
+//!
 //! What this crate never does: read a request, a configuration or a journal, or write an answer.
 //!
 //! ```
@@ -23,9 +26,12 @@
 mod budget;
 mod clock;
 mod denied;
+mod entered;
 mod failures;
 mod limits;
+mod revocations;
 mod rules;
+mod shared;
 mod snapshot;
 mod table;
 #[cfg(test)]
@@ -34,7 +40,10 @@ mod window;
 
 pub use budget::Period;
 pub use denied::{Denied, Left, Told};
+pub use entered::Entered;
 pub use failures::Failures;
-pub use limits::{Entered, Limits};
+pub use limits::Limits;
+pub use revocations::Revocations;
 pub use rules::{Budget, Rate, Rules, Scope};
+pub use shared::{SharedError, Sharing};
 pub use snapshot::{Restored, SnapshotError};

@@ -1,13 +1,11 @@
-//! The limits of all scopes, and what a request holds of them while it runs.
+//! The limits of all scopes: made, asked, kept over a restart.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::clock::{Clock, wall_ms};
-use crate::table::{HeldList, Now, Table};
-use crate::{Denied, Restored, Scope, SnapshotError, Told, snapshot};
-
-/// Tokens beyond the reserved ones that a running answer may have before they are counted.
-const OVERRUN_STEP: u64 = 64;
+use crate::shared::{self, Shared, Ticket};
+use crate::table::{Now, Table, Unshared};
+use crate::{Denied, Entered, Restored, Revocations, Scope, SharedError, Sharing, SnapshotError, snapshot};
 
 /// Counts requests and tokens by scope. Cheap to clone; all clones count together.
 #[derive(Clone, Debug)]
@@ -16,43 +14,68 @@ pub struct Limits {
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     clock: Clock,
     table: Mutex<Table>,
+    shared: Option<Shared>,
+    revocations: Revocations,
 }
 
 impl Limits {
     /// Limits of this process alone.
     pub fn local() -> Self {
-        Self { inner: Arc::new(Inner { clock: Clock::new(), table: Mutex::default() }) }
+        let inner =
+            Inner { clock: Clock::new(), table: Mutex::default(), shared: None, revocations: Revocations::default() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Limits that all nodes with the same Redis (`redis://` or `rediss://`) and namespace count together. Nothing is sent
+    /// before [`Self::connect`].
+    pub fn shared(redis_url: &str, namespace: &str) -> Result<Self, SharedError> {
+        let (clock, revocations) = (Clock::new(), Revocations::default());
+        let shared = Some(Shared::new(redis_url, namespace, clock, revocations.clone())?);
+        Ok(Self { inner: Arc::new(Inner { clock, table: Mutex::default(), shared, revocations }) })
+    }
+
+    /// Begins to count together with the other nodes, in the background from then on; after [`Self::restore`] and
+    /// [`Self::recount`], so that what this node knows is there when Redis has lost its memory. Tries once to reach Redis (a
+    /// second at most) and goes on either way. To be called within a tokio runtime.
+    pub async fn connect(&self) {
+        shared::start(&self.inner).await;
     }
 
     /// Counts a request in all scopes or in none, and takes its places. To be called before the body is read; nothing is
     /// waited for where limits are local.
     pub async fn enter(&self, scopes: &[Scope]) -> Result<Entered, Denied> {
-        self.enter_here(scopes)
+        match &self.inner.shared {
+            None => self.enter_alone(scopes),
+            Some(shared) => self.enter_together(shared, scopes).await,
+        }
     }
 
-    /// [`Self::enter`] without waiting, by what this process has counted itself.
-    fn enter_here(&self, scopes: &[Scope]) -> Result<Entered, Denied> {
-        let mut table = self.inner.table();
-        let now = self.inner.now();
-        let mut held = table.pin(scopes, now)?;
-        if let Err(denied) = table.check_request(&held, now) {
-            table.unpin(&held);
-            return Err(denied);
+    /// Whether limits are counted together with other nodes now.
+    pub fn sharing(&self) -> Sharing {
+        self.inner.shared.as_ref().map_or(Sharing::Local, Shared::sharing)
+    }
+
+    /// The revoked keys that all nodes tell each other.
+    pub fn revocations(&self) -> &Revocations {
+        &self.inner.revocations
+    }
+
+    /// Resolves when all that has ended so far has been told to the other nodes; for the end of the program.
+    pub async fn flush(&self) {
+        if let Some(shared) = &self.inner.shared {
+            shared.flush().await;
         }
-        table.count_request(&mut held, now);
-        let told = table.told(&held, now);
-        drop(table);
-        Ok(Entered { inner: self.inner.clone(), held, since_ns: now.ns, reserved: 0, counted: 0, used: 0, told })
     }
 
     /// All that counts now, for [`Self::restore`] after a restart. What running requests hold is left out: their own ends
     /// are counted when they come ([`Self::recount`]).
     pub fn snapshot(&self) -> Vec<u8> {
+        let life = self.inner.shared.as_ref().map(Shared::life).unwrap_or_default();
         let table = self.inner.table();
-        snapshot::write(&table, "", self.inner.now())
+        snapshot::write(&table, &life, self.inner.now())
     }
 
     /// Puts a snapshot back, at `now_ms` (since 1970) by the wall clock. To be done before the first request: a scope that
@@ -60,7 +83,10 @@ impl Limits {
     pub fn restore(&self, bytes: &[u8], now_ms: i64) -> Result<Restored, SnapshotError> {
         let mut table = self.inner.table();
         let now = Now { wall_ms: now_ms, ..self.inner.now() };
-        let (restored, _life) = snapshot::read(&mut table, bytes, now)?;
+        let (restored, life) = snapshot::read(&mut table, bytes, now)?;
+        if let Some(shared) = &self.inner.shared {
+            shared.set_life(life);
+        }
         Ok(restored)
     }
 
@@ -72,98 +98,78 @@ impl Limits {
         let age_ns = now.wall_ms.saturating_sub(at_ms).max(0).saturating_mul(1_000_000) as u64;
         table.recount(scope, tokens, age_ns, at_ms, now);
     }
+
+    fn enter_alone(&self, scopes: &[Scope]) -> Result<Entered, Denied> {
+        let mut table = self.inner.table();
+        let now = self.inner.now();
+        let mut held = table.pin(scopes, now)?;
+        if let Err(denied) = table.check_request(&held, now) {
+            table.unpin(&held);
+            return Err(denied);
+        }
+        table.count_request(&mut held, now);
+        let told = table.told(&held, now);
+        drop(table);
+        Ok(Entered::counted(self.inner.clone(), held, now.ns, told))
+    }
+
+    async fn enter_together(&self, shared: &Shared, scopes: &[Scope]) -> Result<Entered, Denied> {
+        let held = self.inner.table().pin(scopes, self.inner.now())?;
+        if held.is_empty() {
+            return self.enter_alone(&[]);
+        }
+        let ticket = Ticket::new(shared.lease(&held));
+        let mut entered = Entered::pinned(self.inner.clone(), held, ticket);
+        match shared.enter(&entered.held, &mut entered.ticket).await {
+            Some(Ok(told)) => entered.count(told),
+            Some(Err(mut denied)) => {
+                // Redis has counted nothing, so there is nothing to take back.
+                entered.ticket.lease = None;
+                if let Denied::Concurrent { scope, most, retry_after } = &mut denied {
+                    *retry_after = self.inner.table().place_wait(scope, *most);
+                }
+                return Err(denied);
+            }
+            None => entered.check_and_count()?,
+        }
+        shared.hold(&entered.held, &entered.ticket);
+        Ok(entered)
+    }
 }
 
 impl Inner {
-    fn table(&self) -> MutexGuard<'_, Table> {
+    pub(crate) fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().expect("no panic while the lock is held")
     }
 
-    fn now(&self) -> Now {
+    /// The time by both clocks; asked for under the lock of the table, so that it never goes back there.
+    pub(crate) fn now(&self) -> Now {
         Now { ns: self.clock.now(), wall_ms: wall_ms() }
     }
-}
 
-/// A request that was let in. It holds its places until it is settled or dropped; dropped, it settles with what was
-/// noted last.
-#[derive(Debug)]
-#[must_use = "a request that is dropped is settled as having used nothing"]
-pub struct Entered {
-    inner: Arc<Inner>,
-    held: HeldList,
-    since_ns: u64,
-    /// Granted before the tokens were used.
-    reserved: u64,
-    /// Granted in all.
-    counted: u64,
-    /// Used, as far as is known.
-    used: u64,
-    told: Told,
-}
-
-impl Entered {
-    /// Reserves the tokens that the request is expected to use, prompt and answer together, in all scopes or in none. To be
-    /// called once, when the body is read. Denied, the request is over: its places are free and it is counted nowhere.
-    pub async fn reserve(&mut self, tokens: u64) -> Result<(), Denied> {
-        self.reserve_here(tokens)
+    pub(crate) fn shared(&self) -> Option<&Shared> {
+        self.shared.as_ref()
     }
 
-    fn reserve_here(&mut self, tokens: u64) -> Result<(), Denied> {
-        debug_assert_eq!(self.reserved, 0, "tokens are reserved once");
-        if !self.held.iter().any(|held| held.scope.rules.count_tokens()) {
-            return Ok(());
+    /// Takes out what other nodes have not been told, and says up to which moment.
+    pub(crate) fn take_unshared(&self, from_ns: u64, everything: bool) -> (Vec<Unshared>, u64) {
+        let mut table = self.table();
+        let now = self.now();
+        (table.take_unshared(from_ns, everything, now), now.ns)
+    }
+
+    /// The same, and does something in the moment in which nothing is counted.
+    pub(crate) fn take_unshared_and(&self, from_ns: u64, then: impl FnOnce()) -> Vec<Unshared> {
+        let mut table = self.table();
+        let unshared = table.take_unshared(from_ns, false, self.now());
+        then();
+        unshared
+    }
+
+    pub(crate) fn keep_unshared<'a>(&self, tokens: impl Iterator<Item = (&'a Arc<str>, u64)>) {
+        let mut table = self.table();
+        for (name, tokens) in tokens {
+            table.keep_unshared(name, tokens);
         }
-        let mut table = self.inner.table();
-        let now = self.inner.now();
-        if let Err(denied) = table.check_tokens(&self.held, tokens, now) {
-            table.end(&self.held, 0, 0, true, 0);
-            self.held.clear();
-            return Err(denied);
-        }
-        table.count_tokens(&mut self.held, tokens, now);
-        (self.reserved, self.counted) = (tokens, tokens);
-        self.told = table.told(&self.held, now);
-        Ok(())
-    }
-
-    /// Notes how many tokens have been used so far. What goes beyond the reserved ones is counted as it comes.
-    pub fn note(&mut self, tokens_so_far: u64) {
-        self.used = tokens_so_far;
-        if tokens_so_far >= self.counted.saturating_add(OVERRUN_STEP) {
-            self.count_overrun();
-        }
-    }
-
-    /// Ends the request: it has used so many tokens.
-    pub fn settle(mut self, tokens: u64) {
-        self.used = tokens;
-    }
-
-    /// What the tightest scope had left when this request had been counted, for the `x-ratelimit-*` headers.
-    pub fn told(&self) -> Told {
-        self.told
-    }
-
-    fn count_overrun(&mut self) {
-        let overrun = self.used.saturating_sub(self.counted);
-        if overrun > 0 && self.held.iter().any(|held| held.scope.rules.count_tokens()) {
-            let mut table = self.inner.table();
-            let now = self.inner.now();
-            table.count_overrun(&self.held, overrun, now);
-            self.counted += overrun;
-        }
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        if self.held.is_empty() {
-            return;
-        }
-        self.count_overrun();
-        let unused = self.counted.saturating_sub(self.used).min(self.reserved);
-        let mut table = self.inner.table();
-        let lasted_ns = self.inner.clock.now().saturating_sub(self.since_ns);
-        table.end(&self.held, self.reserved, self.reserved - unused, false, lasted_ns);
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::budget::Counter;
-use crate::window::Window;
+use crate::window::{Grant, Window};
 use crate::{Denied, Left, Period, Rate, Rules, Scope, Told};
 
 /// Scopes remembered at once.
@@ -68,6 +68,22 @@ pub(crate) struct Slot {
     hold_ns: u64,
     /// Of the day and of the month.
     pub(crate) budgets: [Counter; 2],
+    /// Tokens used while Redis was away, which its budgets have to be told.
+    alone: u64,
+}
+
+/// What other nodes have not been told about one scope.
+#[derive(Debug)]
+pub(crate) struct Unshared {
+    pub(crate) name: Arc<str>,
+    /// Length of the window in nanoseconds; moments and amounts.
+    pub(crate) requests: (u64, Vec<(u64, u32)>),
+    pub(crate) tokens: (u64, Vec<(u64, u32)>),
+    /// For the budget of the day, and of the month.
+    pub(crate) day: u64,
+    pub(crate) month: u64,
+    /// Tokens used while Redis was away; to be kept when telling fails.
+    pub(crate) alone: u64,
 }
 
 /// The scopes.
@@ -264,6 +280,26 @@ impl Table {
         true
     }
 
+    /// Takes out what has been counted since `from_ns` and not been shared, or everything. What running requests hold of tokens
+    /// is left: it is told when they end.
+    pub(crate) fn take_unshared(&mut self, from_ns: u64, everything: bool, now: Now) -> Vec<Unshared> {
+        self.slots.iter_mut().filter_map(|slot| slot.take_unshared(from_ns, everything, now)).collect()
+    }
+
+    /// Keeps tokens that other nodes have to be told of when Redis is back.
+    pub(crate) fn keep_unshared(&mut self, name: &str, tokens: u64) {
+        if let Some(index) = self.names.get(name) {
+            let slot = &mut self.slots[*index as usize];
+            slot.alone = slot.alone.saturating_add(tokens);
+        }
+    }
+
+    /// An estimate of when a place in this scope is free.
+    pub(crate) fn place_wait(&self, name: &str, most: u32) -> Duration {
+        let hold = self.names.get(name).map_or(HOLD_UNKNOWN, |index| self.slots[*index as usize].hold());
+        (hold / most).clamp(HOLD_UNKNOWN, PLACE_WAIT_MAX)
+    }
+
     /// Scopes that are remembered.
     pub(crate) fn len(&self) -> usize {
         self.names.len()
@@ -376,9 +412,31 @@ impl Slot {
     }
 
     fn place_denied(&self, name: &Arc<str>, most: u32) -> Denied {
-        let hold = if self.hold_ns == 0 { HOLD_UNKNOWN } else { Duration::from_nanos(self.hold_ns) };
-        let retry_after = (hold / most).clamp(HOLD_UNKNOWN, PLACE_WAIT_MAX);
+        let retry_after = (self.hold() / most).clamp(HOLD_UNKNOWN, PLACE_WAIT_MAX);
         Denied::Concurrent { scope: name.clone(), most, retry_after }
+    }
+
+    fn hold(&self) -> Duration {
+        if self.hold_ns == 0 { HOLD_UNKNOWN } else { Duration::from_nanos(self.hold_ns) }
+    }
+
+    fn take_unshared(&mut self, from_ns: u64, everything: bool, now: Now) -> Option<Unshared> {
+        let name = self.name.clone()?;
+        let alone = std::mem::take(&mut self.alone);
+        let since = |window: &Window, running: bool| {
+            let counts = |grant: &Grant| grant.at >= from_ns && grant.at.saturating_add(window.per()) > now.ns;
+            let told = |grant: Grant| (grant.at, grant.amount - if running { 0 } else { grant.running });
+            let grants: Vec<_> = window.grants().filter(counts).map(told).filter(|(_, amount)| *amount > 0).collect();
+            (window.per(), grants)
+        };
+        let (requests, tokens) = (since(&self.requests, true), since(&self.tokens, false));
+        let (mut day, mut month) = (alone, alone);
+        if everything && self.budgets != [Counter::default(); 2] {
+            self.turn_budgets(now);
+            [day, month] = self.budgets.map(|counter| counter.used - counter.running);
+        }
+        let nothing = requests.1.is_empty() && tokens.1.is_empty() && day == 0 && month == 0;
+        (!nothing).then_some(Unshared { name, requests, tokens, day, month, alone })
     }
 }
 

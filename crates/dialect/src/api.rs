@@ -45,7 +45,7 @@ impl Api {
     /// The writer of one streamed answer.
     pub fn encoder(self, meta: Meta, request: &ChatRequest) -> Encoder {
         match self {
-            Self::OpenAiChat => Encoder::OpenAiChat(openai::StreamEncoder::of(meta, request)),
+            Self::OpenAiChat => Encoder::OpenAiChat(openai::StreamEncoder::new(meta, request)),
             Self::OpenAiCompletions => {
                 Encoder::OpenAiCompletions(openai::completions::StreamEncoder::new(meta, request))
             }
@@ -275,8 +275,8 @@ impl ServerApi {
     /// Reads an answer that came whole.
     pub fn parse_answer(self, body: &[u8]) -> Result<Vec<Event>, DecodeError> {
         match self {
-            Self::Ollama => ollama::parse_completion(body),
-            Self::OpenAi => openai::parse_completion(body),
+            Self::Ollama => ollama::parse_answer(body),
+            Self::OpenAi => openai::parse_answer(body),
             Self::Anthropic => anthropic::parse_answer(body),
         }
     }

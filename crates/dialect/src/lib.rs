@@ -1,27 +1,28 @@
-//! Translates chat requests and answers between the OpenAI and the Ollama wire formats.
+//! Translates requests and answers between the wire formats of OpenAI, Anthropic and Ollama.
 //!
-//! Both dialects meet in one typed middle form. A client's body becomes a [`ChatRequest`]; the request is written in
-//! the dialect of the server that will answer; the server's bytes become [`Event`]s; the events are written in the
-//! dialect that the client speaks:
+//! All meet in one typed middle form. A client's body becomes a [`ChatRequest`]; the request is written for the server
+//! that will answer; the server's bytes become [`Event`]s; the events are written for the client:
 //!
 //! ```text
-//! client ──parse_chat──▶ ChatRequest ──write_chat──▶ model server
-//! client ◀──StreamEncoder / write_completion── Event ◀──Decoder / parse_completion── model server
+//! client ──Api::parse──▶ ChatRequest ──ServerApi::write──▶ model server
+//! client ◀──Encoder / Api::write_answer── Event ◀──ServerDecoder / ServerApi::parse_answer── model server
 //! ```
 //!
-//! [`openai`] and [`ollama`] hold the same functions under the same names, one file per direction: `parse`, `write`,
-//! `decode`, `encode`.
+//! [`Api`] is what a client speaks, [`ServerApi`] what a model server speaks; behind them stands one module per family,
+//! [`openai`], [`anthropic`] and [`ollama`], with one file per direction: `parse`, `write`, `decode`, `encode`. What a
+//! kind of server cannot do stands in the table of `ability`. [`EmbedApi`] is the same for embeddings.
 //!
 //! What this crate never does: no input or output, no clock, no randomness (ids and times come in through [`Meta`]), no
 //! forwarding of bytes that it has not parsed, no silent loss: what a server cannot do is a [`RequestError`].
 //!
 //! ```
-//! use tollhouse_dialect::{JsonLimits, ollama, openai};
+//! use tollhouse_dialect::{Api, JsonLimits, ServerApi, ServerDefaults};
 //!
 //! let body = br#"{"model":"qwen3:4b","messages":[{"role":"user","content":"hi"}],"max_completion_tokens":8}"#;
-//! let request = openai::parse_chat(body, &JsonLimits::default())?;
-//! let sent = ollama::write_chat(&request, "qwen3:4b", &ollama::OllamaDefaults::default())?;
-//! assert!(String::from_utf8_lossy(&sent).contains(r#""options":{"num_predict":8}"#));
+//! let request = Api::OpenAiChat.parse(body, &JsonLimits::default())?;
+//! let sent = ServerApi::Ollama.write(&request, "qwen3:4b", &ServerDefaults::default())?;
+//! assert_eq!(sent.path, "/api/chat");
+//! assert!(String::from_utf8_lossy(&sent.body).contains(r#""options":{"num_predict":8}"#));
 //! # Ok::<(), tollhouse_dialect::RequestError>(())
 //! ```
 

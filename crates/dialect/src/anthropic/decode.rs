@@ -266,7 +266,10 @@ impl State {
         let usage = &mut self.usage;
         let (cached, written) = (told.cache_read_input_tokens, told.cache_creation_input_tokens);
         let (had_cached, had_written) = (usage.cached_tokens, usage.cache_written_tokens);
-        let fresh_before = usage.input_tokens - had_cached.unwrap_or_default() - had_written.unwrap_or_default();
+        let fresh_before = usage
+            .input_tokens
+            .saturating_sub(had_cached.unwrap_or_default())
+            .saturating_sub(had_written.unwrap_or_default());
         usage.cached_tokens = cached.or(had_cached);
         usage.cache_written_tokens = written.or(had_written);
         // Anthropic's number leaves out what a cache had or took.

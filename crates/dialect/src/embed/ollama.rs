@@ -73,7 +73,7 @@ fn read_shared(request: &mut EmbedRequest, key: String, value: Value, known: &[&
     Ok(())
 }
 
-/// An empty text is none: it asks for the model to be loaded.
+/// An empty text is none: it asks for the model to be loaded. One among others cannot be embedded.
 fn read_inputs(value: Value) -> Result<Inputs, RequestError> {
     let expected = || RequestError::field("input", "must be a string or an array of strings");
     match value {
@@ -81,8 +81,14 @@ fn read_inputs(value: Value) -> Result<Inputs, RequestError> {
         Value::String(text) if text.is_empty() => Ok(Inputs::default()),
         Value::String(text) => Ok(Inputs::Texts(vec![text])),
         Value::Array(items) => {
-            let text = |item| if let Value::String(text) = item { Ok(text) } else { Err(expected()) };
-            Ok(Inputs::Texts(items.into_iter().map(text).collect::<Result<_, _>>()?))
+            let text = |(index, item)| match item {
+                Value::String(text) if text.is_empty() => {
+                    Err(RequestError::field(format!("input[{index}]"), "must not be empty"))
+                }
+                Value::String(text) => Ok(text),
+                _ => Err(expected()),
+            };
+            Ok(Inputs::Texts(items.into_iter().enumerate().map(text).collect::<Result<_, _>>()?))
         }
         _ => Err(expected()),
     }
@@ -177,12 +183,13 @@ pub(super) fn write_answer(meta: &EmbedMeta, embeddings: &Embeddings) -> Vec<u8>
     out
 }
 
-/// The body of an answer for a client of `/api/embeddings`.
+/// The body of an answer for a client of `/api/embeddings`. Ollama widens the numbers here, so the digits are more.
 pub(super) fn write_single(embeddings: &Embeddings) -> Vec<u8> {
     let vector = embeddings.vectors.first().map_or(&[][..], Vec::as_slice);
-    let mut out = Vec::with_capacity(64 + 12 * vector.len());
+    let wide: Vec<f64> = vector.iter().copied().map(f64::from).collect();
+    let mut out = Vec::with_capacity(64 + 20 * wide.len());
     let mut body = Object::open(&mut out);
-    vector::write(body.key("embedding"), vector, Encoding::Float);
+    body.put("embedding", &wide);
     body.close();
     out
 }

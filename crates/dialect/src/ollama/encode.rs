@@ -42,7 +42,7 @@ impl StreamEncoder {
                     self.flush_calls(out);
                 }
                 if !self.calls.add(*index, id.as_deref(), name.as_deref(), arguments) {
-                    self.error(CALL_TOO_LARGE, out);
+                    self.fail_with(CALL_TOO_LARGE, out);
                 }
                 return;
             }
@@ -66,7 +66,7 @@ impl StreamEncoder {
                 out.extend_from_slice(b",\"done\":false}\n");
             }
             Event::Usage(usage) => self.usage = Some(*usage),
-            Event::Error(message) => self.error(message, out),
+            Event::Error(message) => self.fail_with(message, out),
             _ => {}
         }
     }
@@ -85,23 +85,22 @@ impl StreamEncoder {
     }
 
     /// Appends an error line, after which nothing more is written.
-    pub fn error(&mut self, message: &str, out: &mut Vec<u8>) {
+    pub fn fail(&mut self, error: &ErrorInfo, out: &mut Vec<u8>) {
+        self.fail_with(error.message, out);
+    }
+
+    /// Appends a line that says nothing: clients parse each one, so it must be a whole one.
+    pub fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        self.line(out, |message| message.put("content", ""));
+    }
+
+    fn fail_with(&mut self, message: &str, out: &mut Vec<u8>) {
         if self.over {
             return;
         }
         self.over = true;
         out.extend_from_slice(&error_body(message));
         out.push(b'\n');
-    }
-
-    /// Appends an error line, after which nothing more is written.
-    pub fn fail(&mut self, error: &ErrorInfo, out: &mut Vec<u8>) {
-        self.error(error.message, out);
-    }
-
-    /// Appends a line that says nothing: clients parse each one, so it must be a whole one.
-    pub fn keep_alive(&mut self, out: &mut Vec<u8>) {
-        self.line(out, |message| message.put("content", ""));
     }
 
     fn line(&mut self, out: &mut Vec<u8>, write: impl FnOnce(&mut Object)) {
@@ -119,7 +118,7 @@ impl StreamEncoder {
     fn flush_calls(&mut self, out: &mut Vec<u8>) {
         let mut calls = self.calls.take();
         if let Err(error) = check(&mut calls, self.finish.as_ref()) {
-            self.error(&error.to_string(), out);
+            self.fail_with(&error.to_string(), out);
         } else if !calls.is_empty() {
             self.line(out, |message| {
                 message.put("content", "");
@@ -134,11 +133,6 @@ fn check(calls: &mut Vec<WholeCall>, finish: Option<&FinishReason>) -> Result<()
     let is_cut = matches!(finish, Some(FinishReason::Length | FinishReason::WindowFull));
     calls.pop_if(|call| is_cut && arguments(call).is_none());
     if calls.iter().all(|call| arguments(call).is_some()) { Ok(()) } else { Err(AnswerError::BadCall) }
-}
-
-/// The body of an answer that is sent whole.
-pub fn write_completion(meta: &Meta, events: &[Event]) -> Vec<u8> {
-    write_answer(meta, events).unwrap_or_else(|error| error_body(&error.to_string()))
 }
 
 /// The body of an answer that is sent whole; an error where a tool call is not JSON.
@@ -167,7 +161,7 @@ pub fn write_answer(meta: &Meta, events: &[Event]) -> Result<Vec<u8>, AnswerErro
 }
 
 /// The body of an error: `{"error":"…"}`.
-pub fn error_body(message: &str) -> Vec<u8> {
+pub(crate) fn error_body(message: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(16 + message.len());
     let mut body = Object::open(&mut out);
     body.put("error", message);

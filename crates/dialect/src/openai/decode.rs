@@ -48,7 +48,7 @@ impl Decoder {
 }
 
 /// Reads the body of an answer that came whole.
-pub fn parse_completion(body: &[u8]) -> Result<Vec<Event>, DecodeError> {
+pub fn parse_answer(body: &[u8]) -> Result<Vec<Event>, DecodeError> {
     let mut state = State::default();
     let mut events = Vec::with_capacity(4);
     if !body.trim_ascii_start().starts_with(b"{") {

@@ -43,13 +43,8 @@ pub struct StreamEncoder {
 
 impl StreamEncoder {
     /// An encoder of the answer to `request`.
-    pub fn of(meta: Meta, request: &ChatRequest) -> Self {
-        Self { thinking_field: thinking_field(request), ..Self::new(meta) }
-    }
-
-    /// An encoder of one answer.
     #[expect(clippy::needless_pass_by_value, reason = "the meta belongs to this one answer")]
-    pub fn new(meta: Meta) -> Self {
+    pub fn new(meta: Meta, request: &ChatRequest) -> Self {
         let mut head = b"data: ".to_vec();
         let mut object = Object::open(&mut head);
         write_meta(&mut object, &meta, "chat.completion.chunk");
@@ -59,7 +54,7 @@ impl StreamEncoder {
             head,
             head_without_choice,
             call_prefix: call_prefix(&meta.id),
-            thinking_field: THINKING_FIELD,
+            thinking_field: thinking_field(request),
             include_usage: meta.include_usage,
             phase: Phase::Fresh,
             calls_begun: 0,
@@ -86,7 +81,7 @@ impl StreamEncoder {
                 write_usage(out, usage);
                 out.extend_from_slice(b"}\n\n");
             }
-            Event::Error(message) => self.error(message, out),
+            Event::Error(message) => self.fail(&ErrorInfo { message, ..ErrorInfo::SERVER }, out),
             _ => {}
         }
     }
@@ -101,11 +96,6 @@ impl StreamEncoder {
         }
         self.phase = Phase::Over;
         out.extend_from_slice(b"data: [DONE]\n\n");
-    }
-
-    /// Appends an error event, after which nothing more is written.
-    pub fn error(&mut self, message: &str, out: &mut Vec<u8>) {
-        self.fail(&ErrorInfo { message, ..ErrorInfo::SERVER }, out);
     }
 
     /// Appends an error event, after which nothing more is written.
@@ -203,15 +193,7 @@ fn thinking_field(request: &ChatRequest) -> &'static str {
 
 /// The body of the answer to `request` that is sent whole.
 pub fn write_answer(meta: &Meta, request: &ChatRequest, events: &[Event]) -> Vec<u8> {
-    write_whole(meta, thinking_field(request), events)
-}
-
-/// The body of an answer that is sent whole.
-pub fn write_completion(meta: &Meta, events: &[Event]) -> Vec<u8> {
-    write_whole(meta, THINKING_FIELD, events)
-}
-
-fn write_whole(meta: &Meta, thinking_field: &'static str, events: &[Event]) -> Vec<u8> {
+    let thinking_field = thinking_field(request);
     let whole = Whole::of(events);
     let mut out = Vec::with_capacity(512 + whole.text.len() + whole.thinking.len());
     let mut body = Object::open(&mut out);
@@ -222,11 +204,6 @@ fn write_whole(meta: &Meta, thinking_field: &'static str, events: &[Event]) -> V
     }
     body.close();
     out
-}
-
-/// The body of an error: `{"error":{"message","type","param":null,"code"}}`.
-pub fn error_body(message: &str, type_: &str, code: Option<&str>) -> Vec<u8> {
-    write_error(&ErrorInfo { message, kind: type_, code, ..ErrorInfo::SERVER })
 }
 
 /// The body of an error: `{"error":{"message","type","param","code"}}`.

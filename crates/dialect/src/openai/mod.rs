@@ -9,7 +9,7 @@ mod write;
 
 pub(crate) use encode::write_error;
 
-pub use decode::{Decoder, parse_completion};
-pub use encode::{StreamEncoder, error_body, write_answer, write_completion};
+pub use decode::{Decoder, parse_answer};
+pub use encode::{StreamEncoder, write_answer};
 pub use parse::parse_chat;
 pub use write::write_chat;

@@ -251,7 +251,7 @@ fn read_part(value: Value, at: &str) -> Result<Part, RequestError> {
                     (wire::text(url, format!("{place}.url"))?, options)
                 }
             };
-            Ok(Part::Image { image: read_image(url, &place)?, options, rest })
+            Ok(Part::Image { image: read_image(url, &format!("{place}.url"))?, options, rest })
         }
         "input_audio" => {
             let (value, place) = take("input_audio");
@@ -271,13 +271,13 @@ pub(super) fn read_image(url: String, at: &str) -> Result<Image, RequestError> {
     // An address would have to be fetched by the model server, from wherever that stands: a way into its network.
     let Some(data) = url.strip_prefix("data:") else {
         let problem = "must be a data: URL; pictures at other addresses are not fetched, send the picture itself";
-        return Err(RequestError::field(format!("{at}.url"), problem));
+        return Err(RequestError::field(at, problem));
     };
     let head = &data.as_bytes()[..data.len().min(100)];
     let mark = head.windows(MARK.len()).position(|window| window == MARK.as_bytes());
     match mark {
         Some(mark) => Ok(Image::DataUrl { base64_at: "data:".len() + mark + MARK.len(), url }),
-        None => Err(RequestError::field(format!("{at}.url"), "must be a base64 data URL (data:image/png;base64,…)")),
+        None => Err(RequestError::field(at, "must be a base64 data URL (data:image/png;base64,…)")),
     }
 }
 

@@ -80,14 +80,15 @@ pub fn as_chat(request: &ChatRequest) -> Result<ChatRequest, RequestError> {
     if is_load(&prompt) {
         return unsupported("this model's server holds its model always: it can be neither loaded nor unloaded");
     }
-    for (field, given) in [
-        ("raw", prompt.template != Template::Model),
+    for (what, given) in [
+        ("a text completion", prompt.template == Template::Servers),
+        ("raw", prompt.template == Template::Raw),
         ("suffix", prompt.suffix.is_some()),
         ("context", prompt.context.is_some()),
         ("template", prompt.own_template.is_some()),
     ] {
         if given {
-            return unsupported(format!("{field} is not supported by this model's server, which only has chats"));
+            return unsupported(format!("{what} is not supported by this model's server, which has chats only"));
         }
     }
     chat.messages.extend(prompt.system.map(|system| Message::text(Role::System, system)));

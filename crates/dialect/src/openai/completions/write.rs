@@ -53,14 +53,14 @@ pub fn write(
 fn refuse_what_is_ollamas(request: &ChatRequest, prompt: &Prompt) -> Result<(), RequestError> {
     let thinks = request.family == Shape::Ollama && request.think.as_ref().is_some_and(|think| *think != Think::Off);
     let given = [
-        ("think", thinks),
+        ("thinking", thinks),
         ("system", prompt.system.is_some()),
-        ("images", !prompt.images.is_empty()),
+        ("a picture", !prompt.images.is_empty()),
         ("context", prompt.context.is_some()),
         ("template", prompt.own_template.is_some()),
     ];
     match given.iter().find(|(_, given)| *given) {
-        Some((field, _)) => Err(ability::refused(ServerApi::OpenAi, &format!("{field} with raw or suffix"))),
+        Some((what, _)) => Err(ability::refused(ServerApi::OpenAi, &format!("{what} beside raw or suffix"))),
         None => Ok(()),
     }
 }

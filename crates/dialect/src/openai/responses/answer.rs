@@ -261,9 +261,11 @@ pub fn write_answer(meta: &Meta, request: &ChatRequest, events: &[Event]) -> Vec
                 _ => said.push(Said::Text { text: more.clone(), logprobs: Vec::new() }),
             },
             Event::Logprobs(Value::Array(items)) => {
-                if let Some(Said::Text { logprobs, .. }) = said.last_mut() {
-                    logprobs.extend_from_slice(items);
-                }
+                let texts = said.iter_mut().rev().filter_map(|said| match said {
+                    Said::Text { logprobs, .. } => Some(logprobs),
+                    _ => None,
+                });
+                texts.take(1).for_each(|logprobs| logprobs.extend_from_slice(items));
             }
             Event::ToolCall { index, id, name, arguments } => {
                 gather(&frame, &mut said, *index, id.as_deref(), name.as_deref(), arguments);

@@ -176,7 +176,7 @@ fn read_part(value: Value, at: &str) -> Result<Part, RequestError> {
             if !take("file_id").is_null() {
                 return unsupported(&place("file_id"), "this gateway stores no files, send the picture as a data: URL");
             }
-            let image = read_image(wire::text(take("image_url"), place("image_url"))?, at)?;
+            let image = read_image(wire::text(take("image_url"), place("image_url"))?, &place("image_url"))?;
             let detail = take("detail");
             let options = (!detail.is_null()).then(|| ("detail".to_owned(), detail)).into_iter().collect();
             Ok(Part::Image { image, options, rest: Map::new() })

@@ -39,7 +39,8 @@ trap 'rm -rf "$work"' EXIT
 build() {
     set -euo pipefail
     python3 -m venv "$work/venv"
-    "$work/venv/bin/pip" download --quiet --no-deps --no-binary :all: -d "$work" "llama-cpp-python==$headers"
+    # Only this one from source: `:all:` would mean the tools that pip needs to look into it, too, down to cmake itself.
+    "$work/venv/bin/pip" download --quiet --no-deps --no-binary llama-cpp-python -d "$work" "llama-cpp-python==$headers"
     tar -xzf "$work/llama_cpp_python-$headers.tar.gz" -C "$work"
     CPATH="$work/llama_cpp_python-$headers/vendor/llama.cpp/vendor" GOTOOLCHAIN=local GOFLAGS=-buildvcs=false \
         GOBIN="$work/bin" nice -n 10 go install -p 2 \

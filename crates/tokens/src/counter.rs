@@ -19,7 +19,7 @@ const CALL_TOKENS: u64 = 16;
 /// Tokens of a picture unless [`Counter::with_media_tokens`] says otherwise. Models differ: 256 for Gemma 3, by the size
 /// of the picture for Qwen-VL.
 pub const MEDIA_TOKENS: u64 = 1024;
-/// Bytes of one text that are counted by the vocabulary; of a longer one the rest is reckoned from them.
+/// Bytes of a request's text that are counted by the vocabulary; what is beyond is estimated.
 pub const COUNT_BYTES_MAX: usize = 1 << 20;
 
 /// Bytes of text that a token has at most on average, when no vocabulary tells.
@@ -121,22 +121,23 @@ impl Counter {
 
     /// Counts what is not in messages, and each message.
     pub(crate) fn count_parts(&self, request: &ChatRequest) -> (Count, Vec<Count>) {
+        let mut budget = COUNT_BYTES_MAX;
         let mut base = Count { tokens: self.template_tokens(request), at_least: 0, source: self.source() };
-        parts::of_rest(request, &mut |piece| base = base.plus(self.count_piece(piece)));
-        (base, request.messages.iter().map(|message| self.count_message(message)).collect())
+        parts::of_rest(request, &mut |piece| base = base.plus(self.count_piece(piece, &mut budget)));
+        (base, request.messages.iter().map(|message| self.count_message(message, &mut budget)).collect())
     }
 
-    fn count_message(&self, message: &Message) -> Count {
+    fn count_message(&self, message: &Message, budget: &mut usize) -> Count {
         let mut count = Count { tokens: around_message(message), at_least: 0, source: self.source() };
-        parts::of_message(message, &mut |piece| count = count.plus(self.count_piece(piece)));
+        parts::of_message(message, &mut |piece| count = count.plus(self.count_piece(piece, budget)));
         count
     }
 
-    fn count_piece(&self, piece: Piece<'_>) -> Count {
+    fn count_piece(&self, piece: Piece<'_>, budget: &mut usize) -> Count {
         let (tokens, source) = match piece {
-            Piece::Said(text) | Piece::Text(text) => self.count_text(text),
-            Piece::Json(value) => self.count_text(&parts::spaced_json(value)),
-            Piece::Object(map) => self.count_text(&parts::spaced_json(map)),
+            Piece::Said(text) | Piece::Text(text) => self.count_text(text, budget),
+            Piece::Json(value) => self.count_text(&parts::spaced_json(value), budget),
+            Piece::Object(map) => self.count_text(&parts::spaced_json(map), budget),
             Piece::Media => (self.media_tokens, self.source()),
         };
         let at_least = match piece {
@@ -147,15 +148,13 @@ impl Counter {
         Count { tokens, at_least, source }
     }
 
-    fn count_text(&self, text: &str) -> (u64, Source) {
-        let Some(tokenizer) = &self.tokenizer else { return (estimate(text) as u64, Source::Estimate) };
-        if text.len() <= COUNT_BYTES_MAX {
-            return (self.memory.or_count(text, || tokenizer.count(text) as u64), Source::Tokenizer);
-        }
-        let head = &text[..text.floor_char_boundary(COUNT_BYTES_MAX)];
-        let counted = self.memory.or_count(head, || tokenizer.count(head) as u64);
-        let rest = (text.len() - head.len()) as u64;
-        (counted + (counted * rest).div_ceil(head.len() as u64), Source::Estimate)
+    fn count_text(&self, text: &str, budget: &mut usize) -> (u64, Source) {
+        let within = budget.checked_sub(text.len());
+        let (Some(tokenizer), Some(rest)) = (&self.tokenizer, within) else {
+            return (estimate(text) as u64, Source::Estimate);
+        };
+        *budget = rest;
+        (self.memory.or_count(text, || tokenizer.count(text) as u64), Source::Tokenizer)
     }
 
     /// The template's share beside what it puts around messages.

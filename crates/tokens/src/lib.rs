@@ -33,19 +33,19 @@
 //!
 //! What a chat template adds is not in the vocabulary. [`MESSAGE_TOKENS`], [`TEMPLATE_TOKENS`] and [`TOOLS_TOKENS`] stand
 //! for it, chosen so that the count is rather too high: with [`Source::Tokenizer`] by a few tokens a message.
-//! [`MEDIA_TOKENS`] stands for a picture. A text of more than [`COUNT_BYTES_MAX`] is counted up to there and reckoned
-//! beyond, which makes the whole count an [`Source::Estimate`].
+//! [`MEDIA_TOKENS`] stands for a picture. Of a request's text [`COUNT_BYTES_MAX`] bytes are counted; where there is more,
+//! the further messages are estimated, and the whole count is an [`Source::Estimate`].
 //!
 //! # Cost
 //!
 //! [`Counter::bound`] looks at lengths alone, and a request of fewer bytes than the window has room for tokens needs no
 //! more: [`fit`] counts the others only. 56 kB of English in one message take 4 to 6 ms in an optimised build on one of
 //! two busy cores (SentencePiece and Gemma 4 15 to 30 ms, a debug build eight times as long) and 0.02 ms when they come
-//! again. Time grows with n log n at worst: 4 MB without a space take 0.7 to 1.8 s, of which [`COUNT_BYTES_MAX`] lets a
-//! quarter happen.
+//! again. Time grows with n log n at worst: the most that one request can cost is 0.3 to 0.8 s, for [`COUNT_BYTES_MAX`]
+//! bytes without a space.
 //!
 //! That is CPU work: **above 16 KiB of text call [`fit`] and [`Counter::count`] off the runtime** (`spawn_blocking`); below
-//! it they take about a millisecond. Reading a vocabulary takes 0.02 to 0.6 s and always belongs off the runtime. The
+//! it they take about a millisecond, the first time of a model a few. Reading a vocabulary takes 0.02 to 0.6 s and always belongs off the runtime. The
 //! tokenizer then holds 4 MB (Llama 2), 16 MB (Qwen), 24 MB (Llama 3) or 43 MB (Gemma 4): make one [`Counter`] per model,
 //! when it is first needed, and share it.
 //!

@@ -45,9 +45,9 @@
 //! bytes without a space.
 //!
 //! That is CPU work: **above 16 KiB of text call [`fit`] and [`Counter::count`] off the runtime** (`spawn_blocking`); below
-//! it they take about a millisecond, the first time of a model a few. Reading a vocabulary takes 0.02 to 0.6 s and always belongs off the runtime. The
-//! tokenizer then holds 4 MB (Llama 2), 16 MB (Qwen), 24 MB (Llama 3) or 43 MB (Gemma 4): make one [`Counter`] per model,
-//! when it is first needed, and share it.
+//! it they take about a millisecond, the first time of a model a few. Reading a vocabulary takes 0.02 to 0.6 s and always
+//! belongs off the runtime. The tokenizer then holds 4 MB (Llama 2), 16 MB (Qwen), 24 MB (Llama 3) or 43 MB (Gemma 4):
+//! make one [`Counter`] per model, when it is first needed, and share it.
 //!
 //! # Why not the `tokenizers` crate
 //!

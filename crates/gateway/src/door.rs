@@ -5,6 +5,7 @@ use std::sync::{Arc, RwLock};
 
 use http::{HeaderMap, HeaderName};
 use tollhouse_access::{AddressList, Credential, Key, Keyring, client_address, credential};
+use tollhouse_limits::Failures;
 
 use crate::Refusal;
 
@@ -30,6 +31,7 @@ pub struct DoorSettings {
 pub struct Door {
     settings: DoorSettings,
     keyring: RwLock<Arc<Keyring>>,
+    failures: Failures,
 }
 
 /// Who sends a request.
@@ -42,9 +44,9 @@ pub struct Caller {
 }
 
 impl Door {
-    /// A door with its first keys.
-    pub fn new(settings: DoorSettings, keyring: Keyring) -> Self {
-        Self { settings, keyring: RwLock::new(Arc::new(keyring)) }
+    /// A door with its first keys. `failures` counts wrong keys; clones of it count together.
+    pub fn new(settings: DoorSettings, keyring: Keyring, failures: Failures) -> Self {
+        Self { settings, keyring: RwLock::new(Arc::new(keyring)), failures }
     }
 
     /// Whether a key is asked for at all.
@@ -65,22 +67,33 @@ impl Door {
         Err(if self.settings.drop_others { Refusal::AddressDropped } else { Refusal::AddressNotAllowed })
     }
 
-    /// Who sends this, by its key.
-    pub fn identify(&self, headers: &HeaderMap, now_ms: i64) -> Result<Caller, Refusal> {
+    /// Who sends this, by its key. Whoever shows wrong keys again and again has to wait before the next try, wherever it
+    /// comes from; the owner of the key that was guessed at does not.
+    pub fn identify(&self, headers: &HeaderMap, client: IpAddr, now_ms: i64) -> Result<Caller, Refusal> {
         if !self.settings.keys_asked {
             return Ok(Caller { key: None, key_id: None });
         }
-        let Credential::Secret(secret) = credential(headers, &self.settings.header) else {
-            return Err(Refusal::InvalidKey);
+        let secret = match credential(headers, &self.settings.header) {
+            Credential::Secret(secret) => secret,
+            // Nothing was guessed.
+            Credential::None => return Err(Refusal::InvalidKey),
+            Credential::Contradictory => "",
         };
         let keyring = self.keyring();
-        let key = keyring.find(secret, now_ms).ok_or(Refusal::InvalidKey)?;
+        self.failures.check(client).map_err(|retry_after| Refusal::TooManyFailures { retry_after })?;
+        let Some(key) = keyring.find(secret, now_ms) else {
+            self.failures.failed(client);
+            return Err(Refusal::InvalidKey);
+        };
+        if !key.allow.admits(client) {
+            return Err(Refusal::AddressNotAllowed);
+        }
         Ok(Caller { key: Some(key.clone()), key_id: Some(key.id.clone()) })
     }
 
     /// Whether the book may be read with what this head carries.
-    pub fn check_reader(&self, headers: &HeaderMap, now_ms: i64) -> Result<Caller, Refusal> {
-        let caller = self.identify(headers, now_ms)?;
+    pub fn check_reader(&self, headers: &HeaderMap, client: IpAddr, now_ms: i64) -> Result<Caller, Refusal> {
+        let caller = self.identify(headers, client, now_ms)?;
         match &caller.key {
             Some(key) if !key.role.may_read_logs() => Err(Refusal::RoleNotAllowed("logs:read")),
             _ => Ok(caller),

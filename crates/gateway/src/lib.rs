@@ -11,15 +11,24 @@
 //! configuration file.
 
 mod answer;
+mod chat;
+mod claims;
+mod counted;
 mod door;
+mod embed;
+mod guard;
 mod health;
+mod lists;
+mod manage;
 mod record;
+mod recount;
 mod refusal;
 mod route;
 mod stack;
+mod talk;
 
 pub use door::{Caller, Door, DoorSettings};
 pub use health::Health;
 pub use record::RequestRecord;
 pub use refusal::{ErrorStyle, Refusal};
-pub use stack::{Entry, Gateway, RateBy, Settings};
+pub use stack::{By, Entry, Gateway, ModelSettings, Settings};

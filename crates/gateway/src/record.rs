@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tollhouse_dialect::{Event, Usage};
 use tollhouse_journal::{Journal, JournalError, Level, Record};
+use tollhouse_limits::Entered;
+use tollhouse_tokens::Count;
+use tollhouse_upstream::{EmbedReply, Reply, UpstreamError};
 
 use crate::Refusal;
 
@@ -36,9 +39,12 @@ pub struct RequestRecord {
     /// For whom it is counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
-    /// Public name of the model.
+    /// Public name of the model that answered, or was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// The model that was asked for, where another one answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_model: Option<String>,
     /// Names this request everywhere.
     pub request_id: String,
     /// Trace id of the W3C `traceparent`.
@@ -65,6 +71,9 @@ pub struct RequestRecord {
     /// From the parsed body to the sending: waiting for its turn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue_ms: Option<f64>,
+    /// Place in the queue at first, from 1; absent when it had not to wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_position: Option<u32>,
     /// Until a connection to the model server was there; near 0 for one that was open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<f64>,
@@ -86,11 +95,46 @@ pub struct RequestRecord {
     /// Characters of all messages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_chars: Option<usize>,
+    /// Tokens of the prompt, as they were counted before it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens_counted: Option<u64>,
+    /// `tokenizer` or `estimate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counted_by: Option<&'static str>,
+    /// Tokens of the model's context, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_limit: Option<u32>,
+    /// The context length that the server was asked for, in tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_ctx: Option<u32>,
+    /// A part of the prompt was left out.
+    #[serde(skip_serializing_if = "is_false")]
+    pub truncated: bool,
+    /// Who left it out: `gateway` or `server`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truncated_by: Option<&'static str>,
+    /// Tokens of the prompt that a cache of the server had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<u64>,
+    /// Which of an assistant's agents asks, as it says itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claimed_agent: Option<String>,
+    /// Which conversation it is, as the assistant says itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claimed_session: Option<String>,
+    /// Which run of the conversation it is, as the assistant says itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claimed_session_id: Option<String>,
     /// The client left before the end.
     pub cancelled: bool,
     /// `upstream` or `estimated`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage_source: Option<&'static str>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A request's record while the request runs.
@@ -103,6 +147,10 @@ pub(crate) struct OpenRecord {
     began: Instant,
     /// What is known so far.
     pub(crate) record: RequestRecord,
+    /// What the request is counted as; settled when the record is closed.
+    pub(crate) entered: Option<Entered>,
+    /// The prompt's tokens as they were counted before it was sent.
+    pub(crate) counted: Option<Count>,
     tally: Option<Tally>,
     closed: bool,
 }
@@ -116,7 +164,7 @@ impl OpenRecord {
             client_ip: client.to_string(),
             ..RequestRecord::default()
         };
-        Self { journal, began: Instant::now(), record, tally: None, closed: false }
+        Self { journal, began: Instant::now(), record, entered: None, counted: None, tally: None, closed: false }
     }
 
     /// How long ago the head was complete.
@@ -136,12 +184,66 @@ impl OpenRecord {
         tally.usage.is_none().then(|| tally.usage(self.record.prompt_chars.unwrap_or(0)))
     }
 
-    /// Tells the journal that the request is on its way to a model, so that a crash leaves a trace of it.
-    pub(crate) fn started(&self) -> Result<(), JournalError> {
-        self.journal.enqueue(self.start_line())
+    /// A server began to answer.
+    pub(crate) fn replied(&mut self, reply: &Reply) {
+        let record = &mut self.record;
+        record.upstream = Some(reply.upstream.clone());
+        if record.model.as_ref() != Some(&reply.model) {
+            record.asked_model = record.model.replace(reply.model.clone());
+        }
+        record.attempts = reply.attempts;
+        record.queue_ms = Some(round3(reply.queue_ms));
+        record.queue_position = reply.queue_position;
+        record.connect_ms = Some(round3(reply.connect_ms));
+        record.num_ctx = reply.num_ctx;
     }
 
-    /// The same, when the line is in the journal file.
+    /// Embeddings came.
+    pub(crate) fn embedded(&mut self, reply: &EmbedReply) {
+        let record = &mut self.record;
+        record.upstream = Some(reply.upstream.clone());
+        if record.model.as_ref() != Some(&reply.model) {
+            record.asked_model = record.model.replace(reply.model.clone());
+        }
+        record.attempts = reply.attempts;
+        record.queue_ms = Some(round3(reply.queue_ms));
+        record.queue_position = reply.queue_position;
+        record.connect_ms = Some(round3(reply.connect_ms));
+        record.load_ms = reply.embeddings.load_ms.map(round3);
+        let told = reply.embeddings.input_tokens;
+        record.usage_source = Some(if told.is_some() { "upstream" } else { "estimated" });
+        record.input_tokens = told.or_else(|| record.prompt_chars.map(estimate));
+    }
+
+    /// No server answered.
+    pub(crate) fn not_replied(&mut self, error: &UpstreamError) {
+        self.record.attempts = error.attempts();
+        self.record.upstream = error.upstream().map(str::to_owned);
+    }
+
+    /// What was counted before the prompt was sent.
+    pub(crate) fn counted(&mut self, count: Count) {
+        self.record.prompt_tokens_counted = Some(count.tokens);
+        self.record.counted_by = Some(count.source.name());
+        self.counted = Some(count);
+    }
+
+    /// Whether the server read less than it was sent, as far as its own figures show.
+    pub(crate) fn is_truncated_by_server(&self) -> bool {
+        let told = self.tally.as_ref().and_then(|tally| tally.usage);
+        let pair = self.counted.as_ref().zip(told);
+        pair.is_some_and(|(counted, usage)| counted.is_truncated_by_server(usage.input_tokens))
+    }
+
+    /// Tells the journal that the request is on its way to a model, so that a crash leaves a trace of it. What cannot be
+    /// written now is told by the record of the end.
+    pub(crate) fn started(&self) {
+        if let Err(error) = self.journal.enqueue(self.start_line()) {
+            tracing::warn!(error = %error, request_id = %self.record.request_id, "recording the start of a request");
+        }
+    }
+
+    /// The same, and waits until the line is in the journal file.
     pub(crate) async fn started_for_sure(&self) -> Result<(), JournalError> {
         self.journal.append(self.start_line()).await.map(|_| ())
     }
@@ -179,7 +281,7 @@ impl OpenRecord {
     }
 
     /// Writes the record of an answered request; resolves when its line is in the journal file.
-    pub(crate) async fn close(mut self, status: u16) -> Result<(), JournalError> {
+    pub(crate) async fn close(&mut self, status: u16) -> Result<(), JournalError> {
         self.record.status = status;
         let failed = self.record.error.is_some();
         let line = self.line(if failed { Level::Error } else { Level::Info });
@@ -188,7 +290,7 @@ impl OpenRecord {
     }
 
     /// Writes the record of a refused request.
-    pub(crate) async fn refuse(mut self, refusal: &Refusal) -> Result<(), JournalError> {
+    pub(crate) async fn refuse(&mut self, refusal: &Refusal) -> Result<(), JournalError> {
         self.record.status = refusal.status().as_u16();
         self.record.error = Some(cut(&refusal.to_string(), TEXT_CHARS_MAX));
         let line = self.line(refusal.level());
@@ -198,8 +300,16 @@ impl OpenRecord {
 
     fn line(&mut self, level: Level) -> Record {
         self.record.duration_ms = millis(self.elapsed());
+        if self.is_truncated_by_server() {
+            self.record.truncated = true;
+            self.record.truncated_by = Some("server");
+        }
         if let Some(tally) = &self.tally {
             tally.settle(&mut self.record);
+        }
+        if let Some(entered) = self.entered.take() {
+            let used = [self.record.input_tokens, self.record.output_tokens];
+            entered.settle(used.into_iter().flatten().sum());
         }
         let msg = match (&self.record.error, self.record.cancelled) {
             (_, true) => "request cancelled by the client",
@@ -273,6 +383,7 @@ impl Tally {
         record.input_tokens = Some(usage.input_tokens);
         record.output_tokens = Some(usage.output_tokens);
         record.usage_source = Some(if self.usage.is_some() { "upstream" } else { "estimated" });
+        record.cached_tokens = usage.cached_tokens;
         record.finish_reason.clone_from(&self.finish);
         record.load_ms = usage.load_ms.map(round3);
         record.prefill_ms = usage.prefill_ms.map(round3);

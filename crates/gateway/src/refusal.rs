@@ -4,14 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
-use http::{HeaderValue, StatusCode};
-use tollhouse_access::RateLimit;
-use tollhouse_dialect as dialect;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tollhouse_dialect::{AnswerError, Encoder, ErrorInfo, RequestError, Shape};
 use tollhouse_journal::Level;
+use tollhouse_limits::{Denied, Left, Period, Told};
+use tollhouse_tokens::{Count, Source};
 use tollhouse_upstream::UpstreamError;
 use tollhouse_web::{Answer, json};
-
-use crate::route::Dialect;
 
 /// How errors are shaped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,17 +34,28 @@ pub enum Refusal {
     AddressDropped,
     /// The model is not among the key's.
     ModelNotAllowed,
-    /// Too many requests in the window.
-    TooManyRequests {
-        /// The limit.
-        limit: RateLimit,
-        /// After which a request passes.
+    /// A key stands in the address, where it would be kept by everything that keeps addresses.
+    SecretInAddress,
+    /// Too many wrong keys came from this address.
+    TooManyFailures {
+        /// When it may try again.
         retry_after: Duration,
     },
+    /// A rate limit, the number of requests at once or a budget.
+    Denied(Denied),
     /// The prompt has too many characters.
     PromptTooLong {
         /// Characters allowed.
         max: usize,
+    },
+    /// The prompt has more tokens than the model's context has room for.
+    ContextTooSmall {
+        /// The prompt's tokens.
+        count: Count,
+        /// Tokens allowed for it.
+        allowed: u64,
+        /// The model's context, prompt and answer together.
+        window: u64,
     },
     /// The body has too many bytes.
     BodyTooLarge {
@@ -55,18 +65,17 @@ pub enum Refusal {
     /// The body did not come in time, or broke off.
     BodyIncomplete,
     /// The request is not what its API takes.
-    BadRequest {
-        /// What is wrong and where.
-        message: String,
-    },
+    BadRequest(RequestError),
     /// No such model.
     UnknownModel(String),
     /// No such path.
     UnknownPath,
-    /// The path does not take this method.
-    MethodNotAllowed,
+    /// The path does not take this method; those that it takes.
+    MethodNotAllowed(&'static str),
     /// The model server's fault, or what it said of the request.
     Upstream(UpstreamError),
+    /// The model's answer cannot be written in the client's API.
+    Answer(AnswerError),
     /// The journal cannot be written: nothing passes unrecorded.
     Unrecorded,
 }
@@ -106,16 +115,35 @@ impl Refusal {
             Self::ModelNotAllowed => {
                 row(S::FORBIDDEN, "model not allowed for this key", "permission_error", None, Level::Warn)
             }
-            Self::TooManyRequests { limit, retry_after } => {
-                let per = seconds_text(limit.per);
-                let message = format!("rate limit exceeded: {} requests per {per}", limit.requests);
-                Row {
-                    retry_after: Some(*retry_after),
-                    ..row(S::TOO_MANY_REQUESTS, &message, "rate_limit_error", Some("rate_limit_exceeded"), Level::Warn)
-                }
+            Self::SecretInAddress => {
+                let message = "a key in the address is not taken, since addresses are logged everywhere: send it as \
+                               `Authorization: Bearer …` or `x-api-key`";
+                row(S::BAD_REQUEST, message, "invalid_request_error", None, Level::Warn)
             }
+            Self::TooManyFailures { retry_after } => Row {
+                retry_after: Some(*retry_after),
+                ..row(
+                    S::TOO_MANY_REQUESTS,
+                    "too many wrong api keys from this address",
+                    "rate_limit_error",
+                    Some("rate_limit_exceeded"),
+                    Level::Warn,
+                )
+            },
+            Self::Denied(denied) => denied_row(denied),
             Self::PromptTooLong { max } => {
                 let message = format!("prompt too long, max {max} chars");
+                row(S::BAD_REQUEST, &message, "invalid_request_error", Some("context_length_exceeded"), Level::Warn)
+            }
+            Self::ContextTooSmall { count, allowed, window } => {
+                let about = match count.source {
+                    Source::Tokenizer => "",
+                    Source::Estimate => "about ",
+                };
+                let message = format!(
+                    "the prompt has {about}{} tokens, and this model's context of {window} tokens has room for {allowed}",
+                    count.tokens
+                );
                 row(S::BAD_REQUEST, &message, "invalid_request_error", Some("context_length_exceeded"), Level::Warn)
             }
             Self::BodyTooLarge { max } => {
@@ -126,24 +154,25 @@ impl Refusal {
                 let message = "the request's body did not arrive in full";
                 row(S::REQUEST_TIMEOUT, message, "invalid_request_error", None, Level::Warn)
             }
-            Self::BadRequest { message } => row(S::BAD_REQUEST, message, "invalid_request_error", None, Level::Warn),
+            Self::BadRequest(error) => {
+                row(S::BAD_REQUEST, &error.to_string(), "invalid_request_error", None, Level::Warn)
+            }
+            Self::Answer(error) => row(S::BAD_GATEWAY, &error.to_string(), "server_error", None, Level::Error),
             Self::UnknownModel(model) => {
                 let message = format!("model '{model}' not found");
                 row(S::NOT_FOUND, &message, "not_found_error", Some("model_not_found"), Level::Warn)
             }
             Self::UnknownPath => row(S::NOT_FOUND, "no such path", "not_found_error", None, Level::Warn),
-            Self::MethodNotAllowed => {
+            Self::MethodNotAllowed(_) => {
                 row(S::METHOD_NOT_ALLOWED, "method not allowed here", "invalid_request_error", None, Level::Warn)
             }
             Self::Upstream(error) => {
                 let status = StatusCode::from_u16(error.status()).unwrap_or(S::SERVICE_UNAVAILABLE);
-                let kind = match status.as_u16() {
-                    404 => "not_found_error",
-                    400..=499 => "invalid_request_error",
-                    _ => "server_error",
-                };
                 let level = if status.is_server_error() { Level::Error } else { Level::Warn };
-                Row { retry_after: error.retry_after(), ..row(status, error.public_message(), kind, None, level) }
+                Row {
+                    retry_after: error.retry_after(),
+                    ..row(status, error.public_message(), error.kind(), error.code(), level)
+                }
             }
             Self::Unrecorded => {
                 let message = "the service cannot keep its records right now, please try again shortly";
@@ -165,28 +194,94 @@ impl Refusal {
         self.row().level
     }
 
-    /// The answer in the client's dialect.
-    pub(crate) fn answer(&self, client: Dialect, style: ErrorStyle) -> Answer {
+    /// The answer in the form of the client's API.
+    pub(crate) fn answer(&self, shape: Shape, style: ErrorStyle, request_id: &str) -> Answer {
         let row = self.row();
-        let body = match (style, client) {
-            (ErrorStyle::Dialect, Dialect::OpenAi) => dialect::openai::error_body(&row.message, row.kind, row.code),
-            (ErrorStyle::Dialect, Dialect::Ollama) | (ErrorStyle::Plain, _) => {
-                dialect::ollama::error_body(&row.message)
-            }
-        };
-        let mut answer = json(row.status, body);
+        let shape = if style == ErrorStyle::Plain { Shape::Ollama } else { shape };
+        let mut answer = json(row.status, shape.error_body(&row.info(self.param(), request_id)));
         if let Some(wait) = row.retry_after {
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(whole_seconds_up(wait)));
         }
-        if let Self::TooManyRequests { limit, retry_after } = self {
-            rate_headers(&mut answer, *limit, 0, *retry_after);
+        if let Self::Denied(denied) = self {
+            rate_headers(answer.headers_mut(), &spent(denied));
         }
         answer
     }
 
-    /// What a stream that has begun says in place of a status.
-    pub(crate) fn stream_message(&self) -> String {
-        self.row().message
+    /// Ends a stream that has begun, where a status can no longer be told.
+    pub(crate) fn end_stream(&self, encoder: &mut Encoder, request_id: &str, out: &mut Vec<u8>) {
+        encoder.error(&self.row().info(self.param(), request_id), out);
+    }
+
+    /// The path of the field that is at fault.
+    fn param(&self) -> Option<&str> {
+        match self {
+            Self::BadRequest(error) => error.param(),
+            _ => None,
+        }
+    }
+}
+
+impl Row {
+    fn info<'a>(&'a self, param: Option<&'a str>, request_id: &'a str) -> ErrorInfo<'a> {
+        let Self { status, message, kind, code, .. } = self;
+        ErrorInfo { status: status.as_u16(), kind, code: *code, param, message, request_id }
+    }
+}
+
+fn denied_row(denied: &Denied) -> Row {
+    let (status, kind, code, message) = match denied {
+        Denied::Requests { most, per, .. } => {
+            let message = format!("rate limit exceeded: {most} requests per {}", seconds_text(*per));
+            (429, "rate_limit_error", "rate_limit_exceeded", message)
+        }
+        Denied::Tokens { most, per, .. } => {
+            let message = format!("rate limit exceeded: {most} tokens per {}", seconds_text(*per));
+            (429, "rate_limit_error", "rate_limit_exceeded", message)
+        }
+        Denied::Concurrent { most, .. } => {
+            let message = format!("rate limit exceeded: {most} requests at the same time");
+            (429, "rate_limit_error", "rate_limit_exceeded", message)
+        }
+        Denied::Budget { tokens, period, opens_at_ms, .. } => {
+            let period = match period {
+                Period::Day => "day",
+                Period::Month => "month",
+            };
+            let opens = jiff::Timestamp::from_millisecond(*opens_at_ms).unwrap_or_default();
+            let message = format!("token budget spent: {tokens} tokens per {period}; it opens again at {opens:.0}");
+            // 402 and `insufficient_quota` make OpenClaw lock its whole provider for ten minutes.
+            (400, "invalid_request_error", "budget_exceeded", message)
+        }
+        Denied::TooLarge { most, asked, .. } => {
+            let message =
+                format!("the request needs about {asked} tokens, more than the {most} that are allowed at all");
+            (400, "invalid_request_error", "context_length_exceeded", message)
+        }
+        Denied::Crowded { .. } => {
+            let message = "too many callers at the same time, please try again shortly".to_owned();
+            (503, "server_error", "overloaded", message)
+        }
+    };
+    Row {
+        status: StatusCode::from_u16(status).unwrap_or(StatusCode::TOO_MANY_REQUESTS),
+        message,
+        kind,
+        code: Some(code),
+        level: Level::Warn,
+        retry_after: denied.retry_after(),
+    }
+}
+
+/// What a refusal tells of the window that is full.
+fn spent(denied: &Denied) -> Told {
+    let left = |most, per, reset| Some(Left { most, per, remaining: 0, reset });
+    match *denied {
+        Denied::Requests { most, per, retry_after, .. } => {
+            Told { requests: left(most, per, retry_after), tokens: None }
+        }
+        Denied::Tokens { most, per, retry_after, .. } => Told { requests: None, tokens: left(most, per, retry_after) },
+        _ => Told::default(),
     }
 }
 
@@ -200,13 +295,18 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Tells the client how much of its window is left, as OpenAI's API does.
-pub(crate) fn rate_headers(answer: &mut Answer, limit: RateLimit, remaining: u32, reset: Duration) {
-    let headers = answer.headers_mut();
-    headers.insert("x-ratelimit-limit-requests", HeaderValue::from(limit.requests.get()));
-    headers.insert("x-ratelimit-remaining-requests", HeaderValue::from(remaining));
-    let reset = format!("{}s", whole_seconds_up(reset));
-    headers.insert("x-ratelimit-reset-requests", HeaderValue::from_str(&reset).expect("digits and a letter"));
+/// Tells the client how much of its windows is left, as OpenAI's API does.
+pub(crate) fn rate_headers(headers: &mut HeaderMap, told: &Told) {
+    let mut put = |names: [&'static str; 3], left: Option<Left>| {
+        let Some(left) = left else { return };
+        let [limit, remaining, reset] = names.map(HeaderName::from_static);
+        headers.insert(limit, HeaderValue::from(left.most));
+        headers.insert(remaining, HeaderValue::from(left.remaining));
+        let seconds = format!("{}s", whole_seconds_up(left.reset));
+        headers.insert(reset, HeaderValue::from_str(&seconds).expect("digits and a letter"));
+    };
+    put(["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"], told.requests);
+    put(["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"], told.tokens);
 }
 
 /// Whole seconds that are never less than the duration, and never 0: `Retry-After` has no fractions (RFC 9110, 10.2.3).
@@ -224,8 +324,6 @@ fn seconds_text(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use super::*;
 
     #[test]
@@ -237,14 +335,18 @@ mod tests {
 
     #[test]
     fn texts_of_the_table() {
-        let limit = RateLimit { requests: NonZeroU32::new(30).unwrap(), per: Duration::from_secs(60) };
-        let cases: [(Refusal, u16, &str); 5] = [
+        let (scope, per) = (std::sync::Arc::from("key k"), Duration::from_secs(60));
+        let requests = Denied::Requests { scope, most: 30, per, retry_after: Duration::from_secs(1) };
+        let (scope, day) = (std::sync::Arc::from("key k"), Period::Day);
+        let budget = Denied::Budget { scope, tokens: 2_000_000, period: day, opens_at_ms: 1_795_219_200_000 };
+        let cases: [(Refusal, u16, &str); 6] = [
             (Refusal::InvalidKey, 401, "invalid api key"),
             (Refusal::ModelNotAllowed, 403, "model not allowed for this key"),
+            (Refusal::Denied(requests), 429, "rate limit exceeded: 30 requests per 60 s"),
             (
-                Refusal::TooManyRequests { limit, retry_after: Duration::from_secs(1) },
-                429,
-                "rate limit exceeded: 30 requests per 60 s",
+                Refusal::Denied(budget),
+                400,
+                "token budget spent: 2000000 tokens per day; it opens again at 2026-11-21T00:00:00Z",
             ),
             (Refusal::PromptTooLong { max: 32768 }, 400, "prompt too long, max 32768 chars"),
             (Refusal::AddressNotAllowed, 403, "address not allowed"),

@@ -1,6 +1,7 @@
 //! The way of a request, walked with the built-in demo model and a real journal.
 
-use std::num::NonZeroU32;
+use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +10,11 @@ use bytes::Bytes;
 use http::{HeaderName, Request};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
-use tollhouse_access::{AddressList, Key, Keyring, RateLimit, sha256};
+use tollhouse_access::{AddressList, Key, Keyring, sha256};
 use tollhouse_dialect::JsonLimits;
-use tollhouse_gateway::{Door, DoorSettings, Entry, ErrorStyle, Gateway, RateBy, Settings};
+use tollhouse_gateway::{By, Door, DoorSettings, Entry, ErrorStyle, Gateway, Settings};
 use tollhouse_journal::{Journal, Opened, Options, Reader, Writer};
+use tollhouse_limits::{Budget, Failures, Limits, Period, Rate, Rules};
 use tollhouse_upstream::{Kind, Settings as UpstreamSettings, UpstreamSpec, Upstreams};
 use tollhouse_web::{Answer, Dropped, Peer};
 
@@ -27,13 +29,16 @@ fn house(change: impl FnOnce(&mut Settings, &mut DoorSettings, &mut Key)) -> Hou
     let dir = tempfile::tempdir().unwrap();
     let Opened { journal, writer, .. } = Journal::open(Options::new(dir.path().join("gateway.log"), "test")).unwrap();
     let mut settings = Settings {
-        rate_limit: None,
-        rate_by: RateBy::Key,
+        limits: Arc::default(),
+        by: By::Key,
+        fair_by: By::Key,
         prompt_chars_max: 1000,
         body_bytes_max: 10_000,
         body_timeout: Duration::from_secs(5),
         json: JsonLimits::default(),
         errors: ErrorStyle::Dialect,
+        keep_alive: Duration::from_secs(10),
+        models: HashMap::new(),
     };
     let mut door = DoorSettings {
         keys_asked: true,
@@ -48,7 +53,13 @@ fn house(change: impl FnOnce(&mut Settings, &mut DoorSettings, &mut Key)) -> Hou
     let keyring = Keyring::new([(sha256("secret"), Arc::new(key))], [], Arc::new(sha256));
     let demo = UpstreamSpec { name: "demo".into(), kind: Kind::Demo, url: String::new(), key: None, parallel: None };
     let upstreams = Upstreams::new(vec![demo], vec![], UpstreamSettings::default()).unwrap();
-    let gateway = Gateway::new(settings, Arc::new(Door::new(door, keyring)), upstreams, journal.clone());
+    let gateway = Gateway::new(
+        settings,
+        Arc::new(Door::new(door, keyring, Failures::new())),
+        Limits::local(),
+        upstreams,
+        journal.clone(),
+    );
     House { gateway, writer, journal, dir }
 }
 
@@ -79,6 +90,10 @@ fn read(dir: &Path) -> Vec<Value> {
 fn post(path: &str, body: &str) -> Request<Full<Bytes>> {
     let request = Request::post(path).header("authorization", "Bearer secret").header("x-request-id", "r-1");
     request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()
+}
+
+fn rate(most: u64) -> Rate {
+    Rate { most: NonZeroU64::new(most).unwrap(), per: Duration::from_secs(60) }
 }
 
 fn hello() -> Value {
@@ -246,8 +261,8 @@ async fn an_address_outside_the_list_is_dropped_and_recorded() {
 
 #[tokio::test]
 async fn the_rate_limit_tells_what_is_left_and_how_long_to_wait() {
-    let limit = RateLimit { requests: NonZeroU32::new(2).unwrap(), per: Duration::from_secs(60) };
-    let house = house(|settings, _, _| settings.rate_limit = Some(limit));
+    let house =
+        house(|settings, _, _| settings.limits = Arc::new(Rules { requests: Some(rate(2)), ..Rules::default() }));
     let first = house.send(post("/v1/chat/completions", &hello().to_string())).await.unwrap();
     assert_eq!(first.headers()["x-ratelimit-limit-requests"], "2");
     assert_eq!(first.headers()["x-ratelimit-remaining-requests"], "1");
@@ -310,4 +325,98 @@ async fn a_stream_whose_record_cannot_be_written_does_not_end_as_if_all_were_wel
     tokio::task::spawn_blocking(move || writer.close().unwrap()).await.unwrap();
     let rest = String::from_utf8(answer.collect().await.unwrap().to_bytes().to_vec()).unwrap();
     assert!(rest.contains("cannot keep its records") && !rest.contains("[DONE]"), "{rest}");
+}
+
+#[tokio::test]
+async fn every_api_is_answered_in_its_own_form() {
+    let house = house(|_, _, _| {});
+    let messages = json!([{"role": "user", "content": "hello"}]);
+    let cases = [
+        ("/v1/chat/completions", json!({"model": "demo", "messages": messages}), "/choices/0/message/content"),
+        ("/v1/completions", json!({"model": "demo", "prompt": "hello"}), "/choices/0/text"),
+        ("/v1/responses", json!({"model": "demo", "input": "hello"}), "/output/0/content/0/text"),
+        ("/v1/messages", json!({"model": "demo", "max_tokens": 50, "messages": messages}), "/content/0/text"),
+        ("/api/chat", json!({"model": "demo", "messages": messages, "stream": false}), "/message/content"),
+        ("/api/generate", json!({"model": "demo", "prompt": "hello", "stream": false}), "/response"),
+    ];
+    for (path, body, place) in cases {
+        let (status, text) = whole(house.send(post(path, &body.to_string())).await.unwrap()).await;
+        let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+        let said = answer.pointer(place).and_then(Value::as_str).unwrap_or_default();
+        assert!(status == 200 && !said.is_empty(), "{path}: {status} {text}");
+    }
+    let count = json!({"model": "demo", "messages": messages});
+    let (status, text) = whole(house.send(post("/v1/messages/count_tokens", &count.to_string())).await.unwrap()).await;
+    let counted: Value = serde_json::from_str(&text).unwrap();
+    assert!(status == 200 && counted["input_tokens"].as_u64().unwrap() > 0, "{text}");
+}
+
+#[tokio::test]
+async fn a_stream_of_every_api_ends_with_its_own_marker() {
+    let house = house(|_, _, _| {});
+    let messages = json!([{"role": "user", "content": "hello"}]);
+    let cases = [
+        ("/v1/completions", json!({"model": "demo", "prompt": "hello", "stream": true}), "data: [DONE]\n\n"),
+        ("/v1/responses", json!({"model": "demo", "input": "hello", "stream": true}), "response.completed"),
+        (
+            "/v1/messages",
+            json!({"model": "demo", "max_tokens": 50, "messages": messages, "stream": true}),
+            "event: message_stop",
+        ),
+        ("/api/chat", json!({"model": "demo", "messages": messages}), "\"done\":true"),
+        ("/api/generate", json!({"model": "demo", "prompt": "hello"}), "\"done\":true"),
+    ];
+    for (path, body, marker) in cases {
+        let (status, text) = whole(house.send(post(path, &body.to_string())).await.unwrap()).await;
+        assert!(status == 200 && text.contains(marker), "{path}: {status} {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_spent_budget_is_told_in_a_sentence_and_locks_nobody_out() {
+    let budgets = vec![Budget { tokens: 40, period: Period::Day }];
+    let house = house(|_, _, key| key.rules = Rules { budgets, ..Rules::default() });
+    let small = json!({"model": "demo", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 1});
+    let mut last = (0, Value::Null);
+    for _ in 0..20 {
+        last = house.chat(small.clone()).await;
+        if last.0 != 200 {
+            break;
+        }
+    }
+    assert_eq!((last.0, &last.1["error"]["code"]), (400, &json!("budget_exceeded")), "{last:?}");
+    assert!(last.1["error"]["message"].as_str().unwrap().contains("opens again at"), "{last:?}");
+}
+
+#[tokio::test]
+async fn whoever_guesses_keys_has_to_wait_and_the_owner_of_the_key_elsewhere_does_not() {
+    let house = house(|_, _, _| {});
+    let mut statuses = Vec::new();
+    for guess in 0..12 {
+        let mut request = post("/v1/chat/completions", "{}");
+        request.headers_mut().insert("authorization", format!("Bearer guess-{guess}").parse().unwrap());
+        statuses.push(house.send(request).await.unwrap().status().as_u16());
+    }
+    assert_eq!(statuses, [vec![401; 10], vec![429; 2]].concat());
+    let elsewhere = Peer(([127, 0, 0, 2], 1).into());
+    let request = post("/v1/chat/completions", &hello().to_string());
+    assert_eq!(house.gateway.handle(request, elsewhere, Entry::Door).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_key_in_the_address_or_from_the_wrong_place_is_not_taken() {
+    let house = house(|_, _, key| key.allow = AddressList::new(vec!["10.0.0.0/8".parse().unwrap()]));
+    let (status, body) = whole(house.send(post("/v1/models?api_key=secret", "")).await.unwrap()).await;
+    assert!(status == 400 && body.contains("Authorization"), "{body}");
+    assert_eq!(house.chat(hello()).await.0, 403);
+    let there = Peer(([10, 0, 0, 1], 1).into());
+    let request = post("/v1/chat/completions", &hello().to_string());
+    assert_eq!(house.gateway.handle(request, there, Entry::Door).await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn only_administrators_manage_models() {
+    let house = house(|_, _, _| {});
+    let (status, body) = whole(house.send(post("/api/pull", "{}")).await.unwrap()).await;
+    assert!(status == 403 && body.contains("role admin"), "{body}");
 }

@@ -282,6 +282,11 @@ impl Journal {
         self.synced.clone()
     }
 
+    /// Whether records are taken at all: not any more once the writer has been closed.
+    pub fn is_open(&self) -> bool {
+        !self.queue.is_closed()
+    }
+
     /// The counts of this moment.
     pub fn stats(&self) -> Stats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

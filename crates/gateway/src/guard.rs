@@ -1,0 +1,194 @@
+//! Keeps prompts within the context of their model, so that no server cuts one without a word.
+//!
+//! Counting tokens exactly is work, and nearly all prompts are so short that it is not needed: a bound that costs next to
+//! nothing shows that they fit. Only what may not fit is counted, with the model's own tokenizer where it can be had.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tollhouse_dialect::ChatRequest;
+use tollhouse_tokens::{Counter, Fit, Overflow, Tokenizer, allowed, fit};
+use tollhouse_upstream::{Model, Upstreams};
+
+use crate::Caller;
+use crate::refusal::Refusal;
+use crate::stack::{ModelSettings, Way};
+
+/// A tokenizer is waited for so long; after it, and until it is there, tokens are estimated.
+const TOKENIZER_WAIT: Duration = Duration::from_secs(3);
+/// Models whose tokenizers are kept. Each takes some tens of MiB.
+const TOKENIZERS_MAX: usize = 8;
+/// The smallest context that servers give a model when nobody says anything: a prompt that fits into it needs no look.
+const CONTEXT_TOKENS_MIN: u64 = 2048;
+
+/// Counts prompts and fits them.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    models: HashMap<String, ModelSettings>,
+    upstreams: Upstreams,
+    counters: Mutex<HashMap<String, Counting>>,
+    /// Counts without a vocabulary, and knows the bounds of every count.
+    estimate: Arc<Counter>,
+}
+
+/// The way of counting for a model, once it is known.
+type Counting = watch::Receiver<Option<Arc<Counter>>>;
+
+/// A prompt that may be sent.
+pub(crate) struct Guarded {
+    /// Its tokens, as well as they are known.
+    pub(crate) tokens: u64,
+    /// How many messages were left out.
+    pub(crate) dropped: usize,
+    /// The model that is to answer in place of the one asked for.
+    pub(crate) elsewhere: Option<Model>,
+}
+
+impl Guard {
+    pub(crate) fn new(models: HashMap<String, ModelSettings>, upstreams: Upstreams) -> Self {
+        Self { models, upstreams, counters: Mutex::default(), estimate: Arc::new(Counter::estimate()) }
+    }
+
+    /// Fits the request into the context of its model as the configuration says, or refuses it.
+    pub(crate) async fn fit(
+        &self,
+        request: &mut ChatRequest,
+        way: &mut Way<'_>,
+        caller: &Caller,
+    ) -> Result<Guarded, Refusal> {
+        let (at_least, at_most) = self.estimate.bound(request);
+        // Between the bounds, where most texts are: about four bytes a token.
+        let likely = (at_most / 4).clamp(at_least, at_most);
+        let fits = |tokens| Ok(Guarded { tokens, dropped: 0, elsewhere: None });
+        let window = self.upstreams.window(&request.model).await.tokens;
+        way.open.record.context_limit = window;
+        let Some(window) = window.map(u64::from) else {
+            if at_most > CONTEXT_TOKENS_MIN {
+                // Nobody knows whether it fits; counted, it can be compared with what the server says it read.
+                let counter = self.counter(&request.model).await;
+                let count = off_the_runtime(request, move |request| counter.count(request)).await;
+                way.open.counted(count);
+                return fits(count.tokens);
+            }
+            return fits(likely);
+        };
+        if at_most <= allowed(request, window) {
+            return fits(likely);
+        }
+        let settings = self.models.get(&request.model);
+        let policy = settings.map_or_else(Overflow::default, |settings| settings.on_overflow);
+        let counter = self.counter(&request.model).await;
+        let fitted = off_the_runtime(request, move |request| fit(request, window, &counter, policy)).await;
+        match fitted {
+            Fit::Fits { count } => {
+                if let Some(count) = count {
+                    way.open.counted(count);
+                }
+                fits(count.map_or(likely, |count| count.tokens))
+            }
+            Fit::Truncated { count, dropped_messages } => {
+                way.open.counted(count);
+                way.open.record.truncated = true;
+                way.open.record.truncated_by = Some("gateway");
+                Ok(Guarded { tokens: count.tokens, dropped: dropped_messages, elsewhere: None })
+            }
+            Fit::TooLong { count, allowed } => {
+                way.open.counted(count);
+                Err(Refusal::ContextTooSmall { count, allowed, window })
+            }
+            Fit::Elsewhere { count } => {
+                way.open.counted(count);
+                let names = settings.map(|settings| settings.fallback.as_slice()).unwrap_or_default();
+                match self.roomy(names, request, count.tokens, caller).await {
+                    Some(model) => Ok(Guarded { tokens: count.tokens, dropped: 0, elsewhere: Some(model) }),
+                    None => {
+                        let allowed = allowed(request, window);
+                        Err(Refusal::ContextTooSmall { count, allowed, window })
+                    }
+                }
+            }
+        }
+    }
+
+    /// The tokens of a request, for those who ask for nothing else.
+    pub(crate) async fn count(&self, request: &mut ChatRequest) -> u64 {
+        let counter = self.counter(&request.model).await;
+        off_the_runtime(request, move |request| counter.count(request)).await.tokens
+    }
+
+    /// The first of these models that the caller may use and whose context has room.
+    async fn roomy(&self, names: &[String], request: &ChatRequest, tokens: u64, caller: &Caller) -> Option<Model> {
+        for name in names {
+            if !caller.key.as_ref().is_none_or(|key| key.allows_model(name)) {
+                continue;
+            }
+            let window = self.upstreams.window(name).await.tokens;
+            if window.is_some_and(|window| allowed(request, window.into()) >= tokens) {
+                return self.upstreams.resolve(name).await;
+            }
+        }
+        None
+    }
+
+    /// The way of counting for a model: its own tokenizer when it is there in time.
+    async fn counter(&self, model: &str) -> Arc<Counter> {
+        let Some(mut counting) = self.counting(model) else { return self.estimate.clone() };
+        let ready = timeout(TOKENIZER_WAIT, counting.wait_for(Option::is_some)).await;
+        let ready = ready.ok().and_then(Result::ok).and_then(|counter| counter.clone());
+        ready.unwrap_or_else(|| self.estimate.clone())
+    }
+
+    /// Starts to get the tokenizer at the first call; `None` when there is no room for another one.
+    fn counting(&self, model: &str) -> Option<Counting> {
+        let mut counters = self.counters.lock().expect("no panic while the lock is held");
+        if let Some(counting) = counters.get(model) {
+            return Some(counting.clone());
+        }
+        if counters.len() >= TOKENIZERS_MAX {
+            return None;
+        }
+        let (ready, counting) = watch::channel(None);
+        counters.insert(model.to_owned(), counting.clone());
+        let file = self.models.get(model).and_then(|settings| settings.tokenizer.clone());
+        let (upstreams, model) = (self.upstreams.clone(), model.to_owned());
+        tokio::spawn(async move {
+            let vocabulary = match file {
+                Some(_) => None,
+                None => upstreams.vocabulary(&model).await,
+            };
+            let made = tokio::task::spawn_blocking(move || match (file, vocabulary) {
+                (Some(file), _) => Tokenizer::from_file(&file).map(Some),
+                (None, Some(vocabulary)) => Tokenizer::from_ggml(&vocabulary).map(Some),
+                (None, None) => Ok(None),
+            });
+            let tokenizer = match made.await {
+                Ok(Ok(tokenizer)) => tokenizer,
+                Ok(Err(error)) => {
+                    tracing::warn!(model, error = %error, "tokens of this model are estimated: its tokenizer cannot be used");
+                    None
+                }
+                Err(_) => None,
+            };
+            ready.send_replace(Some(Arc::new(tokenizer.map_or_else(Counter::estimate, Counter::exact))));
+        });
+        Some(counting)
+    }
+}
+
+/// Runs a long computation on the request where it holds up nobody else.
+async fn off_the_runtime<T: Send + 'static>(
+    request: &mut ChatRequest,
+    work: impl FnOnce(&mut ChatRequest) -> T + Send + 'static,
+) -> T {
+    let mut taken = std::mem::take(request);
+    let done = tokio::task::spawn_blocking(move || {
+        let result = work(&mut taken);
+        (taken, result)
+    });
+    let (taken, result) = done.await.expect("counting does not panic");
+    *request = taken;
+    result
+}

@@ -8,7 +8,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -25,11 +25,11 @@ const BUCKETS_MAX: usize = 65_536;
 /// Buckets looked at, and forgotten when their minute is over, whenever one is added.
 const SWEEP: usize = 4;
 
-/// Counts wrong keys by address bucket.
-#[derive(Debug)]
+/// Counts wrong keys by address bucket; clones count together.
+#[derive(Clone, Debug)]
 pub struct Failures {
     clock: Clock,
-    recent: Mutex<Recent>,
+    recent: Arc<Mutex<Recent>>,
 }
 
 impl Default for Failures {
@@ -41,7 +41,7 @@ impl Default for Failures {
 impl Failures {
     /// No wrong keys yet.
     pub fn new() -> Self {
-        Self { clock: Clock::new(), recent: Mutex::default() }
+        Self { clock: Clock::new(), recent: Arc::default() }
     }
 
     /// Whether this address may try a key now; else how long it has to wait. To be asked before the key is looked at, so that

@@ -198,6 +198,11 @@ impl<'a> Object<'a> {
         value(self.key(key), item);
     }
 
+    /// Puts a text, faster than [`put`](Self::put) where it is long.
+    pub(crate) fn text(&mut self, key: &'static str, item: &str) {
+        text(self.key(key), item);
+    }
+
     pub(crate) fn put_some<T: Serialize>(&mut self, key: &'static str, item: Option<&T>) {
         if let Some(item) = item {
             self.put(key, item);
@@ -239,6 +244,42 @@ pub(crate) fn array<T>(out: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mu
         write(out, item);
     }
     out.push(b']');
+}
+
+/// Appends a JSON string as serde_json writes it, but looks at many bytes at once: prompts and pictures are long and
+/// have little to escape.
+pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, special) = rest.split_at(plain_bytes(rest));
+        out.extend_from_slice(plain);
+        let Some((byte, after)) = special.split_first() else { break };
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            control => out.extend_from_slice(format!("\\u{control:04x}").as_bytes()),
+        }
+        rest = after;
+    }
+    out.push(b'"');
+}
+
+/// How many bytes from the first on stand in a JSON string as they are.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    let is_special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    // No early exit inside a block, so that the compiler makes vector instructions of it.
+    let is_plain = |block: &&[u8; 32]| !block.iter().fold(false, |found, byte| found | is_special(*byte));
+    let (blocks, _) = bytes.as_chunks::<32>();
+    let plain = blocks.iter().take_while(is_plain).count() * 32;
+    let rest = &bytes[plain..];
+    plain + rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len())
 }
 
 pub(crate) fn value<T: Serialize + ?Sized>(out: &mut Vec<u8>, item: &T) {
@@ -287,6 +328,17 @@ mod tests {
     fn many_tiny_values_are_bounded() {
         let many = format!("{{\"a\":[{}0]}}", "0,".repeat(NODES_MAX));
         assert!(object(many.as_bytes(), 64).expect_err("too many").to_string().contains("more than 100000 values"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_text_is_written_as_serde_json_does(long in "[ -~]{0,80}", any in "(?s).{0,80}", control in "[\\x00-\\x7f]{0,40}") {
+            for text in [[&*long, &*control, &*any].concat(), control] {
+                let mut found = Vec::new();
+                super::text(&mut found, &text);
+                proptest::prop_assert_eq!(String::from_utf8(found).expect("UTF-8"), serde_json::to_string(&text).expect("JSON"));
+            }
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@
 //! ```
 
 mod ability;
+mod answer;
 pub mod anthropic;
 mod api;
 mod embed;
@@ -38,13 +39,14 @@ pub mod ollama;
 pub mod openai;
 mod wire;
 
+pub use answer::{Event, FinishReason, Meta, Usage};
 pub use api::{Api, Encoder, ErrorInfo, Outgoing, ServerApi, ServerDecoder, ServerDefaults, Shape};
 pub use embed::{EMBED_INPUTS_MAX, EmbedApi, EmbedMeta, EmbedRequest, Embeddings, Encoding, Inputs};
 pub use error::{AnswerError, DecodeError, RequestError};
 pub use json::{JsonLimits, NODES_MAX};
 pub use lines::LINE_BYTES_MAX;
 pub use middle::{
-    Arguments, ChatRequest, Content, Event, FinishReason, Format, Image, Message, Meta, Part, Prompt, Role, Sampling,
-    Template, Think, Thinking, ToolCall, Usage,
+    Arguments, ChatRequest, Content, Format, Image, Message, Part, Prompt, Role, Sampling, Template, Think, Thinking,
+    ToolCall,
 };
 pub use wire::TOOL_ARGUMENTS_BYTES_MAX;

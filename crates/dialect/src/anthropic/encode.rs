@@ -76,23 +76,23 @@ impl StreamEncoder {
             Event::Start { .. } => self.start(out),
             Event::Text(text) => {
                 if self.begin(&Open::Text, out) {
-                    self.delta(out, "text_delta", "text", text);
+                    self.delta(out, "text_delta", |delta| delta.text("text", text));
                 }
             }
             Event::Thinking(text) => {
                 if self.begin(&Open::Thinking { is_signed: false }, out) {
-                    self.delta(out, "thinking_delta", "thinking", text);
+                    self.delta(out, "thinking_delta", |delta| delta.text("thinking", text));
                 }
             }
             Event::Signature(signature) => {
                 if self.begin(&Open::Thinking { is_signed: false }, out) {
-                    self.delta(out, "signature_delta", "signature", signature);
+                    self.delta(out, "signature_delta", |delta| delta.text("signature", signature));
                     self.open = Open::Thinking { is_signed: true };
                 }
             }
             Event::Citation(cited) => {
                 if self.begin(&Open::Text, out) {
-                    self.delta(out, "citations_delta", "citation", cited);
+                    self.delta(out, "citations_delta", |delta| delta.put("citation", cited));
                 }
             }
             Event::Block(block) => self.whole_block(block, out),
@@ -209,12 +209,12 @@ impl StreamEncoder {
         self.blocks = self.blocks.saturating_add(1);
     }
 
-    fn delta<T: serde::Serialize + ?Sized>(&self, out: &mut Vec<u8>, kind: &str, field: &'static str, value: &T) {
+    fn delta(&self, out: &mut Vec<u8>, kind: &str, write: impl FnOnce(&mut Object)) {
         event(out, "content_block_delta", |body| {
             body.put("index", &(self.blocks - 1));
             let mut delta = Object::open(body.key("delta"));
             delta.put("type", kind);
-            delta.put(field, value);
+            write(&mut delta);
             delta.close();
         });
     }
@@ -293,7 +293,7 @@ impl StreamEncoder {
             return;
         }
         arguments.push_str(piece);
-        self.delta(out, "input_json_delta", "partial_json", piece);
+        self.delta(out, "input_json_delta", |delta| delta.text("partial_json", piece));
     }
 
     /// A block of Anthropic's own. What has an input gets it as a delta, as Anthropic sends it.
@@ -310,7 +310,7 @@ impl StreamEncoder {
             }
         });
         if let Some(input) = input {
-            self.delta(out, "input_json_delta", "partial_json", &input.to_string());
+            self.delta(out, "input_json_delta", |delta| delta.text("partial_json", &input.to_string()));
         }
         event(out, "content_block_stop", |body| body.put("index", &(self.blocks - 1)));
     }

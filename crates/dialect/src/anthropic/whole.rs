@@ -108,14 +108,14 @@ impl<'a> Content<'a> {
         match block {
             Block::Text { text, citations } => {
                 body.put("type", "text");
-                body.put("text", text);
+                body.text("text", text);
                 if !citations.is_empty() {
                     body.put("citations", citations);
                 }
             }
             Block::Thinking { text, signature } => {
                 body.put("type", "thinking");
-                body.put("thinking", text);
+                body.text("thinking", text);
                 body.put("signature", signature.unwrap_or_default());
             }
             Block::Call(index) => {

@@ -69,7 +69,7 @@ fn write_system(body: &mut Object, messages: &[Message], family: Shape) -> Resul
     let Some((_, first)) = system.next() else { return Ok(()) };
     if let (Content::Text(text), None) = (&first.content, system.peek()) {
         if !text.is_empty() {
-            body.put("system", text);
+            body.text("system", text);
         }
         return Ok(());
     }
@@ -97,7 +97,7 @@ fn write_turns(out: &mut Vec<u8>, messages: &[Message], family: Shape) -> Result
         if let (Content::Text(text), [], false) =
             (&message.content, message.tool_calls.as_slice(), message.role == Role::Tool)
         {
-            turn.put("content", text);
+            turn.text("content", text);
         } else {
             let mut blocks = Blocks::open(turn.key("content"), family);
             blocks.message(message, &ids[index], index)?;
@@ -198,7 +198,7 @@ impl<'a> Blocks<'a> {
         block.put("tool_use_id", &*clean_id(id));
         match &message.content {
             Content::Null => {}
-            Content::Text(text) => block.put("content", text),
+            Content::Text(text) => block.text("content", text),
             content @ Content::Parts(_) => {
                 let mut blocks = Blocks::open(block.key("content"), family);
                 blocks.content(content, index)?;
@@ -232,7 +232,7 @@ impl<'a> Blocks<'a> {
         let family = self.family;
         let mut block = self.block();
         block.put("type", "text");
-        block.put("text", text);
+        block.text("text", text);
         write_rest(&mut block, rest, family);
         block.close();
     }
@@ -247,7 +247,7 @@ impl<'a> Blocks<'a> {
                 let mut source = Object::open(block.key("source"));
                 source.put("type", "base64");
                 source.put("media_type", image.media_type());
-                source.put("data", image.base64());
+                source.text("data", image.base64());
                 source.close();
                 write_rest(&mut block, Some(rest), family);
                 block.close();

@@ -56,9 +56,9 @@ impl StreamEncoder {
         match event {
             Event::Thinking(text) => self.line(out, |message| {
                 message.put("content", "");
-                message.put("thinking", text);
+                message.text("thinking", text);
             }),
-            Event::Text(text) => self.line(out, |message| message.put("content", text)),
+            Event::Text(text) => self.line(out, |message| message.text("content", text)),
             Event::Logprobs(items) => {
                 out.extend_from_slice(&self.head);
                 out.extend_from_slice(br#"{"role":"assistant","content":""},"logprobs":"#);
@@ -144,9 +144,9 @@ pub fn write_answer(meta: &Meta, events: &[Event]) -> Result<Vec<u8>, AnswerErro
     write_meta(&mut body, meta);
     let mut message = Object::open(body.key("message"));
     message.put("role", "assistant");
-    message.put("content", &whole.text);
+    message.text("content", &whole.text);
     if !whole.thinking.is_empty() {
-        message.put("thinking", &whole.thinking);
+        message.text("thinking", &whole.thinking);
     }
     if !whole.calls.is_empty() {
         json::array(message.key("tool_calls"), &whole.calls, write_call);

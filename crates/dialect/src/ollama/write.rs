@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use crate::json::Object;
+use crate::json::{self, Object};
 use crate::{
     ChatRequest, Content, Format, Message, Part, RequestError, Role, Sampling, ServerApi, ServerDefaults, Shape, Think,
     ability, wire,
@@ -211,14 +211,14 @@ fn write_message(out: &mut Vec<u8>, message: &Message, earlier: &[Message], inde
     }
     let mut body = Object::open(out);
     body.put("role", if message.role == Role::Developer { "system" } else { message.role.name() });
-    body.put("content", &*message.content.text());
+    body.text("content", &message.content.text());
     if let Some((thoughts, _)) = message.thoughts() {
-        body.put("thinking", &*thoughts);
+        body.text("thinking", &thoughts);
     }
     if let Content::Parts(parts) = &message.content {
         let media = media(parts, index)?;
         if !media.is_empty() {
-            body.put("images", &media);
+            json::array(body.key("images"), media, json::text);
         }
     }
     if !message.tool_calls.is_empty() {

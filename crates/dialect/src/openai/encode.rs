@@ -68,8 +68,8 @@ impl StreamEncoder {
         }
         let field = self.thinking_field;
         match event {
-            Event::Thinking(text) => self.chunk(out, None, None, |delta| delta.put(field, text)),
-            Event::Text(text) => self.chunk(out, None, None, |delta| delta.put("content", text)),
+            Event::Thinking(text) => self.chunk(out, None, None, |delta| delta.text(field, text)),
+            Event::Text(text) => self.chunk(out, None, None, |delta| delta.text("content", text)),
             Event::Logprobs(items) => self.chunk(out, None, Some(items), |delta| delta.put("content", "")),
             Event::ToolCall { index, id, name, arguments } => {
                 self.call(out, *index, id.as_deref(), name.as_deref(), arguments);
@@ -177,7 +177,7 @@ impl StreamEncoder {
                 if let Some(name) = name {
                     function.put("name", name);
                 }
-                function.put("arguments", arguments);
+                function.text("arguments", arguments);
                 function.close();
                 call.close();
             });
@@ -243,10 +243,10 @@ fn write_choice(out: &mut Vec<u8>, meta: &Meta, thinking_field: &'static str, wh
     if whole.text.is_empty() && !whole.calls.is_empty() {
         message.put("content", &Value::Null);
     } else {
-        message.put("content", &whole.text);
+        message.text("content", &whole.text);
     }
     if !whole.thinking.is_empty() {
-        message.put(thinking_field, &whole.thinking);
+        message.text(thinking_field, &whole.thinking);
     }
     if !whole.calls.is_empty() {
         let prefix = call_prefix(&meta.id);

@@ -159,7 +159,7 @@ fn write_message(
     body.put("role", message.role.name());
     write_content(&mut body, message, index, family)?;
     if let Some((thoughts, field)) = message.thoughts() {
-        body.put(field, &*thoughts);
+        body.text(field, &thoughts);
     }
     if !message.tool_calls.is_empty() {
         json::array(body.key("tool_calls"), message.tool_calls.iter().zip(ids), write_call);
@@ -184,7 +184,7 @@ fn write_content(body: &mut Object, message: &Message, index: usize, family: Sha
             return Ok(());
         }
         Content::Text(text) => {
-            body.put("content", text);
+            body.text("content", text);
             return Ok(());
         }
         Content::Parts(parts) => parts,
@@ -202,7 +202,7 @@ fn write_content(body: &mut Object, message: &Message, index: usize, family: Sha
         // Servers whose templates take strings only are many.
         match message.content.text() {
             text if text.is_empty() && !message.tool_calls.is_empty() => body.put("content", &Value::Null),
-            text => body.put("content", &*text),
+            text => body.text("content", &text),
         }
         return Ok(());
     }
@@ -225,11 +225,11 @@ fn write_call(out: &mut Vec<u8>, (call, id): (&ToolCall, &Cow<str>)) {
     let mut function = Object::open(body.key("function"));
     function.put("name", &call.name);
     match &call.arguments {
-        Arguments::Text(text) => function.put("arguments", text),
+        Arguments::Text(text) => function.text("arguments", text),
         Arguments::Object(map) => {
             let mut text = Vec::new();
             json::value(&mut text, map);
-            function.put("arguments", &String::from_utf8_lossy(&text));
+            function.text("arguments", &String::from_utf8_lossy(&text));
         }
     }
     function.close();
@@ -246,15 +246,15 @@ fn write_part(out: &mut Vec<u8>, part: &Part, family: Shape) {
     match part {
         Part::Text { text, rest } => {
             body.put("type", "text");
-            body.put("text", text);
+            body.text("text", text);
             write_rest(&mut body, rest);
         }
         Part::Image { image, options, rest } => {
             body.put("type", "image_url");
             let mut inner = Object::open(body.key("image_url"));
             match image {
-                Image::DataUrl { url, .. } => inner.put("url", url),
-                _ => inner.put("url", &format!("data:{};base64,{}", image.media_type(), image.base64())),
+                Image::DataUrl { url, .. } => inner.text("url", url),
+                _ => inner.text("url", &format!("data:{};base64,{}", image.media_type(), image.base64())),
             }
             inner.rest(options, &[]);
             inner.close();
@@ -263,7 +263,7 @@ fn write_part(out: &mut Vec<u8>, part: &Part, family: Shape) {
         Part::Audio { base64, options, rest } => {
             body.put("type", "input_audio");
             let mut inner = Object::open(body.key("input_audio"));
-            inner.put("data", base64);
+            inner.text("data", base64);
             inner.rest(options, &[]);
             inner.close();
             write_rest(&mut body, rest);

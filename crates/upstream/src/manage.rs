@@ -57,14 +57,14 @@ impl Upstreams {
 
     fn manager(&self, upstream: Option<&str>) -> Result<Arc<Server>, String> {
         let servers = self.inner.backends.iter().filter_map(Backend::server);
-        let mut managers = servers.filter(|server| server.kind == Kind::Ollama);
-        match (upstream, managers.clone().count()) {
-            (Some(name), _) => managers.find(|server| *server.name == *name).map(Arc::clone),
-            (None, 1) => managers.next().map(Arc::clone),
+        let managers: Vec<&Arc<Server>> = servers.filter(|server| server.kind == Kind::Ollama).collect();
+        let found = match (upstream, &managers[..]) {
+            (Some(name), all) => all.iter().find(|server| *server.name == *name),
+            (None, [only]) => Some(only),
             (None, _) => None,
-        }
-        .ok_or_else(|| {
-            let names: Vec<&str> = managers.map(|server| &*server.name).collect();
+        };
+        found.map(|server| Arc::clone(server)).ok_or_else(|| {
+            let names: Vec<&str> = managers.iter().map(|server| &*server.name).collect();
             format!("name the Ollama server whose models are to be managed, one of: {}", names.join(", "))
         })
     }

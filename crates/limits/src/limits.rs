@@ -85,7 +85,7 @@ impl Limits {
         let now = Now { wall_ms: now_ms, ..self.inner.now() };
         let (restored, life) = snapshot::read(&mut table, bytes, now)?;
         if let Some(shared) = &self.inner.shared {
-            shared.set_life(life);
+            shared.restored(life, now.ns);
         }
         Ok(restored)
     }

@@ -66,9 +66,10 @@ impl Keeper {
             return;
         };
         let begun_ns = shared.link.clock.now();
-        if let Err(error) = connected.read_time(shared.link.clock).await {
-            shared.link.leave(&connected, begun_ns, &error);
-            return;
+        match connected.look(&shared.link.keys.life, shared.link.clock).await {
+            Ok(true) => {}
+            Ok(false) => return shared.link.leave(&connected, begun_ns, &"it has forgotten what it counted"),
+            Err(error) => return shared.link.leave(&connected, begun_ns, &error),
         }
         let _: Result<(), Away> = self.tend(shared, &connected).await;
     }

@@ -48,16 +48,20 @@ impl Connected {
         begin.arg(BEGIN).arg(1).arg(life_key).arg(proposed_life);
         let life = begin.query_async(&mut connection).await?;
         let opened = Self { connection, shas, life, generation: 0, offset_us: AtomicI64::new(0) };
-        opened.read_time(clock).await?;
+        opened.look(life_key, clock).await?;
         Ok(opened)
     }
 
-    /// Learns what time it is in Redis; the clocks of two machines drift apart.
-    pub(super) async fn read_time(&self, clock: Clock) -> RedisResult<()> {
-        let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut self.connection.clone()).await?;
+    /// Learns what time it is in Redis (the clocks of two machines drift apart), and whether the counters still have the life
+    /// they had.
+    pub(super) async fn look(&self, life_key: &str, clock: Clock) -> RedisResult<bool> {
+        let mut look = redis::pipe();
+        look.cmd("TIME").cmd("GET").arg(life_key);
+        let ((seconds, micros), life): ((i64, i64), Option<String>) =
+            look.query_async(&mut self.connection.clone()).await?;
         let here_us = (clock.now() / 1_000) as i64;
         self.offset_us.store(seconds * 1_000_000 + micros - here_us, Ordering::Relaxed);
-        Ok(())
+        Ok(life.as_ref() == Some(&self.life))
     }
 
     /// A call of a script; its arguments from the fourth on are added by the caller. With `clock`, Redis does nothing when it
@@ -117,8 +121,7 @@ pub(super) struct Since {
 
 impl Link {
     pub(super) fn new(client: Client, namespace: &str, clock: Clock) -> Self {
-        // Nothing has been shared yet: all that is counted before the first connection has to be handed in.
-        let since = Since { ns: 0, ms: wall_ms() };
+        let since = Since { ns: clock.now(), ms: wall_ms() };
         Self { client, keys: Keys::new(namespace), clock, state: Mutex::new(State { connected: None, since }) }
     }
 
@@ -130,6 +133,11 @@ impl Link {
     pub(super) fn away_since(&self) -> Option<Since> {
         let state = self.state();
         state.connected.is_none().then_some(state.since)
+    }
+
+    /// What this node has counted until now is known in Redis, if that still has the life it had.
+    pub(super) fn alone_since(&self, ns: u64) {
+        self.state().since = Since { ns, ms: wall_ms() };
     }
 
     pub(super) fn join(&self, connected: Arc<Connected>) {

@@ -119,7 +119,13 @@ impl Shared {
         self.life.lock().expect("no panic while the lock is held").clone()
     }
 
-    pub(crate) fn set_life(&self, life: String) {
+    /// What has been put back until now was counted in this life of the counters.
+    pub(crate) fn restored(&self, life: String, now_ns: u64) {
+        self.set_life(life);
+        self.link.alone_since(now_ns + 1);
+    }
+
+    fn set_life(&self, life: String) {
         *self.life.lock().expect("no panic while the lock is held") = life;
     }
 

@@ -1,0 +1,390 @@
+//! Fuzz targets for everything that reads bytes from outside: all requests' bodies, all answers of model servers, whole
+//! and streamed.
+//!
+//! Each target takes a case of `tests/cases/`, puts odd values where it has others, breaks it at random (bytes changed,
+//! cut out, put in twice, mixed with another case, tokens that parsers stumble over put in), or takes arbitrary bytes,
+//! and demands that nothing panics and that what is made of it is no larger than a small multiple of it. A few hundred rounds run with the other tests. For
+//! longer:
+//!
+//! ```text
+//! PROPTEST_CASES=1000000 cargo test --release -p tollhouse-dialect --test fuzz
+//! ```
+//!
+//! A failure is made as small as it gets, printed, and its seed is kept in `tests/fuzz.proptest-regressions`, which all
+//! later runs try first. Once mended it becomes a case file. (This is no `cargo fuzz`, which needs a nightly compiler.)
+
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::test_runner::FileFailurePersistence;
+use serde_json::{Value, json};
+use tollhouse_dialect::{
+    Api, ChatRequest, EmbedApi, EmbedMeta, Encoding, ErrorInfo, Event, JsonLimits, Meta, NODES_MAX, ServerApi,
+    ServerDefaults, anthropic, ollama,
+};
+
+const CLIENTS: [Api; 6] = [
+    Api::OpenAiChat,
+    Api::OpenAiCompletions,
+    Api::OpenAiResponses,
+    Api::AnthropicMessages,
+    Api::OllamaChat,
+    Api::OllamaGenerate,
+];
+const SERVERS: [ServerApi; 3] = [ServerApi::Ollama, ServerApi::OpenAi, ServerApi::Anthropic];
+const EMBED_CLIENTS: [EmbedApi; 3] = [EmbedApi::OpenAi, EmbedApi::Ollama, EmbedApi::OllamaSingle];
+
+/// Rounds of each target unless `PROPTEST_CASES` says otherwise.
+const ROUNDS: u32 = 600;
+
+/// What a writer may make of each byte that was read, at most: names of fields around one tiny value.
+const GROWTH_MAX: usize = 64;
+/// What a writer may add once.
+const OVERHEAD_MAX: usize = 16 << 10;
+
+/// Bytes that parsers stumble over.
+const TOKENS: &[&str] = &[
+    "\"",
+    "\\",
+    "\\u0000",
+    "\\ud800",
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ",",
+    "null",
+    "true",
+    "[]",
+    "{}",
+    "\"\"",
+    "-0",
+    "1e400",
+    "1e-400",
+    "18446744073709551616",
+    "-9223372036854775809",
+    "0.1",
+    "\n",
+    "\r\n",
+    "\r",
+    "\n\n",
+    "data: ",
+    "data:",
+    "data: [DONE]\n\n",
+    "event: error\n",
+    ": \n",
+    "\u{feff}",
+    "\u{2028}",
+    "\0",
+    "\u{ff}",
+    "<html>",
+    "\"error\":",
+    "\"done\":true",
+    "\"index\":4294967295",
+    "\"type\":",
+    "data:image/png;base64,",
+    "[[[[[[[[",
+    "{\"a\":",
+];
+
+fn read_folder(folder: &str) -> Vec<Value> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(folder);
+    let mut files: Vec<_> = fs::read_dir(root).expect("cases").map(|entry| entry.expect("entry").path()).collect();
+    files.sort();
+    let read = |file| serde_json::from_str(&fs::read_to_string(file).expect("readable case")).expect("JSON");
+    files.into_iter().map(read).collect()
+}
+
+fn bytes_of(value: &Value) -> Vec<u8> {
+    match value {
+        Value::String(raw) => raw.clone().into_bytes(),
+        Value::Array(lines) => {
+            lines.iter().map(|line| line.as_str().expect("text")).collect::<Vec<_>>().join("\n").into_bytes()
+        }
+        body => body.to_string().into_bytes(),
+    }
+}
+
+/// All bodies of requests, and all answers of servers, that cases have.
+static REQUESTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let cases = read_folder("requests").into_iter().chain(read_folder("embed"));
+    cases.map(|case| case["request"].clone()).filter(|body| !body.is_null()).map(|body| bytes_of(&body)).collect()
+});
+static ANSWERS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let cases = read_folder("streams").into_iter().chain(read_folder("embed"));
+    cases.map(|case| case["answer"].clone()).filter(|body| !body.is_null()).map(|body| bytes_of(&body)).collect()
+});
+
+/// Values that are sound JSON and seldom what is expected.
+static ODD: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    let long = "x".repeat(300);
+    let odd = json!([
+        null, true, false, 0, -1, 1, 2, 0.5, 1e300, u64::MAX, i64::MIN, "", " ", "a", "é\u{2028}\n", "null", "0", "0s",
+        long, [], [[]], [null], [1], ["a"], [{}], {}, {"a": 1}, {"type": "text"}, {"type": "text", "text": "a"},
+        {"role": "user", "content": "a"}, "function", "user", "tool", "data:;base64,", "data:image/png;base64,AA",
+        "9999999h", "1h1h1h", "-5m"
+    ]);
+    odd.as_array().cloned().unwrap_or_default()
+});
+
+/// Puts an odd value where the JSON of one line has another.
+fn reshape(bytes: &[u8], line: Index, node: Index, odd: &Value) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let parsed = |line: &str| {
+        let at = line.find('{')?;
+        Some((line[..at].to_owned(), serde_json::from_str::<Value>(&line[at..]).ok()?))
+    };
+    let mut lines: Vec<_> = text.split('\n').map(|line| parsed(line).ok_or(line)).collect();
+    let mut sound: Vec<_> = lines.iter_mut().filter_map(|line| line.as_mut().ok()).collect();
+    let chosen = sound.len().checked_sub(1).map(|last| line.index(last + 1))?;
+    let value = &mut sound[chosen].1;
+    let mut left = node.index(count(value));
+    replace(value, &mut left, odd);
+    let written = lines.into_iter().map(|line| line.map_or_else(str::to_owned, |(head, json)| format!("{head}{json}")));
+    Some(written.collect::<Vec<_>>().join("\n").into_bytes())
+}
+
+fn count(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(count).sum(),
+        Value::Object(map) => map.values().map(count).sum(),
+        _ => 0,
+    }
+}
+
+fn replace(value: &mut Value, left: &mut usize, odd: &Value) -> bool {
+    if *left == 0 {
+        value.clone_from(odd);
+        return true;
+    }
+    *left -= 1;
+    match value {
+        Value::Array(items) => items.iter_mut().any(|item| replace(item, left, odd)),
+        Value::Object(map) => map.values_mut().any(|item| replace(item, left, odd)),
+        _ => false,
+    }
+}
+
+/// One way to break bytes; places are scaled to whatever length there is.
+#[derive(Debug, Clone)]
+enum Break {
+    Change(Index, u8),
+    Cut(Index, usize),
+    Repeat(Index, usize, usize),
+    Insert(Index, &'static str),
+    /// What another case has from its own place on.
+    Splice(Index, Index, Index),
+    Truncate(Index),
+}
+
+impl Break {
+    fn apply(&self, bytes: &mut Vec<u8>, corpus: &[Vec<u8>]) {
+        match self {
+            Self::Change(at, byte) if !bytes.is_empty() => {
+                let at = at.index(bytes.len());
+                bytes[at] = *byte;
+            }
+            Self::Change(..) => {}
+            Self::Cut(at, length) => {
+                let at = at.index(bytes.len() + 1);
+                bytes.drain(at..bytes.len().min(at + length));
+            }
+            Self::Repeat(at, length, times) => {
+                let at = at.index(bytes.len() + 1);
+                let piece = bytes[at..bytes.len().min(at + length)].repeat(*times);
+                bytes.splice(at..at, piece);
+            }
+            Self::Insert(at, token) => {
+                let at = at.index(bytes.len() + 1);
+                bytes.splice(at..at, token.bytes());
+            }
+            Self::Splice(at, which, from) => {
+                let other = which.get(corpus);
+                bytes.truncate(at.index(bytes.len() + 1));
+                bytes.extend_from_slice(&other[from.index(other.len() + 1)..]);
+            }
+            Self::Truncate(at) => bytes.truncate(at.index(bytes.len() + 1)),
+        }
+    }
+}
+
+fn breaks() -> impl Strategy<Value = Vec<Break>> {
+    let one = prop_oneof![
+        3 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Break::Change(at, byte)),
+        2 => (any::<Index>(), 1..40usize).prop_map(|(at, length)| Break::Cut(at, length)),
+        2 => (any::<Index>(), 1..60usize, 1..50usize).prop_map(|(at, length, times)| Break::Repeat(at, length, times)),
+        5 => (any::<Index>(), select(TOKENS)).prop_map(|(at, token)| Break::Insert(at, token)),
+        1 => (any::<Index>(), any::<Index>(), any::<Index>()).prop_map(|(at, which, from)| Break::Splice(at, which, from)),
+        1 => any::<Index>().prop_map(Break::Truncate),
+    ];
+    vec(one, 0..6)
+}
+
+/// Broken cases, and now and then bytes that never were one.
+fn broken(corpus: &'static LazyLock<Vec<Vec<u8>>>) -> impl Strategy<Value = Vec<u8>> {
+    let cases = (any::<Index>(), breaks()).prop_map(move |(which, breaks)| {
+        let mut bytes = which.get(corpus).clone();
+        for one in breaks {
+            one.apply(&mut bytes, corpus);
+        }
+        bytes
+    });
+    let places = vec((any::<Index>(), any::<Index>(), any::<Index>()), 1..4);
+    let odd = (any::<Index>(), places).prop_map(move |(which, places)| {
+        let mut bytes = which.get(corpus).clone();
+        for (line, node, odd) in places {
+            bytes = reshape(&bytes, line, node, odd.get(&ODD)).unwrap_or(bytes);
+        }
+        bytes
+    });
+    let tokens = vec(select(TOKENS), 0..30).prop_map(|tokens| tokens.concat().into_bytes());
+    prop_oneof![6 => cases, 8 => odd, 1 => vec(any::<u8>(), 0..200), 1 => tokens]
+}
+
+fn rounds() -> ProptestConfig {
+    let set = std::env::var_os("PROPTEST_CASES").is_some();
+    let default = ProptestConfig::default();
+    let cases = if set { default.cases } else { ROUNDS };
+    let seeds = FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz.proptest-regressions"));
+    ProptestConfig { cases, failure_persistence: Some(Box::new(seeds)), ..default }
+}
+
+fn is_bounded(made: usize, read: usize) -> bool {
+    made <= GROWTH_MAX * read + OVERHEAD_MAX
+}
+
+fn meta() -> Meta {
+    Meta { id: "x-7".into(), model: "m".into(), created_unix: 1, include_usage: true, ..Meta::default() }
+}
+
+fn defaults() -> ServerDefaults {
+    let options = json!({"temperature": 0.5, "num_gpu": 1});
+    ServerDefaults {
+        num_ctx: Some(4096),
+        keep_alive: Some("5m".into()),
+        options: options.as_object().cloned().unwrap_or_default(),
+    }
+}
+
+/// Writes what was read for every server and as an answer's frame, for a request that passed.
+fn write_everywhere(client: Api, request: &ChatRequest, read: usize) -> Result<(), TestCaseError> {
+    let _ = (request.prompt_chars(), request.tools_chars(), request.user(), request.last_user_text());
+    let events = [Event::Thinking("t".into()), Event::Text("a".into())];
+    for server in SERVERS {
+        if let Ok(outgoing) = server.write(request, "served", &defaults()) {
+            prop_assert!(is_bounded(outgoing.body.len(), read), "{:?} {}", server, outgoing.body.len());
+            prop_assert!(serde_json::from_slice::<Value>(&outgoing.body).is_ok(), "{:?}", server);
+        }
+    }
+    let mut bytes = Vec::new();
+    let mut encoder = client.encoder(meta(), request);
+    encoder.encode_all(&events, &mut bytes);
+    encoder.end(&mut bytes);
+    prop_assert!(is_bounded(bytes.len(), read));
+    if let Ok(body) = client.write_answer(&meta(), request, &events) {
+        prop_assert!(serde_json::from_slice::<Value>(&body).is_ok());
+    }
+    Ok(())
+}
+
+/// Writes an answer that was read for every client.
+fn answer_everyone(events: &[Event], read: usize) -> Result<(), TestCaseError> {
+    // Each event needs bytes of its own to come from.
+    prop_assert!(events.len() <= read + 8);
+    for client in CLIENTS {
+        let mut bytes = Vec::new();
+        let mut encoder = client.encoder(meta(), &ChatRequest::default());
+        encoder.encode_all(events, &mut bytes);
+        encoder.error(
+            &ErrorInfo { status: 502, kind: "server_error", code: None, param: None, message: "m", request_id: "r" },
+            &mut bytes,
+        );
+        prop_assert!(std::str::from_utf8(&bytes).is_ok());
+        prop_assert!(is_bounded(bytes.len(), read), "{:?} {} of {}", client, bytes.len(), read);
+        if let Ok(body) = client.write_answer(&meta(), &ChatRequest::default(), events) {
+            prop_assert!(serde_json::from_slice::<Value>(&body).is_ok());
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(rounds())]
+
+    #[test]
+    fn requests(body in broken(&REQUESTS)) {
+        for client in CLIENTS {
+            if let Ok(request) = client.parse(&body, &JsonLimits::default()) {
+                write_everywhere(client, &request, body.len())?;
+            }
+        }
+    }
+
+    #[test]
+    fn requests_to_count_and_to_show(body in broken(&REQUESTS)) {
+        let _ = anthropic::parse_count(&body, &JsonLimits::default());
+        let _ = ollama::parse_show(&body, &JsonLimits::default());
+    }
+
+    #[test]
+    fn requests_for_embeddings(body in broken(&REQUESTS)) {
+        for client in EMBED_CLIENTS {
+            let Ok(request) = client.parse(&body, &JsonLimits::default()) else { continue };
+            prop_assert!(request.inputs.len() <= NODES_MAX);
+            for server in SERVERS {
+                if let Ok(outgoing) = server.write_embed(&request, "served", &defaults()) {
+                    prop_assert!(is_bounded(outgoing.body.len(), body.len()));
+                    prop_assert!(serde_json::from_slice::<Value>(&outgoing.body).is_ok());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn whole_answers(body in broken(&ANSWERS)) {
+        for server in SERVERS {
+            if let Ok(events) = server.parse_answer(&body) {
+                answer_everyone(&events, body.len())?;
+            }
+        }
+    }
+
+    #[test]
+    fn streamed_answers(body in broken(&ANSWERS), places in vec(any::<Index>(), 0..6)) {
+        let mut places: Vec<usize> = places.iter().map(|place| place.index(body.len() + 1)).collect();
+        places.sort_unstable();
+        for server in SERVERS {
+            let mut decoder = server.decoder();
+            let mut events = Vec::new();
+            let mut from = 0;
+            let mut failed = false;
+            for place in places.iter().copied().chain([body.len()]) {
+                failed = failed || decoder.push(&body[from..place], &mut events).is_err();
+                from = place;
+            }
+            if !failed {
+                let _ = decoder.finish(&mut events);
+            }
+            answer_everyone(&events, body.len())?;
+        }
+    }
+
+    #[test]
+    fn embeddings(body in broken(&ANSWERS)) {
+        for server in SERVERS {
+            let Ok(embeddings) = server.parse_embeddings(&body) else { continue };
+            let numbers: usize = embeddings.vectors.iter().map(Vec::len).sum();
+            prop_assert!(numbers <= body.len() && embeddings.vectors.len() <= body.len());
+            for (client, encoding) in EMBED_CLIENTS.into_iter().zip([Encoding::Base64, Encoding::Float, Encoding::Float]) {
+                let made = client.write_answer(&EmbedMeta { model: "m".into(), encoding }, &embeddings);
+                prop_assert!(serde_json::from_slice::<Value>(&made).is_ok());
+                prop_assert!(is_bounded(made.len(), body.len()));
+            }
+        }
+    }
+}

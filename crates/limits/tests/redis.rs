@@ -334,3 +334,69 @@ fn an_address_that_is_none_is_an_error_that_does_not_repeat_it() {
     let chain = format!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string));
     assert!(!chain.contains("secret"), "{chain}");
 }
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_clock_of_redis_that_went_back_does_not_block_for_as_long() {
+    let server = Server::start().await;
+    let node = server.node().await;
+    let scopes = scopes(Rules { requests: rate(3, Duration::from_millis(500)), ..Rules::default() });
+    assert_eq!(passes(&node, &scopes, 2).await, 2);
+    // As if those two had come an hour later by a clock that was wrong.
+    let ahead = "local list, hash = '{test}:r:key prod', '{test}:R:key prod'
+        local ats = redis.call('LRANGE', list, 0, -1)
+        redis.call('DEL', list, hash)
+        for _, at in ipairs(ats) do
+            local later = string.format('%.0f', at + 3600000000)
+            redis.call('RPUSH', list, later)
+            redis.call('HSET', hash, later, '1')
+        end
+        redis.call('HSET', hash, 's', #ats)
+        return #ats";
+    assert_eq!(server.ask::<u64>(&["EVAL", ahead, "0"]).await, 2);
+    assert_eq!(passes(&node, &scopes, 1).await, 1);
+    let denied = node.enter(&scopes).await.unwrap_err();
+    tokio::time::sleep(denied.retry_after().unwrap()).await;
+    assert!(denied.retry_after().unwrap() <= Duration::from_millis(500));
+    assert_eq!(passes(&node, &scopes, 3).await, 3);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_window_of_very_many_is_bounded_in_redis_too() {
+    let server = Server::start().await;
+    let node = server.node().await;
+    let scopes = scopes(Rules { requests: rate(4_106, HOUR), ..Rules::default() });
+    assert_eq!(passes(&node, &scopes, 1).await, 1);
+    let fill = "local list, hash = '{test}:r:key prod', '{test}:R:key prod'
+        local first = redis.call('LINDEX', list, 0)
+        for i = 1, 4095 do
+            local at = string.format('%.0f', first - i)
+            redis.call('LPUSH', list, at)
+            redis.call('HSET', hash, at, '1')
+        end
+        return redis.call('HINCRBY', hash, 's', 4095)";
+    assert_eq!(server.ask::<u64>(&["EVAL", fill, "0"]).await, 4_096);
+    assert_eq!(passes(&node, &scopes, 20).await, 10);
+    let length = server.ask::<u64>(&["LLEN", "{test}:r:key prod"]).await;
+    assert!((4_097..4_100).contains(&length), "the last ten share buckets: {length}");
+    let denied = node.enter(&scopes).await.unwrap_err();
+    assert!(denied.retry_after().unwrap() > HOUR - Duration::from_secs(20), "{denied:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn redis_numbers_months_as_the_calendar_does() {
+    let server = Server::start().await;
+    let source = include_str!("../src/shared/common.lua");
+    let begin = source.find("local function month(").unwrap();
+    let length = source[begin..].find("\nend\n").unwrap() + "\nend\n".len();
+    let months = "local found = {} for day = 0, 60000 do found[day + 1] = month(day) end return found";
+    let script = format!("{}{months}", &source[begin..begin + length]);
+    let found: Vec<i64> = server.ask(&["EVAL", &script, "0"]).await;
+    let first = jiff::civil::date(1970, 1, 1);
+    for (day, month) in found.into_iter().enumerate() {
+        let date = first.checked_add(jiff::Span::new().days(day as i64)).unwrap();
+        assert_eq!(month, i64::from(date.year()) * 12 + i64::from(date.month()) - 1, "{date}");
+    }
+}

@@ -39,7 +39,13 @@ pub(crate) async fn status(State(console): State<Console>) -> Json<Value> {
     let upstreams = console.inner.gateway.upstreams().status();
     let upstreams: Vec<Value> = upstreams
         .iter()
-        .map(|up| json!({"name": up.name, "kind": up.kind, "breaker": up.breaker, "reason": up.reason}))
+        .map(|up| {
+            json!({
+                "name": up.name, "kind": up.kind, "breaker": up.breaker, "reason": up.reason,
+                "parallel": up.parallel, "running": up.running, "waiting": up.waiting,
+                "loaded": up.loaded, "loads": up.loads, "load_ms_total": up.load_ms_total, "thrashing": up.thrashing,
+            })
+        })
         .collect();
     Json(json!({
         "status": health.word(),
@@ -47,7 +53,7 @@ pub(crate) async fn status(State(console): State<Console>) -> Json<Value> {
         "upstreams": upstreams,
         "journal": {"seq": *console.inner.journal.written().borrow()},
         "index": {"seq": console.inner.store.indexed_seq()},
-        "uptime_s": console.inner.began.elapsed().as_secs(),
+        "uptime_s": console.inner.settings.began.elapsed().as_secs(),
         "version": console.inner.settings.version,
     }))
 }

@@ -11,7 +11,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::{Console, UNAUTHORIZED, session};
+use crate::session::{self, Role, Session};
+use crate::{Console, UNAUTHORIZED};
 
 /// Every call that changes something carries this header: a form or a plain link of another page cannot send it.
 const CONSOLE_HEADER: HeaderName = HeaderName::from_static("x-tollhouse-console");
@@ -21,12 +22,20 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'; \
                       require-trusted-types-for 'script'";
 
-/// Lets only signed-in callers pass.
-pub(crate) async fn signed_in(State(console): State<Console>, request: Request, next: Next) -> Response {
-    if session::is_signed_in(&console, request.headers()).await {
+/// Lets only signed-in callers pass, and notes what their session may do.
+pub(crate) async fn signed_in(State(console): State<Console>, mut request: Request, next: Next) -> Response {
+    let Some(session) = session::of(&console, request.headers()).await else { return unauthorized() };
+    request.extensions_mut().insert(session);
+    next.run(request).await
+}
+
+/// Lets only sessions of administrators pass: the one place where that is asked. Stands behind [`signed_in`].
+pub(crate) async fn admin(request: Request, next: Next) -> Response {
+    if request.extensions().get::<Session>().is_some_and(|session| session.role == Role::Admin) {
         return next.run(request).await;
     }
-    unauthorized()
+    let error = "this needs a session with the role admin";
+    (StatusCode::FORBIDDEN, axum::Json(json!({"error": error}))).into_response()
 }
 
 /// The answer to whoever is not signed in.

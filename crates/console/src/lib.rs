@@ -2,13 +2,16 @@
 //!
 //! [`router`] serves the built pages of `ui/` (embedded in the program) and `/console/api/v1/…`. Whoever opens the
 //! tokenised address gets a cookie in exchange, at once and without the token staying in the address. Every figure on
-//! the pages comes from `/console/api/v1/search`, which answers what `/es` answers.
+//! the pages comes from `/console/api/v1/search`, which answers what `/es` answers. Keys are made, rotated and revoked at
+//! `/console/api/v1/keys`, and `/console/api/v1/reload` puts a changed configuration file in force.
 //!
 //! What this crate never does: compute a figure of its own, or let a page of another origin change anything.
 
 mod api;
 mod assets;
 mod guard;
+mod keys;
+mod reload;
 mod session;
 
 use std::sync::Arc;
@@ -21,6 +24,8 @@ use tollhouse_gateway::Gateway;
 use tollhouse_journal::Journal;
 use tollhouse_state::State;
 use tollhouse_store::Store;
+
+pub use reload::{Reload, ReloadAsk};
 
 /// Where the chat page sends its chats.
 pub const CHAT_PATH: &str = "/console/api/v1/chat";
@@ -42,7 +47,7 @@ struct Inner {
     store: Store,
     gateway: Gateway,
     journal: Journal,
-    began: Instant,
+    reload: Reload,
 }
 
 /// What the console is set to.
@@ -56,18 +61,34 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// Tells the cookies of several houses on one host apart: cookies do not know ports.
     pub port: u16,
+    /// When the house began to serve.
+    pub began: Instant,
 }
 
 impl Console {
-    /// A console of this house.
-    pub fn new(settings: Settings, state: State, store: Store, gateway: Gateway, journal: Journal) -> Self {
-        Self { inner: Arc::new(Inner { settings, state, store, gateway, journal, began: Instant::now() }) }
+    /// A console of this house; by `reload` it asks for the configuration to be read again.
+    pub fn new(
+        settings: Settings,
+        state: State,
+        store: Store,
+        gateway: Gateway,
+        journal: Journal,
+        reload: Reload,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { settings, state, store, gateway, journal, reload }) }
     }
 }
 
 /// Pages and API of the console. Requests must carry their [`tollhouse_web::Peer`] as an extension.
 pub fn router(console: Console) -> Router {
+    let admin = Router::new()
+        .route("/console/api/v1/keys", get(keys::list).post(keys::create))
+        .route("/console/api/v1/keys/{id}/rotate", post(keys::rotate))
+        .route("/console/api/v1/keys/{id}/revoke", post(keys::revoke))
+        .route("/console/api/v1/reload", post(reload::reload))
+        .route_layer(middleware::from_fn(guard::admin));
     let signed_in = Router::new()
+        .merge(admin)
         .route("/console/api/v1/session", get(session::show).delete(session::close))
         .route("/console/api/v1/search", post(api::search))
         .route("/console/api/v1/models", get(api::models))

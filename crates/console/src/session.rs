@@ -20,13 +20,40 @@ const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Longest token that is looked at.
 const TOKEN_CHARS_MAX: usize = 256;
 
+/// What a session may do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Role {
+    /// Everything.
+    Admin,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// A session that has not ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Session {
+    pub(crate) role: Role,
+}
+
+/// The session that these headers carry, unless it has ended. Whoever has a token of the console is an administrator:
+/// only one can make it.
+pub(crate) async fn of(console: &Console, headers: &HeaderMap) -> Option<Session> {
+    is_signed_in(console, headers).await.then_some(Session { role: Role::Admin })
+}
+
 /// What the page knows about the house once it is signed in.
-pub(crate) async fn show(State(console): State<Console>) -> Json<Value> {
+pub(crate) async fn show(State(console): State<Console>, Extension(session): Extension<Session>) -> Json<Value> {
     let settings = &console.inner.settings;
     Json(json!({
         "service": settings.service,
         "version": settings.version,
-        "role": "admin",
+        "role": session.role.name(),
         "demo": console.inner.gateway.upstreams().status().iter().any(|upstream| upstream.kind == "demo"),
         "public_url": settings.public_url,
     }))

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use tollhouse_config::{Config, UpstreamConfig, UpstreamKind};
+
+use crate::source::Source;
 
 /// Version of this build.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -16,7 +17,8 @@ Examples:
   tollhouse up                         run the gateway, the book and the console
   tollhouse key create --name team-a   make a key; it is shown once
   tollhouse token                      print the address that opens the console
-  tollhouse search 'tag:slow_request'  search the records")]
+  tollhouse search 'tag:slow_request'  search the records
+  tollhouse why REQUEST_ID             what happened to one request, and why it took so long")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -30,12 +32,14 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Validate the configuration; print it with all defaults (secrets masked)
     Check(ConfigArgs),
-    /// Make, list and revoke keys
+    /// Make, list, rotate and revoke keys
     Key(KeyArgs),
     /// Print the tokenised address that opens the console
     Token(TokenArgs),
     /// Search the records
     Search(SearchArgs),
+    /// Tell the whole story of one request, and a verdict in plain words
+    Why(WhyArgs),
     /// Print the version
     Version,
 }
@@ -52,7 +56,10 @@ pub(crate) struct ConfigArgs {
 Examples:
   tollhouse up
   tollhouse up --config /etc/tollhouse/tollhouse.yaml
-  tollhouse up --demo        # no model server needed: a built-in talker answers")]
+  tollhouse up --demo        # no model server needed: a built-in talker answers
+
+A change of the file, SIGHUP and the console put another configuration in force, all or nothing: requests under way are
+not disturbed, and a file with a mistake leaves the running one in force.")]
 pub(crate) struct UpArgs {
     #[command(flatten)]
     config: ConfigArgs,
@@ -62,20 +69,9 @@ pub(crate) struct UpArgs {
 }
 
 impl UpArgs {
-    /// The configuration to run with.
-    pub(crate) fn config(&self) -> anyhow::Result<Config> {
-        let mut config = self.config.load()?;
-        if self.demo {
-            config.models.clear();
-            config.upstreams = vec![UpstreamConfig {
-                name: "demo".into(),
-                kind: UpstreamKind::Demo,
-                url: String::new(),
-                key: None,
-                parallel: None,
-            }];
-        }
-        Ok(config)
+    /// Where the configuration to run with comes from.
+    pub(crate) fn source(&self) -> Source {
+        Source { path: tollhouse_config::find(self.config.config.as_deref()), demo: self.demo }
     }
 }
 
@@ -108,41 +104,83 @@ pub(crate) enum KeyCommand {
 Examples:
   tollhouse key create --name team-a
   tollhouse key create --name openclaw --requests 300/60s --prompt-chars 200000
+  tollhouse key create --name batch --tokens 100000/60s --concurrent 4 --budget 2000000/day --priority low
+  tollhouse key create --name office --allow 10.0.0.0/16,192.168.1.7 --models 'qwen3:*'
   tollhouse key create --name grafana --role logs:read --expires 90d --json")]
     Create(CreateArgs),
     /// List all keys, without their secrets
+    #[command(after_help = "\
+Examples:
+  tollhouse key list
+  tollhouse key list --json | jq '.[] | select(.state == \"in force\") | .id'")]
     List {
-        /// Print JSON
+        /// Print JSON (keys of the configuration file stand there)
         #[arg(long)]
         json: bool,
     },
     /// End a key; in force within a second
+    #[command(after_help = "\
+Examples:
+  tollhouse key revoke 3kX9aQ0bZr")]
     Revoke {
         /// The key's public id
         id: String,
+    },
+    /// Give a key a new secret; the old one stays valid for a while
+    #[command(after_help = "\
+Examples:
+  tollhouse key rotate 3kX9aQ0bZr                  # change the clients over within a day
+  tollhouse key rotate 3kX9aQ0bZr --overlap 0s     # the old secret ends at once")]
+    Rotate {
+        /// The key's public id
+        id: String,
+        /// How long the old secret stays valid
+        #[arg(long, value_name = "TIME", default_value = "24h", value_parser = crate::keys::parse_overlap)]
+        overlap: std::time::Duration,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CreateArgs {
     /// A name for people
-    #[arg(long, value_parser = crate::keys::parse_name)]
+    #[arg(long)]
     pub(crate) name: String,
     /// Whom its requests are counted for
-    #[arg(long, value_parser = crate::keys::parse_name)]
+    #[arg(long)]
     pub(crate) user: Option<String>,
-    /// user: call models; logs:read: read the records at /es; admin: both
+    /// user: call models; logs:read: read the records at /es; admin: both, and manage model servers
     #[arg(long, default_value = "user", value_parser = ["user", "logs:read", "admin"])]
     pub(crate) role: String,
     /// Models it may call, * stands for any characters [default: all]
-    #[arg(long, value_name = "PATTERN", value_delimiter = ',', value_parser = crate::keys::parse_name)]
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
     pub(crate) models: Vec<String>,
     /// Its own rate limit, such as 30/60s
     #[arg(long, value_name = "N/TIME", value_parser = crate::keys::parse_rate)]
-    pub(crate) requests: Option<(u32, u64)>,
+    pub(crate) requests: Option<crate::keys::PerTime>,
+    /// Its own token limit, prompts and answers together, such as 100000/60s
+    #[arg(long, value_name = "N/TIME", value_parser = crate::keys::parse_rate)]
+    pub(crate) tokens: Option<crate::keys::PerTime>,
+    /// How many of its requests may run at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) concurrent: Option<u32>,
+    /// Tokens for a calendar day or month (UTC), such as 2000000/day; once for each
+    #[arg(long, value_name = "N/PERIOD", value_delimiter = ',', value_parser = crate::keys::parse_budget)]
+    pub(crate) budget: Vec<(u64, crate::keys::Period)>,
     /// Its own limit on the characters of a prompt
     #[arg(long, value_name = "N")]
     pub(crate) prompt_chars: Option<usize>,
+    /// Whose turn it is when a model server is busy
+    #[arg(long, default_value = "normal", value_parser = ["low", "normal", "high"])]
+    pub(crate) priority: String,
+    /// Its share of a busy model server against other keys, from 1 to 100
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) weight: u32,
+    /// Addresses and networks from which it may be used [default: everywhere]
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',', value_parser = crate::keys::parse_network)]
+    pub(crate) allow: Vec<tollhouse_config::IpNet>,
     /// When it ends, from now: 24h, 90d
     #[arg(long, value_name = "TIME", value_parser = crate::keys::parse_lifetime)]
     pub(crate) expires: Option<std::time::Duration>,
@@ -182,6 +220,23 @@ pub(crate) struct SearchArgs {
     #[arg(long, default_value = "*")]
     pub(crate) index: String,
     /// Print the whole answer as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tollhouse why 0198c0de-… # the id stands in the answer's header x-request-id
+  tollhouse why 0198c0de-… --json | jq .verdict
+
+The cause words are listed in docs/causes.md.")]
+pub(crate) struct WhyArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// The request's id
+    pub(crate) request_id: String,
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

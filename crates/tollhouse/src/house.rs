@@ -1,7 +1,7 @@
 //! One request to the house: which part of it is meant.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -30,6 +30,30 @@ pub(crate) struct House {
     pub(crate) journal: Journal,
     pub(crate) elastic: Router,
     pub(crate) console: Router,
+}
+
+/// The house in force; clones share it. It is exchanged as a whole when the configuration changes.
+#[derive(Clone, Debug)]
+pub(crate) struct Current(Arc<RwLock<Arc<House>>>);
+
+impl Current {
+    /// The first house.
+    pub(crate) fn new(house: House) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(house))))
+    }
+
+    /// The house for a request that comes now; it keeps it to its end.
+    pub(crate) fn get(&self) -> Arc<House> {
+        self.0.read().expect("no panic while the lock is held").clone()
+    }
+
+    /// Puts another house in force, for the next request on.
+    pub(crate) fn replace(&self, house: House) {
+        let house = Arc::new(house);
+        let before = std::mem::replace(&mut *self.0.write().expect("no panic while the lock is held"), house);
+        // Outside of the lock: the last holder takes the old house down.
+        drop(before);
+    }
 }
 
 /// Answers one request.
@@ -77,7 +101,7 @@ fn is_from_a_page_elsewhere(request: &Request<Incoming>) -> bool {
 /// The Elasticsearch-compatible API: for keys that may read the book.
 async fn elastic(house: &House, mut request: Request<Incoming>, peer: Peer, client: IpAddr) -> Answer {
     let now_ms = jiff::Timestamp::now().as_millisecond();
-    if let Err(refusal) = house.gateway.door().check_reader(request.headers(), now_ms) {
+    if let Err(refusal) = house.gateway.door().check_reader(request.headers(), client, now_ms) {
         record_refusal(house, &request, client, &refusal);
         return elastic_refusal(&refusal);
     }

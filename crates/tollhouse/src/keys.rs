@@ -1,25 +1,48 @@
 //! `tollhouse key …` and `tollhouse token`: secrets are made here and shown once.
 
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use serde_json::{Value, json};
-use tollhouse_config::{Auth, Config};
-use tollhouse_state::{NewKey, State, StoredKey};
-use tollhouse_units::parse_duration;
+use serde_json::Value;
+use tollhouse_config::{Auth, Config, IpNet};
+use tollhouse_state::{CreatedKey, KeyLimits, KeySettings, State, StoredKey};
+use tollhouse_units::{format_duration, parse_duration};
 
 use crate::cli::{CreateArgs, KeyArgs, KeyCommand, TokenArgs};
 
-/// `30/60s` as requests and milliseconds.
-pub(crate) fn parse_rate(text: &str) -> Result<(u32, u64), String> {
-    let expected = "expected requests per time, such as 30/60s";
-    let (requests, per) = text.split_once('/').ok_or(expected)?;
-    let requests = requests.trim().parse::<u32>().ok().filter(|requests| *requests > 0).ok_or(expected)?;
+/// So many of something in so many milliseconds.
+pub(crate) type PerTime = (u64, u64);
+
+/// `30/60s` as a number and milliseconds.
+pub(crate) fn parse_rate(text: &str) -> Result<PerTime, String> {
+    let expected = "expected a number per time, such as 30/60s";
+    let (most, per) = text.split_once('/').ok_or(expected)?;
+    let most = most.trim().parse().ok().filter(|most| *most > 0).ok_or(expected)?;
     let per = parse_duration(per.trim()).map_err(|error| format!("{expected}: {error}"))?;
-    if per.is_zero() {
-        return Err(expected.to_owned());
+    match u64::try_from(per.as_millis()) {
+        Ok(per_ms) if per_ms > 0 => Ok((most, per_ms)),
+        _ => Err(expected.to_owned()),
     }
-    Ok((requests, per.as_millis() as u64))
+}
+
+/// A time of the calendar for which there are budgets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Period {
+    Day,
+    Month,
+}
+
+/// `2000000/day` as tokens and a period.
+pub(crate) fn parse_budget(text: &str) -> Result<(u64, Period), String> {
+    let expected = "expected tokens per day or month, such as 2000000/day";
+    let (tokens, period) = text.split_once('/').ok_or(expected)?;
+    let tokens = tokens.trim().parse().ok().filter(|tokens| *tokens > 0).ok_or(expected)?;
+    match period.trim() {
+        "day" => Ok((tokens, Period::Day)),
+        "month" => Ok((tokens, Period::Month)),
+        _ => Err(expected.to_owned()),
+    }
 }
 
 /// A time from now that is more than nothing.
@@ -31,16 +54,17 @@ pub(crate) fn parse_lifetime(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A name that can be shown in a table: not empty, no control characters, at most 100 characters.
-pub(crate) fn parse_name(text: &str) -> Result<String, String> {
-    const CHARS_MAX: usize = 100;
-    let name = text.trim();
-    let fits = !name.is_empty() && name.chars().count() <= CHARS_MAX && !name.chars().any(char::is_control);
-    if fits {
-        Ok(name.to_owned())
-    } else {
-        Err(format!("expected 1 to {CHARS_MAX} characters, none of them a control character"))
-    }
+/// How long an old secret goes on, which may be not at all.
+pub(crate) fn parse_overlap(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// A network, or an address as a network of one.
+pub(crate) fn parse_network(text: &str) -> Result<IpNet, String> {
+    let network = text.parse::<IpNet>().map(|network| network.trunc());
+    network
+        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
+        .map_err(|_| "expected an address or a network, such as 10.0.0.0/16".to_owned())
 }
 
 pub(crate) async fn key(args: &KeyArgs) -> anyhow::Result<()> {
@@ -49,37 +73,18 @@ pub(crate) async fn key(args: &KeyArgs) -> anyhow::Result<()> {
     match &args.command {
         KeyCommand::Create(create) => create_key(&state, &config, create).await?,
         KeyCommand::List { json } => list_keys(&state, &config, *json).await?,
-        KeyCommand::Revoke { id } => {
-            if !state.revoke_key(id).await? {
-                bail!(
-                    "no key with the id {id} is in force; `tollhouse key list` shows them (keys of the configuration file are removed there)"
-                );
-            }
-            eprintln!("key {id} is revoked; a running house refuses it within a second");
-        }
+        KeyCommand::Revoke { id } => revoke_key(&state, &config, id).await?,
+        KeyCommand::Rotate { id, overlap, json } => rotate_key(&state, id, *overlap, *json).await?,
     }
     state.close().await;
     Ok(())
 }
 
 async fn create_key(state: &State, config: &Config, args: &CreateArgs) -> anyhow::Result<()> {
-    let wanted = NewKey {
-        name: args.name.clone(),
-        user: args.user.clone(),
-        role: args.role.clone(),
-        models: args.models.clone(),
-        rate_limit: args.requests,
-        prompt_chars: args.prompt_chars,
-        expires_ms: args.expires.map(|time| now_ms().saturating_add(time.as_millis() as i64)),
-    };
-    let made = state.create_key(&wanted).await?;
-    if args.json {
-        let mut shown = shown_key(&made.key);
-        shown["key"] = made.secret.into();
-        println!("{shown}");
-    } else {
-        println!("{}", made.secret);
-        eprintln!("key {} for {} is made; it is shown this once", made.key.id, made.key.name);
+    let made = state.create_key(&settings(args)?).await?;
+    show_secret(&made, args.json);
+    if !args.json {
+        eprintln!("key {} for {} is made; it is shown this once", made.key.id, made.key.settings.name);
     }
     if config.access.auth == Auth::Off {
         eprintln!("note: access.auth is off, so nobody is asked for a key");
@@ -87,10 +92,73 @@ async fn create_key(state: &State, config: &Config, args: &CreateArgs) -> anyhow
     Ok(())
 }
 
+fn settings(args: &CreateArgs) -> anyhow::Result<KeySettings> {
+    let requests = |(most, per_ms): PerTime| Ok::<_, anyhow::Error>((u32::try_from(most)?, per_ms));
+    let budget = |wanted| args.budget.iter().find(|(_, period)| *period == wanted).map(|(tokens, _)| *tokens);
+    let limits = KeyLimits {
+        requests: args.requests.map(requests).transpose().context("--requests is too large")?,
+        tokens: args.tokens,
+        concurrent: args.concurrent,
+        tokens_per_day: budget(Period::Day),
+        tokens_per_month: budget(Period::Month),
+    };
+    Ok(KeySettings {
+        name: args.name.trim().to_owned(),
+        user: args.user.clone(),
+        role: args.role.clone(),
+        models: args.models.clone(),
+        limits,
+        prompt_chars: args.prompt_chars,
+        priority: args.priority.clone(),
+        weight: args.weight,
+        allow: args.allow.iter().map(ToString::to_string).collect(),
+        expires_ms: args.expires.map(|time| now_ms().saturating_add(time.as_millis() as i64)),
+    })
+}
+
+async fn rotate_key(state: &State, id: &str, overlap: Duration, as_json: bool) -> anyhow::Result<()> {
+    let Some(made) = state.rotate_key(id, overlap).await? else {
+        bail!(
+            "no key with the id {id} is in force; `tollhouse key list` shows them (for a key of the configuration file, put \
+             the hash of a second secret into its `also`)"
+        );
+    };
+    show_secret(&made, as_json);
+    if !as_json {
+        let overlap = format_duration(overlap);
+        eprintln!("key {id} has a new secret, shown this once; the one before is valid for {overlap} more");
+    }
+    Ok(())
+}
+
+/// The one moment at which a secret is seen.
+fn show_secret(made: &CreatedKey, as_json: bool) {
+    if as_json {
+        let mut shown = made.key.shown(now_ms());
+        shown["key"] = made.secret.as_str().into();
+        println!("{shown}");
+    } else {
+        println!("{}", made.secret);
+    }
+}
+
+async fn revoke_key(state: &State, config: &Config, id: &str) -> anyhow::Result<()> {
+    let in_file = config.access.keys.iter().any(|key| key.id == id);
+    let revoked = if in_file { state.revoke_id(id).await? } else { state.revoke_key(id).await? };
+    if !revoked {
+        bail!("no key with the id {id} is in force; `tollhouse key list` shows them");
+    }
+    eprintln!("key {id} is revoked; a running house refuses it within a second");
+    if in_file {
+        eprintln!("it can be taken out of `access.keys` now; its id stays revoked");
+    }
+    Ok(())
+}
+
 async fn list_keys(state: &State, config: &Config, as_json: bool) -> anyhow::Result<()> {
     let keys = state.keys().await?;
     if as_json {
-        let shown: Vec<Value> = keys.iter().map(shown_key).collect();
+        let shown: Vec<Value> = keys.iter().map(|key| key.shown(now_ms())).collect();
         println!("{}", Value::from(shown));
         return Ok(());
     }
@@ -98,55 +166,100 @@ async fn list_keys(state: &State, config: &Config, as_json: bool) -> anyhow::Res
         eprintln!("no keys yet; make one with: tollhouse key create --name NAME");
         return Ok(());
     }
-    println!("{:<12} {:<20} {:<10} {:<20} {:<22} STATE", "ID", "NAME", "ROLE", "MODELS", "CREATED");
-    for key in &config.access.keys {
-        let models = if key.models.is_empty() { "*".to_owned() } else { key.models.join(",") };
-        let (name, role) = (key.user.as_deref().unwrap_or("-"), key.role);
-        println!("{:<12} {name:<20} {role:<10} {models:<20} {:<22} configuration file", key.id, "-");
+    let revoked = state.revoked_ids().await?;
+    let of_file = config.access.keys.iter().map(|key| Row::of_file(key, revoked.contains(&key.id)));
+    let rows: Vec<Row> = of_file.chain(keys.iter().map(Row::of_stored)).collect();
+    table(&mut std::io::stdout().lock(), &rows).context("writing to standard output")
+}
+
+/// A key as one line of the table.
+struct Row([String; 7]);
+
+impl Row {
+    const HEADINGS: [&str; 7] = ["ID", "NAME", "ROLE", "MODELS", "LIMITS", "CREATED", "STATE"];
+
+    fn of_file(key: &tollhouse_config::KeyConfig, is_revoked: bool) -> Self {
+        let ms = |rate: tollhouse_config::Rate| (rate.most, rate.per.as_millis() as u64);
+        let limits = key.limits;
+        Self([
+            key.id.clone(),
+            key.user.clone().unwrap_or_else(|| "-".to_owned()),
+            key.role.to_owned(),
+            joined(&key.models),
+            limits_text(
+                limits.requests.map(ms),
+                limits.tokens.map(ms),
+                limits.concurrent,
+                limits.tokens_per_day,
+                limits.tokens_per_month,
+            ),
+            "-".to_owned(),
+            if is_revoked { "revoked (configuration file)" } else { "configuration file" }.to_owned(),
+        ])
     }
-    for key in &keys {
-        let models = if key.models.is_empty() { "*".to_owned() } else { key.models.join(",") };
-        println!(
-            "{:<12} {:<20} {:<10} {models:<20} {:<22} {}",
-            key.id,
-            key.name,
-            key.role,
-            moment(Some(key.created_ms)).unwrap_or_default(),
-            key_state(key)
-        );
+
+    fn of_stored(key: &StoredKey) -> Self {
+        let shown = key.shown(now_ms());
+        let text = |name: &str| shown[name].as_str().unwrap_or("-").to_owned();
+        let limits = key.settings.limits;
+        let mut state = text("state");
+        if state == "in force" && key.settings.expires_ms.is_some() {
+            state = format!("until {}", text("expires"));
+        }
+        if let Some(until) = shown["old_secrets_until"].as_array().and_then(|until| until.last()?.as_str()) {
+            state = format!("{state}, old secret until {until}");
+        }
+        let requests = limits.requests.map(|(most, per_ms)| (most.into(), per_ms));
+        Self([
+            key.id.clone(),
+            key.settings.name.clone(),
+            key.settings.role.clone(),
+            joined(&key.settings.models),
+            limits_text(requests, limits.tokens, limits.concurrent, limits.tokens_per_day, limits.tokens_per_month),
+            text("created"),
+            state,
+        ])
+    }
+}
+
+fn joined(models: &[String]) -> String {
+    if models.is_empty() { "*".to_owned() } else { models.join(",") }
+}
+
+/// A key's own limits, as the flags of `key create` take them.
+fn limits_text(
+    requests: Option<PerTime>,
+    tokens: Option<PerTime>,
+    concurrent: Option<u32>,
+    day: Option<u64>,
+    month: Option<u64>,
+) -> String {
+    let rate = |(most, per_ms): PerTime| format!("{most}/{}", format_duration(Duration::from_millis(per_ms)));
+    let parts = [
+        requests.map(|requests| format!("requests {}", rate(requests))),
+        tokens.map(|tokens| format!("tokens {}", rate(tokens))),
+        concurrent.map(|concurrent| format!("concurrent {concurrent}")),
+        day.map(|tokens| format!("budget {tokens}/day")),
+        month.map(|tokens| format!("budget {tokens}/month")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "-".to_owned() } else { parts.join(", ") }
+}
+
+/// Columns as wide as what stands in them, so that ids are never cut.
+fn table(out: &mut impl Write, rows: &[Row]) -> std::io::Result<()> {
+    let headings = Row(Row::HEADINGS.map(str::to_owned));
+    let mut widths = [0; 7];
+    for row in rows.iter().chain([&headings]) {
+        for (width, cell) in widths.iter_mut().zip(&row.0) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for row in [&headings].into_iter().chain(rows) {
+        let cells: Vec<String> = row.0.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        writeln!(out, "{}", cells.join("  ").trim_end())?;
     }
     Ok(())
-}
-
-fn shown_key(key: &StoredKey) -> Value {
-    json!({
-        "id": key.id,
-        "name": key.name,
-        "user": key.user,
-        "role": key.role,
-        "models": key.models,
-        "requests": key.rate_limit.map(|(requests, _)| requests),
-        "per_ms": key.rate_limit.map(|(_, per_ms)| per_ms),
-        "prompt_chars": key.prompt_chars,
-        "created": moment(Some(key.created_ms)),
-        "expires": moment(key.expires_ms),
-        "revoked": moment(key.revoked_ms),
-    })
-}
-
-fn key_state(key: &StoredKey) -> String {
-    match (key.revoked_ms, key.expires_ms) {
-        (Some(_), _) => "revoked".to_owned(),
-        (None, Some(end)) if end <= now_ms() => "expired".to_owned(),
-        (None, Some(_)) => format!("until {}", moment(key.expires_ms).unwrap_or_default()),
-        (None, None) => "in force".to_owned(),
-    }
-}
-
-/// RFC 3339 in UTC, to the second.
-fn moment(ms: Option<i64>) -> Option<String> {
-    let moment = jiff::Timestamp::from_millisecond(ms?).ok()?;
-    Some(moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 fn now_ms() -> i64 {
@@ -186,6 +299,32 @@ pub(crate) fn reachable(listening: std::net::SocketAddr) -> std::net::SocketAddr
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn budgets() {
+        assert_eq!(parse_budget("2000000/day"), Ok((2_000_000, Period::Day)));
+        assert_eq!(parse_budget("1 / month"), Ok((1, Period::Month)));
+        for wrong in ["", "5", "0/day", "5/week", "-1/day"] {
+            assert!(parse_budget(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_table_is_as_wide_as_its_cells_and_shows_limits_as_flags() {
+        let limits = limits_text(Some((30, 60_000)), None, Some(4), Some(2_000_000), None);
+        assert_eq!(limits, "requests 30/1m, concurrent 4, budget 2000000/day");
+        assert_eq!(limits_text(None, None, None, None, None), "-");
+        let row = |id: &str| Row([id, "n", "user", "*", "-", "-", "in force"].map(str::to_owned));
+        let mut out = Vec::new();
+        table(&mut out, &[row("a"), row("a-long-id")]).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(
+            text,
+            "ID         NAME  ROLE  MODELS  LIMITS  CREATED  STATE\n\
+             a          n     user  *       -       -        in force\n\
+             a-long-id  n     user  *       -       -        in force\n"
+        );
+    }
 
     #[test]
     fn rates() {

@@ -1,12 +1,20 @@
 //! The program: reads the command line, and does what it says.
 
 mod cli;
+mod counts;
+mod ground;
 mod health;
 mod house;
 mod init;
+mod keeper;
 mod keys;
+mod listening;
+mod logging;
+mod ring;
 mod search;
+mod source;
 mod up;
+mod why;
 mod wiring;
 
 use std::process::ExitCode;
@@ -35,7 +43,7 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
-        Command::Up(args) => runtime()?.block_on(up::up(args.config()?)),
+        Command::Up(args) => runtime()?.block_on(up::up(args.source())),
         Command::Init(args) => runtime()?.block_on(init::init(&args)),
         Command::Check(args) => {
             let config = args.load()?;
@@ -46,6 +54,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Key(args) => runtime()?.block_on(keys::key(&args)),
         Command::Token(args) => runtime()?.block_on(keys::token(&args)),
         Command::Search(args) => search::search(&args),
+        Command::Why(args) => why::why(&args),
         Command::Version => {
             println!("tollhouse {}", cli::VERSION);
             Ok(())

@@ -77,7 +77,7 @@ fn table(out: &mut impl Write, hits: &[Value]) -> std::io::Result<()> {
 }
 
 /// A value as one cell. Control characters are shown, not sent to the terminal (attack catalogue, 102).
-fn cell(value: &Value, width: usize) -> String {
+pub(crate) fn cell(value: &Value, width: usize) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),

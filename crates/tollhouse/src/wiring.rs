@@ -107,7 +107,11 @@ pub(crate) fn gateway_settings(config: &Config) -> Settings {
             config::ErrorStyle::Plain => ErrorStyle::Plain,
         },
         keep_alive: config.timeouts.keep_alive,
-        models: config.models.iter().map(|model| (model.name.clone(), model_settings(model))).collect::<HashMap<_, _>>(),
+        models: config
+            .models
+            .iter()
+            .map(|model| (model.name.clone(), model_settings(model)))
+            .collect::<HashMap<_, _>>(),
     }
 }
 
@@ -217,8 +221,7 @@ pub(crate) fn stored_key(key: StoredKey) -> (Digest, Key) {
     let networks = settings.allow.iter().map(|text| crate::keys::parse_network(text));
     made.allow = AddressList::new(networks.collect::<Result<_, _>>().unwrap_or_else(|_| nowhere()));
     made.expires_ms = settings.expires_ms;
-    made.also =
-        key.old.iter().map(|old| OtherSecret { digest: old.hash, until_ms: Some(old.until_ms) }).collect();
+    made.also = key.old.iter().map(|old| OtherSecret { digest: old.hash, until_ms: Some(old.until_ms) }).collect();
     (key.hash, made)
 }
 

@@ -1,0 +1,239 @@
+//! Keeps a running house as it is meant to be: looks after its keys, and puts a changed configuration in force.
+//!
+//! A configuration is changed all or nothing. Everything that can fail comes first: the file is read and checked, the new
+//! address is bound, the new house is built beside the running one. Then the new house takes the running one's place by
+//! one exchange of a pointer; requests that are under way end in the house that they came into. What fails leaves the
+//! running house as it was. Either way a `config` record tells.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+use tollhouse_config::{Config, ConfigErrors};
+use tollhouse_console::ReloadAsk;
+use tollhouse_journal::{Level, Record};
+
+use crate::ground::Ground;
+use crate::house::Current;
+use crate::listening::{self, Bound, Listening};
+use crate::logging::Logging;
+use crate::ring::Ring;
+use crate::source::{FileWatch, Source};
+use crate::{up, wiring};
+
+/// How often is looked for changed keys and a changed file.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Changed keys of the configuration that one record names.
+const CHANGES_MAX: usize = 50;
+/// What is opened once, so that a change of it needs a restart.
+const FIXED: [&str; 11] = [
+    "service",
+    "data_dir",
+    "logging.file",
+    "logging.fields",
+    "logging.rotate",
+    "logging.keep",
+    "logging.compress",
+    "logging.sync",
+    "tags",
+    "store",
+    "shared",
+];
+/// Where these records come from.
+const CALLER: &str = "tollhouse/keeper.rs";
+
+/// A running house and what it needs to become another one.
+pub(crate) struct Keeper {
+    pub(crate) ground: Ground,
+    pub(crate) current: Current,
+    pub(crate) config: Config,
+    pub(crate) source: Source,
+    pub(crate) file: FileWatch,
+    pub(crate) listening: Listening,
+    pub(crate) ring: Ring,
+    pub(crate) logging: Logging,
+    /// Servers that take no more connections and let their last requests end.
+    pub(crate) draining: JoinSet<()>,
+}
+
+/// What the system tells the house, heard from the moment of [`Signals::listen`] on.
+pub(crate) struct Signals {
+    /// SIGTERM: end in order.
+    terminate: Signal,
+    /// SIGINT: the same.
+    interrupt: Signal,
+    /// SIGHUP: read the configuration again.
+    hangup: Signal,
+}
+
+impl Signals {
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("listening for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("listening for SIGINT")?,
+            hangup: signal(SignalKind::hangup()).context("listening for SIGHUP")?,
+        })
+    }
+}
+
+impl Keeper {
+    /// Keeps the house until it is told to stop.
+    pub(crate) async fn keep(&mut self, mut signals: Signals, mut asks: mpsc::Receiver<ReloadAsk>) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = signals.terminate.recv() => return,
+                _ = signals.interrupt.recv() => return,
+                _ = signals.hangup.recv() => {
+                    // What came of it is recorded; whoever sent the signal waits for no answer.
+                    let _: anyhow::Result<Vec<String>> = self.reload("signal").await;
+                }
+                Some(ask) = asks.recv() => {
+                    let answer = self.reload("console").await.map_err(|error| error_text(&error));
+                    // A console that has left needs no answer.
+                    let _: Result<(), _> = ask.answer.send(answer);
+                }
+                _ = look.tick() => self.look().await,
+            }
+        }
+    }
+
+    /// Ends the serving, running requests last.
+    pub(crate) async fn end(mut self) -> Ground {
+        self.listening.end().await;
+        while self.draining.join_next().await.is_some() {}
+        self.ground
+    }
+
+    async fn look(&mut self) {
+        self.look_after_keys().await;
+        while self.draining.try_join_next().is_some() {}
+        if self.file.changed().await {
+            let _: anyhow::Result<Vec<String>> = self.reload("file").await;
+        }
+    }
+
+    async fn look_after_keys(&mut self) {
+        let house = self.current.get();
+        let Ground { state, journal, .. } = &self.ground;
+        if let Err(error) = self.ring.look(state, house.gateway.door(), journal).await {
+            tracing::error!(error = format!("{error:#}"), "keeping the keys");
+        }
+    }
+
+    /// Reads the configuration again, puts it in force and records that, or why not. Gives what changed.
+    async fn reload(&mut self, asked_by: &'static str) -> anyhow::Result<Vec<String>> {
+        let result = self.try_reload().await;
+        let record = match &result {
+            Ok(changed) if changed.is_empty() => Record::new("config", Level::Info, "configuration unchanged"),
+            Ok(changed) => {
+                let named: Vec<&String> = changed.iter().take(CHANGES_MAX).collect();
+                Record::new("config", Level::Info, "configuration reloaded")
+                    .field("changed", named)
+                    .field("changes", changed.len())
+            }
+            Err(error) => {
+                tracing::error!("the configuration is left as it was: {}", error_text(error));
+                Record::new("config", Level::Error, "configuration refused").field("error", first_error(error))
+            }
+        };
+        let record = record.caller(CALLER).field("asked_by", asked_by);
+        if let Err(error) = self.ground.journal.append(record).await {
+            tracing::error!(error = %error, "recording a change of the configuration");
+        }
+        result
+    }
+
+    async fn try_reload(&mut self) -> anyhow::Result<Vec<String>> {
+        self.file.take_as_seen().await;
+        let source = self.source.clone();
+        let config =
+            tokio::task::spawn_blocking(move || source.read()).await.context("reading the configuration")??;
+        let changed = self.config.changes(&config);
+        if changed.is_empty() {
+            return Ok(changed);
+        }
+        refuse_fixed(&changed)?;
+
+        let before = self.current.get();
+        let bound = if config.listen.address != self.config.listen.address {
+            Some(Bound::new(&config).await?)
+        } else if listening::differs(&self.config, &config) {
+            Some(self.listening.again()?)
+        } else {
+            None
+        };
+        let address = bound.as_ref().map_or(self.listening.address, |bound| bound.address);
+        let keys = wiring::configured_keys(&config)?;
+        let has_keys = !keys.is_empty() || !before.gateway.door().keyring().stored_ids().is_empty();
+        up::check_reach(&config, address, has_keys)?;
+        let house = self.ground.house(&config, address, Some(&before))?;
+        let listening = bound.map(|bound| bound.serve(&config, self.current.clone())).transpose()?;
+
+        // From here on nothing fails.
+        self.ring.configure(house.gateway.door(), keys);
+        self.current.replace(house);
+        if let Some(listening) = listening {
+            let old = std::mem::replace(&mut self.listening, listening);
+            self.draining.spawn(old.end());
+        }
+        self.logging.set_level(&config);
+        self.config = config;
+        Ok(changed)
+    }
+}
+
+/// Names the first change that needs a restart.
+fn refuse_fixed(changed: &[String]) -> anyhow::Result<()> {
+    let is_fixed = |path: &String| {
+        FIXED
+            .iter()
+            .any(|fixed| path.strip_prefix(fixed).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])))
+    };
+    if let Some(path) = changed.iter().find(|path| is_fixed(path)) {
+        bail!("a change of `{path}` needs a restart; nothing was changed");
+    }
+    Ok(())
+}
+
+/// The first thing that is wrong, in one line.
+fn first_error(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<ConfigErrors>() {
+        Some(errors) => match errors.problems().first() {
+            Some(problem) => match problem.place {
+                Some(place) => format!("{}:{}:{}: {}", errors.file(), place.line, place.column, problem.message),
+                None => format!("{}: {}", errors.file(), problem.message),
+            },
+            None => errors.to_string(),
+        },
+        None => format!("{error:#}"),
+    }
+}
+
+/// All that is wrong.
+fn error_text(error: &anyhow::Error) -> String {
+    error.downcast_ref::<ConfigErrors>().map_or_else(|| format!("{error:#}"), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_restart_is_named() {
+        let refused = |path: &str| refuse_fixed(&[path.to_owned()]).is_err();
+        for path in ["service", "logging.rotate.size", "tags.slow", "store.keep.days", "shared.redis", "logging.fields"]
+        {
+            assert!(refused(path), "{path}");
+        }
+        for path in ["services", "logging.level", "access.keys[0]", "models.store", "listen", "limits.head"] {
+            assert!(!refused(path), "{path}");
+        }
+        let error = refuse_fixed(&["listen".to_owned(), "data_dir".to_owned()]).unwrap_err();
+        assert_eq!(error.to_string(), "a change of `data_dir` needs a restart; nothing was changed");
+    }
+}

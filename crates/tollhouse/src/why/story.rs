@@ -1,0 +1,326 @@
+//! What the records tell of one request: its stretches of time, its attempts, what was around it.
+
+use serde_json::{Map, Value, json};
+
+use super::verdict::{self, Verdict};
+
+/// Models that are named of those around it.
+const MODELS_MAX: usize = 20;
+
+/// All that is known of one request.
+pub(crate) struct Story {
+    id: String,
+    records: Vec<Value>,
+    /// The place of its last record of kind `request` in `records`: how it ended. While it runs, there is none.
+    end: Option<usize>,
+    around: Around,
+}
+
+/// A stretch of its time.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Phase {
+    /// `queue`, `connect`, `server`, `load`, `read`, `write`, `rest`.
+    pub(crate) name: &'static str,
+    /// From the complete head of the request.
+    pub(crate) start_ms: f64,
+    pub(crate) duration_ms: f64,
+}
+
+/// What else its model server did meanwhile.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Around {
+    /// Other requests that ran while it did.
+    pub(crate) requests: usize,
+    /// The models of those, without its own.
+    pub(crate) other_models: Vec<String>,
+    /// How often a model was loaded for those.
+    pub(crate) loads: usize,
+}
+
+/// A stretch shorter than this is not told apart from measuring, in milliseconds.
+const PHASE_MS_MIN: f64 = 0.05;
+/// A load that takes less than this found its model in memory, in milliseconds.
+const LOAD_MS_MIN: f64 = 500.0;
+
+impl Story {
+    /// A story from all records that name the request, in the order of the journal.
+    pub(crate) fn new(id: &str, records: Vec<Value>) -> Self {
+        let end = records.iter().rposition(|record| record["kind"] == "request");
+        Self { id: id.to_owned(), records, end, around: Around::default() }
+    }
+
+    /// How it ended, or how it began where it has not ended yet.
+    pub(crate) fn record(&self) -> &Value {
+        let began = || self.records.iter().find(|record| record["kind"] == "request.start");
+        self.end.map(|end| &self.records[end]).or_else(began).unwrap_or(&self.records[0])
+    }
+
+    /// Whether a record tells its end.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end.is_some() || self.records.iter().any(|record| record["kind"] == "access")
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.record()[name].as_str()
+    }
+
+    pub(crate) fn number(&self, name: &str) -> Option<f64> {
+        self.record()[name].as_f64()
+    }
+
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.record()[name].as_bool().unwrap_or(false)
+    }
+
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.number("http_status").or_else(|| self.number("status")).map(|status| status as u16)
+    }
+
+    pub(crate) fn upstream(&self) -> Option<&str> {
+        self.text("upstream")
+    }
+
+    pub(crate) fn model(&self) -> Option<&str> {
+        self.text("model_name").or_else(|| self.text("model"))
+    }
+
+    pub(crate) fn around(&self) -> &Around {
+        &self.around
+    }
+
+    /// When it ran, in milliseconds since 1970.
+    pub(crate) fn span_ms(&self) -> Option<(f64, f64)> {
+        self.end?;
+        span_of(self.record())
+    }
+
+    /// Takes up what other requests of its model server did meanwhile.
+    pub(crate) fn meet(&mut self, others: &[Value]) {
+        let Some((start_ms, end_ms)) = self.span_ms() else { return };
+        let is_other = |record: &&Value| record["request_id"] != self.id.as_str();
+        let overlaps = |record: &&Value| span_of(record).is_some_and(|(start, end)| start < end_ms && end > start_ms);
+        let mut around = Around::default();
+        for record in others.iter().filter(is_other).filter(overlaps) {
+            around.requests += 1;
+            around.loads += usize::from(record["load_ms"].as_f64().is_some_and(|ms| ms >= LOAD_MS_MIN));
+            let model = record["model_name"].as_str().or_else(|| record["model"].as_str());
+            if let Some(model) = model.filter(|model| Some(*model) != self.model())
+                && around.other_models.iter().all(|known| known != model)
+                && around.other_models.len() < MODELS_MAX
+            {
+                around.other_models.push(model.to_owned());
+            }
+        }
+        self.around = around;
+    }
+
+    /// Its time, stretch by stretch. What no record tells of stands as `server`: the model server had the request and
+    /// said nothing.
+    pub(crate) fn phases(&self) -> Vec<Phase> {
+        let Some(total_ms) = self.end.and_then(|_| self.number("duration_ms")) else { return Vec::new() };
+        let ms = |name| self.number(name).unwrap_or(0.0).max(0.0);
+        let [queue, connect, load, read] = ["queue_ms", "connect_ms", "load_ms", "prefill_ms"].map(ms);
+        let was_sent = self.number("attempts").is_some_and(|attempts| attempts >= 1.0);
+        let first_token = self.number("ttft_ms").filter(|first| *first <= total_ms);
+        // Without a token, the server had it to the end.
+        let until = first_token.unwrap_or(if was_sent { total_ms } else { queue + connect });
+        let server = (until - queue - connect - load - read).max(0.0);
+        let write = first_token.map_or(0.0, |first| self.number("decode_ms").unwrap_or(0.0).min(total_ms - first));
+        let told = queue + connect + server + load + read + write;
+        let stretches = [
+            ("queue", queue),
+            ("connect", connect),
+            ("server", server),
+            ("load", load),
+            ("read", read),
+            ("write", write),
+            ("rest", (total_ms - told).max(0.0)),
+        ];
+        let mut start_ms = 0.0;
+        let mut phases = Vec::new();
+        for (name, duration_ms) in stretches {
+            if duration_ms >= PHASE_MS_MIN {
+                phases.push(Phase { name, start_ms: round(start_ms), duration_ms: round(duration_ms) });
+            }
+            start_ms += duration_ms;
+        }
+        phases
+    }
+
+    /// What happened, in plain words.
+    pub(crate) fn verdict(&self) -> Verdict {
+        verdict::of(self)
+    }
+
+    /// Records of collected log lines that name it.
+    pub(crate) fn lines(&self) -> Vec<&Value> {
+        self.records.iter().filter(|record| record["kind"] == "log").collect()
+    }
+
+    /// Its head in one line.
+    pub(crate) fn headline(&self) -> String {
+        let record = self.record();
+        let mut parts = vec![self.id.clone()];
+        let mut add = |text: Option<String>| parts.extend(text);
+        add(self.text("method").zip(self.text("path")).map(|(method, path)| format!("{method} {path}")));
+        add(self.status().map(|status| format!("status {status}")));
+        let model = self.model().map(str::to_owned);
+        add(match self.upstream() {
+            Some(upstream) => model.map(|model| format!("{model} on {upstream}")),
+            None => model,
+        });
+        add(self.text("key_id").map(|key| format!("key {key}")));
+        add(self.text("user_id").map(|user| format!("user {user}")));
+        add(record["@timestamp"].as_str().map(str::to_owned));
+        let text = parts.join(" · ");
+        text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    }
+
+    /// Further facts for people, named, where they are known.
+    pub(crate) fn facts(&self) -> Vec<(&'static str, Value)> {
+        const FACTS: [(&str, &str); 17] = [
+            ("attempts", "attempts"),
+            ("error", "error"),
+            ("tokens of the prompt", "input_tokens"),
+            ("counted before", "prompt_tokens_counted"),
+            ("from the cache", "cached_tokens"),
+            ("tokens of the answer", "output_tokens"),
+            ("tokens a second", "tokens_per_second"),
+            ("context", "context_limit"),
+            ("num_ctx", "num_ctx"),
+            ("truncated by", "truncated_by"),
+            ("finish reason", "finish_reason"),
+            ("place in the queue", "queue_position"),
+            ("asked for", "asked_model"),
+            ("agent, as it says", "claimed_agent"),
+            ("session, as it says", "claimed_session"),
+            ("client", "client_ip"),
+            ("trace", "trace_id"),
+        ];
+        let known = |(name, field): (&'static str, &str)| {
+            let value = self.record()[field].clone();
+            (!value.is_null()).then_some((name, value))
+        };
+        let mut facts: Vec<(&str, Value)> = FACTS.into_iter().filter_map(known).collect();
+        if self.around.requests > 0 {
+            let mut text = format!("{} other requests ran on its server", self.around.requests);
+            if !self.around.other_models.is_empty() {
+                text = format!("{text}, for {}", self.around.other_models.join(", "));
+            }
+            facts.push(("at the same time", text.into()));
+        }
+        facts
+    }
+
+    /// The form for programs.
+    pub(crate) fn to_json(&self) -> Value {
+        let verdict = self.verdict();
+        let phases: Vec<Value> = self
+            .phases()
+            .iter()
+            .map(|phase| json!({"name": phase.name, "start_ms": phase.start_ms, "duration_ms": phase.duration_ms}))
+            .collect();
+        let mut resources = Map::new();
+        if let Some(upstream) = self.upstream() {
+            resources.insert("upstream".to_owned(), upstream.into());
+            resources.insert("requests_at_the_same_time".to_owned(), self.around.requests.into());
+            resources.insert("other_models".to_owned(), self.around.other_models.clone().into());
+            resources.insert("loads_at_the_same_time".to_owned(), self.around.loads.into());
+        }
+        let records: Vec<&Value> = self.records.iter().filter(|record| record["kind"] != "log").collect();
+        json!({
+            "request_id": self.id,
+            "verdict": {
+                "cause": verdict.cause,
+                "text": verdict.text,
+                "rule": verdict.rule,
+                "confidence": verdict.confidence,
+            },
+            "phases": phases,
+            "attempts": self.number("attempts").map_or(0, |attempts| attempts as u64),
+            "records": records,
+            "lines": self.lines(),
+            "resources": resources,
+        })
+    }
+}
+
+/// When a request ran, by the record of its end: `@timestamp` is when that was written.
+fn span_of(record: &Value) -> Option<(f64, f64)> {
+    let end: jiff::Timestamp = record["@timestamp"].as_str()?.parse().ok()?;
+    let end_ms = end.as_millisecond() as f64;
+    Some((end_ms - record["duration_ms"].as_f64()?, end_ms))
+}
+
+/// Three decimals, as in the records.
+fn round(ms: f64) -> f64 {
+    (ms * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn story(end: Value) -> Story {
+        let mut record = json!({"kind": "request", "request_id": "r", "@timestamp": "2026-01-27T10:00:10.000Z"});
+        for (name, value) in end.as_object().unwrap() {
+            record[name] = value.clone();
+        }
+        Story::new("r", vec![json!({"kind": "request.start", "request_id": "r"}), record])
+    }
+
+    fn phases(end: Value) -> Vec<(&'static str, f64, f64)> {
+        story(end).phases().iter().map(|phase| (phase.name, phase.start_ms, phase.duration_ms)).collect()
+    }
+
+    #[test]
+    fn the_time_is_cut_into_stretches_that_add_up() {
+        let whole = json!({"duration_ms": 1000.0, "attempts": 1, "queue_ms": 100.0, "connect_ms": 10.0, "load_ms": 200.0,
+                           "prefill_ms": 50.0, "ttft_ms": 400.0, "decode_ms": 550.0});
+        assert_eq!(
+            phases(whole),
+            [
+                ("queue", 0.0, 100.0),
+                ("connect", 100.0, 10.0),
+                ("server", 110.0, 40.0),
+                ("load", 150.0, 200.0),
+                ("read", 350.0, 50.0),
+                ("write", 400.0, 550.0),
+                ("rest", 950.0, 50.0),
+            ]
+        );
+        let no_token = json!({"duration_ms": 1000.0, "attempts": 1, "queue_ms": 100.0, "connect_ms": 10.0});
+        assert_eq!(phases(no_token), [("queue", 0.0, 100.0), ("connect", 100.0, 10.0), ("server", 110.0, 890.0)]);
+        assert_eq!(phases(json!({"duration_ms": 2.0, "attempts": 0})), [("rest", 0.0, 2.0)]);
+    }
+
+    #[test]
+    fn only_requests_that_ran_meanwhile_are_around() {
+        let mut story = story(json!({"duration_ms": 5000.0, "model_name": "a", "upstream": "local"}));
+        let other = |id: &str, at: &str, duration_ms: f64, model: &str, load_ms: f64| {
+            json!({"kind": "request", "request_id": id, "@timestamp": at, "duration_ms": duration_ms, "model_name": model,
+                   "load_ms": load_ms})
+        };
+        story.meet(&[
+            other("r", "2026-01-27T10:00:10.000Z", 5000.0, "a", 0.0),
+            other("before", "2026-01-27T10:00:05.000Z", 1000.0, "b", 0.0),
+            other("meanwhile", "2026-01-27T10:00:06.000Z", 3000.0, "b", 900.0),
+            other("longer", "2026-01-27T10:01:00.000Z", 58_000.0, "a", 1.0),
+            other("after", "2026-01-27T10:01:00.000Z", 1000.0, "c", 0.0),
+        ]);
+        let expected = Around { requests: 2, other_models: vec!["b".to_owned()], loads: 1 };
+        assert_eq!(*story.around(), expected);
+    }
+
+    #[test]
+    fn programs_get_the_documented_shape() {
+        let story = story(json!({"duration_ms": 10.0, "http_status": 200, "attempts": 1, "upstream": "local"}));
+        let told = story.to_json();
+        let names: Vec<&String> = told.as_object().unwrap().keys().collect();
+        for name in ["request_id", "verdict", "phases", "attempts", "records", "lines", "resources"] {
+            assert!(names.iter().any(|known| *known == name), "{name}");
+        }
+        assert_eq!(told["verdict"]["cause"], "ok");
+        assert_eq!(told["records"].as_array().unwrap().len(), 2);
+    }
+}

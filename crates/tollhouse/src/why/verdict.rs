@@ -1,0 +1,328 @@
+//! The verdict on one request: a stable cause word, a sentence, and the rule by which it was found. The words are listed
+//! in `docs/causes.md`.
+
+use super::story::Story;
+
+/// A request that takes less is not slow, whatever took the most of it, in milliseconds.
+const SLOW_MS: f64 = 1000.0;
+/// A stretch that takes this share of the time is what made it long.
+const SHARE_MIN: f64 = 0.5;
+/// A model that writes fewer tokens a second is slow: slower than people read.
+const TOKENS_PER_SECOND_MIN: f64 = 10.0;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Verdict {
+    /// A stable word.
+    pub(crate) cause: &'static str,
+    /// For people.
+    pub(crate) text: String,
+    /// What in the records led to it.
+    pub(crate) rule: String,
+    /// From 0 to 1: 1 where a record says so itself, else the share of the time that it explains.
+    pub(crate) confidence: f64,
+}
+
+/// What a refusal's record says, and what that means. The first that fits counts.
+const REFUSALS: [(&str, &str, &str); 21] = [
+    ("invalid api key", "refused_key", "no key, a wrong one, or one that has ended was shown"),
+    ("too many wrong api keys", "refused_guessing", "too many wrong keys came from this address"),
+    (
+        "a key in the address",
+        "refused_secret_in_address",
+        "the key was written into the address, where it would be logged",
+    ),
+    ("this key may not do that", "refused_role", "the role of the key does not allow this"),
+    ("address not allowed", "refused_address", "the client's address is not among those that may come in"),
+    ("model not allowed", "refused_model", "the key may not use this model"),
+    ("rate limit exceeded", "refused_rate", "more was asked than the limits allow in this time"),
+    ("token budget spent", "refused_budget", "the budget of tokens is spent"),
+    ("the request needs about", "refused_size", "the request needs more tokens than the limits ever allow"),
+    ("too many callers", "refused_crowded", "more callers came at once than are counted"),
+    ("prompt too long", "refused_prompt", "the prompt has more characters than allowed"),
+    ("the prompt has", "refused_context", "the prompt does not fit into the model's context"),
+    ("body too large", "refused_body", "the body is larger than allowed"),
+    ("the request's body did not", "body_incomplete", "the client did not send all of its request"),
+    ("method not allowed", "refused_path", "the path does not take this method"),
+    ("no such path", "refused_path", "there is no such path"),
+    (
+        "the service cannot keep its records",
+        "unrecorded",
+        "the journal could not be written, and nothing passes unrecorded",
+    ),
+    ("no upstream has the model", "unknown_model", "no model server has this model"),
+    ("model '", "unknown_model", "there is no model of this name"),
+    ("the model is busy", "queue_full", "its model server had too much to do"),
+    ("the request cannot be done here", "unsupported", "its model server cannot do what was asked"),
+];
+
+/// What a model server did, by what the record says of it.
+const FAULTS: [(&str, &str, &str); 14] = [
+    ("the breaker is open", "upstream_silent", "the model server had failed before and was not asked"),
+    ("the breaker opened", "upstream_silent", "the model server stopped answering others too while this one waited"),
+    ("not a byte of an answer", "upstream_silent", "the model server gave no sign of life"),
+    ("connecting:", "upstream_unreachable", "no connection to the model server could be made"),
+    ("no first byte within", "upstream_slow", "the model server lived, but did not begin to answer in time"),
+    ("the answer took longer", "upstream_slow", "the answer took longer than allowed"),
+    ("no byte for", "upstream_broken", "the model server stopped in the middle of its answer"),
+    ("connection lost", "upstream_broken", "the connection to the model server broke"),
+    ("reading the answer", "upstream_broken", "the answer of the model server could not be read"),
+    ("the server reported", "upstream_error", "the model server reported an error of its own"),
+    ("status 429", "upstream_busy", "the model server said that it is busy"),
+    ("status 503", "upstream_busy", "the model server said that it is busy"),
+    ("status ", "upstream_error", "the model server answered with an error"),
+    ("queue", "queue_full", "it could not be served in the time that it may wait"),
+];
+
+/// The verdict by the first rule that holds.
+pub(crate) fn of(story: &Story) -> Verdict {
+    if !story.has_ended() {
+        return said(
+            "running",
+            "it has not ended, as far as the records tell".to_owned(),
+            "there is no record of its end",
+        );
+    }
+    let error = story.text("error").unwrap_or_default();
+    if error == "interrupted" {
+        let text =
+            "the house ended while the request ran: a crash, a kill or a power cut; see the records of kind process";
+        return said("interrupted", text.to_owned(), "error is `interrupted`");
+    }
+    if story.flag("cancelled") {
+        return said("cancelled", cancelled(story), "cancelled is true");
+    }
+    let status = story.status().unwrap_or(0);
+    if status >= 400 || !error.is_empty() {
+        return failed(story, status, error);
+    }
+    if let Some(verdict) = truncated(story) {
+        return verdict;
+    }
+    slow(story).unwrap_or_else(|| {
+        let text = match (story.text("asked_model"), story.model()) {
+            (Some(asked), Some(model)) => format!("answered, by {model} in place of {asked}"),
+            _ => "answered, and no part of it took remarkably long".to_owned(),
+        };
+        said("ok", text, "its status is a success, and nothing else stands out")
+    })
+}
+
+/// What a record says itself.
+fn said(cause: &'static str, text: String, rule: impl Into<String>) -> Verdict {
+    Verdict { cause, text, rule: rule.into(), confidence: 1.0 }
+}
+
+fn cancelled(story: &Story) -> String {
+    let after = story.number("duration_ms").map_or_else(String::new, |ms| format!(" after {}", seconds(ms)));
+    let tokens = story.number("output_tokens").unwrap_or(0.0);
+    if tokens > 0.0 {
+        return format!("the client left{after}, when about {tokens:.0} tokens had been written");
+    }
+    match story.phases().iter().max_by(|a, b| a.duration_ms.total_cmp(&b.duration_ms)) {
+        Some(phase) if phase.name == "queue" => format!("the client left{after}, mostly spent waiting for its turn"),
+        _ => format!("the client left{after}, before the first token"),
+    }
+}
+
+fn failed(story: &Story, status: u16, error: &str) -> Verdict {
+    let told = |(words, cause, text): &(&str, &'static str, &str)| {
+        let text = format!("{text}: {}", shown(error));
+        said(cause, text, format!("the record's error says `{words}`"))
+    };
+    // What the gate says itself stands at the beginning; what it tells of a server stands behind the server's name.
+    if let Some(row) =
+        REFUSALS.iter().find(|(words, ..)| error.starts_with(words) || of_server(error).starts_with(words))
+    {
+        return told(row);
+    }
+    let was_asked = story.upstream().is_some() || error.starts_with("upstream ");
+    if was_asked && let Some(row) = FAULTS.iter().find(|(words, ..)| error.contains(words)) {
+        return told(row);
+    }
+    match status {
+        400..=499 => {
+            let text = format!("the request is not what its API takes: {}", shown(error));
+            said("bad_request", text, format!("its status is {status}"))
+        }
+        _ => said("failed", format!("it failed: {}", shown(error)), format!("its status is {status}")),
+    }
+}
+
+/// An error without the `upstream NAME: ` that it may begin with.
+fn of_server(error: &str) -> &str {
+    error.strip_prefix("upstream ").and_then(|rest| rest.split_once(": ")).map_or(error, |(_, rest)| rest)
+}
+
+fn truncated(story: &Story) -> Option<Verdict> {
+    if !story.flag("truncated") {
+        return None;
+    }
+    let counted = story.number("prompt_tokens_counted");
+    let read = story.number("input_tokens");
+    Some(match story.text("truncated_by") {
+        Some("gateway") => said(
+            "truncated_by_gateway",
+            "the oldest turns were left out, since the prompt did not fit into the context (on_overflow: truncate)"
+                .to_owned(),
+            "truncated_by is `gateway`",
+        ),
+        _ => {
+            let figures = counted.zip(read).map_or_else(String::new, |(counted, read)| {
+                format!(": of about {counted:.0} tokens it read {read:.0}")
+            });
+            let text = format!(
+                "the model server left out a part of the prompt without saying so{figures}; give the model a larger `context`"
+            );
+            said("truncated_by_server", text, "truncated is true")
+        }
+    })
+}
+
+/// What took the most of a long time.
+fn slow(story: &Story) -> Option<Verdict> {
+    let total_ms = story.number("duration_ms").filter(|ms| *ms >= SLOW_MS)?;
+    let phases = story.phases();
+    let longest = phases.iter().max_by(|a, b| a.duration_ms.total_cmp(&b.duration_ms))?;
+    let share = longest.duration_ms / total_ms;
+    if share < SHARE_MIN {
+        return None;
+    }
+    let took = format!("{} of {}", seconds(longest.duration_ms), seconds(total_ms));
+    let around = story.around();
+    let (cause, text) = match longest.name {
+        "queue" => {
+            let others = match around.requests {
+                0 => String::new(),
+                others => format!("; {others} other requests ran on its model server"),
+            };
+            ("queue", format!("it waited for its turn {took}{others}"))
+        }
+        "load" => {
+            let others = if around.other_models.is_empty() {
+                "; a longer `keep_alive` keeps it in memory".to_owned()
+            } else {
+                format!(
+                    "; the same server also served {}, so they push each other out of memory",
+                    around.other_models.join(", ")
+                )
+            };
+            ("loading", format!("the model had to be loaded first, {took}{others}"))
+        }
+        "read" => {
+            let tokens =
+                story.number("input_tokens").map_or_else(String::new, |tokens| format!(" of {tokens:.0} tokens"));
+            ("prompt_reading", format!("the model read the prompt{tokens} for {took}; shorter prompts begin sooner"))
+        }
+        "write" => {
+            let rate = story.number("tokens_per_second").filter(|rate| *rate < TOKENS_PER_SECOND_MIN)?;
+            ("decoding_slow", format!("the model wrote {rate:.1} tokens a second, {took}"))
+        }
+        "server" => (
+            "upstream_waiting",
+            format!("the model server had it and said nothing for {took}; it may have a queue of its own"),
+        ),
+        "connect" => ("connecting", format!("the connection to the model server took {took}")),
+        _ => ("client_slow", format!("the answer was ready, and the client took it slowly, {took}")),
+    };
+    let rule = format!("{} takes at least half of {}", longest.name, seconds(total_ms));
+    Some(Verdict { cause, text, rule, confidence: (share.min(1.0) * 100.0).round() / 100.0 })
+}
+
+fn seconds(ms: f64) -> String {
+    if ms >= 1000.0 { format!("{:.1} s", ms / 1000.0) } else { format!("{ms:.0} ms") }
+}
+
+/// A record's text in one line.
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const CAUSES: &str = include_str!("../../../../docs/causes.md");
+
+    fn cause(end: Value) -> (&'static str, f64) {
+        let mut record = json!({"kind": "request", "request_id": "r", "@timestamp": "2026-01-27T10:00:10.000Z"});
+        for (name, value) in end.as_object().unwrap() {
+            record[name] = value.clone();
+        }
+        let verdict = of(&Story::new("r", vec![record]));
+        assert!(CAUSES.contains(&format!("`{}`", verdict.cause)), "{} is not in docs/causes.md", verdict.cause);
+        (verdict.cause, verdict.confidence)
+    }
+
+    #[test]
+    fn the_first_rule_that_holds_gives_the_verdict() {
+        let cases = [
+            ("ok", json!({"http_status": 200, "duration_ms": 20.0})),
+            ("interrupted", json!({"http_status": 503, "error": "interrupted"})),
+            ("cancelled", json!({"http_status": 499, "cancelled": true, "duration_ms": 5.0})),
+            ("cancelled", json!({"http_status": 200, "cancelled": true, "error": "x", "output_tokens": 5})),
+            ("truncated_by_server", json!({"http_status": 200, "truncated": true, "duration_ms": 9000.0})),
+            ("truncated_by_gateway", json!({"http_status": 200, "truncated": true, "truncated_by": "gateway"})),
+            ("refused_key", json!({"http_status": 401, "error": "invalid api key"})),
+            ("refused_rate", json!({"http_status": 429, "error": "rate limit exceeded: 30 requests per 60 s"})),
+            ("refused_budget", json!({"http_status": 400, "error": "token budget spent: 5 tokens per day; …"})),
+            ("refused_context", json!({"http_status": 400, "error": "the prompt has 9 tokens, and this model's …"})),
+            ("bad_request", json!({"http_status": 400, "error": "`messages` is missing"})),
+            ("unknown_model", json!({"http_status": 404, "error": "model 'x' not found"})),
+            (
+                "upstream_silent",
+                json!({"http_status": 503, "upstream": "local", "attempts": 1,
+                       "error": "upstream local: not a byte of an answer, and the health address is silent too"}),
+            ),
+            (
+                "upstream_broken",
+                json!({"http_status": 200, "upstream": "local", "error": "upstream local: no byte for 60s in the middle"}),
+            ),
+            (
+                "unsupported",
+                json!({"http_status": 400, "upstream": "a", "error": "upstream a: the request cannot be done here: x"}),
+            ),
+            ("upstream_error", json!({"http_status": 502, "upstream": "a", "error": "upstream a: status 401: no"})),
+            ("failed", json!({"http_status": 500, "error": "something else"})),
+        ];
+        for (expected, record) in cases {
+            assert_eq!(cause(record.clone()), (expected, 1.0), "{record}");
+        }
+    }
+
+    #[test]
+    fn what_takes_half_of_a_long_time_is_named_with_its_share() {
+        let slow = |field: &str, more: Value| {
+            let mut record = json!({"http_status": 200, "attempts": 1, "duration_ms": 10_000.0, "ttft_ms": 9000.0});
+            record[field] = 8000.0.into();
+            for (name, value) in more.as_object().unwrap() {
+                record[name] = value.clone();
+            }
+            cause(record)
+        };
+        assert_eq!(slow("queue_ms", json!({})), ("queue", 0.8));
+        assert_eq!(slow("load_ms", json!({})), ("loading", 0.8));
+        assert_eq!(slow("prefill_ms", json!({})), ("prompt_reading", 0.8));
+        assert_eq!(slow("connect_ms", json!({})), ("connecting", 0.8));
+        assert_eq!(slow("decode_ms", json!({"ttft_ms": 100.0, "tokens_per_second": 2.0})), ("decoding_slow", 0.8));
+        assert_eq!(slow("decode_ms", json!({"ttft_ms": 100.0, "tokens_per_second": 40.0})), ("ok", 1.0));
+        assert_eq!(slow("stream", json!({})), ("upstream_waiting", 0.9));
+        assert_eq!(slow("stream", json!({"ttft_ms": 10.0})), ("client_slow", 1.0));
+        assert_eq!(slow("queue_ms", json!({"duration_ms": 900.0, "queue_ms": 800.0, "ttft_ms": 850.0})), ("ok", 1.0));
+    }
+
+    #[test]
+    fn a_request_without_an_end_is_running() {
+        let verdict = of(&Story::new("r", vec![json!({"kind": "request.start", "request_id": "r"})]));
+        assert_eq!(verdict.cause, "running");
+    }
+
+    #[test]
+    fn every_cause_is_documented() {
+        for (_, cause, _) in REFUSALS.iter().chain(&FAULTS) {
+            assert!(CAUSES.contains(&format!("`{cause}`")), "{cause} is not in docs/causes.md");
+        }
+    }
+}

@@ -24,7 +24,7 @@ const CLIENTS: [(&str, Api, &str); 6] = [
 ];
 
 /// Those whose answers a case shows if it names no others.
-const CLIENTS_SHOWN: [&str; 3] = ["openai", "anthropic", "ollama"];
+const CLIENTS_SHOWN: [&str; 4] = ["openai", "responses", "anthropic", "ollama"];
 
 const SERVERS: [(&str, ServerApi, &str); 3] = [
     ("openai", ServerApi::OpenAi, "to_openai"),

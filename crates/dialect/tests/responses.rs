@@ -164,7 +164,7 @@ fn answer() -> impl Strategy<Value = Vec<Event>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
     fn any_answer_comes_in_the_documented_order(answer in answer(), summary in any::<bool>()) {

@@ -1,8 +1,17 @@
-//! What every listener shares: the accept loop over hyper, request ids, the Host guard, answers that are made in one piece.
+//! What every listener shares: connections over hyper, the head guard, request ids, the Host guard, answers made in one piece.
 //!
-//! [`serve`] takes connections from a listener and gives each request, with its [`Peer`], to one function. It bounds
-//! how many connections there are and how long a head may take, and on shutdown lets running requests end.
-//! [`RequestId`] is given to every request; [`HostGuard`] refuses names that this house does not answer to.
+//! A [`Server`] has one handler and any number of listeners, each of which can be stopped while the others go on;
+//! [`serve`] is the short form for one. A connection passes, in this order:
+//!
+//! 1. `serve`: a place among all connections, and among those of its address;
+//! 2. `proxy_header`: whose connection it is, where a trusted proxy says so; `connection`: HTTP/1 or HTTP/2;
+//! 3. `guard` with `framing`, `head` and `target`: HTTP/1.x is let through only as RFC 9112 has it, one request at a time,
+//!    each length beyond doubt; `frames` and `service`: the same of HTTP/2, as far as h2 leaves something to do;
+//! 4. hyper, and the handler with the request and its [`Peer`];
+//! 5. `clock`: how long each of these may wait for the client.
+//!
+//! What is refused on this way is answered with a [`Refusal`], and no handler sees it. [`RequestId`] is given to every
+//! request by its handler; [`HostGuard`] knows the names that this house answers to.
 //!
 //! What this crate never does: know a path, a key or a model.
 //!
@@ -18,11 +27,25 @@
 //! ```
 
 mod answer;
+mod clock;
+mod connection;
+mod frames;
+mod framing;
+mod guard;
+mod head;
 mod host;
+mod places;
+mod proxy_header;
+mod refusal;
 mod request_id;
 mod serve;
+mod service;
+mod shared;
+mod stop;
+mod target;
 
 pub use answer::{Answer, Body, end_on_error, full, json, text};
 pub use host::HostGuard;
+pub use refusal::Refusal;
 pub use request_id::RequestId;
-pub use serve::{Dropped, Peer, ServeOptions, serve};
+pub use serve::{Dropped, Listening, Peer, Proxied, ServeOptions, Server, serve};

@@ -2,31 +2,42 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use http::Request;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 
 use crate::Answer;
+use crate::connection::{self, Accepted};
+use crate::places::{Place, Places};
+use crate::refusal::Refusal;
+use crate::stop::Stop;
 
-/// How often the loop says that the system cannot give it connections.
+/// How often the loop says that the system cannot give it connections, or that some are turned away.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
-/// While the first bytes of a connection could still become either protocol, they are looked at this often.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// What HTTP/2 begins with (RFC 9113, section 3.4).
-const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long the loop rests after the system refused to accept (out of descriptors), so that it does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// hyper's buffers: room for a head, and what is written ahead of a slow reader.
+const BUFFER_BYTES_MIN: usize = 16 * 1024;
+/// HTTP/2: streams of a connection, and how much a client may send ahead, in a stream and in all.
+const STREAMS_MAX: u32 = 100;
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// HTTP/2: bytes of a stream's answer kept for a slow reader.
+const STREAM_SEND_BYTES: usize = 64 * 1024;
+/// HTTP/2: streams that a client reset before we saw them, and that it made us reset.
+const RESETS_MAX: usize = 100;
 
-/// Who is at the other end of a connection.
+/// Who is at the other end of a connection: as its socket says, or the PROXY header of a trusted proxy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Peer(pub SocketAddr);
 
@@ -34,15 +45,24 @@ pub struct Peer(pub SocketAddr);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Dropped;
 
-/// Bounds of one listener.
+/// Bounds of what is listened to.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// Connections held at once; further ones wait in the system's backlog.
+    /// Connections held at once by all listeners; further ones wait in the system's backlog.
     pub connections_max: usize,
-    /// From accepting to the first bytes, from those (or from the answer before) to a complete head.
+    /// Connections held at once by one address (IPv4) or network of 64 bits (IPv6); further ones are closed. 0 = any
+    /// number. Peers in `trusted` are not counted.
+    pub per_address_max: usize,
+    /// Proxies: their connections are of many clients, and their PROXY headers are believed.
+    pub trusted: Vec<IpNet>,
+    /// From accepting to a complete first head, and from the first byte of a further head to its last.
     pub head_timeout: Duration,
+    /// How long a connection is kept without a request.
+    pub idle_timeout: Duration,
     /// Bytes of a head, request line included.
     pub head_bytes_max: usize,
+    /// How long a client may leave an answer untouched.
+    pub write_timeout: Duration,
     /// How long running requests may go on after the stop signal.
     pub drain: Duration,
 }
@@ -51,8 +71,12 @@ impl Default for ServeOptions {
     fn default() -> Self {
         Self {
             connections_max: 10_000,
+            per_address_max: 256,
+            trusted: Vec::new(),
             head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
             head_bytes_max: 32 * 1024,
+            write_timeout: Duration::from_secs(60),
             drain: Duration::from_secs(30),
         }
     }
@@ -60,53 +84,220 @@ impl Default for ServeOptions {
 
 /// Serves HTTP/1.1 and HTTP/2 (prior knowledge) on `listener` until `stop` turns true, then lets running requests end.
 ///
-/// Returns when the last connection is closed or [`ServeOptions::drain`] has passed.
+/// Returns when the last connection is closed or [`ServeOptions::drain`] has passed. With more than one listener, use
+/// [`Server`].
 pub async fn serve<H, F>(listener: TcpListener, options: ServeOptions, mut stop: watch::Receiver<bool>, handler: H)
 where
-    H: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
+    H: Fn(Request<Incoming>, Peer) -> F + Send + Sync + 'static,
     F: Future<Output = Result<Answer, Dropped>> + Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(options.connections_max));
-    let graceful = GracefulShutdown::new();
-    let servers = Arc::new(Servers::new(&options));
+    let listening = Server::new(options, handler).listen(listener, Proxied::No);
+    // An error is a sender that is gone: nobody will ever ask for the end, and none comes.
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    listening.stop().await;
+}
+
+/// Whether the connections of a listener begin with a PROXY header.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Proxied {
+    /// They do not; one that comes is refused as malformed HTTP.
+    No,
+    /// They do, from peers in [`ServeOptions::trusted`]; all others are closed.
+    Yes,
+}
+
+/// One handler and its bounds, for any number of listeners that come and go.
+#[derive(Debug)]
+pub struct Server<H> {
+    inner: Arc<Inner<H>>,
+}
+
+impl<H> Clone for Server<H> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+}
+
+/// What all connections share.
+pub(crate) struct Inner<H> {
+    pub(crate) handler: H,
+    settings: RwLock<Arc<Settings>>,
+    places: Places,
+    told: Option<Box<Tell>>,
+    complained: Mutex<Option<Instant>>,
+}
+
+type Tell = dyn Fn(Peer, Refusal) + Send + Sync;
+
+impl<H> std::fmt::Debug for Inner<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("places", &self.places).finish_non_exhaustive()
+    }
+}
+
+/// Options, and what is built from them once.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) options: ServeOptions,
+    pub(crate) http1: http1::Builder,
+    pub(crate) http2: http2::Builder<TokioExecutor>,
+}
+
+impl<H> Inner<H> {
+    fn settings(&self) -> Arc<Settings> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counts a connection for its address; `false` when it is one too many.
+    pub(crate) fn admit(&self, place: &mut Place, peer: SocketAddr, settings: &Settings) -> bool {
+        let is_admitted = self.places.count(place, peer.ip(), settings.options.per_address_max);
+        if !is_admitted {
+            let status = http::StatusCode::TOO_MANY_REQUESTS;
+            self.complain(peer, Refusal::new(status, "too many connections from this address"));
+        }
+        is_admitted
+    }
+
+    /// Tells of a refused request.
+    pub(crate) fn tell(&self, peer: Peer, refusal: Refusal) {
+        tracing::debug!(peer = %peer.0, %refusal, "request refused");
+        if let Some(told) = &self.told {
+            told(peer, refusal);
+        }
+    }
+
+    /// Tells of a connection that is closed without a word: now and then, since there may be thousands.
+    pub(crate) fn complain(&self, peer: SocketAddr, refusal: Refusal) {
+        let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+        if complained.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
+            *complained = Some(Instant::now());
+            drop(complained);
+            self.tell(Peer(peer), refusal);
+        }
+    }
+}
+
+impl<H, F> Server<H>
+where
+    H: Fn(Request<Incoming>, Peer) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<Answer, Dropped>> + Send + 'static,
+{
+    /// A server that listens to nothing yet.
+    pub fn new(options: ServeOptions, handler: H) -> Self {
+        Self::telling(options, handler, None)
+    }
+
+    /// Like [`Self::new`]; `told` hears of each request that is refused before the handler sees it; one whose body breaks off
+    /// later has been the handler's. Of connections that are
+    /// closed without an answer (too many of an address, no PROXY header) it hears at most once in ten seconds.
+    pub fn with_refusals_told(
+        options: ServeOptions,
+        handler: H,
+        told: impl Fn(Peer, Refusal) + Send + Sync + 'static,
+    ) -> Self {
+        Self::telling(options, handler, Some(Box::new(told)))
+    }
+
+    fn telling(options: ServeOptions, handler: H, told: Option<Box<Tell>>) -> Self {
+        let places = Places::new(options.connections_max);
+        let settings = RwLock::new(Arc::new(Settings::new(options)));
+        Self { inner: Arc::new(Inner { handler, settings, places, told, complained: Mutex::default() }) }
+    }
+
+    /// Takes other options for connections accepted from now on. [`ServeOptions::connections_max`] stays as it was.
+    pub fn set_options(&self, options: ServeOptions) {
+        let settings = Arc::new(Settings::new(options));
+        *self.inner.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+
+    /// Begins to serve a listener, beside those that are served already. It ends when what is returned is stopped or
+    /// dropped.
+    pub fn listen(&self, listener: TcpListener, proxied: Proxied) -> Listening {
+        let stop = Arc::new(Stop::default());
+        let task = tokio::spawn(accept_all(self.inner.clone(), listener, proxied, stop.clone()));
+        Listening { stop, task }
+    }
+}
+
+/// A listener that is being served. Dropping it closes it with all its connections.
+#[derive(Debug)]
+pub struct Listening {
+    stop: Arc<Stop>,
+    task: JoinHandle<()>,
+}
+
+impl Listening {
+    /// Stops accepting at once and returns when the last connection is closed or [`ServeOptions::drain`] has passed.
+    pub async fn stop(mut self) {
+        self.stop.say();
+        // An error is a panic of the accept loop, which has been printed; there is nothing left to stop.
+        let _: Result<(), tokio::task::JoinError> = (&mut self.task).await;
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept_all<H, F>(inner: Arc<Inner<H>>, listener: TcpListener, proxied: Proxied, stop: Arc<Stop>)
+where
+    H: Fn(Request<Incoming>, Peer) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<Answer, Dropped>> + Send + 'static,
+{
+    let is_proxied = proxied == Proxied::Yes;
     let mut connections = JoinSet::new();
-    loop {
-        let place = tokio::select! {
-            place = places.clone().acquire_owned() => place.expect("the semaphore is never closed"),
-            _ = stop.wait_for(|stop| *stop) => break,
-        };
-        let (stream, peer) = tokio::select! {
-            accepted = accept(&listener) => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
-        };
-        while connections.try_join_next().is_some() {}
-        let (servers, handler, watcher) = (servers.clone(), handler.clone(), graceful.watcher());
-        let (head_timeout, mut stopping) = (options.head_timeout, stop.clone());
-        connections.spawn(async move {
-            let protocol = tokio::select! {
-                protocol = protocol_of(&stream, head_timeout) => protocol,
-                _ = stopping.wait_for(|stop| *stop) => None,
+    let begin = |connections: &mut JoinSet<()>, stream, peer, place| {
+        let settings = inner.settings();
+        let mut accepted = Accepted { stream, peer, place, is_proxied, at: Instant::now() };
+        if is_admitted(&mut accepted, &inner, &settings) {
+            connections.spawn(connection::serve(accepted, inner.clone(), settings, stop.clone()));
+        }
+    };
+    {
+        let mut stopping = std::pin::pin!(stop.said());
+        loop {
+            let place = tokio::select! {
+                place = inner.places.wait() => place,
+                () = &mut stopping => break,
             };
-            let Some(protocol) = protocol else { return };
-            let service = service_fn(move |request| {
-                let answer = handler(request, Peer(peer));
-                // An error of the service closes the connection without an answer, which is what `Dropped` means.
-                async move { answer.await.map_err(|Dropped| DroppedError) }
-            });
-            let server = servers.of(protocol);
-            let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-            if let Err(error) = watcher.watch(connection).await {
-                tracing::debug!(%peer, error = %error, "connection ended");
-            }
-            drop(place);
-        });
+            let (stream, peer) = tokio::select! {
+                accepted = accept(&listener) => accepted,
+                () = &mut stopping => break,
+            };
+            while connections.try_join_next().is_some() {}
+            begin(&mut connections, stream, peer, place);
+        }
+    }
+    // Whose connection the system has taken already would be reset: it is served as well.
+    tokio::task::yield_now().await;
+    while let Some(place) = inner.places.at_once()
+        && let Some(Ok((stream, peer))) = listener.accept().now_or_never()
+    {
+        begin(&mut connections, stream, peer, place);
     }
     drop(listener);
-    if tokio::time::timeout(options.drain, graceful.shutdown()).await.is_err() {
-        tracing::warn!(drain = ?options.drain, "requests were still running at the end of the drain time");
+    let drain = inner.settings().options.drain;
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(drain, ended).await.is_err() {
+        tracing::warn!(?drain, "requests were still running at the end of the drain time");
     }
     // What still runs is ended here and not left behind: each request records its end while the journal is open.
     connections.shutdown().await;
+}
+
+/// Whether this connection is served at all.
+fn is_admitted<H>(accepted: &mut Accepted, inner: &Inner<H>, settings: &Settings) -> bool {
+    let address = accepted.peer.ip().to_canonical();
+    let is_trusted = settings.options.trusted.iter().any(|network| network.contains(&address));
+    if accepted.is_proxied && !is_trusted {
+        inner.complain(accepted.peer, Refusal::malformed("a PROXY header of this peer is not believed"));
+        return false;
+    }
+    is_trusted || inner.admit(&mut accepted.place, accepted.peer, settings)
 }
 
 /// Accepts the next connection, resting when the system cannot give one.
@@ -130,172 +321,22 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-/// What a connection speaks.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Protocol {
-    Http1,
-    Http2,
-}
-
-/// Looks at the first bytes without taking them. `None` when none came in time, or the client left.
-///
-/// hyper can tell the two apart itself, but waits for the bytes without end: a client that sends nothing would hold its
-/// place for ever (attack catalogue, 36).
-async fn protocol_of(stream: &TcpStream, time: Duration) -> Option<Protocol> {
-    let look = async {
-        let mut first = [0; HTTP2_PREFACE.len()];
-        loop {
-            let count = stream.peek(&mut first).await.ok()?;
-            if count == 0 {
-                return None;
-            }
-            if first[..count] != HTTP2_PREFACE[..count] {
-                return Some(Protocol::Http1);
-            }
-            if count == HTTP2_PREFACE.len() {
-                return Some(Protocol::Http2);
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    };
-    tokio::time::timeout(time, look).await.ok().flatten()
-}
-
-/// One server for each protocol.
-struct Servers {
-    http1: auto::Builder<TokioExecutor>,
-    http2: auto::Builder<TokioExecutor>,
-}
-
-impl Servers {
-    fn new(options: &ServeOptions) -> Self {
-        Self { http1: connection_builder(options).http1_only(), http2: connection_builder(options).http2_only() }
-    }
-
-    fn of(&self, protocol: Protocol) -> &auto::Builder<TokioExecutor> {
-        match protocol {
-            Protocol::Http1 => &self.http1,
-            Protocol::Http2 => &self.http2,
-        }
-    }
-}
-
-fn connection_builder(options: &ServeOptions) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(options.head_timeout)
-        // hyper's smallest buffer is 8 KiB.
-        .max_buf_size(options.head_bytes_max.max(8 * 1024));
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(options.head_bytes_max).unwrap_or(u32::MAX))
-        .max_concurrent_streams(100)
-        .keep_alive_interval(Duration::from_secs(20));
-    builder
-}
-
-#[derive(Debug)]
-struct DroppedError;
-
-impl std::fmt::Display for DroppedError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the connection is dropped on purpose")
-    }
-}
-
-impl std::error::Error for DroppedError {}
-
-#[cfg(test)]
-mod tests {
-    use http::StatusCode;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    use super::*;
-    use crate::text;
-
-    async fn exchange(request: &str, handler_drops: bool) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = watch::channel(false);
-        let server = tokio::spawn(serve(listener, ServeOptions::default(), stopped, move |_, _| async move {
-            if handler_drops { Err(Dropped) } else { Ok(text(StatusCode::OK, "hello")) }
-        }));
-        let mut client = TcpStream::connect(address).await.unwrap();
-        client.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        client.read_to_end(&mut answer).await.unwrap();
-        stop.send(true).unwrap();
-        server.await.unwrap();
-        String::from_utf8(answer).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_request_is_answered() {
-        let answer = exchange("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", false).await;
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("hello"), "{answer}");
-    }
-
-    #[tokio::test]
-    async fn a_dropped_request_gets_no_byte() {
-        assert_eq!(exchange("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", true).await, "");
-    }
-
-    #[tokio::test]
-    async fn a_client_that_says_nothing_is_let_go() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (_stop, stopped) = watch::channel(false);
-        let options = ServeOptions { head_timeout: Duration::from_millis(100), ..ServeOptions::default() };
-        tokio::spawn(serve(listener, options, stopped, |_, _| async { Ok(text(StatusCode::OK, "hello")) }));
-        for said in ["", "P", "PRI * HTTP/2.0\r\n"] {
-            let mut client = TcpStream::connect(address).await.unwrap();
-            client.write_all(said.as_bytes()).await.unwrap();
-            let mut answer = Vec::new();
-            let closed = tokio::time::timeout(Duration::from_secs(20), client.read_to_end(&mut answer)).await;
-            // With bytes of its own unread the close is a reset.
-            assert!(closed.is_ok() && answer.is_empty(), "{said:?}: {closed:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn what_still_runs_after_the_drain_time_is_ended_before_serving_returns() {
-        struct Guard(std::sync::mpsc::SyncSender<()>);
-        impl Drop for Guard {
-            fn drop(&mut self) {
-                self.0.try_send(()).unwrap();
-            }
-        }
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = watch::channel(false);
-        let (began, mut begun) = tokio::sync::mpsc::channel(1);
-        let (ended, end) = std::sync::mpsc::sync_channel(1);
-        let options = ServeOptions { drain: Duration::from_millis(50), ..ServeOptions::default() };
-        let server = tokio::spawn(serve(listener, options, stopped, move |_, _| {
-            let (began, guard) = (began.clone(), Guard(ended.clone()));
-            async move {
-                began.send(()).await.unwrap();
-                std::future::pending::<()>().await;
-                drop(guard);
-                Ok(text(StatusCode::OK, "never"))
-            }
-        }));
-        let mut client = TcpStream::connect(address).await.unwrap();
-        client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
-        begun.recv().await.unwrap();
-        stop.send(true).unwrap();
-        server.await.unwrap();
-        end.try_recv().expect("the request was dropped before serve returned");
-    }
-
-    #[tokio::test]
-    async fn a_head_with_two_lengths_is_refused() {
-        let answer =
-            exchange("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na", false)
-                .await;
-        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+impl Settings {
+    fn new(options: ServeOptions) -> Self {
+        let mut http1 = http1::Builder::new();
+        // No timer: hyper would set one anew for each request. The connection's own clock covers all waits.
+        http1.max_buf_size(options.head_bytes_max.saturating_add(BUFFER_BYTES_MIN));
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(options.head_bytes_max).unwrap_or(u32::MAX))
+            .max_concurrent_streams(STREAMS_MAX)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_send_buf_size(STREAM_SEND_BYTES)
+            .max_pending_accept_reset_streams(RESETS_MAX)
+            .max_local_error_reset_streams(RESETS_MAX)
+            .keep_alive_interval(Duration::from_secs(20));
+        Self { options, http1, http2 }
     }
 }

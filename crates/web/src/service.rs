@@ -1,0 +1,277 @@
+//! Between hyper and the handler: refusals are answered, answers are watched to their end.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, HOST, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body::Frame;
+use hyper::body::Incoming;
+use hyper::service::Service;
+use tokio::time::Instant;
+
+use crate::head::FIELDS_MAX;
+use crate::refusal::{Refusal, check_method};
+use crate::serve::{Dropped, Inner, Peer};
+use crate::shared::Shared;
+use crate::{Answer, Body, target};
+
+/// An answer on its way. Boxed for each request, so that the handler's state is not kept while its answer streams.
+type Answering<B> = Pin<Box<dyn Future<Output = Result<Response<B>, DroppedError>> + Send>>;
+
+/// Answers the requests of one HTTP/1.x connection.
+#[derive(Debug)]
+pub(crate) struct Http1<H> {
+    pub(crate) inner: Arc<Inner<H>>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) peer: Peer,
+}
+
+impl<H, F> Service<Request<Incoming>> for Http1<H>
+where
+    H: Fn(Request<Incoming>, Peer) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<Answer, Dropped>> + Send + 'static,
+{
+    type Response = Response<Watched>;
+    type Error = DroppedError;
+    type Future = Answering<Watched>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let watch = Watch(self.shared.clone());
+        // The guard's stand-in for a head that it refused; no client's `TRACE` gets here.
+        if request.method() == Method::TRACE {
+            let refusal = self.shared.refusal().unwrap_or(Refusal::malformed("the request is malformed"));
+            self.inner.tell(self.peer, refusal);
+            return Box::pin(std::future::ready(Ok(refusal.answer().map(|body| Watched { body, _watch: watch }))));
+        }
+        let answer = (self.inner.handler)(request, self.peer);
+        Box::pin(async move {
+            let mut answer = answer.await.map_err(|Dropped| DroppedError)?;
+            let shared = &watch.0;
+            // The request's own body broke off or broke the rules: whatever the handler made of that, this is why.
+            if let Some(refusal) = shared.refusal() {
+                answer = refusal.answer();
+            }
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                shared.become_tunnel();
+            } else if shared.is_in_body() {
+                // An answer before the body's end: what follows on the connection is not worth telling apart.
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok(answer.map(|body| Watched { body, _watch: watch }))
+        })
+    }
+}
+
+/// Says that an answer is finished, however it ends.
+#[derive(Debug)]
+struct Watch(Arc<Shared>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.end_answer();
+    }
+}
+
+/// A body whose end is noticed.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    body: Body,
+    _watch: Watch,
+}
+
+impl http_body::Body for Watched {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Answers the requests of one HTTP/2 connection.
+#[derive(Debug)]
+pub(crate) struct Http2<H> {
+    pub(crate) inner: Arc<Inner<H>>,
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) peer: Peer,
+}
+
+impl<H, F> Service<Request<Incoming>> for Http2<H>
+where
+    H: Fn(Request<Incoming>, Peer) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<Answer, Dropped>> + Send + 'static,
+{
+    type Response = Response<Stream>;
+    type Error = DroppedError;
+    type Future = Answering<Stream>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let place = StreamPlace::take(&self.streams);
+        if let Err(refusal) = check(&request) {
+            self.inner.tell(self.peer, refusal);
+            let mut answer = refusal.answer();
+            // A field of HTTP/1.x; here each request stands alone.
+            answer.headers_mut().remove(CONNECTION);
+            return Box::pin(std::future::ready(Ok(answer.map(|body| Stream { body, place }))));
+        }
+        let answer = (self.inner.handler)(request, self.peer);
+        Box::pin(async move {
+            let answer = answer.await.map_err(|Dropped| DroppedError)?;
+            Ok(answer.map(|body| Stream { body, place }))
+        })
+    }
+}
+
+/// What [`crate::head::Head`] checks, as far as h2 has not done it: its framing is not made of text.
+fn check(request: &Request<Incoming>) -> Result<(), Refusal> {
+    check_method(request.method())?;
+    if request.headers().len() > FIELDS_MAX {
+        let reason = "the head has more than 100 fields";
+        return Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, reason));
+    }
+    if request.headers().keys().any(|name| name.as_str().contains('_')) {
+        return Err(Refusal::malformed("a field name has an underscore"));
+    }
+    let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+    let mut hosts = request.headers().get_all(HOST).iter().map(HeaderValue::as_bytes);
+    let host = authority.or_else(|| hosts.next());
+    if !host.is_some_and(target::is_host)
+        || hosts.any(|other| host.is_none_or(|host| !host.eq_ignore_ascii_case(other)))
+    {
+        return Err(Refusal::malformed("the host is missing or malformed"));
+    }
+    match request.uri().path_and_query() {
+        Some(target) if target.as_str() == "*" && request.method() == Method::OPTIONS => Ok(()),
+        Some(target) => target::check_path_and_query(target.as_str().as_bytes()),
+        None => Err(Refusal::malformed("the path is missing")),
+    }
+}
+
+/// The streams of one HTTP/2 connection.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    began: Instant,
+    open: AtomicUsize,
+    /// For each answer: since when the client has not taken what there is of it.
+    offered: Mutex<Vec<Weak<Offered>>>,
+}
+
+/// Milliseconds since the connection began, plus one; 0 while the client has taken everything.
+type Offered = AtomicU64;
+
+impl Streams {
+    pub(crate) fn new() -> Self {
+        Self { began: Instant::now(), open: AtomicUsize::new(0), offered: Mutex::default() }
+    }
+
+    pub(crate) fn are_open(&self) -> bool {
+        self.open.load(Relaxed) > 0
+    }
+
+    /// Whether the client has left one of its answers untouched for so long: it keeps its window shut.
+    pub(crate) fn is_one_stalled(&self, time: Duration) -> bool {
+        let now = self.now();
+        let bound = time.as_millis() as u64;
+        let mut is_stalled = false;
+        let mut offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
+        offered.retain(|since| {
+            let Some(since) = since.upgrade() else { return false };
+            let since = since.load(Relaxed);
+            is_stalled |= since > 0 && now.saturating_sub(since) >= bound;
+            true
+        });
+        is_stalled
+    }
+
+    fn now(&self) -> u64 {
+        self.began.elapsed().as_millis() as u64 + 1
+    }
+}
+
+/// One open stream.
+#[derive(Debug)]
+struct StreamPlace {
+    streams: Arc<Streams>,
+    offered: Arc<Offered>,
+}
+
+impl StreamPlace {
+    fn take(streams: &Arc<Streams>) -> Self {
+        streams.open.fetch_add(1, Relaxed);
+        let place = Self { streams: streams.clone(), offered: Arc::default() };
+        let mut offered = streams.offered.lock().unwrap_or_else(PoisonError::into_inner);
+        // Ended ones are swept out as often as their number doubles.
+        if offered.len() == offered.capacity() {
+            offered.retain(|since| since.strong_count() > 0);
+        }
+        offered.push(Arc::downgrade(&place.offered));
+        drop(offered);
+        place
+    }
+}
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        self.streams.open.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A body of which is known since when the client has not taken it.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    body: Body,
+    place: StreamPlace,
+}
+
+impl http_body::Body for Stream {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        // h2 asks for more when the client has room for more.
+        let offered = if frame.is_ready() { self.place.streams.now() } else { 0 };
+        self.place.offered.store(offered, Relaxed);
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Makes hyper close the connection (or reset the stream) without an answer.
+#[derive(Debug)]
+pub(crate) struct DroppedError;
+
+impl std::fmt::Display for DroppedError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection is dropped on purpose")
+    }
+}
+
+impl std::error::Error for DroppedError {}

@@ -11,7 +11,7 @@ pub use decode::{Decoder, parse_answer};
 pub(crate) use encode::error_body;
 pub use encode::{StreamEncoder, write_answer};
 pub use parse::parse_chat;
-pub(crate) use parse::{RUNNER_OPTIONS, read_keep_alive, read_options, read_think};
+pub(crate) use parse::{NUM_CTX_MAX, RUNNER_OPTIONS, read_keep_alive, read_options, read_think};
 pub use show::parse_show;
 pub use write::{KEEP_ALIVE_SECONDS_MAX, write_chat};
 pub(crate) use write::{bounded_keep_alive, options};

@@ -46,7 +46,7 @@ pub(crate) const RUNNER_OPTIONS: &[&str] = &[
 ];
 
 /// Largest context that a client may ask for, in tokens.
-const NUM_CTX_MAX: i64 = 1 << 22;
+pub(crate) const NUM_CTX_MAX: i64 = 1 << 22;
 
 /// Reads the body of `POST /api/chat`. A stream is the default here.
 pub fn parse_chat(body: &[u8], limits: &JsonLimits) -> Result<ChatRequest, RequestError> {

@@ -104,8 +104,8 @@ pub(super) fn read_servers_own(request: &mut ChatRequest, key: &str, value: &Val
         "options" if value.is_null() => {}
         "options" => request.sampling.fill(ollama::read_options(wire::object(value.clone(), "options")?)?),
         "num_ctx" => {
-            let alone = Map::from_iter([(key.to_owned(), value.clone())]);
-            request.sampling.fill(ollama::read_options(alone)?);
+            let asked = wire::integer(value, "num_ctx", 1, ollama::NUM_CTX_MAX)?;
+            request.sampling.num_ctx = asked.map(|tokens| tokens as u32);
         }
         "keep_alive" => request.keep_alive = ollama::read_keep_alive(value.clone())?,
         "think" => request.think = request.think.take().or(ollama::read_think(value.clone())?),

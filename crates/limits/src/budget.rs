@@ -74,7 +74,7 @@ impl Counter {
         }
         let used = match i64::from(number) - i64::from(self.number) {
             1 => (0, self.used),
-            -1 => (self.used + self.before, 0),
+            -1 => (self.used.saturating_add(self.before), 0),
             steps if steps < 0 => (self.used, 0),
             _ => (0, 0),
         };

@@ -17,7 +17,7 @@ pub struct Rate {
 
 impl Rate {
     /// The longest window.
-    const PER_MAX: Duration = Duration::from_hours(366 * 24);
+    pub(crate) const PER_MAX: Duration = Duration::from_hours(366 * 24);
 
     /// The window in nanoseconds, at least one.
     pub(crate) fn per_ns(self) -> u64 {

@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use crate::Rate;
 use crate::table::{Now, SCOPES_MAX, Slot, Table};
 use crate::window::{GRANTS_OF_WINDOW_MAX, Grant, Window};
 
@@ -132,7 +133,7 @@ fn read_slot(reader: &mut Reader<'_>, pause_ns: i64, now: u64) -> Result<Slot, S
     for window in [&mut slot.requests, &mut slot.tokens] {
         let per = u64::from_le_bytes(reader.take()?);
         let count = u32::from_le_bytes(reader.take()?) as usize;
-        if count > GRANTS_OF_WINDOW_MAX {
+        if count > GRANTS_OF_WINDOW_MAX || per > Rate::PER_MAX.as_nanos() as u64 {
             return Err(reader.damaged());
         }
         let mut grants = Vec::with_capacity(count);

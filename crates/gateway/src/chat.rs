@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use tollhouse_dialect::{Api, ChatRequest, Meta};
+use tollhouse_dialect::ollama::generate::at_once;
+use tollhouse_dialect::{Api, ChatRequest, Event, Meta};
 use tollhouse_limits::Scope;
 use tollhouse_upstream::{Context, MayCall, Model, Priority, Progress};
 
@@ -60,9 +61,15 @@ impl Gateway {
             headers.insert(TRUNCATED, HeaderValue::from_static("gateway"));
         }
         let context = self.context(way, caller, &model, tokens + answer);
-        let request = Arc::new(request);
-        let asking = self.inner.upstreams.chat(request.clone(), context);
         let quiet_after = request.stream.then_some(settings.keep_alive);
+        let request = Arc::new(request);
+        let talk = match self.known_answer(&request, &model) {
+            Some(events) => Talk::known(events),
+            None => {
+                let asking = self.inner.upstreams.chat(request.clone(), context);
+                Talk::new(asking, caller.key.as_ref(), quiet_after)
+            }
+        };
         let meta = Meta {
             id: format!("{}{}", api.id_prefix(), way.id.as_str()),
             created_unix: jiff::Timestamp::now().as_second(),
@@ -73,7 +80,6 @@ impl Gateway {
             input_tokens: tokens,
         };
         let stream = request.stream;
-        let talk = Talk::new(asking, caller.key.as_ref(), quiet_after);
         let sent = Sent { api, meta, request, talk, headers };
         if stream {
             let begun = sent.begin(&mut way.open, way.id.as_str()).await?;
@@ -93,6 +99,15 @@ impl Gateway {
             way.open.entered = Some(self.inner.limits.enter(&scopes).await.map_err(Refusal::Denied)?);
         }
         Ok(())
+    }
+
+    /// A prompt without text asks an Ollama server to load or unload its model. Others hold one model always, so the
+    /// answer is known.
+    fn known_answer(&self, request: &ChatRequest, model: &Model) -> Option<[Event; 2]> {
+        let events = at_once(request)?;
+        let servers = self.inner.upstreams.status();
+        let is_ollama = servers.iter().any(|server| server.name == model.upstream && server.kind == "ollama");
+        (!is_ollama).then_some(events)
     }
 
     fn check_chars(&self, way: &mut Way<'_>, caller: &Caller, request: &ChatRequest) -> Result<(), Refusal> {

@@ -82,7 +82,7 @@ impl Door {
         let keyring = self.keyring();
         self.failures.check(client).map_err(|retry_after| Refusal::TooManyFailures { retry_after })?;
         let Some(key) = keyring.find(secret, now_ms) else {
-            self.failures.failed(client);
+            self.failures.failed(client, secret);
             return Err(Refusal::InvalidKey);
         };
         if !key.allow.admits(client) {

@@ -53,10 +53,18 @@ pub(crate) struct Told {
 enum Source {
     Asking(Asking),
     Answering(EventStream),
+    /// An answer that no server was asked for.
+    Ready(Vec<Event>),
     Ended,
 }
 
 impl Talk {
+    /// A request whose answer is known without asking anybody.
+    pub(crate) fn known(events: impl Into<Vec<Event>>) -> Self {
+        let talk = Self::new(std::future::pending(), None, None);
+        Self { source: Source::Ready(events.into()), ..talk }
+    }
+
     /// `quiet_after`: how long nothing may come before [`Step::Quiet`] is told; `None` where the client cannot be told.
     pub(crate) fn new(
         asking: impl Future<Output = Result<Reply, UpstreamError>> + Send + 'static,
@@ -142,6 +150,11 @@ impl Source {
                 Some(Err(error)) => Step::Failed(Refusal::Upstream(error)),
                 None => Step::End,
             }),
+            Self::Ready(events) => {
+                let events = std::mem::take(events);
+                *self = Self::Ended;
+                Some(Step::Events(events))
+            }
             Self::Ended => Some(Step::End),
         }
     }

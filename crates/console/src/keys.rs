@@ -5,9 +5,9 @@
 //! | `GET /console/api/v1/keys` | | `{"keys": […], "configured": […]}`: those of the state store, and those of the configuration file |
 //! | `POST /console/api/v1/keys` | [`NewKey`] | 201, the key with its secret in `key`, this once |
 //! | `POST /console/api/v1/keys/{id}/rotate` | `{"overlap": "24h"}` or nothing | the key with its new secret in `key`, this once |
-//! | `POST /console/api/v1/keys/{id}/revoke` | | 204; in force within a second |
+//! | `POST /console/api/v1/keys/{id}/revoke` | | 204 |
 //!
-//! Errors are `{"error": message}`: 400 for settings that make no sense, 404 for an id that is not in force.
+//! A change is in force when it is answered. Errors are `{"error": message}`: 400 for settings that make no sense, 404 for an id that is not in force.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -124,7 +124,8 @@ pub(crate) async fn create(
     };
     match console.inner.state.create_key(&settings).await {
         Ok(made) => {
-            record(&console, "key made in the console", &made.key.id, session::client_of(&console, peer, &headers));
+            changed(&console, "key made in the console", &made.key.id, session::client_of(&console, peer, &headers))
+                .await;
             (StatusCode::CREATED, Json(with_secret(&made))).into_response()
         }
         Err(StateError::Settings(wrong)) => refused(StatusCode::BAD_REQUEST, &wrong.to_string()),
@@ -150,7 +151,7 @@ pub(crate) async fn rotate(
     };
     match console.inner.state.rotate_key(&id, overlap).await {
         Ok(Some(made)) => {
-            record(&console, "key rotated in the console", &id, session::client_of(&console, peer, &headers));
+            changed(&console, "key rotated in the console", &id, session::client_of(&console, peer, &headers)).await;
             Json(with_secret(&made)).into_response()
         }
         Ok(None) => not_in_force(),
@@ -170,7 +171,7 @@ pub(crate) async fn revoke(
     let revoked = if is_configured { state.revoke_id(&id).await } else { state.revoke_key(&id).await };
     match revoked {
         Ok(true) => {
-            record(&console, "key revoked in the console", &id, session::client_of(&console, peer, &headers));
+            changed(&console, "key revoked in the console", &id, session::client_of(&console, peer, &headers)).await;
             StatusCode::NO_CONTENT.into_response()
         }
         Ok(false) => not_in_force(),
@@ -189,12 +190,15 @@ fn with_secret(made: &CreatedKey) -> Value {
     shown
 }
 
-fn record(console: &Console, what: &'static str, id: &str, client: IpAddr) {
+/// Records who changed a key, and returns when the change is in force: whoever uses a new key at once must not be turned
+/// away, and whoever revokes one wants to be sure.
+async fn changed(console: &Console, what: &'static str, id: &str, client: IpAddr) {
     let record = Record::new("audit", Level::Info, what).caller(CALLER);
     let record = record.field("key_id", id).field("client_ip", client.to_string());
     if let Err(error) = console.inner.journal.enqueue(record) {
         tracing::error!(error = %error, key_id = %id, "recording a change of keys");
     }
+    console.inner.keeper.keys_changed().await;
 }
 
 fn refused(status: StatusCode, message: &str) -> Response {

@@ -10,6 +10,7 @@
 mod api;
 mod assets;
 mod guard;
+mod keeper;
 mod keys;
 mod reload;
 mod session;
@@ -25,7 +26,7 @@ use tollhouse_journal::Journal;
 use tollhouse_state::State;
 use tollhouse_store::Store;
 
-pub use reload::{Reload, ReloadAsk};
+pub use keeper::{Ask, AskKeeper};
 
 /// Where the chat page sends its chats.
 pub const CHAT_PATH: &str = "/console/api/v1/chat";
@@ -47,7 +48,7 @@ struct Inner {
     store: Store,
     gateway: Gateway,
     journal: Journal,
-    reload: Reload,
+    keeper: AskKeeper,
 }
 
 /// What the console is set to.
@@ -66,16 +67,16 @@ pub struct Settings {
 }
 
 impl Console {
-    /// A console of this house; by `reload` it asks for the configuration to be read again.
+    /// A console of this house; what it cannot change itself it asks of `keeper`.
     pub fn new(
         settings: Settings,
         state: State,
         store: Store,
         gateway: Gateway,
         journal: Journal,
-        reload: Reload,
+        keeper: AskKeeper,
     ) -> Self {
-        Self { inner: Arc::new(Inner { settings, state, store, gateway, journal, reload }) }
+        Self { inner: Arc::new(Inner { settings, state, store, gateway, journal, keeper }) }
     }
 }
 

@@ -107,7 +107,7 @@ Examples:
   tollhouse key create --name batch --tokens 100000/60s --concurrent 4 --budget 2000000/day --priority low
   tollhouse key create --name office --allow 10.0.0.0/16,192.168.1.7 --models 'qwen3:*'
   tollhouse key create --name grafana --role logs:read --expires 90d --json")]
-    Create(CreateArgs),
+    Create(Box<CreateArgs>),
     /// List all keys, without their secrets
     #[command(after_help = "\
 Examples:

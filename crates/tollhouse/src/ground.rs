@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Context;
 use tollhouse_access::Keyring;
 use tollhouse_config::Config;
-use tollhouse_console::{Console, Reload};
+use tollhouse_console::{AskKeeper, Console};
 use tollhouse_gateway::{Door, Gateway};
 use tollhouse_journal::Journal;
 use tollhouse_limits::{Failures, Limits};
@@ -27,8 +27,8 @@ pub(crate) struct Ground {
     pub(crate) limits: Limits,
     pub(crate) failures: Failures,
     pub(crate) began: Instant,
-    /// By which the console asks for the configuration to be read again.
-    pub(crate) reload: Reload,
+    /// By which the console asks for what it cannot change itself.
+    pub(crate) keeper: AskKeeper,
 }
 
 impl Ground {
@@ -58,7 +58,7 @@ impl Ground {
             self.store.clone(),
             gateway.clone(),
             self.journal.clone(),
-            self.reload.clone(),
+            self.keeper.clone(),
         );
         Ok(House {
             service: config.service.clone(),

@@ -5,6 +5,7 @@
 //! one exchange of a pointer; requests that are under way end in the house that they came into. What fails leaves the
 //! running house as it was. Either way a `config` record tells.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -13,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tollhouse_config::{Config, ConfigErrors};
-use tollhouse_console::ReloadAsk;
+use tollhouse_console::Ask;
 use tollhouse_journal::{Level, Record};
 
 use crate::ground::Ground;
@@ -81,9 +82,10 @@ impl Signals {
 
 impl Keeper {
     /// Keeps the house until it is told to stop.
-    pub(crate) async fn keep(&mut self, mut signals: Signals, mut asks: mpsc::Receiver<ReloadAsk>) {
+    pub(crate) async fn keep(&mut self, mut signals: Signals, mut asks: mpsc::Receiver<Ask>) {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut revoked = self.ground.limits.revocations().watch();
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return,
@@ -92,10 +94,10 @@ impl Keeper {
                     // What came of it is recorded; whoever sent the signal waits for no answer.
                     let _: anyhow::Result<Vec<String>> = self.reload("signal").await;
                 }
-                Some(ask) = asks.recv() => {
-                    let answer = self.reload("console").await.map_err(|error| error_text(&error));
-                    // A console that has left needs no answer.
-                    let _: Result<(), _> = ask.answer.send(answer);
+                Some(ask) = asks.recv() => self.answer(ask).await,
+                Ok(()) = revoked.changed() => {
+                    let ids = revoked.borrow_and_update().clone();
+                    self.take_over(&ids).await;
                 }
                 _ = look.tick() => self.look().await,
             }
@@ -109,6 +111,30 @@ impl Keeper {
         self.ground
     }
 
+    /// A console that has left needs no answer.
+    async fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Reload(answer) => {
+                let result = self.reload("console").await.map_err(|error| error_text(&error));
+                let _: Result<(), _> = answer.send(result);
+            }
+            Ask::Keys(answer) => {
+                self.look_after_keys().await;
+                let _: Result<(), _> = answer.send(());
+            }
+        }
+    }
+
+    /// Ends keys that were revoked on other nodes, here too and for good.
+    async fn take_over(&mut self, ids: &BTreeSet<String>) {
+        for id in self.ring.unknown(ids) {
+            if let Err(error) = self.ground.state.revoke_id(&id).await {
+                tracing::error!(error = %error, key_id = %id, "revoking a key that was revoked on another node");
+            }
+        }
+        self.look_after_keys().await;
+    }
+
     async fn look(&mut self) {
         self.look_after_keys().await;
         while self.draining.try_join_next().is_some() {}
@@ -119,9 +145,10 @@ impl Keeper {
 
     async fn look_after_keys(&mut self) {
         let house = self.current.get();
-        let Ground { state, journal, .. } = &self.ground;
-        if let Err(error) = self.ring.look(state, house.gateway.door(), journal).await {
-            tracing::error!(error = format!("{error:#}"), "keeping the keys");
+        let Ground { state, journal, limits, .. } = &self.ground;
+        match self.ring.look(state, house.gateway.door(), journal).await {
+            Ok(revoked) => revoked.iter().for_each(|id| limits.revocations().publish(id)),
+            Err(error) => tracing::error!(error = format!("{error:#}"), "keeping the keys"),
         }
     }
 

@@ -10,15 +10,20 @@ use tracing_subscriber::fmt::{
 };
 use tracing_subscriber::reload::Handle;
 
+/// Where remarks go.
+type Writer = fn() -> std::io::Stderr;
+/// Changes the filter of what is running.
+type Filter = Handle<EnvFilter, Formatter<DefaultFields, Format, Writer>>;
+
 /// Sets how much is said.
 pub(crate) struct Logging {
-    filter: Handle<EnvFilter, Formatter<DefaultFields, Format, fn() -> std::io::Stderr>>,
+    filter: Filter,
 }
 
 impl Logging {
     /// Begins to speak at the configured level.
     pub(crate) fn start(config: &Config) -> Self {
-        let writer: fn() -> std::io::Stderr = std::io::stderr;
+        let writer: Writer = std::io::stderr;
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter(filter(config))
             .with_writer(writer)

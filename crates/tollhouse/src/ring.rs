@@ -51,6 +51,11 @@ impl Ring {
         Ok(newly_revoked)
     }
 
+    /// Those of `ids` that are not known to be revoked here.
+    pub(crate) fn unknown(&self, ids: &BTreeSet<String>) -> Vec<String> {
+        ids.difference(&self.revoked).cloned().collect()
+    }
+
     /// Puts the keys of a configuration in force, but for those that were revoked.
     pub(crate) fn configure(&self, door: &Door, mut keys: Vec<(Digest, Key)>) {
         keys.retain(|(_, key)| !self.revoked.contains(&key.id));

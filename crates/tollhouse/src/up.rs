@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tollhouse_config::{Auth, Config};
-use tollhouse_console::Reload;
+use tollhouse_console::AskKeeper;
 use tollhouse_gateway::Door;
 use tollhouse_journal::{Journal, Level, Opened, Record};
 use tollhouse_limits::{Failures, Limits};
@@ -29,6 +29,8 @@ use crate::{cli, keys, wiring};
 
 /// How long the address printed at the start opens the console.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long the end waits for Redis to take what was used.
+const FLUSH_TIME_MAX: Duration = Duration::from_secs(2);
 /// Where these records come from.
 const CALLER: &str = "tollhouse/up.rs";
 
@@ -57,16 +59,21 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         .follow(config.journal_file(), journal.written(), journal.synced(), shaper)
         .context("starting the indexer")?;
 
-    let (reload, asks) = Reload::channel();
-    let limits = Limits::local();
+    let (keeper, asks) = AskKeeper::channel();
+    let limits = limits(&config)?;
     let (failures, began) = (Failures::new(), Instant::now());
-    let ground = Ground { state, store, journal, limits, failures, began, reload };
+    let ground = Ground { state, store, journal, limits, failures, began, keeper };
     let house = ground.house(&config, bound.address, None)?;
     let mut ring = Ring::default();
-    ring.look(&ground.state, house.gateway.door(), &ground.journal).await?;
+    let revoked = ring.look(&ground.state, house.gateway.door(), &ground.journal).await?;
     ring.configure(house.gateway.door(), configured);
     let mut counts = Counts::new(&ground);
     counts.restore(config.journal_file(), house.gateway.clone()).await?;
+    // After that: what this node knows is told when Redis has lost its memory.
+    for id in &revoked {
+        ground.limits.revocations().publish(id);
+    }
+    ground.limits.connect().await;
 
     // Before the first answer: whoever sees that the house answers may also tell it to end, and expects it to end in order.
     let signals = Signals::listen()?;
@@ -86,6 +93,9 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let ground = keeper.end().await;
     stop.send_replace(true);
     counting.await.context("keeping what was used of the limits")?;
+    if tokio::time::timeout(FLUSH_TIME_MAX, ground.limits.flush()).await.is_err() {
+        tracing::warn!("other nodes were not told all that was used here");
+    }
     ground.journal.append(Record::new("process", Level::Info, "stopped").caller(CALLER)).await?;
     tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
         // The journal first: the indexer reads on to its last line before it ends.
@@ -95,6 +105,14 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     .await??;
     ground.state.close().await;
     Ok(())
+}
+
+/// Limits of this node alone, or of all nodes of the service that have the same Redis.
+fn limits(config: &Config) -> anyhow::Result<Limits> {
+    match &config.shared.redis {
+        Some(url) => Limits::shared(url.expose(), &config.service).context("sharing the limits (`shared.redis`)"),
+        None => Ok(Limits::local()),
+    }
 }
 
 /// Reads the tags' queries.

@@ -261,7 +261,7 @@ fn round(ms: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn story(end: Value) -> Story {
+    fn story(end: &Value) -> Story {
         let mut record = json!({"kind": "request", "request_id": "r", "@timestamp": "2026-01-27T10:00:10.000Z"});
         for (name, value) in end.as_object().unwrap() {
             record[name] = value.clone();
@@ -269,7 +269,7 @@ mod tests {
         Story::new("r", vec![json!({"kind": "request.start", "request_id": "r"}), record])
     }
 
-    fn phases(end: Value) -> Vec<(&'static str, f64, f64)> {
+    fn phases(end: &Value) -> Vec<(&'static str, f64, f64)> {
         story(end).phases().iter().map(|phase| (phase.name, phase.start_ms, phase.duration_ms)).collect()
     }
 
@@ -278,7 +278,7 @@ mod tests {
         let whole = json!({"duration_ms": 1000.0, "attempts": 1, "queue_ms": 100.0, "connect_ms": 10.0, "load_ms": 200.0,
                            "prefill_ms": 50.0, "ttft_ms": 400.0, "decode_ms": 550.0});
         assert_eq!(
-            phases(whole),
+            phases(&whole),
             [
                 ("queue", 0.0, 100.0),
                 ("connect", 100.0, 10.0),
@@ -290,13 +290,13 @@ mod tests {
             ]
         );
         let no_token = json!({"duration_ms": 1000.0, "attempts": 1, "queue_ms": 100.0, "connect_ms": 10.0});
-        assert_eq!(phases(no_token), [("queue", 0.0, 100.0), ("connect", 100.0, 10.0), ("server", 110.0, 890.0)]);
-        assert_eq!(phases(json!({"duration_ms": 2.0, "attempts": 0})), [("rest", 0.0, 2.0)]);
+        assert_eq!(phases(&no_token), [("queue", 0.0, 100.0), ("connect", 100.0, 10.0), ("server", 110.0, 890.0)]);
+        assert_eq!(phases(&json!({"duration_ms": 2.0, "attempts": 0})), [("rest", 0.0, 2.0)]);
     }
 
     #[test]
     fn only_requests_that_ran_meanwhile_are_around() {
-        let mut story = story(json!({"duration_ms": 5000.0, "model_name": "a", "upstream": "local"}));
+        let mut story = story(&json!({"duration_ms": 5000.0, "model_name": "a", "upstream": "local"}));
         let other = |id: &str, at: &str, duration_ms: f64, model: &str, load_ms: f64| {
             json!({"kind": "request", "request_id": id, "@timestamp": at, "duration_ms": duration_ms, "model_name": model,
                    "load_ms": load_ms})
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn programs_get_the_documented_shape() {
-        let story = story(json!({"duration_ms": 10.0, "http_status": 200, "attempts": 1, "upstream": "local"}));
+        let story = story(&json!({"duration_ms": 10.0, "http_status": 200, "attempts": 1, "upstream": "local"}));
         let told = story.to_json();
         let names: Vec<&String> = told.as_object().unwrap().keys().collect();
         for name in ["request_id", "verdict", "phases", "attempts", "records", "lines", "resources"] {

@@ -158,25 +158,18 @@ fn truncated(story: &Story) -> Option<Verdict> {
     if !story.flag("truncated") {
         return None;
     }
-    let counted = story.number("prompt_tokens_counted");
-    let read = story.number("input_tokens");
-    Some(match story.text("truncated_by") {
-        Some("gateway") => said(
-            "truncated_by_gateway",
-            "the oldest turns were left out, since the prompt did not fit into the context (on_overflow: truncate)"
-                .to_owned(),
-            "truncated_by is `gateway`",
-        ),
-        _ => {
-            let figures = counted.zip(read).map_or_else(String::new, |(counted, read)| {
-                format!(": of about {counted:.0} tokens it read {read:.0}")
-            });
-            let text = format!(
-                "the model server left out a part of the prompt without saying so{figures}; give the model a larger `context`"
-            );
-            said("truncated_by_server", text, "truncated is true")
-        }
-    })
+    if story.text("truncated_by") == Some("gateway") {
+        let text =
+            "the oldest turns were left out, since the prompt did not fit into the context (on_overflow: truncate)";
+        return Some(said("truncated_by_gateway", text.to_owned(), "truncated_by is `gateway`"));
+    }
+    let counted = story.number("prompt_tokens_counted").zip(story.number("input_tokens"));
+    let figures =
+        counted.map_or_else(String::new, |(counted, read)| format!(": of about {counted:.0} tokens it read {read:.0}"));
+    let text = format!(
+        "the model server left out a part of the prompt without saying so{figures}; give the model a larger `context`"
+    );
+    Some(said("truncated_by_server", text, "truncated is true"))
 }
 
 /// What took the most of a long time.
@@ -246,7 +239,7 @@ mod tests {
 
     const CAUSES: &str = include_str!("../../../../docs/causes.md");
 
-    fn cause(end: Value) -> (&'static str, f64) {
+    fn cause(end: &Value) -> (&'static str, f64) {
         let mut record = json!({"kind": "request", "request_id": "r", "@timestamp": "2026-01-27T10:00:10.000Z"});
         for (name, value) in end.as_object().unwrap() {
             record[name] = value.clone();
@@ -288,7 +281,7 @@ mod tests {
             ("failed", json!({"http_status": 500, "error": "something else"})),
         ];
         for (expected, record) in cases {
-            assert_eq!(cause(record.clone()), (expected, 1.0), "{record}");
+            assert_eq!(cause(&record), (expected, 1.0), "{record}");
         }
     }
 
@@ -300,7 +293,7 @@ mod tests {
             for (name, value) in more.as_object().unwrap() {
                 record[name] = value.clone();
             }
-            cause(record)
+            cause(&record)
         };
         assert_eq!(slow("queue_ms", json!({})), ("queue", 0.8));
         assert_eq!(slow("load_ms", json!({})), ("loading", 0.8));

@@ -1,0 +1,52 @@
+//! What the console asks of whoever keeps the house: it changes nothing itself.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+/// How long an answer is waited for; what was asked goes on without it.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
+/// Callers that may wait for their turn.
+const ASKS_MAX: usize = 16;
+
+/// By which the keeper of the house is asked; clones ask the same one.
+#[derive(Clone, Debug)]
+pub struct AskKeeper(mpsc::Sender<Ask>);
+
+/// What is asked, each with the way back of the answer.
+#[derive(Debug)]
+pub enum Ask {
+    /// Read the configuration again and put it in force: what changed, or all that is wrong.
+    Reload(oneshot::Sender<Result<Vec<String>, String>>),
+    /// Put changed keys in force now.
+    Keys(oneshot::Sender<()>),
+}
+
+impl AskKeeper {
+    /// The asking end, and the one that hears it.
+    pub fn channel() -> (Self, mpsc::Receiver<Ask>) {
+        let (sender, receiver) = mpsc::channel(ASKS_MAX);
+        (Self(sender), receiver)
+    }
+
+    /// `None` when nobody answered in time.
+    pub(crate) async fn reload(&self) -> Option<Result<Vec<String>, String>> {
+        self.ask(Ask::Reload).await
+    }
+
+    /// Returns when changed keys are in force. Without an answer they will be within a second.
+    pub(crate) async fn keys_changed(&self) {
+        if self.ask(Ask::Keys).await.is_none() {
+            tracing::warn!("the house did not say that it has taken the changed keys");
+        }
+    }
+
+    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        let asked = async {
+            self.0.send(question(answer)).await.ok()?;
+            answered.await.ok()
+        };
+        tokio::time::timeout(ANSWER_TIME_MAX, asked).await.ok().flatten()
+    }
+}

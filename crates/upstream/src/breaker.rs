@@ -12,6 +12,7 @@
 //! Closed: requests pass. Held: they wait, because a server that was well and takes no connections may be restarting. Open:
 //! they are refused at once. Half open: one passes at a time, until one is answered.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -66,6 +67,9 @@ pub(crate) enum Failure {
 
 #[derive(Debug)]
 pub(crate) struct Breaker {
+    /// All is well and nothing has to be remembered. Read by every request, written when that changes, so that the cores
+    /// need not pass a lock around.
+    well: AtomicBool,
     inner: Mutex<Inner>,
     state: watch::Sender<State>,
 }
@@ -82,7 +86,7 @@ struct Inner {
 
 impl Breaker {
     pub(crate) fn new() -> Self {
-        Self { inner: Mutex::default(), state: watch::Sender::new(State::Closed) }
+        Self { well: AtomicBool::new(false), inner: Mutex::default(), state: watch::Sender::new(State::Closed) }
     }
 
     pub(crate) fn state(&self) -> State {
@@ -99,15 +103,22 @@ impl Breaker {
 
     /// The server answered a request. The new state if that changed it.
     pub(crate) fn answered(&self) -> Option<State> {
+        if self.well.load(Ordering::Relaxed) {
+            return None;
+        }
         let mut inner = self.inner();
-        (inner.failures, inner.was_well) = (0, true);
-        let trial = matches!(*self.state.borrow(), State::HalfOpen(_));
-        trial.then(|| self.enter(State::Closed))
+        let state = self.state();
+        if matches!(state, State::Closed | State::HalfOpen(_)) {
+            (inner.failures, inner.was_well) = (0, true);
+            self.well.store(true, Ordering::Relaxed);
+        }
+        matches!(state, State::HalfOpen(_)).then(|| self.enter(State::Closed))
     }
 
     /// A request failed. The new state if that changed it.
     pub(crate) fn failed(&self, failure: Failure, reason: &str, now: Instant) -> Option<State> {
         let mut inner = self.inner();
+        self.well.store(false, Ordering::Relaxed);
         let reason: Arc<str> = reason.into();
         let state = self.state();
         match (state, failure) {

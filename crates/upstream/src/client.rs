@@ -12,8 +12,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::SetupError;
 
-/// Most bytes that one connection buffers while reading, and so the largest head of an answer.
-const READ_BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// What one connection buffers while reading, and so the largest head of an answer, in bytes. Of fixed size, so that a
+/// thousand fast streams take no more memory than slow ones.
+const READ_BUFFER_BYTES: usize = 8 * 1024;
 /// How long an unused connection is kept.
 const POOL_IDLE: Duration = Duration::from_secs(90);
 /// Most unused connections kept per server.
@@ -69,6 +70,6 @@ fn builder() -> legacy::Builder {
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(POOL_IDLE)
         .pool_max_idle_per_host(POOL_IDLE_MAX)
-        .http1_max_buf_size(READ_BUFFER_BYTES_MAX);
+        .http1_read_buf_exact_size(READ_BUFFER_BYTES);
     builder
 }

@@ -1,22 +1,32 @@
-//! Talks to the model servers: which one answers, how long it is waited for, and what happens when it does not.
+//! Talks to the model servers: who answers a request, when it is its turn, and what happens when a server fails.
 //!
-//! [`Upstreams`] is made once from [`UpstreamSpec`]s, [`ModelSpec`]s and [`Settings`]. It lists the models
-//! ([`Upstreams::models`]), finds one by its name ([`Upstreams::resolve`]) and sends a chat to the first server of the
-//! model that answers ([`Upstreams::chat`]). The [`Reply`] holds an [`EventStream`]; dropping it, or dropping the
-//! future of `chat`, closes the connection to the server, which is how a client's leaving reaches the GPU.
+//! [`Upstreams`] is made from [`UpstreamSpec`]s, [`ModelSpec`]s and [`Settings`], and again for each change of them
+//! ([`Upstreams::reconfigured`]). It lists the models ([`Upstreams::models`]), tells about one ([`Upstreams::show`],
+//! [`Upstreams::window`]), and sends a chat or texts to embed to a server of the model ([`Upstreams::chat`],
+//! [`Upstreams::embed`]) with a [`Context`] that says for whom. The [`Reply`] holds an [`EventStream`]; dropping it, or
+//! dropping the future of `chat`, leaves the queue or closes the connection to the server, which is how a client's leaving
+//! reaches the GPU.
+//!
+//! **The queue** (`scheduler`). A server is given as many requests at once as it has places. Who waits is served by
+//! priority, within it fairly between flows, and within that for the model that is loaded, with a bound on each
+//! preference. [`Progress`] tells where a request is.
+//!
+//! **Which server.** Of the first tier with a free place: one that has the model loaded, else the one that worked on the
+//! conversation last, else the one with the fewest tokens to do.
 //!
 //! **A server that says nothing.** When a request has been sent and `silent` passes without a byte, the server is asked
 //! at its own health address. If it answers, it is busy (loading the model, reading a long prompt) and is waited for,
 //! up to `first_byte`. If it does not, its breaker opens: every request that still waits for a first byte fails at once
-//! and new ones are refused at once. While a breaker is open, and only then, one task asks the health address every
-//! [`PROBE_EVERY`], and the first answer closes the breaker. Failing to connect opens it too, from the
-//! [`FAILURES_TO_OPEN`]th time in a row.
+//! and new ones are refused at once, until it answers there and one request on trial has been answered (`breaker`). A
+//! server that was well and takes no connections may be restarting: its requests wait up to `restart`.
 //!
-//! **Another server.** Until the first event of an answer is there, a failure that is the server's own leads to the next
-//! server of the model. Never after it.
+//! **Another server, another model.** Until the first event of an answer is there, a failure that is the server's own
+//! leads to the next server of the model, within a budget of retries. When all have failed, the model's fallbacks are
+//! asked. Never after the first event.
 //!
-//! What this crate never does: it starts no task while all breakers are closed, follows no redirect, takes no
-//! compressed answer, and tells no client what a server said about itself ([`UpstreamError::public_message`]).
+//! What this crate never does: it starts no task that goes on by itself while all breakers are closed, follows no
+//! redirect, takes no compressed answer, and tells no client what a server said about itself
+//! ([`UpstreamError::public_message`]).
 //!
 //! ```no_run
 //! # async fn example(request: tollhouse_dialect::ChatRequest) -> Result<(), Box<dyn std::error::Error>> {

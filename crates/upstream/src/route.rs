@@ -23,6 +23,7 @@ pub(crate) struct Models {
 #[derive(Debug)]
 pub(crate) struct Configured {
     pub(crate) spec: ModelSpec,
+    pub(crate) public: Arc<str>,
     pub(crate) defaults: ServerDefaults,
     pub(crate) stops: Arc<[Stop]>,
 }
@@ -47,7 +48,7 @@ impl Models {
                 }
             }
             let stops = stops(&spec, backends)?;
-            models.all.push(Configured { defaults: defaults(&spec), stops, spec });
+            models.all.push(Configured { public: spec.name.as_str().into(), defaults: defaults(&spec), stops, spec });
         }
         Ok(models)
     }
@@ -63,8 +64,8 @@ impl Models {
     }
 
     pub(crate) fn route_at(&self, place: usize) -> Option<Route> {
-        let Configured { spec, stops, .. } = self.all.get(place)?;
-        let (stops, public) = (Arc::clone(stops), spec.name.as_str().into());
+        let Configured { public, stops, .. } = self.all.get(place)?;
+        let (stops, public) = (Arc::clone(stops), Arc::clone(public));
         Some(Route { stops, public, configured: Some(place) }).filter(|route| !route.stops.is_empty())
     }
 

@@ -133,7 +133,7 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// Between two pieces of a stream.
     pub idle: Duration,
-    /// For the whole answer.
+    /// For the whole answer, from the first time that a server is asked.
     pub total: Duration,
 }
 

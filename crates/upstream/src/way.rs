@@ -142,8 +142,9 @@ impl<'a> Way<'a> {
         let none = ServerDefaults::default();
         let defaults = self.inner.models.configured(route).map_or(&none, |model| &model.defaults);
         match backend.server().zip(backend.kind().api()) {
-            Some((server, api)) => self.ask_server(server, api, slot, defaults, deadline).await,
-            None => self.ask_demo(slot).await,
+            // In boxes, so that a request that waits in the queue holds nothing of what it needs later.
+            Some((server, api)) => Box::pin(self.ask_server(server, api, slot, defaults, deadline)).await,
+            None => Box::pin(self.ask_demo(slot)).await,
         }
     }
 
@@ -283,5 +284,19 @@ async fn with_num_ctx<'a>(
     match server.num_ctx(model, wish).await {
         None => Cow::Borrowed(defaults),
         num_ctx => Cow::Owned(ServerDefaults { num_ctx, ..defaults.clone() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Settings, Upstreams};
+
+    #[test]
+    fn a_request_in_the_queue_is_small() {
+        let upstreams = Upstreams::new(Vec::new(), Vec::new(), Settings::default()).expect("set up");
+        let (work, context) = (Work::Chat(Arc::default()), Context::default());
+        let waits = Way::new(&upstreams.inner, &work, &context).go();
+        assert!(size_of_val(&waits) <= 2048, "{} bytes", size_of_val(&waits));
     }
 }

@@ -141,7 +141,8 @@ struct Leaves<'a> {
 
 impl Drop for Leaves<'_> {
     fn drop(&mut self) {
-        self.scheduler.core().leave(self.order);
+        // Bound to a name, so that it is dropped without the lock: whoever it wakes may come here too.
+        let _waiter = self.scheduler.core().leave(self.order);
         self.progress.dequeued();
     }
 }

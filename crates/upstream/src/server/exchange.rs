@@ -116,7 +116,7 @@ impl Server {
         signs.sign();
         self.answered();
         if response.status() != StatusCode::OK {
-            return Err(refusal(response).await);
+            return Err(Box::pin(refusal(response)).await);
         }
         let first_byte_ms = signs.elapsed_ms();
         let streamed = streamed && !comes_whole(&response, self.kind)?;
@@ -144,7 +144,8 @@ impl Server {
                 sleep_until(due).await;
                 continue;
             }
-            let healthy = self.is_healthy().await;
+            // In a box: few requests ever get here, and all would have to hold it.
+            let healthy = Box::pin(self.is_healthy()).await;
             checked = Instant::now();
             if healthy {
                 // It works on the request, so one on trial has shown what it was to show.

@@ -131,7 +131,14 @@ impl Server {
             return None;
         }
         let now = lock(&self.state.ollama.num_ctx).get(model).copied();
-        let Some(wish) = wish.filter(|wish| now.is_none_or(|now| *wish > now)) else { return now };
+        match wish.filter(|wish| now.is_none_or(|now| *wish > now)) {
+            // In a box: few requests ever get here, and all would have to hold it.
+            Some(wish) => Some(Box::pin(self.grow_num_ctx(model, wish)).await),
+            None => now,
+        }
+    }
+
+    async fn grow_num_ctx(&self, model: &str, wish: u32) -> u32 {
         let running = self.running(RUNNING_AGE_MAX).await;
         let loaded = running.iter().find(|running| self.kind.is_name_of(model, &running.name));
         let loaded = loaded.and_then(|running| running.context_length).unwrap_or_default();
@@ -142,7 +149,7 @@ impl Server {
         }
         let one = all.entry(model.into()).or_default();
         *one = (*one).max(loaded).max(wish.min(most));
-        Some(*one)
+        *one
     }
 
     /// The context length that clients' wishes have made, if there were any.

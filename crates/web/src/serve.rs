@@ -82,7 +82,7 @@ impl Default for ServeOptions {
     }
 }
 
-/// Serves HTTP/1.1 and HTTP/2 (prior knowledge) on `listener` until `stop` turns true, then lets running requests end.
+/// Serves HTTP/1.1 and HTTP/2 (prior knowledge) on `listener` until `stop` turns true or its sender is gone, then lets running requests end.
 ///
 /// Returns when the last connection is closed or [`ServeOptions::drain`] has passed. With more than one listener, use
 /// [`Server`].
@@ -92,10 +92,8 @@ where
     F: Future<Output = Result<Answer, Dropped>> + Send + 'static,
 {
     let listening = Server::new(options, handler).listen(listener, Proxied::No);
-    // An error is a sender that is gone: nobody will ever ask for the end, and none comes.
-    if stop.wait_for(|stop| *stop).await.is_err() {
-        std::future::pending::<()>().await;
-    }
+    // An error is a sender that is gone, and with it whoever wanted to be served.
+    let _: Result<_, watch::error::RecvError> = stop.wait_for(|stop| *stop).await;
     listening.stop().await;
 }
 

@@ -19,7 +19,7 @@ use tollhouse_journal::{Level, Record};
 
 use crate::ground::Ground;
 use crate::house::Current;
-use crate::listening::{self, Bound, Listening};
+use crate::listening::{Bound, Listening, Serving};
 use crate::logging::Logging;
 use crate::ring::Ring;
 use crate::source::{FileWatch, Source};
@@ -53,6 +53,7 @@ pub(crate) struct Keeper {
     pub(crate) config: Config,
     pub(crate) source: Source,
     pub(crate) file: FileWatch,
+    pub(crate) serving: Serving,
     pub(crate) listening: Listening,
     pub(crate) ring: Ring,
     pub(crate) logging: Logging,
@@ -189,7 +190,7 @@ impl Keeper {
         let before = self.current.get();
         let bound = if config.listen.address != self.config.listen.address {
             Some(Bound::new(&config).await?)
-        } else if listening::differs(&self.config, &config) {
+        } else if config.listen != self.config.listen {
             Some(self.listening.again()?)
         } else {
             None
@@ -199,7 +200,7 @@ impl Keeper {
         let has_keys = !keys.is_empty() || !before.gateway.door().keyring().stored_ids().is_empty();
         up::check_reach(&config, address, has_keys)?;
         let house = self.ground.house(&config, address, Some(&before))?;
-        let listening = bound.map(|bound| bound.serve(&config, self.current.clone())).transpose()?;
+        let listening = bound.map(|bound| bound.serve(&config, &self.serving)).transpose()?;
 
         // From here on nothing fails.
         self.ring.configure(house.gateway.door(), keys);
@@ -208,6 +209,7 @@ impl Keeper {
             let old = std::mem::replace(&mut self.listening, listening);
             self.draining.spawn(old.end());
         }
+        self.serving.configure(&config);
         self.logging.set_level(&config);
         self.config = config;
         Ok(changed)

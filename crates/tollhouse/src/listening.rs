@@ -1,16 +1,70 @@
 //! One address that is listened on, and how it gives way to another without turning anybody away.
 
+use std::future::Future;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context;
+use http::Request;
+use hyper::body::Incoming;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tollhouse_config::Config;
+use tollhouse_journal::{Journal, Level, Record};
+use tollhouse_web::{Answer, Dropped, Peer, Proxied, Refusal, ServeOptions, Server};
 
 use crate::house::{self, Current};
 use crate::wiring;
+
+/// Serves the house in force on any number of listeners; the bounds on connections are those of all together.
+#[derive(Clone)]
+pub(crate) struct Serving(Arc<dyn Serve>);
+
+impl Serving {
+    /// A server that listens to nothing yet. What it refuses before the house sees it is recorded.
+    pub(crate) fn new(config: &Config, current: Current, journal: Journal) -> Self {
+        let handler = move |request, peer| house::answer(current.get(), request, peer);
+        let told = move |peer, refusal| record_refusal(&journal, peer, refusal);
+        Self(Arc::new(Server::with_refusals_told(wiring::serve_options(config), handler, told)))
+    }
+
+    /// Takes the bounds of another configuration for connections accepted from now on.
+    pub(crate) fn configure(&self, config: &Config) {
+        self.0.set_options(wiring::serve_options(config));
+    }
+}
+
+/// A [`Server`] whatever its handler is.
+trait Serve: Send + Sync {
+    fn listen(&self, listener: TcpListener, proxied: Proxied) -> tollhouse_web::Listening;
+    fn set_options(&self, options: ServeOptions);
+}
+
+impl<H, F> Serve for Server<H>
+where
+    H: Fn(Request<Incoming>, Peer) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<Answer, Dropped>> + Send + 'static,
+{
+    fn listen(&self, listener: TcpListener, proxied: Proxied) -> tollhouse_web::Listening {
+        self.listen(listener, proxied)
+    }
+
+    fn set_options(&self, options: ServeOptions) {
+        self.set_options(options);
+    }
+}
+
+/// Whoever sends what is no request leaves a record too.
+fn record_refusal(journal: &Journal, peer: Peer, refusal: Refusal) {
+    let record = Record::new("access", Level::Warn, "not a request")
+        .caller("tollhouse/listening.rs")
+        .field("status", refusal.status().as_u16())
+        .field("client_ip", peer.0.ip().to_canonical().to_string())
+        .field("error", refusal.reason());
+    if let Err(error) = journal.enqueue(record) {
+        tracing::error!(error = %error, "recording what is no request");
+    }
+}
 
 /// A bound socket that is not served yet.
 pub(crate) struct Bound {
@@ -38,27 +92,22 @@ impl Bound {
         Ok(Self { socket, address })
     }
 
-    /// Serves the house in force on it.
-    pub(crate) fn serve(self, config: &Config, current: Current) -> anyhow::Result<Listening> {
+    /// Serves it.
+    pub(crate) fn serve(self, config: &Config, serving: &Serving) -> anyhow::Result<Listening> {
         let Self { socket, address } = self;
         let served = socket.try_clone().context("sharing the socket listened on")?;
         let listener = TcpListener::from_std(served).context("listening")?;
-        let (stop, stopped) = watch::channel(false);
-        let options = wiring::serve_options(config);
-        let server = tollhouse_web::serve(listener, options, stopped, move |request, peer| {
-            house::answer(current.get(), request, peer)
-        });
-        Ok(Listening { socket, address, stop, server: tokio::spawn(server) })
+        let proxied = if config.listen.proxy_protocol { Proxied::Yes } else { Proxied::No };
+        Ok(Listening { socket, address, served: serving.0.listen(listener, proxied) })
     }
 }
 
 /// An address that is served.
 pub(crate) struct Listening {
-    /// Kept so that it can be served anew with other bounds: who waits in its backlog waits for the new server.
+    /// Kept so that it can be served anew: who waits in its backlog waits for whoever serves it then.
     socket: std::net::TcpListener,
     pub(crate) address: SocketAddr,
-    stop: watch::Sender<bool>,
-    server: JoinHandle<()>,
+    served: tollhouse_web::Listening,
 }
 
 impl Listening {
@@ -70,19 +119,7 @@ impl Listening {
 
     /// Takes no more connections, and returns when running requests have ended or their time to do so has passed.
     pub(crate) async fn end(self) {
-        self.stop.send_replace(true);
         drop(self.socket);
-        if let Err(error) = self.server.await {
-            tracing::error!(error = %error, address = %self.address, "serving");
-        }
+        self.served.stop().await;
     }
-}
-
-/// Whether the two have to be served differently: another address, other trust or other bounds.
-pub(crate) fn differs(before: &Config, after: &Config) -> bool {
-    let bounds = |config: &Config| {
-        let limits = config.limits;
-        (config.listen, limits.head, limits.per_address, config.timeouts.drain, config.access.trusted_proxies.clone())
-    };
-    bounds(before) != bounds(after)
 }

@@ -21,7 +21,7 @@ use crate::counts::Counts;
 use crate::ground::Ground;
 use crate::house::Current;
 use crate::keeper::{Keeper, Signals};
-use crate::listening::Bound;
+use crate::listening::{Bound, Serving};
 use crate::logging::Logging;
 use crate::ring::Ring;
 use crate::source::{FileWatch, Source};
@@ -79,14 +79,15 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let signals = Signals::listen()?;
     let (door, upstreams) = (house.gateway.door().clone(), house.gateway.upstreams().clone());
     let current = Current::new(house);
-    let listening = bound.serve(&config, current.clone())?;
+    let serving = Serving::new(&config, current.clone(), ground.journal.clone());
+    let listening = bound.serve(&config, &serving)?;
     greet(&config, &ground.state, listening.address, &door, &upstreams).await;
     drop((door, upstreams));
 
     let (stop, stopped) = watch::channel(false);
     let counting = tokio::spawn(counts.keep(stopped));
     let draining = JoinSet::new();
-    let mut keeper = Keeper { ground, current, config, source, file, listening, ring, logging, draining };
+    let mut keeper = Keeper { ground, current, config, source, file, serving, listening, ring, logging, draining };
     keeper.keep(signals, asks).await;
 
     eprintln!("stopping: running requests may end within {:?}", keeper.config.timeouts.drain);

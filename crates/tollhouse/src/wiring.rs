@@ -252,6 +252,8 @@ pub(crate) fn connections_max() -> usize {
 pub(crate) fn serve_options(config: &Config) -> ServeOptions {
     ServeOptions {
         connections_max: connections_max(),
+        per_address_max: config.limits.per_address,
+        trusted: config.access.trusted_proxies.clone(),
         head_bytes_max: usize::try_from(config.limits.head.0).unwrap_or(usize::MAX),
         drain: config.timeouts.drain,
         ..ServeOptions::default()

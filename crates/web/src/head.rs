@@ -10,7 +10,7 @@ use std::ops::Range;
 use http::StatusCode;
 
 use crate::refusal::Refusal;
-use crate::target::{self, CLASS, TOKEN, all_are};
+use crate::target::{self, CLASS, TOKEN, VALUE, all_are};
 
 /// Fields of a head.
 pub(crate) const FIELDS_MAX: usize = 100;
@@ -172,7 +172,7 @@ impl Head {
             .filter(|at| *at > 0 && bytes[*at] == b':')
             .ok_or(Refusal::malformed("a field name is malformed (no underscore, space or folded line is allowed)"))?;
         let (name, value) = (&bytes[..colon], &bytes[colon + 1..]);
-        if !target::is_field_value(value) {
+        if !all_are(value, VALUE) {
             return Err(Refusal::malformed("a field value has a control character"));
         }
         match name.len() {

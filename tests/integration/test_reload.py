@@ -112,8 +112,10 @@ def test_a_bad_file_leaves_the_running_configuration_in_force(make_house, script
     assert house.chat(model="alias-9").status_code == 200
 
 
-def test_what_needs_a_restart_is_refused_by_its_name(make_house, scripted):
+def test_what_cannot_be_or_needs_a_restart_is_refused_by_its_name(make_house, scripted):
     house = make_house(**settings(scripted))
+    missing = settings(scripted, 1, models={"echo": {"tokenizer": "/nowhere/tokenizer.json"}})
+    assert "/nowhere/tokenizer.json" in reload(house, **missing)["error"]
     for name, value in [
         ("service", "another"),
         ("data_dir", str(house.directory / "elsewhere")),

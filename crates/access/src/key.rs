@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tollhouse_limits::Rules;
 
-use crate::{AddressList, Digest, RateLimit};
+use crate::{AddressList, Digest};
 
 /// What the holder of a key may do besides calling models.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -89,8 +89,6 @@ pub struct Key {
     pub role: Role,
     /// Patterns (`*` stands for any characters) of the models it may call; empty means every model.
     pub models: Vec<String>,
-    /// Its own rate limit in place of the general one.
-    pub rate_limit: Option<RateLimit>,
     /// Its own limits, each in place of the general one of its kind ([`Rules::or`]).
     pub rules: Rules,
     /// Its own limit on the length of a prompt, in characters.
@@ -117,7 +115,6 @@ impl Key {
             user: None,
             role: Role::parse(role).unwrap_or(Role::User),
             models: Vec::new(),
-            rate_limit: None,
             rules: Rules::default(),
             prompt_chars: None,
             priority: Priority::Normal,
@@ -160,7 +157,6 @@ impl Key {
             user,
             role,
             models,
-            rate_limit,
             rules,
             prompt_chars,
             priority,
@@ -174,7 +170,6 @@ impl Key {
             && *user == other.user
             && *role == other.role
             && *models == other.models
-            && *rate_limit == other.rate_limit
             && *rules == other.rules
             && *prompt_chars == other.prompt_chars
             && *priority == other.priority

@@ -1,9 +1,9 @@
-//! Who may pass: keys, roles, addresses, and how often.
+//! Who may pass: keys, roles, addresses.
 //!
 //! [`Keyring`] finds the [`Key`] behind a secret; it is replaced as a whole when keys change, and a key that is gone or
 //! revoked tells every stream that still runs under it ([`Key::revoked`]). [`AddressList`] decides on client addresses, and
-//! [`client_address`] finds the client behind trusted proxies. [`RateLimiter`] is an exact sliding window: waiting as
-//! long as it says is always enough.
+//! [`client_address`] finds the client behind trusted proxies. How much a key may use is said in its rules, which
+//! `limits` counts.
 //!
 //! What this crate never does: read a configuration file, a database or a body, or answer a client.
 //!
@@ -19,10 +19,8 @@ mod address;
 mod credential;
 mod key;
 mod keyring;
-mod rate;
 
 pub use address::{AddressList, bucket, client_address};
 pub use credential::{Credential, credential, secret_in_query};
 pub use key::{Key, OtherSecret, Priority, Role};
 pub use keyring::{Digest, Keyring, sha256};
-pub use rate::{Decision, RateLimit, RateLimiter};

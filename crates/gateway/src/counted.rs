@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tollhouse_access::bucket;
-use tollhouse_limits::{Rules, Scope};
+use tollhouse_limits::{Budget, Rules, Scope};
 
 use crate::{By, Caller};
 
@@ -52,12 +52,42 @@ impl Who<'_> {
     }
 }
 
-/// What `general` says and `own` does not.
+/// What `general` says and `own` does not. Budgets of a day and of a month are two kinds, as in [`Rules::or`].
 fn without(general: &Rules, own: &Rules) -> Rules {
+    let is_own = |budget: &Budget| own.budgets.iter().any(|own| own.period == budget.period);
     Rules {
         requests: general.requests.filter(|_| own.requests.is_none()),
         tokens: general.tokens.filter(|_| own.tokens.is_none()),
         concurrent: general.concurrent.filter(|_| own.concurrent.is_none()),
-        budgets: if own.budgets.is_empty() { general.budgets.clone() } else { Vec::new() },
+        budgets: general.budgets.iter().filter(|budget| !is_own(budget)).copied().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tollhouse_access::Key;
+    use tollhouse_limits::Period;
+
+    use super::*;
+
+    #[test]
+    fn each_limit_of_a_key_stands_in_place_of_the_general_one_of_its_kind() {
+        let budget = |tokens, period| Budget { tokens, period };
+        let general = Rules { budgets: vec![budget(1, Period::Day), budget(2, Period::Month)], ..Rules::default() };
+        let mut key = Key::new("k", "user");
+        key.rules.budgets = vec![budget(9, Period::Day)];
+        let caller = Caller { key: Some(key.into()), key_id: Some("k".to_owned()) };
+        let who = Who { caller: &caller, user: None, client: [127, 0, 0, 1].into() };
+        let told = |by| -> Vec<(String, Vec<Budget>)> {
+            let scopes = who.scopes(&Arc::new(general.clone()), by, "m");
+            scopes.iter().map(|scope| (scope.name.to_string(), scope.rules.budgets.clone())).collect()
+        };
+        let both = vec![budget(9, Period::Day), budget(2, Period::Month)];
+        assert_eq!(told(By::Key), [("key k".to_owned(), both)]);
+        let apart = [
+            ("key k".to_owned(), vec![budget(9, Period::Day)]),
+            ("address 127.0.0.1/32".to_owned(), vec![budget(2, Period::Month)]),
+        ];
+        assert_eq!(told(By::Address), apart);
     }
 }

@@ -179,8 +179,12 @@ impl Keeper {
     async fn try_reload(&mut self) -> anyhow::Result<Vec<String>> {
         self.file.take_as_seen().await;
         let source = self.source.clone();
-        let config =
-            tokio::task::spawn_blocking(move || source.read()).await.context("reading the configuration")??;
+        let read = move || {
+            let config = source.read()?;
+            up::check(&config)?;
+            anyhow::Ok(config)
+        };
+        let config = tokio::task::spawn_blocking(read).await.context("reading the configuration")??;
         let changed = self.config.changes(&config);
         if changed.is_empty() {
             return Ok(changed);

@@ -47,7 +47,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Init(args) => runtime()?.block_on(init::init(&args)),
         Command::Check(args) => {
             let config = args.load()?;
-            up::shaper(&config)?;
+            up::check(&config)?;
             print!("{}", config.effective_yaml());
             Ok(())
         }

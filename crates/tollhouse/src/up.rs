@@ -41,6 +41,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let config = if source.path.is_some() { source.read()? } else { source.adapted(Config::default()) };
     let logging = Logging::start(&config);
     let shaper = shaper(&config)?;
+    check(&config)?;
     // The port first: whoever finds it taken should not have touched the data.
     let bound = Bound::new(&config).await?;
     let state = State::open(&config.data_dir).await?;
@@ -105,6 +106,23 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     })
     .await??;
     ground.state.close().await;
+    Ok(())
+}
+
+/// What is wrong with a configuration beyond its form, as far as that shows without opening a port or the data.
+pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
+    shaper(config)?;
+    limits(config)?;
+    wiring::door_settings(config)?;
+    wiring::configured_keys(config)?;
+    for model in &config.models {
+        if let Some(path) = &model.tokenizer {
+            // Opened, not only looked at: it may be there and not for us.
+            let file = std::fs::File::open(path).and_then(|file| file.metadata());
+            let file = file.with_context(|| format!("opening the tokenizer of {}: {}", model.name, path.display()))?;
+            anyhow::ensure!(file.is_file(), "the tokenizer of {} is no file: {}", model.name, path.display());
+        }
+    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// A shorter time is none in which a model was loaded: Ollama tells some milliseconds for a model that was there.
-const LOAD_MIN: Duration = Duration::from_millis(100);
+pub(crate) const LOAD_MIN: Duration = Duration::from_millis(100);
 /// More changes from one model to another within [`THRASH_WITHIN`] are a thrash.
 pub const SWITCHES_MAX: usize = 6;
 /// The time in which changes of the model are counted.

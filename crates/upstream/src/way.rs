@@ -10,6 +10,7 @@ use tollhouse_dialect::{Event, ServerApi, ServerDefaults};
 use crate::backend::Backend;
 use crate::demo::Talk;
 use crate::error::Cause;
+use crate::loads::LOAD_MIN;
 use crate::retry::ATTEMPTS_MAX;
 use crate::route::Route;
 use crate::scheduler::{Ask, Heat, Order, Refused, Slot, Stop};
@@ -261,6 +262,9 @@ impl Server {
     pub(crate) fn note_load_ms(&self, slot: &Slot, load_ms: Option<f64>) {
         let load = load_ms.and_then(|ms| Duration::try_from_secs_f64(ms / 1e3).ok()).unwrap_or_default();
         let model = &slot.stop().model;
+        if load >= LOAD_MIN {
+            self.state.lane.was_loaded(model);
+        }
         if self.state.loads.took(model, slot.began(), load) {
             tracing::warn!(
                 upstream = &*self.name,

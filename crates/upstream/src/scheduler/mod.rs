@@ -175,10 +175,22 @@ impl Lane {
         self.scheduler.tell(moved);
     }
 
-    /// The models that the server says it has loaded.
-    pub(crate) fn told_loaded(&self, loaded: &[Arc<str>]) {
+    /// To be noted before the server is asked what it has loaded.
+    pub(crate) fn changes(&self) -> u64 {
+        self.scheduler.core().lane(self.server).map_or(0, |lane| lane.residency.changes())
+    }
+
+    /// The models that the server says it has loaded, when it was asked at `changes`.
+    pub(crate) fn told_loaded(&self, loaded: &[Arc<str>], changes: u64) {
         if let Some(lane) = self.scheduler.core().lane_mut(self.server) {
-            lane.residency.told(loaded);
+            lane.residency.told(loaded, changes);
+        }
+    }
+
+    /// A request had to wait until this model was loaded.
+    pub(crate) fn was_loaded(&self, model: &str) {
+        if let Some(lane) = self.scheduler.core().lane_mut(self.server) {
+            lane.residency.was_loaded(model);
         }
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Residency {
     awaited: Vec<(Arc<str>, u32)>,
     /// Models that have been asked for here.
     tried: HashSet<Arc<str>>,
+    /// How often a request was sent that changed what is believed to be loaded.
+    changes: u64,
     /// Pairs that were loaded at the same time.
     together: Vec<(Arc<str>, Arc<str>)>,
 }
@@ -85,6 +87,7 @@ impl Residency {
         if self.is_loaded(model) {
             return;
         }
+        self.changes += 1;
         let mut loaded = std::mem::take(&mut self.loaded);
         loaded.retain(|other| self.fit(model, other));
         loaded.push(Arc::clone(model));
@@ -105,9 +108,20 @@ impl Residency {
         }
     }
 
-    /// The server's own list. While it may be loading a model, the list is of the past.
-    pub(crate) fn told(&mut self, loaded: &[Arc<str>]) {
-        if self.awaited.iter().any(|(model, _)| !loaded.iter().any(|loaded| is_same(loaded, model))) {
+    /// To be noted before the server is asked for its list.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The server's own list, which was asked for at `changes`. It is of the past when another model has been sent for
+    /// since then, or while one may be loading: then a model that makes way may still stand in it.
+    pub(crate) fn told(&mut self, loaded: &[Arc<str>], changes: u64) {
+        let is_loading = self.awaited.iter().any(|(model, _)| !loaded.iter().any(|loaded| is_same(loaded, model)));
+        if is_loading || changes != self.changes {
+            return;
+        }
+        if !self.awaited.is_empty() {
+            self.loaded = loaded.to_vec();
             return;
         }
         for (place, one) in loaded.iter().enumerate() {
@@ -118,6 +132,11 @@ impl Residency {
             }
         }
         self.loaded = loaded.to_vec();
+    }
+
+    /// A request had to wait until its model was loaded: what was thought to have room beside it may have made way.
+    pub(crate) fn was_loaded(&mut self, model: &str) {
+        self.together.retain(|(one, other)| !is_same(one, model) && !is_same(other, model));
     }
 
     fn is_loaded(&self, model: &str) -> bool {
@@ -155,9 +174,9 @@ mod tests {
             server.sent(&name(model));
             server.answered(model);
         }
-        server.told(&[name("a"), name("b")]);
+        server.told(&[name("a"), name("b")], server.changes());
         assert_eq!((server.heat("a"), server.heat("b")), (Heat::Loaded, Heat::Loaded));
-        server.told(&[name("b")]);
+        server.told(&[name("b")], server.changes());
         assert_eq!(server.heat("a"), Heat::Loads, "it was unloaded for want of use, and fits");
         server.sent(&name("a"));
         assert_eq!(server.loaded().len(), 2);
@@ -169,13 +188,34 @@ mod tests {
         for model in ["a", "b", "a", "b"] {
             server.sent(&name(model));
         }
-        server.told(&[name("a")]);
+        server.told(&[name("a")], server.changes());
         assert_eq!(server.heat("a"), Heat::Evicts, "b is on its way and will throw it out");
         for model in ["a", "b", "a", "b"] {
             server.answered(model);
         }
-        server.told(&[name("a")]);
+        server.told(&[name("a")], server.changes());
         assert_eq!(server.heat("a"), Heat::Loaded);
+    }
+
+    #[test]
+    fn a_list_in_the_middle_of_a_change_makes_no_pair() {
+        let mut server = Residency::new(true);
+        server.sent(&name("a"));
+        server.answered("a");
+        let before = server.changes();
+        server.sent(&name("b"));
+        server.told(&[name("a"), name("b")], server.changes());
+        assert_eq!(server.heat("a"), Heat::Loaded, "as the server says, for now");
+        server.answered("b");
+        server.told(&[name("a")], before);
+        assert_eq!(server.heat("b"), Heat::Loaded, "the list was asked for before b was sent for");
+        server.told(&[name("b")], server.changes());
+        assert_eq!(server.heat("a"), Heat::Evicts, "they are no pair");
+        server.told(&[name("a"), name("b")], server.changes());
+        server.told(&[name("b")], server.changes());
+        assert_eq!(server.heat("a"), Heat::Loads, "now they are");
+        server.was_loaded("a");
+        assert_eq!(server.heat("a"), Heat::Evicts, "it had to be loaded, so b may have made way");
     }
 
     #[test]

@@ -107,7 +107,8 @@ impl World {
         if let Some(lane) = self.core.lane_mut(grant.server) {
             lane.residency.answered(&model);
             // Memory for one model.
-            lane.residency.told(std::slice::from_ref(&model));
+            let changes = lane.residency.changes();
+            lane.residency.told(std::slice::from_ref(&model), changes);
         }
         let moved = self.core.release(&grant, Some(kept), self.now);
         for (id, grant) in moved.granted {
@@ -426,7 +427,8 @@ proptest! {
                 Op::Told(server, models) => {
                     let models: Vec<Arc<str>> = (0..3).filter(|model| models & (1 << model) != 0)
                         .map(|model| format!("m{model}").into()).collect();
-                    core.lane_mut(server.into()).expect("there").residency.told(&models);
+                    let residency = &mut core.lane_mut(server.into()).expect("there").residency;
+                    residency.told(&models, residency.changes());
                 }
                 Op::Sleep(ms) => now += Duration::from_millis(ms.into()),
                 _ => {}

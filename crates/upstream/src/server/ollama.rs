@@ -71,10 +71,11 @@ impl Server {
 
     async fn ask_running(&self) -> Option<Arc<[Running]>> {
         let uri = self.uri("/api/ps").ok()?;
+        let changes = self.state.lane.changes();
         let body = self.ask(Method::GET, &uri, Bytes::new(), LIST_LIMIT, LIST_BYTES_MAX).await?;
         let running: Arc<[Running]> = parse_running(&body)?.into();
         let names: Vec<Arc<str>> = running.iter().map(|running| Arc::clone(&running.name)).collect();
-        self.state.lane.told_loaded(&names);
+        self.state.lane.told_loaded(&names, changes);
         Some(running)
     }
 

@@ -24,7 +24,7 @@ pub(crate) struct Verdict {
 }
 
 /// What a refusal's record says, and what that means. The first that fits counts.
-const REFUSALS: [(&str, &str, &str); 21] = [
+const REFUSALS: [(&str, &str, &str); 25] = [
     ("invalid api key", "refused_key", "no key, a wrong one, or one that has ended was shown"),
     ("too many wrong api keys", "refused_guessing", "too many wrong keys came from this address"),
     (
@@ -52,16 +52,19 @@ const REFUSALS: [(&str, &str, &str); 21] = [
     ),
     ("no upstream has the model", "unknown_model", "no model server has this model"),
     ("model '", "unknown_model", "there is no model of this name"),
-    ("the model is busy", "queue_full", "its model server had too much to do"),
+    ("the queue is full", "queue_full", "too many waited for a model server already"),
+    ("no turn within", "queue_full", "its turn did not come in the time that a request may wait"),
+    ("the upstream asked to be left alone", "upstream_busy", "the model server had said that it is busy"),
+    ("refused at once, the breaker", "upstream_silent", "its model servers had failed before and were not asked"),
+    ("connecting:", "upstream_unreachable", "no connection to the model server could be made"),
     ("the request cannot be done here", "unsupported", "its model server cannot do what was asked"),
 ];
 
 /// What a model server did, by what the record says of it.
-const FAULTS: [(&str, &str, &str); 14] = [
+const FAULTS: [(&str, &str, &str); 12] = [
     ("the breaker is open", "upstream_silent", "the model server had failed before and was not asked"),
     ("the breaker opened", "upstream_silent", "the model server stopped answering others too while this one waited"),
     ("not a byte of an answer", "upstream_silent", "the model server gave no sign of life"),
-    ("connecting:", "upstream_unreachable", "no connection to the model server could be made"),
     ("no first byte within", "upstream_slow", "the model server lived, but did not begin to answer in time"),
     ("the answer took longer", "upstream_slow", "the answer took longer than allowed"),
     ("no byte for", "upstream_broken", "the model server stopped in the middle of its answer"),
@@ -71,7 +74,6 @@ const FAULTS: [(&str, &str, &str); 14] = [
     ("status 429", "upstream_busy", "the model server said that it is busy"),
     ("status 503", "upstream_busy", "the model server said that it is busy"),
     ("status ", "upstream_error", "the model server answered with an error"),
-    ("queue", "queue_full", "it could not be served in the time that it may wait"),
 ];
 
 /// The verdict by the first rule that holds.
@@ -279,6 +281,13 @@ mod tests {
             ),
             ("upstream_error", json!({"http_status": 502, "upstream": "a", "error": "upstream a: status 401: no"})),
             ("failed", json!({"http_status": 500, "error": "something else"})),
+            ("queue_full", json!({"http_status": 503, "error": "upstream a: no turn within 60s in the queue"})),
+            ("upstream_busy", json!({"http_status": 503, "error": "upstream a: status 503: server busy"})),
+            ("upstream_unreachable", json!({"http_status": 503, "error": "upstream a: connecting: refused"})),
+            (
+                "upstream_silent",
+                json!({"http_status": 503, "error": "upstream a: refused at once, the breaker is open: x"}),
+            ),
         ];
         for (expected, record) in cases {
             assert_eq!(cause(&record), (expected, 1.0), "{record}");
@@ -304,6 +313,46 @@ mod tests {
         assert_eq!(slow("stream", json!({})), ("upstream_waiting", 0.9));
         assert_eq!(slow("stream", json!({"ttft_ms": 10.0})), ("client_slow", 1.0));
         assert_eq!(slow("queue_ms", json!({"duration_ms": 900.0, "queue_ms": 800.0, "ttft_ms": 850.0})), ("ok", 1.0));
+    }
+
+    #[test]
+    fn every_refusal_of_the_gate_is_known() {
+        use std::time::Duration;
+        use tollhouse_gateway::Refusal;
+        use tollhouse_limits::{Denied, Period};
+        use tollhouse_tokens::{Count, Source};
+        let (per, retry_after) = (Duration::from_secs(60), Duration::from_secs(1));
+        let scope = || std::sync::Arc::from("key k");
+        let count = Count { tokens: 9, at_least: 9, source: Source::Tokenizer };
+        let cases = [
+            ("refused_key", Refusal::InvalidKey),
+            ("refused_role", Refusal::RoleNotAllowed("user")),
+            ("refused_address", Refusal::AddressNotAllowed),
+            ("refused_model", Refusal::ModelNotAllowed),
+            ("refused_secret_in_address", Refusal::SecretInAddress),
+            ("refused_guessing", Refusal::TooManyFailures { retry_after }),
+            ("refused_rate", Refusal::Denied(Denied::Requests { scope: scope(), most: 1, per, retry_after })),
+            ("refused_rate", Refusal::Denied(Denied::Tokens { scope: scope(), most: 1, per, retry_after })),
+            ("refused_rate", Refusal::Denied(Denied::Concurrent { scope: scope(), most: 1, retry_after })),
+            (
+                "refused_budget",
+                Refusal::Denied(Denied::Budget { scope: scope(), tokens: 1, period: Period::Day, opens_at_ms: 0 }),
+            ),
+            ("refused_size", Refusal::Denied(Denied::TooLarge { scope: scope(), most: 1, asked: 2 })),
+            ("refused_crowded", Refusal::Denied(Denied::Crowded { scope: scope() })),
+            ("refused_prompt", Refusal::PromptTooLong { max: 1 }),
+            ("refused_context", Refusal::ContextTooSmall { count, allowed: 1, window: 2 }),
+            ("refused_body", Refusal::BodyTooLarge { max: 1 }),
+            ("body_incomplete", Refusal::BodyIncomplete),
+            ("unknown_model", Refusal::UnknownModel("x".to_owned())),
+            ("refused_path", Refusal::UnknownPath),
+            ("refused_path", Refusal::MethodNotAllowed("GET")),
+            ("unrecorded", Refusal::Unrecorded),
+        ];
+        for (expected, refusal) in cases {
+            let record = json!({"http_status": refusal.status().as_u16(), "error": refusal.to_string()});
+            assert_eq!(cause(&record), (expected, 1.0), "{record}");
+        }
     }
 
     #[test]

@@ -163,14 +163,13 @@ impl Stream {
         let status = self.open.record.status;
         let estimate = self.open.missing_usage();
         let recorded = self.gateway.recorded(self.open.close(status).await);
-        match failure.or(recorded.err()) {
-            Some(refusal) => refusal.end_stream(&mut self.encoder, &self.request_id, &mut piece),
-            None => {
-                if let Some(estimate) = estimate {
-                    self.encoder.encode(&Event::Usage(estimate), &mut piece);
-                }
-                self.encoder.end(&mut piece);
+        if let Some(refusal) = failure.or(recorded.err()) {
+            refusal.end_stream(&mut self.encoder, &self.request_id, &mut piece);
+        } else {
+            if let Some(estimate) = estimate {
+                self.encoder.encode(&Event::Usage(estimate), &mut piece);
             }
+            self.encoder.end(&mut piece);
         }
         (piece, true)
     }

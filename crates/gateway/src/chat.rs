@@ -63,12 +63,11 @@ impl Gateway {
         let context = self.context(way, caller, &model, tokens + answer);
         let quiet_after = request.stream.then_some(settings.keep_alive);
         let request = Arc::new(request);
-        let talk = match self.known_answer(&request, &model) {
-            Some(events) => Talk::known(events),
-            None => {
-                let asking = self.inner.upstreams.chat(request.clone(), context);
-                Talk::new(asking, caller.key.as_ref(), quiet_after)
-            }
+        let talk = if let Some(events) = self.known_answer(&request, &model) {
+            Talk::known(events)
+        } else {
+            let asking = self.inner.upstreams.chat(request.clone(), context);
+            Talk::new(asking, caller.key.as_ref(), quiet_after)
         };
         let meta = Meta {
             id: format!("{}{}", api.id_prefix(), way.id.as_str()),

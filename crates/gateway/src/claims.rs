@@ -31,7 +31,7 @@ pub(crate) fn claims(request: &ChatRequest) -> Claims {
         .iter()
         .take(MESSAGES_LOOKED_AT)
         .filter(|message| matches!(message.role, Role::System | Role::Developer));
-    instructions.filter_map(|message| runtime_line(&message.content.text()).map(read)).last().unwrap_or_default()
+    instructions.rev().find_map(|message| runtime_line(&message.content.text()).map(read)).unwrap_or_default()
 }
 
 fn runtime_line(text: &str) -> Option<&str> {

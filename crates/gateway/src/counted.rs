@@ -23,10 +23,9 @@ impl Who<'_> {
         let key = self.caller.key_id.as_deref();
         match (by, key, self.user) {
             (By::Model, ..) => format!("model {model}"),
-            (By::Key, Some(key), _) => format!("key {key}"),
+            (By::Key, Some(key), _) | (By::User, Some(key), None) => format!("key {key}"),
             (By::User, Some(key), Some(user)) => format!("user {key}:{user}"),
             (By::User, None, Some(user)) => format!("user {user}"),
-            (By::User, Some(key), None) => format!("key {key}"),
             (By::Address | By::Key | By::User, ..) => format!("address {}", bucket(self.client)),
         }
     }

@@ -47,6 +47,12 @@ pub(crate) struct Guarded {
     pub(crate) elsewhere: Option<Model>,
 }
 
+impl Guarded {
+    fn as_it_is(tokens: u64) -> Self {
+        Self { tokens, dropped: 0, elsewhere: None }
+    }
+}
+
 impl Guard {
     pub(crate) fn new(models: HashMap<String, ModelSettings>, upstreams: Upstreams) -> Self {
         Self { models, upstreams, counters: Mutex::default(), estimate: Arc::new(Counter::estimate()) }
@@ -62,53 +68,56 @@ impl Guard {
         let (at_least, at_most) = self.estimate.bound(request);
         // Between the bounds, where most texts are: about four bytes a token.
         let likely = (at_most / 4).clamp(at_least, at_most);
-        let fits = |tokens| Ok(Guarded { tokens, dropped: 0, elsewhere: None });
         let window = self.upstreams.window(&request.model).await.tokens;
         way.open.record.context_limit = window;
-        let Some(window) = window.map(u64::from) else {
-            if at_most > CONTEXT_TOKENS_MIN {
-                // Nobody knows whether it fits; counted, it can be compared with what the server says it read.
+        match window.map(u64::from) {
+            // Nobody knows whether it fits; counted, it can be compared with what the server says it read.
+            None if at_most > CONTEXT_TOKENS_MIN => {
                 let counter = self.counter(&request.model).await;
                 let count = off_the_runtime(request, move |request| counter.count(request)).await;
                 way.open.counted(count);
-                return fits(count.tokens);
+                Ok(Guarded::as_it_is(count.tokens))
             }
-            return fits(likely);
-        };
-        if at_most <= allowed(request, window) {
-            return fits(likely);
+            Some(window) if at_most > allowed(request, window) => {
+                self.fit_into(window, likely, request, way, caller).await
+            }
+            _ => Ok(Guarded::as_it_is(likely)),
         }
+    }
+
+    async fn fit_into(
+        &self,
+        window: u64,
+        likely: u64,
+        request: &mut ChatRequest,
+        way: &mut Way<'_>,
+        caller: &Caller,
+    ) -> Result<Guarded, Refusal> {
         let settings = self.models.get(&request.model);
         let policy = settings.map_or_else(Overflow::default, |settings| settings.on_overflow);
         let counter = self.counter(&request.model).await;
         let fitted = off_the_runtime(request, move |request| fit(request, window, &counter, policy)).await;
+        let count = match &fitted {
+            Fit::Fits { count } => *count,
+            Fit::Truncated { count, .. } | Fit::TooLong { count, .. } | Fit::Elsewhere { count } => Some(*count),
+        };
+        let Some(count) = count else { return Ok(Guarded::as_it_is(likely)) };
+        way.open.counted(count);
+        let guarded = Guarded::as_it_is(count.tokens);
         match fitted {
-            Fit::Fits { count } => {
-                if let Some(count) = count {
-                    way.open.counted(count);
-                }
-                fits(count.map_or(likely, |count| count.tokens))
-            }
-            Fit::Truncated { count, dropped_messages } => {
-                way.open.counted(count);
+            Fit::Fits { .. } => Ok(guarded),
+            Fit::Truncated { dropped_messages, .. } => {
                 way.open.record.truncated = true;
                 way.open.record.truncated_by = Some("gateway");
-                Ok(Guarded { tokens: count.tokens, dropped: dropped_messages, elsewhere: None })
+                Ok(Guarded { dropped: dropped_messages, ..guarded })
             }
-            Fit::TooLong { count, allowed } => {
-                way.open.counted(count);
-                Err(Refusal::ContextTooSmall { count, allowed, window })
-            }
-            Fit::Elsewhere { count } => {
-                way.open.counted(count);
+            Fit::TooLong { allowed, .. } => Err(Refusal::ContextTooSmall { count, allowed, window }),
+            Fit::Elsewhere { .. } => {
                 let names = settings.map(|settings| settings.fallback.as_slice()).unwrap_or_default();
-                match self.roomy(names, request, count.tokens, caller).await {
-                    Some(model) => Ok(Guarded { tokens: count.tokens, dropped: 0, elsewhere: Some(model) }),
-                    None => {
-                        let allowed = allowed(request, window);
-                        Err(Refusal::ContextTooSmall { count, allowed, window })
-                    }
-                }
+                let elsewhere = self.roomy(names, request, count.tokens, caller).await;
+                let allowed = allowed(request, window);
+                let elsewhere = elsewhere.ok_or(Refusal::ContextTooSmall { count, allowed, window })?;
+                Ok(Guarded { elsewhere: Some(elsewhere), ..guarded })
             }
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! RFC 3986, sections 3.2 to 3.4 and 2.1; RFC 9112, section 3.2; RFC 9110, section 7.2. Stricter than those: an encoded
 //! slash, backslash or control character, a dot segment in any spelling, and a path that does not decode to UTF-8 are
-//! refused, so that no later part of the house, and no server behind it, reads another path than was checked.
+//! refused, so that no later part of the house, and no server behind it, reads another path than was checked. One place
+//! is different: what follows `/v1/models/` is one name, and names of models have slashes, which clients encode.
 
 use std::borrow::Cow;
 
@@ -80,6 +81,9 @@ pub(crate) fn check_path_and_query(target: &[u8]) -> Result<(), Refusal> {
     }
 }
 
+/// What follows it is one name up to the end of the path.
+const NAME_AFTER: &[u8] = b"/v1/models/";
+
 /// Decodes once and looks at what comes out.
 fn check_spelling(path: &[u8]) -> Result<(), Refusal> {
     let decoded = decode(path).ok_or(Refusal::malformed("the path has a malformed percent-encoding"))?;
@@ -105,7 +109,8 @@ fn decode(path: &[u8]) -> Option<Cow<'_, [u8]>> {
         }
         let (digits, behind) = rest.split_at_checked(2)?;
         let byte = hex(digits[0])? << 4 | hex(digits[1])?;
-        if byte < b' ' || matches!(byte, b'/' | b'\\' | 0x7F) {
+        let is_slash_of_a_name = byte == b'/' && path.starts_with(NAME_AFTER);
+        if byte < b' ' || matches!(byte, b'\\' | 0x7F) || (byte == b'/' && !is_slash_of_a_name) {
             return None;
         }
         decoded.push(byte);
@@ -156,6 +161,7 @@ mod tests {
             "/v1/models",
             "/v1/models/qwen3:32b",
             "/v1/models/qwen3.5",
+            "/v1/models/Qwen%2FQwen3-32B",
             "/a.b/..c/d..",
             "/%E4%BD%A0%E5%A5%BD",
             "/a%20b?q=a\\:b|[c]^`{}&x=100%",
@@ -184,6 +190,9 @@ mod tests {
             "/v1/.%2E",
             "/%2e",
             "/a%2fb",
+            "/v1%2Fmodels/a%2fb",
+            "/v1/models/%2e%2e%2fadmin",
+            "/v1/models/a%2F..%2Fb",
             "/a%5Cb",
             "/a%00",
             "/a%0d%0a",

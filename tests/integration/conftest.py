@@ -4,12 +4,31 @@ import os
 import subprocess
 
 import pytest
-from house import BINARY, LOGS, ROOT, Ollama, Tollhouse
+from house import BINARY, LOGS, ROOT, Ollama, Redis, Tollhouse
 from scripted import Scripted
 
 # What the models of the real Ollama say.
 QWEN = "巴黎是法国的首都。 It lies on the river Seine, and has about two million inhabitants 🙂."
 SMALL = "I am the smaller one, and I say so."
+CALL = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris"}}\n</tool_call>'
+CITY = '{"city": "Paris", "rank": 1}'
+
+
+# What takes long to build is only there when it is asked for; then it has to be there.
+ASKED_FOR = {"--llama": "test_llama.py"}
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--llama",
+        metavar="PYTHON",
+        help="also test llama.cpp's server, run by this Python (./test integration --llama)",
+    )
+
+
+def pytest_ignore_collect(collection_path, config):
+    missing = [file for option, file in ASKED_FOR.items() if not config.getoption(option)]
+    return True if collection_path.name in missing else None
 
 
 def pytest_configure():
@@ -43,16 +62,38 @@ def ollama(tmp_path_factory):
         server.create("qwen3:4b", "--reply", SMALL)
         # Endless, and slow enough (a few ms a token) that a forgotten generation is seen in the runner's CPU time.
         server.create("loop", "--loop", "--layers", "48")
+        server.create("caller", "--reply", CALL)
+        server.create("json", "--reply", CITY)
         yield server
     finally:
         server.stop()
 
 
 @pytest.fixture
-def scripted():
-    upstream = Scripted().start()
-    yield upstream
-    upstream.stop()
+def make_scripted():
+    """Makes scripted model servers, stopped after the test."""
+    made = []
+
+    def make(kind="openai", **options):
+        made.append(Scripted(kind, **options).start())
+        return made[-1]
+
+    yield make
+    for upstream in made:
+        upstream.stop()
+
+
+@pytest.fixture
+def scripted(make_scripted):
+    return make_scripted()
+
+
+@pytest.fixture
+def redis(tmp_path):
+    """A real Redis that the test may stop and start."""
+    server = Redis(tmp_path).start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -115,10 +115,31 @@ class Process:
             raise AssertionError(f"{self.name} did not end within {within} s of SIGTERM") from None
 
 
+class Redis(Process):
+    """A real Redis server that keeps everything in memory."""
+
+    def __init__(self, directory):
+        super().__init__("redis", directory)
+        self.directory = Path(directory)
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+
+    def start(self):
+        place = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", self.directory]
+        self.spawn(["redis-server", *place, "--save", "", "--appendonly", "no"])
+        until("Redis answers", lambda: self.alive() and self.ask("PING") == b"+PONG\r\n")
+        return self
+
+    def ask(self, command):
+        with socket.create_connection(("127.0.0.1", self.port), 2) as connection:
+            connection.sendall(command.encode() + b"\r\n")
+            return connection.recv(65536)
+
+
 class Ollama(Process):
     """A real Ollama server with its own home, and models that the test makes itself."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, **environment):
         super().__init__("ollama", directory)
         self.binary = Path(os.environ["OLLAMA_BINARY"])
         self.directory = Path(directory)
@@ -133,6 +154,7 @@ class Ollama(Process):
             "OLLAMA_KEEP_ALIVE": "30m",
             "OLLAMA_NUM_PARALLEL": "4",
             "OLLAMA_CONTEXT_LENGTH": "8192",
+            **environment,
         }
 
     def start(self):
@@ -190,6 +212,7 @@ class Tollhouse(Process):
         self.url = f"http://127.0.0.1:{self.port}"
         self.data = self.directory / "data"
         self.config = self.directory / "tollhouse.yaml"
+        self.signed_in = None  # a client with the console's cookie
         self.configure(**config)
         self.key = self.create_key("test")["key"]  # calls models
         self.reader = self.create_key("reader", "--role", "logs:read")["key"]  # reads the book
@@ -214,8 +237,12 @@ class Tollhouse(Process):
     def create_key(self, name, *options):
         return json.loads(self.run("key", "create", "--name", name, "--json", *options).stdout)
 
-    def start(self):
+    def launch(self):
+        """Starts it, and waits for nothing."""
         self.spawn([BINARY, "up", "--config", self.config], cwd=self.directory)
+
+    def start(self):
+        self.launch()
         until("tollhouse answers", lambda: self.alive() and self.get("/healthz").is_success, within=20, every=0.005)
         return self
 
@@ -241,6 +268,36 @@ class Tollhouse(Process):
         """One chat by the OpenAI API."""
         body = {"model": model, "messages": [{"role": "user", "content": text}], **fields}
         return self.post("/v1/chat/completions", body, key, headers)
+
+    def taken(self, key):
+        """Waits until a running house knows a new key, and returns it.
+
+        Each look comes from another address: a key that is not known yet is a wrong key, and ten of those are too many.
+        """
+        addresses = iter(range(1, 255))
+
+        def known():
+            with self.client(key, source=f"127.9.9.{next(addresses)}") as client:
+                return client.get("/v1/models").status_code != 401
+
+        until("the new key is taken", known, within=1, every=0.05)
+        return key
+
+    def status(self):
+        """What the console knows about the model servers, by name."""
+        if self.signed_in is None:
+            self.signed_in = httpx.Client(base_url=self.url, timeout=30)
+            assert self.signed_in.get(self.console_address()).status_code == 303
+        rows = self.signed_in.get("/console/api/v1/status").json()["upstreams"]
+        return {row["name"]: row for row in rows}
+
+    def idle(self, within=2.0):
+        """Waits until no request has or waits for a place at any model server."""
+        until(
+            "all places are free",
+            lambda: all(row["running"] == row["waiting"] == 0 for row in self.status().values()),
+            within,
+        )
 
     def console_address(self):
         """The address with the token in it that opens the console."""

@@ -144,7 +144,7 @@ def weights(vocabulary, width, loop, seed):
 class Gguf:
     """Collects metadata and tensors, and writes them as a GGUF file of version 3 (little endian, 32-byte alignment)."""
 
-    U32, F32, BOOL, STRING, ARRAY, ALIGNMENT = 4, 6, 7, 8, 9, 32
+    U32, I32, F32, BOOL, STRING, ARRAY, ALIGNMENT = 4, 5, 6, 7, 8, 9, 32
 
     def __init__(self):
         self.metadata, self.tensors = [], []
@@ -165,6 +165,8 @@ class Gguf:
                 return self.F32, struct.pack("<f", value)
             case str():
                 return self.STRING, self.string(value)
+            case list() if all(isinstance(item, int) for item in value):
+                return self.ARRAY, struct.pack(f"<IQ{len(value)}i", self.I32, len(value), *value)  # llama.cpp wants a sign
             case list():
                 items = [self.value(item) for item in value]
                 return self.ARRAY, struct.pack("<IQ", items[0][0], len(items)) + b"".join(data for _, data in items)
@@ -222,6 +224,8 @@ def model(pieces, arguments):
         "tokenizer.chat_template": JINJA,
     }.items():
         gguf.put(key, value)
+    if arguments.pooling:
+        gguf.put("llama.pooling_type", 1)  # the mean
 
     ones = array("f", [1.0] * width)
     gguf.tensor("token_embd.weight", (width, size), embedding)
@@ -252,6 +256,7 @@ def main():
     parser.add_argument("--layers", type=int, default=1, help="more of them make each token slower")
     parser.add_argument("--width", type=int, default=64, help="length of an embedding, a multiple of 64")
     parser.add_argument("--context", type=int, default=32768, help="tokens that the model can hold")
+    parser.add_argument("--pooling", action="store_true", help="one embedding for a text; Ollama then chats no more")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--modelfile", help="write an Ollama Modelfile for it here, too")
     arguments = parser.parse_args()

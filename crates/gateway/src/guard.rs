@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tollhouse_dialect::ChatRequest;
 use tollhouse_tokens::{Counter, Fit, Overflow, Tokenizer, allowed, fit};
-use tollhouse_upstream::{Model, Upstreams};
+use tollhouse_upstream::{Model, Upstreams, Window, WindowSource};
 
 use crate::Caller;
 use crate::refusal::Refusal;
@@ -68,21 +68,23 @@ impl Guard {
         let (at_least, at_most) = self.estimate.bound(request);
         // Between the bounds, where most texts are: about four bytes a token.
         let likely = (at_most / 4).clamp(at_least, at_most);
-        let window = self.upstreams.window(&request.model).await.tokens;
+        let Window { tokens: window, source } = self.upstreams.window(&request.model).await;
         way.open.record.context_limit = window;
-        match window.map(u64::from) {
-            // Nobody knows whether it fits; counted, it can be compared with what the server says it read.
-            None if at_most > CONTEXT_TOKENS_MIN => {
-                let counter = self.counter(&request.model).await;
-                let count = off_the_runtime(request, move |request| counter.count(request)).await;
-                way.open.counted(count);
-                Ok(Guarded::as_it_is(count.tokens))
-            }
-            Some(window) if at_most > allowed(request, window) => {
-                self.fit_into(window, likely, request, way, caller).await
-            }
-            _ => Ok(Guarded::as_it_is(likely)),
+        if let Some(window) = window.map(u64::from)
+            && at_most > allowed(request, window)
+        {
+            return self.fit_into(window, likely, request, way, caller).await;
         }
+        // What a model was made for is not what its server gives it. Counted, the prompt can be compared with what the
+        // server says it read.
+        let is_sure = !matches!(source, WindowSource::Model | WindowSource::Unknown);
+        if is_sure || at_most <= CONTEXT_TOKENS_MIN {
+            return Ok(Guarded::as_it_is(likely));
+        }
+        let counter = self.counter(&request.model).await;
+        let count = off_the_runtime(request, move |request| counter.count(request)).await;
+        way.open.counted(count);
+        Ok(Guarded::as_it_is(count.tokens))
     }
 
     async fn fit_into(

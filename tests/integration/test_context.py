@@ -80,7 +80,7 @@ def test_scenario_g06_what_the_server_cuts_without_a_word_is_told(make_house, sm
     assert (record["truncated"], record["truncated_by"], record["counted_by"]) == (True, "server", "tokenizer")
     until("the record is found", lambda: house.count(f'request_id:"{answer.headers["x-request-id"]}"') > 0)
     told = house.run("why", answer.headers["x-request-id"], "--json")
-    assert json.loads(told.stdout)["verdict"]["cause"] == "truncated"
+    assert json.loads(told.stdout)["verdict"]["cause"] == "truncated_by_server"
     # From now on it is known how much this server gives the model: the same prompt is refused before it is sent.
     assert house.post("/v1/chat/completions", body).json()["error"]["code"] == "context_length_exceeded"
 

@@ -43,7 +43,7 @@ pub struct Config {
     pub errors: ErrorStyle,
     /// The journal.
     pub logging: Logging,
-    /// Tag name and query (Lucene); the two defaults first, then those of the file.
+    /// Tag name and query (Lucene); the defaults first, then those of the file.
     pub tags: Vec<(String, String)>,
     /// The index.
     pub store: StoreConfig,
@@ -82,6 +82,7 @@ impl Default for Config {
             tags: vec![
                 ("slow_request".to_owned(), "duration_ms:>3000".to_owned()),
                 ("error_request".to_owned(), "NOT http_status:[200 TO 299]".to_owned()),
+                ("truncated_prompt".to_owned(), "truncated:true".to_owned()),
             ],
             store: StoreConfig::default(),
         }

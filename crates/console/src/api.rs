@@ -53,6 +53,7 @@ pub(crate) async fn status(State(console): State<Console>) -> Json<Value> {
         "upstreams": upstreams,
         "journal": {"seq": *console.inner.journal.written().borrow()},
         "index": {"seq": console.inner.store.indexed_seq()},
+        "limits": console.inner.gateway.sharing(),
         "uptime_s": console.inner.settings.began.elapsed().as_secs(),
         "version": console.inner.settings.version,
     }))

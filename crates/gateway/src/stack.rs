@@ -18,7 +18,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tollhouse_access::secret_in_query;
 use tollhouse_dialect::{JsonLimits, Shape};
 use tollhouse_journal::{Journal, JournalError};
-use tollhouse_limits::{Limits, Rules};
+use tollhouse_limits::{Limits, Rules, Sharing};
 use tollhouse_tokens::Overflow;
 use tollhouse_upstream::{Model, Upstreams};
 use tollhouse_web::{Answer, Dropped, Peer, RequestId};
@@ -123,6 +123,16 @@ impl Gateway {
     /// The model servers behind it.
     pub fn upstreams(&self) -> &Upstreams {
         &self.inner.upstreams
+    }
+
+    /// Whether limits are counted together with other nodes: `local` (they are not meant to be), `shared`, or `away` (the
+    /// server between them does not answer, and each node counts for itself).
+    pub fn sharing(&self) -> &'static str {
+        match self.inner.limits.sharing() {
+            Sharing::Local => "local",
+            Sharing::Shared => "shared",
+            Sharing::Away { .. } => "away",
+        }
     }
 
     /// Whether the journal takes records, as far as the last one showed.

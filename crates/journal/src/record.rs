@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 
 /// Most fields one record carries; further ones are dropped and counted in `fields_dropped`.
 pub(crate) const FIELDS_MAX: usize = 1000;
+/// Room for the fields of a request's record.
+const OBJECT_BYTES: usize = 1024;
+const NAMES: usize = 40;
 /// Names the journal itself gives; a record's own field of that name gets an underscore in front.
 const RESERVED: [&str; 9] = ["ts", "level", "kind", "msg", "caller", "service", "seq", "prev", "fields_dropped"];
 
@@ -84,11 +87,21 @@ impl Record {
     /// A record with the fields of `object`, in its order. What is not an object becomes the field `value`; what cannot
     /// be serialised becomes the field `unserialisable` with the reason: a record is never lost for its form.
     pub fn with(kind: &'static str, level: Level, msg: impl Into<Cow<'static, str>>, object: &impl Serialize) -> Self {
-        let record = Self::new(kind, level, msg);
-        let json = match serde_json::to_vec(object) {
-            Ok(json) => json,
-            Err(error) => return record.field("unserialisable", error.to_string()),
-        };
+        let mut record = Self::new(kind, level, msg);
+        let mut json = Vec::with_capacity(OBJECT_BYTES);
+        if let Err(error) = serde_json::to_writer(&mut json, object) {
+            return record.field("unserialisable", error.to_string());
+        }
+        if let Some(names) = plain_names(&json) {
+            // As it stands: only the braces are not wanted.
+            json.pop();
+            match json.first_mut() {
+                Some(brace) if !names.is_empty() => *brace = b',',
+                _ => json.clear(),
+            }
+            (record.body, record.names) = (json, names);
+            return record;
+        }
         let Ok(Fields(fields)) = serde_json::from_slice(&json) else {
             return record.field("value", object);
         };
@@ -160,6 +173,65 @@ pub(crate) fn push_json(out: &mut Vec<u8>, value: impl Serialize) {
     }
 }
 
+/// Where the names, with their quotes, are in a JSON object that can be taken over as it stands: as `serde_json` writes it,
+/// without spaces, in one line, and with names that are all different, free to be given, and not too many.
+///
+/// A record's object is as a rule; parsing it again and copying it field by field would cost more than writing it.
+fn plain_names(json: &[u8]) -> Option<Vec<Range<usize>>> {
+    let inner = json.strip_prefix(b"{")?.strip_suffix(b"}")?;
+    if memchr::memchr2(b'\n', b'\r', inner).is_some() {
+        return None;
+    }
+    let mut names: Vec<Range<usize>> = Vec::with_capacity(NAMES);
+    let mut at = 1;
+    while at < json.len() - 1 {
+        let name = at..string_end(json, at)?;
+        let quoted = &json[name.clone()];
+        let bare = &quoted[1..quoted.len() - 1];
+        let is_taken = RESERVED.iter().any(|reserved| reserved.as_bytes() == bare)
+            || names.iter().any(|other| json[other.clone()] == *quoted);
+        if is_taken || memchr::memchr(b'\\', bare).is_some() || names.len() == FIELDS_MAX || json[name.end] != b':' {
+            return None;
+        }
+        at = value_end(json, name.end + 1)? + 1;
+        names.push(name);
+    }
+    Some(names)
+}
+
+/// Where the string that begins at `at` ends.
+fn string_end(json: &[u8], at: usize) -> Option<usize> {
+    if json.get(at) != Some(&b'"') {
+        return None;
+    }
+    let mut end = at + 1;
+    loop {
+        end += memchr::memchr2(b'"', b'\\', json.get(end..)?)? + 1;
+        if json[end - 1] == b'"' {
+            return Some(end);
+        }
+        end += 1;
+    }
+}
+
+/// Where the value that begins at `at` ends: at the comma or brace behind it.
+fn value_end(json: &[u8], at: usize) -> Option<usize> {
+    let (mut depth, mut end) = (0_usize, at);
+    loop {
+        match json.get(end)? {
+            b'"' => {
+                end = string_end(json, end)?;
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b',' | b'}' if depth == 0 => return Some(end),
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+        end += 1;
+    }
+}
+
 /// The members of a JSON object, their values left as text.
 struct Fields<'a>(Vec<(Name<'a>, &'a RawValue)>);
 
@@ -190,7 +262,10 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn check(record: &Record, expected: &serde_json::Value) {
@@ -215,6 +290,54 @@ mod tests {
         let odd = std::collections::BTreeMap::from([((1, 2), 3)]);
         let record = Record::with("log", Level::Warn, "m", &odd);
         assert!(String::from_utf8_lossy(&record.body).starts_with(",\"unserialisable\":\""));
+    }
+
+    #[test]
+    fn what_cannot_stay_as_it_stands_is_written_anew() {
+        for (json, expected) in [
+            (r"{}", Some(0)),
+            (r#"{"a":1,"b":"x,\"}","c":[{"d":[]},"]"],"e":{}}"#, Some(4)),
+            (r#"{"a":1,"a":2}"#, None),
+            (r#"{"a":1,"seq":2}"#, None),
+            (r#"{"\u0073eq":2}"#, None),
+            (r#"{"a" :2}"#, None),
+            (r#"{ "a":2}"#, None),
+            ("{\"a\":[\n]}", None),
+            (r"[]", None),
+            (r"7", None),
+        ] {
+            assert_eq!(plain_names(json.as_bytes()).map(|names| names.len()), expected, "{json}");
+        }
+    }
+
+    proptest! {
+        /// Both ways of making a record give the same one.
+        #[test]
+        fn objects_become_fields(
+            members in prop::collection::vec(("[a-c\"\\\\é]{0,2}|seq|_seq|msg", ".{0,8}", 0_i64..4), 0..8),
+        ) {
+            let mut text = String::from("{");
+            for (place, (name, value, kind)) in members.iter().enumerate() {
+                let value = match kind {
+                    0 => json!(value),
+                    1 => json!([value, {"x": value}]),
+                    2 => json!({value.as_str(): [[], null]}),
+                    _ => json!(-1.5),
+                };
+                let comma = if place == 0 { "" } else { "," };
+                let _ = write!(text, "{comma}{}:{value}", json!(name));
+            }
+            text.push('}');
+            let raw: Box<RawValue> = serde_json::from_str(&text).unwrap();
+            let record = Record::with("log", Level::Info, "m", &raw);
+            let Fields(fields) = serde_json::from_str(&text).unwrap();
+            let other = fields
+                .into_iter()
+                .fold(Record::new("log", Level::Info, "m"), |record, (name, value)| record.field(&name.0, value));
+            prop_assert_eq!(&record.body, &other.body);
+            prop_assert_eq!(&record.names, &other.names);
+            prop_assert_eq!(record.dropped, other.dropped);
+        }
     }
 
     #[test]

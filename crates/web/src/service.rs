@@ -49,7 +49,8 @@ where
             self.inner.tell(self.peer, refusal);
             return Box::pin(std::future::ready(Ok(refusal.answer().map(|body| Watched { body, _watch: watch }))));
         }
-        let answer = (self.inner.handler)(request, self.peer);
+        // In a box of its own: a future that is moved into another one is held twice, and copied as often as it is moved.
+        let answer = Box::pin((self.inner.handler)(request, self.peer));
         Box::pin(async move {
             let mut answer = answer.await.map_err(|Dropped| DroppedError)?;
             let shared = &watch.0;
@@ -131,7 +132,7 @@ where
             answer.headers_mut().remove(CONNECTION);
             return Box::pin(std::future::ready(Ok(answer.map(|body| Stream { body, place }))));
         }
-        let answer = (self.inner.handler)(request, self.peer);
+        let answer = Box::pin((self.inner.handler)(request, self.peer));
         Box::pin(async move {
             let answer = answer.await.map_err(|Dropped| DroppedError)?;
             Ok(answer.map(|body| Stream { body, place }))

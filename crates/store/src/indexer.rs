@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use tantivy::IndexWriter;
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, UserOperation};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tollhouse_journal::{JournalError, Line, Position, Reader};
@@ -36,10 +36,12 @@ const GATHER: Duration = Duration::from_millis(150);
 const ROUND_EVERY: Duration = Duration::from_millis(400);
 /// The same while there is a backlog: fewer, larger segments.
 const ROUND_EVERY_BEHIND: Duration = Duration::from_secs(2);
-/// Records of a round.
-const ROUND_RECORDS_MAX: usize = 100_000;
+/// Bytes of the records of a round: no more can be on the way to the writers, however slow they are.
+const ROUND_BYTES_MAX: usize = 32 << 20;
 /// Lines read at once.
 const BATCH_LINES: usize = 1_000;
+/// Rows handed to a day's writer at once: each time costs waking its thread.
+const ROWS_AT_ONCE: usize = 64;
 /// Memory in which one day's documents are gathered before they are a segment.
 const WRITER_BYTES: usize = 30_000_000;
 /// Days written at the same time.
@@ -149,22 +151,21 @@ impl Follower {
             // Looked at before reading, so that all that was written before being stopped is read.
             is_stopping |= *self.stopped.borrow_and_update();
             let _ = self.written.borrow_and_update();
-            let count = match reader.next_batch(BATCH_LINES, &mut lines) {
-                Ok(count) => count,
+            let is_behind = match reader.next_batch(BATCH_LINES, &mut lines) {
+                Ok(count) => count == BATCH_LINES,
                 Err(error @ JournalError::Damaged { .. }) => {
                     tracing::error!(error = chain(&error), "a part of the journal cannot be indexed");
-                    lines.len().max(1)
+                    true
                 }
                 Err(error) => return Err(journal(error)),
             };
             for line in lines.drain(..) {
                 round.take(line, &self.shaper)?;
             }
-            let is_behind = count == BATCH_LINES;
             if round.is_due(is_behind) {
                 round.commit()?;
             }
-            if count > 0 {
+            if is_behind {
                 continue;
             }
             round.caught_up(is_stopping)?;
@@ -177,7 +178,8 @@ impl Follower {
                 round.keep()?;
             }
             let until = round.next_deadline().into_iter().chain([kept_at + KEEP_EVERY]).min();
-            is_stopping |= matches!(self.wait(until, true), Woken::Stopped);
+            // While a round is open, what is written is read when it ends and not line by line.
+            is_stopping |= matches!(self.wait(until, round.first_record.is_none()), Woken::Stopped);
         }
     }
 
@@ -274,7 +276,8 @@ struct Round<'a> {
     from: Option<Position>,
     next: Option<Position>,
     reached: u64,
-    records: usize,
+    /// Of the records that are not committed.
+    bytes: usize,
     first_record: Option<Instant>,
     committed: Instant,
     new_day: bool,
@@ -308,6 +311,8 @@ impl Durable {
 struct DayWriter {
     day: Arc<Day>,
     writer: IndexWriter,
+    /// Not handed over to the writer yet.
+    rows: Vec<UserOperation>,
     extra_fields: HashSet<String>,
     is_dirty: bool,
     used: Instant,
@@ -324,7 +329,7 @@ impl<'a> Round<'a> {
             from: start.position.clone(),
             next: start.position,
             reached: 0,
-            records: 0,
+            bytes: 0,
             first_record: None,
             committed: Instant::now().checked_sub(ROUND_EVERY).unwrap_or_else(Instant::now),
             new_day: false,
@@ -345,7 +350,7 @@ impl<'a> Round<'a> {
         self.add(&document, written_ms)?;
         self.reached = line.seq;
         self.next = Some(line.next);
-        self.records += 1;
+        self.bytes += line.bytes.len();
         self.first_record.get_or_insert_with(Instant::now);
         Ok(())
     }
@@ -361,12 +366,7 @@ impl<'a> Round<'a> {
         if document.seq <= self.has.get(&name).copied().unwrap_or(self.has_without_index) {
             return Ok(());
         }
-        let writer = self.writer(date)?;
-        let row = layout().row(document, &mut writer.extra_fields)?;
-        writer.writer.add_document(row).map_err(StoreError::tantivy("adding a document"))?;
-        writer.is_dirty = true;
-        writer.used = Instant::now();
-        Ok(())
+        self.writer(date)?.add(document)
     }
 
     fn writer(&mut self, date: Date) -> Result<&mut DayWriter, StoreError> {
@@ -392,7 +392,7 @@ impl<'a> Round<'a> {
     fn is_due(&self, is_behind: bool) -> bool {
         let Some(first_record) = self.first_record else { return false };
         let every = if is_behind { ROUND_EVERY_BEHIND } else { ROUND_EVERY };
-        self.records >= ROUND_RECORDS_MAX || (first_record.elapsed() >= GATHER && self.committed.elapsed() >= every)
+        self.bytes >= ROUND_BYTES_MAX || (first_record.elapsed() >= GATHER && self.committed.elapsed() >= every)
     }
 
     /// When the round is to be committed, or a writer has been idle long enough.
@@ -404,7 +404,7 @@ impl<'a> Round<'a> {
 
     /// Commits all days that got documents, and begins the next round.
     fn commit(&mut self) -> Result<(), StoreError> {
-        if self.records == 0 {
+        if self.first_record.is_none() {
             return Ok(());
         }
         self.durable.wait(self.reached)?;
@@ -413,7 +413,7 @@ impl<'a> Round<'a> {
             writer.commit(&payload)?;
         }
         self.from.clone_from(&self.next);
-        self.records = 0;
+        self.bytes = 0;
         self.first_record = None;
         self.committed = Instant::now();
         self.store.indexed.send_if_modified(|indexed| {
@@ -477,11 +477,28 @@ impl DayWriter {
         let writer: IndexWriter =
             day.index.writer_with_options(options).map_err(StoreError::tantivy("opening an index writer"))?;
         writer.set_merge_policy(Box::new(LogMergePolicy::default()));
-        Ok(Self { extra_fields: day.extra_field_names()?, day, writer, is_dirty: false, used: Instant::now() })
+        let (extra_fields, rows) = (day.extra_field_names()?, Vec::with_capacity(ROWS_AT_ONCE));
+        Ok(Self { extra_fields, day, writer, rows, is_dirty: false, used: Instant::now() })
+    }
+
+    fn add(&mut self, document: &Document) -> Result<(), StoreError> {
+        let row = layout().row(document, &mut self.extra_fields)?;
+        self.rows.push(UserOperation::Add(row));
+        if self.rows.len() == ROWS_AT_ONCE {
+            self.hand_over()?;
+        }
+        self.is_dirty = true;
+        self.used = Instant::now();
+        Ok(())
+    }
+
+    fn hand_over(&mut self) -> Result<(), StoreError> {
+        self.writer.run(self.rows.drain(..)).map(|_| ()).map_err(StoreError::tantivy("adding documents"))
     }
 
     fn commit(&mut self, payload: &Payload) -> Result<(), StoreError> {
         let doing = "committing a day index";
+        self.hand_over()?;
         let text = serde_json::to_string(payload).map_err(|error| StoreError::column(doing)(error.into()))?;
         let mut commit = self.writer.prepare_commit().map_err(StoreError::tantivy(doing))?;
         commit.set_payload(&text);

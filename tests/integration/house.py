@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -21,14 +22,23 @@ ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("TOLLHOUSE_BINARY", ROOT / "target/debug/tollhouse"))
 GGUF = ROOT / "tests/tools/make_tiny_gguf.py"
 
+GIVEN = set()  # ports that a test has, or has had
+
 # Every log of a process that the running test has started: conftest.py shows their ends when the test fails.
 LOGS = []
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port to listen on later: not one that the system may give to a connection, or to another test, meanwhile."""
+    while True:
+        port = random.randrange(15_000, 32_000)  # the system's own choices begin at 32768
+        if port in GIVEN:
+            continue
+        GIVEN.add(port)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def until(what, ask, within=10.0, every=0.02):

@@ -2,8 +2,9 @@
 //!
 //! What is in neither table is either written by every writer or a mere hint (`user`, `metadata`, `service_tier`,
 //! `store`, `verbosity`, `parallel_tool_calls` towards Ollama, `cache_control` …), which servers that do not know it are
-//! spared. So are `num_ctx`, `keep_alive`, `truncate` and `shift` of Ollama's clients: other servers hold their model and
-//! its window themselves, and refuse what does not fit. What depends on more than the field is decided where it is written: `tool_choice` and the effort of thinking
+//! spared. So are `num_ctx`, `keep_alive` and `truncate` of Ollama's clients: other servers hold their model and its window
+//! themselves, and refuse what does not fit. `shift` goes to no server: a differing one makes Ollama load the model anew.
+//! What depends on more than the field is decided where it is written: `tool_choice` and the effort of thinking
 //! in `ollama::write`, parts of a message in each `write`.
 
 use serde_json::Value;

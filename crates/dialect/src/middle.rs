@@ -41,8 +41,6 @@ pub struct ChatRequest {
     pub keep_alive: Option<Value>,
     /// Ollama's `truncate`: whether old messages may be dropped to fit the context.
     pub truncate: Option<bool>,
-    /// Ollama's `shift`: whether the context may be shifted while generating.
-    pub shift: Option<bool>,
     /// A text to go on from, in place of a conversation (`/v1/completions`, `/api/generate`).
     pub prompt: Option<Prompt>,
     /// JSON fields, each with its comma in front, that the answer repeats (Responses API); no server gets them.

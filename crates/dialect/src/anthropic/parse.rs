@@ -127,6 +127,7 @@ fn read_messages(value: Value, limits: &JsonLimits) -> Result<Vec<Message>, Requ
 
 fn read_message(value: Value, index: usize, out: &mut Vec<Message>) -> Result<(), RequestError> {
     let at = |field: &str| format!("messages[{index}].{field}");
+    let before = out.len();
     let mut role = None;
     let mut content = None;
     let mut rest = Map::new();
@@ -161,7 +162,7 @@ fn read_message(value: Value, index: usize, out: &mut Vec<Message>) -> Result<()
                     (Block::Part(part), _) => parts.push(part),
                 }
             }
-            let has_only_results = parts.is_empty() && role == Role::User && !out.is_empty();
+            let has_only_results = parts.is_empty() && role == Role::User && out.len() > before;
             if has_only_results {
                 return Ok(());
             }

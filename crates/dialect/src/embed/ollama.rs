@@ -121,6 +121,9 @@ pub(super) fn write(request: &EmbedRequest, model: &str, defaults: &ServerDefaul
     if !options.is_empty() {
         body.put("options", &options);
     }
+    if request.family == Shape::Ollama {
+        body.rest(&request.rest, if request.single { KNOWN_IN_SINGLE } else { KNOWN });
+    }
     body.close();
     Ok(Outgoing { path, body: out })
 }

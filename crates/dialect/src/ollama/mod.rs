@@ -13,5 +13,5 @@ pub use encode::{StreamEncoder, write_answer};
 pub use parse::parse_chat;
 pub(crate) use parse::{NUM_CTX_MAX, RUNNER_OPTIONS, read_keep_alive, read_options, read_think};
 pub use show::parse_show;
-pub use write::{KEEP_ALIVE_SECONDS_MAX, write_chat};
+pub use write::{KEEP_ALIVE_SECONDS_MAX, KEEP_ALIVE_SECONDS_MIN, write_chat};
 pub(crate) use write::{bounded_keep_alive, options};

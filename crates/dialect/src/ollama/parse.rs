@@ -25,7 +25,8 @@ const KNOWN: &[&str] = &[
     "top_logprobs",
 ];
 
-const KNOWN_IN_MESSAGE: &[&str] = &["role", "content", "thinking", "images", "tool_calls", "tool_name", "tool_call_id"];
+pub(super) const KNOWN_IN_MESSAGE: &[&str] =
+    &["role", "content", "thinking", "images", "tool_calls", "tool_name", "tool_call_id"];
 
 /// Options that configure the runner and not the answer: a client that sets one makes the server load the model anew
 /// for everybody, so these belong to the configuration alone.
@@ -65,7 +66,8 @@ pub fn parse_chat(body: &[u8], limits: &JsonLimits) -> Result<ChatRequest, Reque
             "options" => request.sampling = read_options(wire::object(value, "options")?)?,
             "think" => request.think = read_think(value)?,
             "truncate" => request.truncate = wire::flag(&value, "truncate")?,
-            "shift" => request.shift = wire::flag(&value, "shift")?,
+            // It configures the runner: Ollama loads the model anew for everybody where it differs.
+            "shift" => drop(wire::flag(&value, "shift")?),
             "logprobs" => request.logprobs = wire::flag(&value, "logprobs")?.unwrap_or_default(),
             "top_logprobs" => request.top_logprobs = wire::integer(&value, "top_logprobs", 0, 20)?.map(|n| n as u8),
             _ => {

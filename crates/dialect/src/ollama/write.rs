@@ -4,13 +4,17 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use super::parse::KNOWN_IN_MESSAGE;
 use crate::json::{self, Object};
 use crate::{
     ChatRequest, Content, Format, Message, Part, RequestError, Role, Sampling, ServerApi, ServerDefaults, Shape, Think,
     ability, wire,
 };
 
-/// Longest time that a client may make a model stay loaded; longer wishes, and "for ever", are cut to it.
+/// Shortest time that a client may let a model stay loaded, in seconds: Ollama's own default. Shorter wishes are raised
+/// to it, for whoever comes next would wait for the model to be loaded anew.
+pub const KEEP_ALIVE_SECONDS_MIN: u64 = 5 * 60;
+/// Longest time that a client may make a model stay loaded, in seconds; longer wishes, and "for ever", are cut to it.
 pub const KEEP_ALIVE_SECONDS_MAX: u64 = 24 * 60 * 60;
 
 /// The body of `POST /api/chat`, asking the server's own `model`; an error where Ollama cannot do what is asked.
@@ -20,7 +24,7 @@ pub fn write_chat(request: &ChatRequest, model: &str, defaults: &ServerDefaults)
     let mut out = Vec::with_capacity(256 + request.messages.len() * 128);
     let mut body = Object::open(&mut out);
     body.put("model", model);
-    write_messages(body.key("messages"), &request.messages)?;
+    write_messages(body.key("messages"), request)?;
     body.put("stream", &request.stream);
     if with_tools && let Some(tools) = &request.tools {
         match request.family {
@@ -32,6 +36,29 @@ pub fn write_chat(request: &ChatRequest, model: &str, defaults: &ServerDefaults)
     body.close();
     Ok(out)
 }
+
+/// The fields of a chat or a prompt that are written from what was read of them, whatever the client's other words.
+const WRITTEN: &[&str] = &[
+    "model",
+    "messages",
+    "prompt",
+    "suffix",
+    "system",
+    "template",
+    "context",
+    "raw",
+    "images",
+    "stream",
+    "tools",
+    "format",
+    "think",
+    "keep_alive",
+    "options",
+    "truncate",
+    "shift",
+    "logprobs",
+    "top_logprobs",
+];
 
 /// The fields that a chat and a prompt have alike.
 pub(super) fn write_settings(
@@ -59,10 +86,12 @@ pub(super) fn write_settings(
         body.put("options", &options);
     }
     body.put_some("truncate", request.truncate.as_ref());
-    body.put_some("shift", request.shift.as_ref());
     if request.logprobs {
         body.put("logprobs", &true);
         body.put_some("top_logprobs", request.top_logprobs.as_ref());
+    }
+    if request.family == Shape::Ollama {
+        body.rest(&request.rest, WRITTEN);
     }
     Ok(())
 }
@@ -114,18 +143,23 @@ fn write_think(body: &mut Object, think: &Think) -> Result<(), RequestError> {
     Ok(())
 }
 
-/// A client may not pin a model in memory for ever.
+/// A client may neither pin a model in memory for ever nor take it from the others.
 pub(crate) fn bounded_keep_alive(wish: &Value) -> Result<Cow<'_, Value>, RequestError> {
-    let max = KEEP_ALIVE_SECONDS_MAX as f64;
-    let seconds = match wish {
+    let (min, max) = (KEEP_ALIVE_SECONDS_MIN as f64, KEEP_ALIVE_SECONDS_MAX as f64);
+    match keep_alive_seconds(wish) {
+        Some(seconds) if (min..=max).contains(&seconds) => Ok(Cow::Borrowed(wish)),
+        Some(seconds) if (0.0..min).contains(&seconds) => Ok(Cow::Owned(Value::from(KEEP_ALIVE_SECONDS_MIN))),
+        Some(_) => Ok(Cow::Owned(Value::from(KEEP_ALIVE_SECONDS_MAX))),
+        None => Err(RequestError::field("keep_alive", "must be a number of seconds or a duration such as \"5m\"")),
+    }
+}
+
+/// The wish in seconds; below zero means for ever.
+pub(super) fn keep_alive_seconds(wish: &Value) -> Option<f64> {
+    match wish {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => go_duration_seconds(text),
         _ => None,
-    };
-    match seconds {
-        Some(seconds) if (0.0..=max).contains(&seconds) => Ok(Cow::Borrowed(wish)),
-        Some(_) => Ok(Cow::Owned(Value::from(KEEP_ALIVE_SECONDS_MAX))),
-        None => Err(RequestError::field("keep_alive", "must be a number of seconds or a duration such as \"5m\"")),
     }
 }
 
@@ -191,19 +225,20 @@ pub(crate) fn options(sampling: &Sampling, defaults: &ServerDefaults) -> Map<Str
     options
 }
 
-fn write_messages(out: &mut Vec<u8>, messages: &[Message]) -> Result<(), RequestError> {
+fn write_messages(out: &mut Vec<u8>, request: &ChatRequest) -> Result<(), RequestError> {
     out.push(b'[');
-    for (index, message) in messages.iter().enumerate() {
+    for index in 0..request.messages.len() {
         if index > 0 {
             out.push(b',');
         }
-        write_message(out, message, &messages[..index], index)?;
+        write_message(out, request, index)?;
     }
     out.push(b']');
     Ok(())
 }
 
-fn write_message(out: &mut Vec<u8>, message: &Message, earlier: &[Message], index: usize) -> Result<(), RequestError> {
+fn write_message(out: &mut Vec<u8>, request: &ChatRequest, index: usize) -> Result<(), RequestError> {
+    let (message, earlier) = (&request.messages[index], &request.messages[..index]);
     if message.rest.get("function_call").is_some_and(|value| !value.is_null()) {
         return unsupported(format!(
             "messages[{index}].function_call is not supported by this model's server (Ollama), use tool_calls"
@@ -241,6 +276,9 @@ fn write_message(out: &mut Vec<u8>, message: &Message, earlier: &[Message], inde
     if message.role == Role::Tool {
         body.put_some("tool_name", tool_name(message, earlier).as_ref());
         body.put_some("tool_call_id", message.tool_call_id.as_ref());
+    }
+    if request.family == Shape::Ollama {
+        body.rest(&message.rest, KNOWN_IN_MESSAGE);
     }
     body.close();
     Ok(())
@@ -302,13 +340,16 @@ mod tests {
     }
 
     #[test]
-    fn nobody_pins_a_model_for_ever() {
+    fn nobody_pins_a_model_for_ever_or_unloads_it() {
         for (wish, expected) in [
             (Value::from(-1), Value::from(86_400)),
             (Value::from("-1m"), Value::from(86_400)),
             (Value::from("1000h"), Value::from(86_400)),
             (Value::from("30m"), Value::from("30m")),
-            (Value::from(0), Value::from(0)),
+            (Value::from("5m"), Value::from("5m")),
+            (Value::from("299s"), Value::from(300)),
+            (Value::from(0.5), Value::from(300)),
+            (Value::from(0), Value::from(300)),
         ] {
             assert_eq!(*bounded_keep_alive(&wish).expect("valid"), expected);
         }

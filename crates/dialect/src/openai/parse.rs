@@ -37,7 +37,7 @@ pub(super) const KNOWN: &[&str] = &[
 ];
 
 /// The fields of a message that we act on.
-pub(super) const KNOWN_IN_MESSAGE: &[&str] =
+const KNOWN_IN_MESSAGE: &[&str] =
     &["role", "content", "name", "tool_calls", "tool_call_id", "reasoning", "reasoning_content"];
 
 /// Reads the body of `POST /v1/chat/completions`.
@@ -206,6 +206,10 @@ fn read_message(value: Value, index: usize) -> Result<Message, RequestError> {
                 if let Some(text) = wire::text_or_null(value, at(field))?.filter(|text| !text.is_empty()) {
                     message.thinking = Some(Thinking { text, field });
                 }
+            }
+            // Some servers write an object there, and their clients send back what they got.
+            "reasoning" | "reasoning_content" => {
+                message.rest.insert(key, value);
             }
             _ => {
                 refuse_lookalike(&key, KNOWN_IN_MESSAGE, &at(""))?;

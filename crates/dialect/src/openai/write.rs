@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::parse::{KNOWN, KNOWN_IN_MESSAGE};
+use super::parse::KNOWN;
 use crate::json::{self, Object};
 use crate::{
     Arguments, ChatRequest, Content, Format, Image, Message, Part, RequestError, Role, Sampling, ServerApi,
@@ -171,7 +171,8 @@ fn write_message(
     body.put_some("tool_call_id", id.as_ref());
     body.put_some("name", message.name.as_ref());
     if family == Shape::OpenAi {
-        body.rest(&message.rest, KNOWN_IN_MESSAGE);
+        // Thoughts are among the rest where they are no text, and are not written above then.
+        body.rest(&message.rest, &[]);
     }
     body.close();
     Ok(())

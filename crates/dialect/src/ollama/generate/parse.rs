@@ -52,7 +52,8 @@ pub fn parse(body: &[u8], limits: &JsonLimits) -> Result<ChatRequest, RequestErr
             "options" => request.sampling = read_options(wire::object(value, "options")?)?,
             "keep_alive" => request.keep_alive = read_keep_alive(value)?,
             "truncate" => request.truncate = wire::flag(&value, "truncate")?,
-            "shift" => request.shift = wire::flag(&value, "shift")?,
+            // It configures the runner, as in a chat.
+            "shift" => drop(wire::flag(&value, "shift")?),
             "logprobs" => request.logprobs = wire::flag(&value, "logprobs")?.unwrap_or_default(),
             "top_logprobs" => request.top_logprobs = wire::integer(&value, "top_logprobs", 0, 20)?.map(|n| n as u8),
             _ => {

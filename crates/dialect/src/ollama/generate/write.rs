@@ -1,8 +1,6 @@
 //! Writes a prompt for an Ollama server, and says what it is to servers of other kinds.
 
-use serde_json::Value;
-
-use super::super::write::{unsupported, write_settings};
+use super::super::write::{keep_alive_seconds, unsupported, write_settings};
 use crate::json::Object;
 use crate::{
     ChatRequest, Content, Event, FinishReason, Image, Message, Part, Prompt, RequestError, Role, ServerApi,
@@ -22,8 +20,10 @@ pub fn write(
     if prompt.echo && request.logprobs {
         return Err(ability::refused(ServerApi::Ollama, "echo with logprobs"));
     }
-    if is_unload(request, prompt) && defaults.keep_alive.is_some() {
-        return unsupported("keep_alive of this model is set by the configuration, so a client cannot unload it");
+    if is_unload(request, prompt) {
+        return unsupported(
+            "keep_alive 0 without a prompt: a client cannot unload a model, for others may be using it",
+        );
     }
     let images: Vec<&str> = prompt.images.iter().map(Image::base64).collect();
     let media: usize = images.iter().map(|image| image.len()).sum();
@@ -49,18 +49,13 @@ pub fn write(
     Ok(out)
 }
 
-/// Whether the request wants no text, only the model loaded or unloaded.
+/// Whether the request wants no text, only the model loaded (or unloaded, which nobody may).
 fn is_load(prompt: &Prompt) -> bool {
     prompt.text.is_empty() && prompt.template != Template::Servers
 }
 
 fn is_unload(request: &ChatRequest, prompt: &Prompt) -> bool {
-    let at_once = match &request.keep_alive {
-        Some(Value::Number(seconds)) => seconds.as_f64() == Some(0.0),
-        Some(Value::String(text)) => matches!(text.as_str(), "0" | "0s" | "0m" | "0h"),
-        _ => false,
-    };
-    is_load(prompt) && at_once
+    is_load(prompt) && request.keep_alive.as_ref().and_then(keep_alive_seconds) == Some(0.0)
 }
 
 /// The answer to a request that wants no text but a model loaded, from a server that holds its models always; nothing

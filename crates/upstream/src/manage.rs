@@ -24,7 +24,8 @@ const CALLS: &[(Method, &str)] = &[
     (Method::POST, "/api/copy"),
     (Method::DELETE, "/api/delete"),
 ];
-const BLOBS: &str = "/api/blobs/sha256:";
+/// Where blobs are; Ollama takes both spellings of a digest.
+const BLOBS: [&str; 2] = ["/api/blobs/sha256:", "/api/blobs/sha256-"];
 
 impl Upstreams {
     /// Passes a management call on to an Ollama server and gives its answer back as it comes: the one of this name, or
@@ -72,7 +73,7 @@ impl Upstreams {
 
 fn is_call(method: &Method, path: &str) -> bool {
     let is_digest = |digest: &str| digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let is_blob = path.strip_prefix(BLOBS).is_some_and(is_digest);
+    let is_blob = BLOBS.iter().any(|blobs| path.strip_prefix(blobs).is_some_and(is_digest));
     CALLS.iter().any(|call| *call == (method.clone(), path))
         || (is_blob && (method == Method::POST || method == Method::HEAD))
 }
@@ -120,12 +121,15 @@ mod tests {
 
     #[test]
     fn only_management_calls_are_passed_on() {
-        let blob = format!("{BLOBS}{}", "a0".repeat(32));
         assert!(is_call(&Method::POST, "/api/pull") && is_call(&Method::DELETE, "/api/delete"));
-        assert!(is_call(&Method::HEAD, &blob) && is_call(&Method::POST, &blob));
+        for blobs in BLOBS {
+            let blob = format!("{blobs}{}", "a0".repeat(32));
+            assert!(is_call(&Method::HEAD, &blob) && is_call(&Method::POST, &blob), "{blob}");
+            assert!(!is_call(&Method::DELETE, &blob) && !is_call(&Method::POST, &format!("{blob}a")), "{blob}");
+        }
         for path in ["/api/chat", "/api/pull/", "/api/../api/pull", "/api/blobs/sha256:../x", "/api/blobs/", ""] {
             assert!(!is_call(&Method::POST, path), "{path}");
         }
-        assert!(!is_call(&Method::GET, "/api/pull") && !is_call(&Method::DELETE, &blob));
+        assert!(!is_call(&Method::GET, "/api/pull"));
     }
 }

@@ -149,7 +149,9 @@ impl Upstreams {
     /// Sets up the servers; connects to none and starts nothing. Reads the system's certificates only if a server is
     /// reached by https.
     pub fn new(specs: Vec<UpstreamSpec>, models: Vec<ModelSpec>, settings: Settings) -> Result<Self, SetupError> {
-        Self::build(specs, models, settings, None)
+        let new = Self::build(specs, models, settings, None)?;
+        new.inner.backends.iter().filter_map(Backend::server).for_each(Server::takes_over);
+        Ok(new)
     }
 
     /// The same with another configuration, for a reload; must be called within the runtime. A server whose spec is the
@@ -167,6 +169,7 @@ impl Upstreams {
         for (backend, spec) in next.inner.backends.iter().zip(&next.inner.specs) {
             backend.lane().set_parallel(spec.parallel.unwrap_or(spec.kind.parallel()));
             if let Some(server) = backend.server() {
+                server.takes_over();
                 server.watch_until_well();
             }
         }

@@ -3,7 +3,7 @@
 mod exchange;
 mod ollama;
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -58,12 +58,31 @@ pub(crate) struct ServerState {
     ollama: ollama::Memory,
     /// Held while the lane is told what the breaker says, so that what it was told last is what is so.
     gate: Mutex<()>,
+    watch: Mutex<Watch>,
+}
+
+/// Who asks a server that does not answer until it does.
+#[derive(Default)]
+struct Watch {
+    /// The server as it was configured last.
+    server: Weak<Server>,
+    /// Whether it is asked: by one task, however many requests fail.
+    runs: bool,
 }
 
 impl ServerState {
     pub(crate) fn new(lane: Lane) -> Arc<Self> {
         let (breaker, loads, listing) = (Breaker::new(), Loads::default(), Kept::default());
-        Arc::new(Self { lane, breaker, loads, listing, ollama: ollama::Memory::default(), gate: Mutex::new(()) })
+        let (ollama, gate, watch) = (ollama::Memory::default(), Mutex::new(()), Mutex::default());
+        Arc::new(Self { lane, breaker, loads, listing, ollama, gate, watch })
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wants_watching(&self) -> bool {
+        matches!(self.breaker.state(), State::Open(_) | State::Held(_))
     }
 }
 
@@ -153,10 +172,17 @@ impl Server {
         });
     }
 
-    /// Asks the health address until the breaker is no longer open or held; at once if it is neither.
-    pub(crate) fn watch_until_well(self: &Arc<Self>) {
-        if matches!(self.state.breaker.state(), State::Open(_) | State::Held(_)) {
-            tokio::spawn(probe(Arc::downgrade(self)));
+    /// Makes this the one that is asked from now on when the server is not well: its configuration is in force.
+    pub(crate) fn takes_over(self: &Arc<Self>) {
+        self.state.watch().server = Arc::downgrade(self);
+    }
+
+    /// Has the health address asked until the breaker is neither open nor held, unless that is so or somebody does.
+    pub(crate) fn watch_until_well(&self) {
+        let mut watch = self.state.watch();
+        if !watch.runs && self.state.wants_watching() {
+            watch.runs = true;
+            tokio::spawn(probe(Arc::clone(&self.state)));
         }
     }
 
@@ -235,32 +261,40 @@ impl Server {
     }
 }
 
-/// Asks a server that does not answer until it does; lives no longer than the server's breaker is open or held.
-async fn probe(server: Weak<Server>) {
-    loop {
-        let Some(asked) = server.upgrade() else { return };
-        let healthy = asked.is_healthy().await;
-        if asked.state.breaker.probed(healthy, asked.restart, Instant::now()).is_some() {
-            asked.pass_as_breaker_says();
-            match asked.state.breaker.state() {
+/// Asks a server that does not answer until it does; lives no longer than its breaker is open or held, and than somebody
+/// has the server configured.
+async fn probe(state: Arc<ServerState>) {
+    while let Some(server) = watched(&state) {
+        let healthy = server.is_healthy().await;
+        if state.breaker.probed(healthy, server.restart, Instant::now()).is_some() {
+            server.pass_as_breaker_says();
+            match state.breaker.state() {
                 State::Open(reason) => {
-                    tracing::warn!(upstream = &*asked.name, %reason, "this upstream did not come back; its requests are refused");
+                    tracing::warn!(upstream = &*server.name, %reason, "this upstream did not come back; its requests are refused");
                 }
                 state => {
                     tracing::info!(
-                        upstream = &*asked.name,
+                        upstream = &*server.name,
                         breaker = state.name(),
                         "this upstream answers at its health address"
                     );
                 }
             }
         }
-        if !matches!(asked.state.breaker.state(), State::Open(_) | State::Held(_)) {
-            return;
+        drop(server);
+        if state.wants_watching() {
+            sleep(PROBE_EVERY).await;
         }
-        drop(asked);
-        sleep(PROBE_EVERY).await;
     }
+}
+
+/// The server to ask, while there is one that has to be asked. Decided under the lock, so that one that fails just when
+/// the watch over it ends is watched again.
+fn watched(state: &ServerState) -> Option<Arc<Server>> {
+    let mut watch = state.watch();
+    let server = watch.server.upgrade().filter(|_| state.wants_watching());
+    watch.runs = server.is_some();
+    server
 }
 
 fn base(spec: &UpstreamSpec) -> Result<&str, SetupError> {
@@ -278,4 +312,42 @@ fn base(spec: &UpstreamSpec) -> Result<&str, SetupError> {
         return Err(wrong("must not have a query"));
     }
     Ok(base)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Upstreams;
+
+    #[tokio::test]
+    async fn one_task_watches_a_server_however_often_it_fails() {
+        let spec = UpstreamSpec {
+            name: "a".to_owned(),
+            kind: Kind::Ollama,
+            url: "http://127.0.0.1:9".to_owned(),
+            key: None,
+            parallel: None,
+        };
+        let new = || Upstreams::new(vec![spec.clone()], Vec::new(), Settings::default()).expect("set up");
+        let first = new();
+        let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let server = |upstreams: &Upstreams| Arc::clone(upstreams.inner.backends[0].server().expect("a server"));
+        for _ in 0..5 {
+            server(&first).learn(&Cause::Silent);
+            server(&first).watch_until_well();
+        }
+        assert_eq!(tasks(), 1);
+        // Nor does another one by a change of the configuration, and the new server is the one that is asked.
+        let second = first.reconfigured(vec![spec.clone()], Vec::new(), Settings::default()).expect("set up");
+        let old = server(&first);
+        drop(first);
+        old.learn(&Cause::Silent);
+        assert_eq!(tasks(), 1);
+        drop(old);
+        let state = Arc::clone(&server(&second).state);
+        let asked = watched(&state).expect("still watched");
+        assert!(Arc::ptr_eq(&asked, &server(&second)));
+        drop((asked, second));
+        assert!(watched(&state).is_none(), "nobody has it configured any more");
+    }
 }

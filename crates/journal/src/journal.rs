@@ -173,6 +173,21 @@ pub(crate) enum Reply {
     Synced(Answer),
 }
 
+/// A record that waits for a place in the queue. Whoever appends it may be dropped meanwhile, as when a client leaves; then
+/// it is handed over without waiting, or counted as one there was no place for.
+struct Waiting<'a> {
+    journal: &'a Journal,
+    record: Option<Record>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(record) = self.record.take() {
+            let _: Result<(), JournalError> = self.journal.enqueue(record);
+        }
+    }
+}
+
 impl Journal {
     /// Opens or creates the journal, repairs what a crash left, and starts the threads. Reads the disk, so it blocks.
     ///
@@ -256,7 +271,10 @@ impl Journal {
 
     async fn send(&self, record: Record, reply: fn(Answer) -> Reply) -> Result<u64, JournalError> {
         let (sender, answer) = oneshot::channel();
-        self.queue.send(Message::Append(record, reply(sender))).await.map_err(|_| JournalError::Closed)?;
+        let mut waiting = Waiting { journal: self, record: Some(record) };
+        let place = self.queue.reserve().await;
+        let record = waiting.record.take().expect("taken only here");
+        place.map_err(|_| JournalError::Closed)?.send(Message::Append(record, reply(sender)));
         answer.await.map_err(|_| JournalError::Closed)?
     }
 

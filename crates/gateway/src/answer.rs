@@ -157,7 +157,7 @@ impl Stream {
             }
         };
         if let Some(refusal) = &failure {
-            self.open.record.error = Some(refusal.to_string());
+            self.open.broke_off(refusal);
         }
         // What ends the stream is only written once the record is in the journal.
         let status = self.open.record.status;

@@ -49,7 +49,7 @@ impl Gateway {
             model = other;
             request.model.clone_from(&model.name);
         }
-        let answer = request.sampling.limit().map_or(ANSWER_TOKENS_EXPECTED, u64::from).min(ANSWER_TOKENS_EXPECTED);
+        let answer = request.sampling.limit().map_or(ANSWER_TOKENS_EXPECTED, u64::from);
         self.reserve(way, tokens, answer).await?;
         self.check_recording(way).await?;
 
@@ -109,7 +109,7 @@ impl Gateway {
         (!is_ollama).then_some(events)
     }
 
-    fn check_chars(&self, way: &mut Way<'_>, caller: &Caller, request: &ChatRequest) -> Result<(), Refusal> {
+    pub(crate) fn check_chars(&self, way: &mut Way<'_>, caller: &Caller, request: &ChatRequest) -> Result<(), Refusal> {
         way.note_user(request.user());
         let chars = request.prompt_chars();
         way.open.record.prompt_chars = Some(chars);
@@ -133,6 +133,7 @@ impl Gateway {
         // What is expected of the answer is a guess: a small limit is no reason to refuse a small prompt.
         let most = way.tokens_most.unwrap_or(u64::MAX);
         let reserved = (prompt + answer).min(most).max(prompt);
+        way.open.prompt_tokens = prompt;
         match &mut way.open.entered {
             Some(entered) => entered.reserve(reserved).await.map_err(Refusal::Denied),
             None => Ok(()),

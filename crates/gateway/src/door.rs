@@ -100,11 +100,13 @@ impl Door {
         }
     }
 
-    /// For whom the request is counted: what a trusted header says, else the key's user.
-    pub fn user(&self, caller: &Caller, headers: &HeaderMap) -> Option<String> {
+    /// For whom the request is counted: what a trusted client's header says, else the key's user. Where trusted proxies are
+    /// named, only they are believed; else whoever holds a key is, for a user is counted behind the key.
+    pub fn user(&self, caller: &Caller, headers: &HeaderMap, peer: IpAddr) -> Option<String> {
         const USER_CHARS_MAX: usize = 128;
-        let claimed =
-            self.settings.user_header.as_ref().and_then(|name| std::str::from_utf8(headers.get(name)?.as_bytes()).ok());
+        let trusted = &self.settings.trusted_proxies;
+        let header = self.settings.user_header.as_ref().filter(|_| trusted.is_empty() || trusted.holds(peer));
+        let claimed = header.and_then(|name| std::str::from_utf8(headers.get(name)?.as_bytes()).ok());
         claimed
             .map(|user| user.trim().chars().take(USER_CHARS_MAX).collect())
             .filter(|user: &String| !user.is_empty())

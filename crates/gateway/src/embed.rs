@@ -9,6 +9,7 @@ use tollhouse_web::{Answer, json};
 
 use crate::refusal::{Refusal, rate_headers};
 use crate::stack::{Way, cut_name};
+use crate::talk::START_RECORDED_AFTER;
 use crate::{By, Caller, Gateway};
 
 impl Gateway {
@@ -51,11 +52,14 @@ impl Gateway {
 
         let meta = EmbedMeta { model: model.name.clone(), encoding: request.encoding };
         let context = self.context(way, caller, &model, tokens);
-        let asking = self.inner.upstreams.embed(Arc::new(request), context);
-        let reply = tokio::select! {
-            biased;
-            () = revoked(caller) => return Err(Refusal::InvalidKey),
-            reply = asking => reply,
+        let mut asking = std::pin::pin!(self.inner.upstreams.embed(Arc::new(request), context));
+        let reply = loop {
+            tokio::select! {
+                biased;
+                () = revoked(caller) => return Err(Refusal::InvalidKey),
+                reply = &mut asking => break reply,
+                () = tokio::time::sleep(START_RECORDED_AFTER), if !way.open.has_started() => way.open.started(),
+            }
         };
         let reply = reply.map_err(|error| {
             way.open.not_replied(&error);

@@ -4,10 +4,11 @@
 //! nothing shows that they fit. Only what may not fit is counted, with the model's own tokenizer where it can be had.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tollhouse_dialect::ChatRequest;
 use tollhouse_tokens::{Counter, Fit, Overflow, Tokenizer, allowed, fit};
@@ -19,7 +20,9 @@ use crate::stack::{ModelSettings, Way};
 
 /// A tokenizer is waited for so long; after it, and until it is there, tokens are estimated.
 const TOKENIZER_WAIT: Duration = Duration::from_secs(3);
-/// Models whose tokenizers are kept. Each takes some tens of MiB.
+/// A tokenizer that could not be had is asked for again after so long.
+const TOKENIZER_ASKED_AGAIN_AFTER: Duration = Duration::from_mins(1);
+/// Models whose tokenizers are kept; past it the longest unused goes. Each takes some tens of MiB.
 const TOKENIZERS_MAX: usize = 8;
 /// The smallest context that servers give a model when nobody says anything: a prompt that fits into it needs no look.
 const CONTEXT_TOKENS_MIN: u64 = 2048;
@@ -29,13 +32,30 @@ const CONTEXT_TOKENS_MIN: u64 = 2048;
 pub(crate) struct Guard {
     models: HashMap<String, ModelSettings>,
     upstreams: Upstreams,
-    counters: Mutex<HashMap<String, Counting>>,
+    counters: Mutex<HashMap<String, Kept>>,
     /// Counts without a vocabulary, and knows the bounds of every count.
     estimate: Arc<Counter>,
 }
 
-/// The way of counting for a model, once it is known.
-type Counting = watch::Receiver<Option<Arc<Counter>>>;
+/// What has become of asking for a model's tokenizer.
+#[derive(Clone, Debug)]
+enum Asked {
+    Pending,
+    /// It counts this model's tokens.
+    Had(Arc<Counter>),
+    /// There is none, or it cannot be used.
+    NotHad,
+}
+
+type Counting = watch::Receiver<Asked>;
+
+/// The tokenizer of one model.
+#[derive(Debug)]
+struct Kept {
+    counting: Counting,
+    asked: Instant,
+    used: Instant,
+}
 
 /// A prompt that may be sent.
 pub(crate) struct Guarded {
@@ -146,47 +166,56 @@ impl Guard {
 
     /// The way of counting for a model: its own tokenizer when it is there in time.
     async fn counter(&self, model: &str) -> Arc<Counter> {
-        let Some(mut counting) = self.counting(model) else { return self.estimate.clone() };
-        let ready = timeout(TOKENIZER_WAIT, counting.wait_for(Option::is_some)).await;
-        let ready = ready.ok().and_then(Result::ok).and_then(|counter| counter.clone());
-        ready.unwrap_or_else(|| self.estimate.clone())
+        let mut counting = self.counting(model);
+        let known = timeout(TOKENIZER_WAIT, counting.wait_for(|asked| !matches!(asked, Asked::Pending))).await;
+        match known.ok().and_then(Result::ok).as_deref() {
+            Some(Asked::Had(counter)) => counter.clone(),
+            _ => self.estimate.clone(),
+        }
     }
 
-    /// Starts to get the tokenizer at the first call; `None` when there is no room for another one.
-    fn counting(&self, model: &str) -> Option<Counting> {
+    /// Starts to get the tokenizer at the first call, and again some time after it could not be had.
+    fn counting(&self, model: &str) -> Counting {
+        let now = Instant::now();
         let mut counters = self.counters.lock().expect("no panic while the lock is held");
-        if let Some(counting) = counters.get(model) {
-            return Some(counting.clone());
+        if let Some(kept) = counters.get_mut(model) {
+            let failed = matches!(*kept.counting.borrow(), Asked::NotHad);
+            if !failed || now < kept.asked + TOKENIZER_ASKED_AGAIN_AFTER {
+                kept.used = now;
+                return kept.counting.clone();
+            }
+        } else if counters.len() >= TOKENIZERS_MAX {
+            let longest_unused = counters.iter().min_by_key(|(_, kept)| kept.used).map(|(model, _)| model.clone());
+            longest_unused.and_then(|model| counters.remove(&model));
         }
-        if counters.len() >= TOKENIZERS_MAX {
-            return None;
-        }
-        let (ready, counting) = watch::channel(None);
-        counters.insert(model.to_owned(), counting.clone());
+        let (ready, counting) = watch::channel(Asked::Pending);
+        counters.insert(model.to_owned(), Kept { counting: counting.clone(), asked: now, used: now });
         let file = self.models.get(model).and_then(|settings| settings.tokenizer.clone());
-        let (upstreams, model) = (self.upstreams.clone(), model.to_owned());
-        tokio::spawn(async move {
-            let vocabulary = match file {
-                Some(_) => None,
-                None => upstreams.vocabulary(&model).await,
-            };
-            let made = tokio::task::spawn_blocking(move || match (file, vocabulary) {
-                (Some(file), _) => Tokenizer::from_file(&file).map(Some),
-                (None, Some(vocabulary)) => Tokenizer::from_ggml(&vocabulary).map(Some),
-                (None, None) => Ok(None),
-            });
-            let tokenizer = match made.await {
-                Ok(Ok(tokenizer)) => tokenizer,
-                Ok(Err(error)) => {
-                    tracing::warn!(model, error = %error, "tokens of this model are estimated: its tokenizer cannot be used");
-                    None
-                }
-                Err(_) => None,
-            };
-            ready.send_replace(Some(Arc::new(tokenizer.map_or_else(Counter::estimate, Counter::exact))));
-        });
-        Some(counting)
+        tokio::spawn(load(model.to_owned(), file, self.upstreams.clone(), ready));
+        counting
     }
+}
+
+/// Gets the tokenizer of a model: from its file, else from its server.
+async fn load(model: String, file: Option<PathBuf>, upstreams: Upstreams, ready: watch::Sender<Asked>) {
+    let vocabulary = match file {
+        Some(_) => None,
+        None => upstreams.vocabulary(&model).await,
+    };
+    let made = tokio::task::spawn_blocking(move || match (file, vocabulary) {
+        (Some(file), _) => Tokenizer::from_file(&file).map(Some),
+        (None, Some(vocabulary)) => Tokenizer::from_ggml(&vocabulary).map(Some),
+        (None, None) => Ok(None),
+    });
+    let tokenizer = match made.await {
+        Ok(Ok(tokenizer)) => tokenizer,
+        Ok(Err(error)) => {
+            tracing::warn!(model, error = %error, "tokens of this model are estimated: its tokenizer cannot be used");
+            None
+        }
+        Err(_) => None,
+    };
+    ready.send_replace(tokenizer.map_or(Asked::NotHad, |tokenizer| Asked::Had(Arc::new(Counter::exact(tokenizer)))));
 }
 
 /// Runs a long computation on the request where it holds up nobody else.
@@ -194,6 +223,10 @@ async fn off_the_runtime<T: Send + 'static>(
     request: &mut ChatRequest,
     work: impl FnOnce(&mut ChatRequest) -> T + Send + 'static,
 ) -> T {
+    /// As many at once as there are cores, however many clients ask.
+    static CORES: LazyLock<Semaphore> =
+        LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
+    let _core = CORES.acquire().await.expect("the semaphore is never closed");
     let mut taken = std::mem::take(request);
     let done = tokio::task::spawn_blocking(move || {
         let result = work(&mut taken);

@@ -17,7 +17,11 @@ const VERSION_UNKNOWN: &str = "0.0.0";
 impl Gateway {
     async fn models_for(&self, caller: &Caller) -> Vec<Model> {
         let mut models = self.inner.upstreams.models().await;
-        models.retain(|model| caller.key.as_ref().is_none_or(|key| key.allows_model(&model.name)));
+        let allows = |model: &Model| {
+            let names = [Some(&model.name), model.alias_of.as_ref()];
+            caller.key.as_ref().is_none_or(|key| names.into_iter().flatten().any(|name| key.allows_model(name)))
+        };
+        models.retain(allows);
         models
     }
 
@@ -81,7 +85,7 @@ impl Gateway {
         let body = self.read_body(body).await?;
         let mut request = anthropic::parse_count(&body, &self.inner.settings.json).map_err(Refusal::BadRequest)?;
         drop(body);
-        way.open.record.prompt_chars = Some(request.prompt_chars());
+        self.check_chars(way, caller, &request)?;
         let model = self.find_model(&request.model, caller, way).await?;
         request.model = model.name;
         let tokens = self.inner.guard.count(&mut request).await;

@@ -21,6 +21,7 @@ const CALLER: &str = "gateway/stack.rs";
 
 /// What the journal says of one request (design, section 7). Times are milliseconds with three decimals.
 #[derive(Clone, Debug, Default, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the fields of a line in the journal, as they are written")]
 pub struct RequestRecord {
     /// HTTP method.
     pub method: String,
@@ -39,6 +40,9 @@ pub struct RequestRecord {
     /// For whom it is counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
+    /// Only the body says so: a name for people to search for, which no limit goes by.
+    #[serde(skip_serializing_if = "is_false")]
+    pub user_claimed: bool,
     /// Public name of the model that answered, or was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -151,6 +155,10 @@ pub(crate) struct OpenRecord {
     pub(crate) entered: Option<Entered>,
     /// The prompt's tokens as they were counted before it was sent.
     pub(crate) counted: Option<Count>,
+    /// The prompt's tokens as well as they are known before it is sent.
+    pub(crate) prompt_tokens: u64,
+    /// Its start is in the journal.
+    start_written: bool,
     tally: Option<Tally>,
     closed: bool,
 }
@@ -164,7 +172,17 @@ impl OpenRecord {
             client_ip: client.to_string(),
             ..RequestRecord::default()
         };
-        Self { journal, began: Instant::now(), record, entered: None, counted: None, tally: None, closed: false }
+        Self {
+            journal,
+            began: Instant::now(),
+            record,
+            entered: None,
+            counted: None,
+            prompt_tokens: 0,
+            start_written: false,
+            tally: None,
+            closed: false,
+        }
     }
 
     /// How long ago the head was complete.
@@ -175,7 +193,12 @@ impl OpenRecord {
     /// Counts what the model server sent.
     pub(crate) fn count(&mut self, events: &[Event]) {
         let now = self.elapsed();
-        self.tally.get_or_insert_default().count(events, now);
+        let tally = self.tally.get_or_insert_default();
+        tally.count(events, now);
+        // What a long answer has beyond its reservation counts while it is written, not only at its end.
+        if let Some(entered) = &mut self.entered {
+            entered.note(self.prompt_tokens + estimate(tally.answer_chars));
+        }
     }
 
     /// An estimate of the usage, where the server told none.
@@ -237,14 +260,23 @@ impl OpenRecord {
 
     /// Tells the journal that the request is on its way to a model, so that a crash leaves a trace of it. What cannot be
     /// written now is told by the record of the end.
-    pub(crate) fn started(&self) {
+    pub(crate) fn started(&mut self) {
+        if std::mem::replace(&mut self.start_written, true) {
+            return;
+        }
         if let Err(error) = self.journal.enqueue(self.start_line()) {
             tracing::warn!(error = %error, request_id = %self.record.request_id, "recording the start of a request");
         }
     }
 
+    /// Whether its start is in the journal, or on the way there.
+    pub(crate) fn has_started(&self) -> bool {
+        self.start_written
+    }
+
     /// The same, and waits until the line is in the journal file.
-    pub(crate) async fn started_for_sure(&self) -> Result<(), JournalError> {
+    pub(crate) async fn started_for_sure(&mut self) -> Result<(), JournalError> {
+        self.start_written = true;
         self.journal.append(self.start_line()).await.map(|_| ())
     }
 
@@ -287,6 +319,11 @@ impl OpenRecord {
         let line = self.line(if failed { Level::Error } else { Level::Info });
         self.closed = true;
         self.journal.append(line).await.map(|_| ())
+    }
+
+    /// What went wrong after the status was told.
+    pub(crate) fn broke_off(&mut self, refusal: &Refusal) {
+        self.record.error = Some(cut(&refusal.to_string(), TEXT_CHARS_MAX));
     }
 
     /// Writes the record of a refused request.
@@ -411,6 +448,7 @@ pub(crate) fn round3(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
+/// At most so many characters, with a mark where something is left out.
 fn cut(text: &str, chars_max: usize) -> String {
     match text.char_indices().nth(chars_max) {
         Some((end, _)) => format!("{}…", &text[..end]),

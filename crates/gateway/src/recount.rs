@@ -48,7 +48,7 @@ impl<'a> Past<'a> {
         let took_ms = record.get("duration_ms").and_then(Value::as_f64).unwrap_or(0.0);
         Some(Self {
             key_id: text("key_id"),
-            user: text("user_id"),
+            user: text("user_id").filter(|_| record.get("user_claimed") != Some(&Value::Bool(true))),
             model: text("model").unwrap_or_default(),
             client: text("client_ip").and_then(|ip| ip.parse().ok()).unwrap_or(Ipv4Addr::UNSPECIFIED.into()),
             began_ms: ended.as_millisecond() - took_ms as i64,

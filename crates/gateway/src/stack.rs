@@ -26,6 +26,7 @@ use tollhouse_web::{Answer, Dropped, Peer, RequestId};
 use crate::answer::{Begun, answer_stream};
 use crate::counted::Who;
 use crate::guard::Guard;
+use crate::manage::Managed;
 use crate::record::OpenRecord;
 use crate::refusal::{ErrorStyle, Refusal};
 use crate::route::{NoRoute, Route, shape_of};
@@ -175,9 +176,10 @@ impl Gateway {
         let path = head.uri.path();
         let shape = shape_of(path, head.headers.contains_key("anthropic-version"));
         let open = OpenRecord::new(self.inner.journal.clone(), head.method.as_str(), path, id.as_str(), client);
-        let mut way = Way { head: &head, shape, id: &id, open, client, tokens_most: None };
+        let mut way = Way { head: &head, shape, id: &id, open, client, peer: peer.0.ip(), tokens_most: None };
         let mut answer = match self.pass(&mut way, body, &entry).await {
             Ok(Passed::Streaming(stream)) => answer_stream(*stream, way.open, self.clone()),
+            Ok(Passed::Managed(managed)) => managed.answer(way.open, self.clone()),
             // Nothing passes unrecorded: an answer that cannot be recorded is not given out.
             Ok(Passed::Whole(answer)) => match self.recorded(way.open.close(answer.status().as_u16()).await) {
                 Ok(()) => answer,
@@ -229,7 +231,7 @@ impl Gateway {
             Route::Show => self.show(way, body, &caller).await.map(Passed::Whole),
             Route::Running => Ok(Passed::Whole(self.running(&caller).await)),
             Route::Version => Ok(Passed::Whole(self.version().await)),
-            Route::Manage => self.manage(way, body, &caller).await.map(Passed::Whole),
+            Route::Manage => self.manage(way, body, &caller).await,
         }
     }
 
@@ -242,13 +244,13 @@ impl Gateway {
             Entry::Console => Caller { key: None, key_id: Some("console".to_owned()) },
         };
         way.open.record.key_id.clone_from(&caller.key_id);
-        way.open.record.user_id = self.inner.door.user(&caller, &way.head.headers);
+        way.open.record.user_id = self.inner.door.user(&caller, &way.head.headers, way.peer);
         Ok(caller)
     }
 
     /// Nothing is sent to a model that could not be recorded: while the journal is in trouble, the start of a request has
     /// to be in its file first.
-    pub(crate) async fn check_recording(&self, way: &Way<'_>) -> Result<(), Refusal> {
+    pub(crate) async fn check_recording(&self, way: &mut Way<'_>) -> Result<(), Refusal> {
         if self.records() && self.inner.journal.is_open() {
             return Ok(());
         }
@@ -312,6 +314,8 @@ pub(crate) struct Way<'a> {
     pub(crate) id: &'a RequestId,
     pub(crate) open: OpenRecord,
     pub(crate) client: std::net::IpAddr,
+    /// The other end of the connection: the client, or a proxy in front of it.
+    pub(crate) peer: std::net::IpAddr,
     /// The most tokens that one request may have under the caller's limits.
     pub(crate) tokens_most: Option<u64>,
 }
@@ -319,15 +323,19 @@ pub(crate) struct Way<'a> {
 impl Way<'_> {
     /// For whom it is counted.
     pub(crate) fn who<'a>(&'a self, caller: &'a Caller) -> Who<'a> {
-        Who { caller, user: self.open.record.user_id.as_deref(), client: self.client }
+        let record = &self.open.record;
+        // What a body says of its user opens no window and no turn of its own.
+        let user = record.user_id.as_deref().filter(|_| !record.user_claimed);
+        Who { caller, user, client: self.client }
     }
 
     /// Notes the end user whom the body names, unless a trusted header or the key said who it is.
     pub(crate) fn note_user(&mut self, user: Option<&str>) {
         const USER_CHARS_MAX: usize = 128;
-        let place = &mut self.open.record.user_id;
-        if place.is_none() {
-            *place = user.map(|user| user.chars().take(USER_CHARS_MAX).collect());
+        let record = &mut self.open.record;
+        if let (None, Some(user)) = (&record.user_id, user) {
+            record.user_id = Some(user.chars().take(USER_CHARS_MAX).collect());
+            record.user_claimed = true;
         }
     }
 }
@@ -338,6 +346,8 @@ pub(crate) enum Passed {
     Whole(Answer),
     /// The answer has begun.
     Streaming(Box<Begun>),
+    /// A server's own answer is passed on.
+    Managed(Box<Managed>),
 }
 
 /// The trace id of a `traceparent` header (W3C Trace Context, section 3.2.2).

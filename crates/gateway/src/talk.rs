@@ -13,7 +13,7 @@ use crate::refusal::Refusal;
 
 /// A request that is answered sooner leaves one record; one that takes longer also leaves one of its start, so that a
 /// crash in the middle of it can be told.
-const START_RECORDED_AFTER: Duration = Duration::from_millis(250);
+pub(crate) const START_RECORDED_AFTER: Duration = Duration::from_millis(250);
 
 type Asking = Pin<Box<dyn Future<Output = Result<Reply, UpstreamError>> + Send>>;
 
@@ -111,7 +111,7 @@ impl Talk {
     }
 
     /// What the alarm rang for: whether nothing came for so long that the client should be told.
-    fn ring(&mut self, open: &OpenRecord) -> bool {
+    fn ring(&mut self, open: &mut OpenRecord) -> bool {
         let now = Instant::now();
         if !self.started {
             self.started = true;

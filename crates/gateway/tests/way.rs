@@ -279,6 +279,58 @@ async fn the_rate_limit_tells_what_is_left_and_how_long_to_wait() {
 }
 
 #[tokio::test]
+async fn what_an_answer_may_take_is_reserved_before_it_is_written() {
+    let house =
+        house(|settings, _, _| settings.limits = Arc::new(Rules { tokens: Some(rate(10_000)), ..Rules::default() }));
+    let mut long = hello();
+    long["stream"] = json!(true);
+    long["max_tokens"] = json!(8000);
+    let first = house.send(post("/v1/chat/completions", &long.to_string())).await.unwrap();
+    assert_eq!(first.status(), 200);
+    // While the first is written, what it may still take is not there for anybody else.
+    assert_eq!(house.chat(long.clone()).await.0, 429);
+    // Once it has ended, what it did not take is.
+    assert_eq!(whole(first).await.0, 200);
+    assert_eq!(house.chat(long).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_name_that_anybody_may_write_opens_no_window() {
+    let per_user = |settings: &mut Settings| {
+        settings.limits = Arc::new(Rules { requests: Some(rate(1)), ..Rules::default() });
+        settings.by = By::User;
+    };
+    async fn with_header(house: &House, name: &str) -> u16 {
+        let mut request = post("/v1/chat/completions", &hello().to_string());
+        request.headers_mut().insert("x-user-id", name.parse().unwrap());
+        house.send(request).await.unwrap().status().as_u16()
+    }
+
+    let told = house(|settings, _, _| per_user(settings));
+    let mut body = hello();
+    body["user"] = json!("alice");
+    assert_eq!(told.chat(body.clone()).await.0, 200);
+    body["user"] = json!("bob");
+    assert_eq!(told.chat(body).await.0, 429);
+    let records = told.records("request");
+    assert_eq!((&records[0]["user_id"], &records[0]["user_claimed"]), (&json!("alice"), &json!(true)));
+
+    // Where proxies are trusted by name, a header of anybody else says nothing.
+    let behind = house(|settings, door, _| {
+        per_user(settings);
+        door.trusted_proxies = AddressList::new(vec!["10.0.0.1/32".parse().unwrap()]);
+    });
+    assert_eq!(with_header(&behind, "alice").await, 200);
+    assert_eq!(with_header(&behind, "bob").await, 429);
+    assert_eq!(behind.records("request")[0].get("user_id"), None);
+
+    let trusting = house(|settings, _, _| per_user(settings));
+    assert_eq!(with_header(&trusting, "alice").await, 200);
+    assert_eq!(with_header(&trusting, "bob").await, 200);
+    assert_eq!(with_header(&trusting, "bob").await, 429);
+}
+
+#[tokio::test]
 async fn errors_can_be_plain_on_every_api() {
     let house = house(|settings, _, _| settings.errors = ErrorStyle::Plain);
     let (_, body) = whole(house.send(post("/v1/nothing", "{}")).await.unwrap()).await;

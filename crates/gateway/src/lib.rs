@@ -20,6 +20,7 @@ mod guard;
 mod health;
 mod lists;
 mod manage;
+mod page;
 mod record;
 mod recount;
 mod refusal;

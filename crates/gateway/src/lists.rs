@@ -7,6 +7,7 @@ use tollhouse_dialect::{Shape, anthropic, ollama};
 use tollhouse_upstream::Model;
 use tollhouse_web::{Answer, json as json_answer};
 
+use crate::page::Page;
 use crate::refusal::Refusal;
 use crate::stack::{Way, cut_name};
 use crate::{Caller, Gateway};
@@ -25,19 +26,22 @@ impl Gateway {
         models
     }
 
-    pub(crate) async fn list_models(&self, shape: Shape, caller: &Caller) -> Answer {
+    /// All models; Anthropic's clients get them page by page.
+    pub(crate) async fn list_models(&self, way: &Way<'_>, caller: &Caller) -> Result<Answer, Refusal> {
         let models = self.models_for(caller).await;
-        let entries: Vec<Value> = models.iter().map(|model| entry(shape, model)).collect();
-        let body = match shape {
-            Shape::OpenAi => json!({"object": "list", "data": entries}),
-            Shape::Ollama => json!({"models": entries}),
+        let entries = |models: &[Model]| models.iter().map(|model| entry(way.shape, model)).collect::<Vec<_>>();
+        let body = match way.shape {
+            Shape::OpenAi => json!({"object": "list", "data": entries(&models)}),
+            Shape::Ollama => json!({"models": entries(&models)}),
             Shape::Anthropic => {
-                let id = |model: Option<&Model>| model.map(|model| model.name.clone());
-                let (first, last) = (id(models.first()), id(models.last()));
-                json!({"data": entries, "has_more": false, "first_id": first, "last_id": last})
+                let ids: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
+                let query = way.head.uri.query().unwrap_or_default();
+                let Page { items, has_more } = Page::of(&ids, query).map_err(Refusal::BadRequest)?;
+                let (first, last) = (ids[items.clone()].first(), ids[items.clone()].last());
+                json!({"data": entries(&models[items.clone()]), "has_more": has_more, "first_id": first, "last_id": last})
             }
         };
-        json_answer(StatusCode::OK, body.to_string())
+        Ok(json_answer(StatusCode::OK, body.to_string()))
     }
 
     pub(crate) async fn model_entry(&self, shape: Shape, name: &str, caller: &Caller) -> Result<Answer, Refusal> {

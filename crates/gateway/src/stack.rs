@@ -226,7 +226,7 @@ impl Gateway {
             Route::Chat(api) => self.chat(way, body, &caller, api).await,
             Route::Embed(api) => self.embed(way, body, &caller, api).await.map(Passed::Whole),
             Route::CountTokens => self.count_tokens(way, body, &caller).await.map(Passed::Whole),
-            Route::Models => Ok(Passed::Whole(self.list_models(way.shape, &caller).await)),
+            Route::Models => self.list_models(way, &caller).await.map(Passed::Whole),
             Route::Model(name) => self.model_entry(way.shape, &name, &caller).await.map(Passed::Whole),
             Route::Show => self.show(way, body, &caller).await.map(Passed::Whole),
             Route::Running => Ok(Passed::Whole(self.running(&caller).await)),

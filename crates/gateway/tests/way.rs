@@ -456,6 +456,26 @@ async fn whoever_guesses_keys_has_to_wait_and_the_owner_of_the_key_elsewhere_doe
 }
 
 #[tokio::test]
+async fn an_anthropic_client_gets_the_models_page_by_page() {
+    let house = house(|_, _, _| {});
+    let list = async |query: &str| {
+        let mut request = post(&format!("/v1/models{query}"), "");
+        *request.method_mut() = http::Method::GET;
+        request.headers_mut().insert("anthropic-version", "2023-06-01".parse().unwrap());
+        let (status, body) = whole(house.send(request).await.unwrap()).await;
+        (status, serde_json::from_str::<Value>(&body).unwrap())
+    };
+    let (status, first) = list("?limit=1&beta=true").await;
+    assert_eq!((status, &first["first_id"], &first["last_id"]), (200, &json!("demo"), &json!("demo")));
+    assert_eq!((&first["has_more"], &first["data"][0]["id"]), (&json!(false), &json!("demo")));
+    let (_, after) = list("?after_id=demo").await;
+    assert_eq!(after, json!({"data": [], "has_more": false, "first_id": null, "last_id": null}));
+    let (status, refused) = list("?limit=0").await;
+    assert_eq!((status, &refused["type"]), (400, &json!("error")));
+    assert_eq!(refused["error"]["message"], "limit must be a whole number from 1 to 1000");
+}
+
+#[tokio::test]
 async fn a_key_in_the_address_or_from_the_wrong_place_is_not_taken() {
     let house = house(|_, _, key| key.allow = AddressList::new(vec!["10.0.0.0/8".parse().unwrap()]));
     let (status, body) = whole(house.send(post("/v1/models?api_key=secret", "")).await.unwrap()).await;

@@ -1,0 +1,1 @@
+//! Collects what other programs say: files that grow and rotate, and what comes over the network.

@@ -39,7 +39,7 @@ impl Keyring {
     pub fn find(&self, secret: &str, now_ms: i64) -> Option<&Arc<Key>> {
         let (stored, configured) =
             (self.stored.find(&(self.keyed_hash)(secret), now_ms), self.configured.find(&sha256(secret), now_ms));
-        stored.or(configured).filter(|key| key.expires_ms.is_none_or(|end| now_ms < end))
+        stored.or(configured)
     }
 
     /// Puts other keys in place of the stored ones. A key is the same by its id: one that says what it said before goes
@@ -62,10 +62,12 @@ impl Keyring {
         Self { configured: self.configured.without(ids), stored: self.stored.without(ids), ..self.clone() }
     }
 
-    /// The key with this public id, wherever it came from.
+    /// The key with this public id, wherever it came from; of two, the one that lasts longer.
     pub fn get(&self, id: &str) -> Option<&Arc<Key>> {
+        let end = |key: &Key| key.expires_ms.unwrap_or(i64::MAX);
         let keys = self.stored.keys.iter().chain(&self.configured.keys);
-        keys.map(|(_, key)| key).find(|key| key.id == id)
+        let keys = keys.map(|(_, key)| key).filter(|key| key.id == id);
+        keys.reduce(|first, other| if end(other) > end(first) { other } else { first })
     }
 
     /// The keys from the configuration.
@@ -125,7 +127,9 @@ impl Ring {
         let near = self.secrets.get(&prefix(digest))?;
         near.iter()
             .find(|secret| {
-                bool::from(secret.digest.ct_eq(digest)) && secret.until_ms.is_none_or(|until| now_ms < until)
+                // One that has ended hides no other with the same secret.
+                let ends = [secret.until_ms, secret.key.expires_ms];
+                bool::from(secret.digest.ct_eq(digest)) && ends.into_iter().flatten().all(|end| now_ms < end)
             })
             .map(|secret| &secret.key)
     }
@@ -187,6 +191,18 @@ mod tests {
         let ring = Keyring::new([(sha256("s"), Arc::new(key))], [], Arc::new(sha256));
         assert!(ring.find("s", 999).is_some());
         assert!(ring.find("s", 1000).is_none());
+    }
+
+    #[test]
+    fn a_key_that_has_ended_hides_no_other_with_its_secret() {
+        let ended = || Arc::new(Key { expires_ms: Some(1000), ..Key::new("a", "user") });
+        let lasting = || Arc::new(Key { weight: 7, ..Key::new("a", "user") });
+        let ring = Keyring::new([(sha256("s"), lasting())], [(sha256("s"), ended())], Arc::new(sha256));
+        assert_eq!(ring.find("s", 999).unwrap().weight, ended().weight, "the stored one while it lasts");
+        assert_eq!(ring.find("s", 1000).unwrap().weight, 7);
+        assert_eq!(ring.get("a").unwrap().weight, 7);
+        let ring = Keyring::new([(sha256("s"), ended()), (sha256("s"), lasting())], [], Arc::new(sha256));
+        assert_eq!(ring.find("s", 1000).unwrap().weight, 7);
     }
 
     #[test]

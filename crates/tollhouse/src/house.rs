@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
-use http::uri::PathAndQuery;
+use http::uri::{Authority, PathAndQuery};
 use http::{Request, StatusCode, Uri};
 use hyper::body::Incoming;
 use serde_json::json;
@@ -89,11 +89,15 @@ pub(crate) async fn answer(house: Arc<House>, request: Request<Incoming>, peer: 
 }
 
 /// Whether a browser sends this for a page of another origin (Fetch Metadata; `Origin` for browsers without it).
-fn is_from_a_page_elsewhere(request: &Request<Incoming>) -> bool {
+fn is_from_a_page_elsewhere<B>(request: &Request<B>) -> bool {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     match (header("sec-fetch-site"), header("origin")) {
         (Some(site), _) => !matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => origin.split_once("://").map(|(_, host)| host) != header("host"),
+        (None, Some(origin)) => {
+            // HTTP/2 names the host in the target; where both do, they are the same.
+            let host = header("host").or_else(|| request.uri().authority().map(Authority::as_str));
+            host.is_none() || origin.split_once("://").map(|(_, host)| host) != host
+        }
         (None, None) => false,
     }
 }
@@ -173,6 +177,29 @@ fn without_prefix(uri: &Uri, prefix: &str) -> Uri {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_of_this_house_is_known_over_http1_and_http2() {
+        let own = [("origin", "http://localhost:9400")];
+        for (target, fields, is_elsewhere) in [
+            ("/v1/chat/completions", &[("host", "localhost:9400"), own[0]][..], false),
+            ("http://localhost:9400/v1/chat/completions", &own, false),
+            ("http://localhost:9400/v1/chat/completions", &[("origin", "http://elsewhere.example")], true),
+            ("http://localhost:9400/v1/chat/completions", &[("origin", "null")], true),
+            ("/v1/chat/completions", &[("host", "localhost:9400"), ("origin", "http://localhost:9401")], true),
+            ("/v1/chat/completions", &[("origin", "null")], true),
+            ("/v1/chat/completions", &[("sec-fetch-site", "same-site"), own[0]], true),
+            ("/v1/chat/completions", &[("sec-fetch-site", "same-origin"), ("origin", "null")], false),
+            ("/v1/chat/completions", &[], false),
+        ] {
+            let mut request = Request::builder().uri(target);
+            for (name, value) in fields {
+                request = request.header(*name, *value);
+            }
+            let request = request.body(()).unwrap();
+            assert_eq!(is_from_a_page_elsewhere(&request), is_elsewhere, "{target} {fields:?}");
+        }
+    }
 
     #[test]
     fn the_prefix_goes_and_the_query_stays() {

@@ -1,8 +1,10 @@
 //! The built-in talker: shows everything working before there is a model, and says that it is none.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tollhouse_dialect::{ChatRequest, Event, FinishReason, Usage};
 
 /// The demo's one model.
@@ -25,8 +27,8 @@ pub(crate) struct Talk {
     input_tokens: u64,
     output_tokens: u64,
     prefill: Duration,
-    /// When the next piece is due; `None` before the first.
-    due: Option<Instant>,
+    /// Rings when the next piece is due; there from the first on.
+    due: Option<Pin<Box<Sleep>>>,
     state: State,
 }
 
@@ -58,15 +60,15 @@ impl Talk {
     /// Waits for the first token.
     pub(crate) async fn begin(&mut self) {
         sleep(self.prefill).await;
-        self.due = Some(Instant::now());
+        self.due = Some(Box::pin(sleep_until(Instant::now())));
     }
 
-    pub(crate) async fn next(&mut self) -> Option<Vec<Event>> {
+    pub(crate) fn poll_next(&mut self, task: &mut Context<'_>) -> Poll<Option<Vec<Event>>> {
         if self.state == State::Ended {
-            return None;
+            return Poll::Ready(None);
         }
-        if let Some(due) = self.due {
-            sleep_until(due).await;
+        if let Some(due) = &mut self.due {
+            ready!(due.as_mut().poll(task));
         }
         let mut events = Vec::with_capacity(2);
         if self.state == State::Fresh {
@@ -75,8 +77,11 @@ impl Talk {
         }
         if let Some(piece) = self.pieces.next() {
             events.push(Event::Text(piece));
-            self.due = self.due.map(|due| due + PER_TOKEN);
-            return Some(events);
+            if let Some(due) = &mut self.due {
+                let next = due.deadline() + PER_TOKEN;
+                due.as_mut().reset(next);
+            }
+            return Poll::Ready(Some(events));
         }
         self.state = State::Ended;
         events.push(Event::Finish(self.finish.clone()));
@@ -87,7 +92,7 @@ impl Talk {
             decode_ms: Some((PER_TOKEN * u32::try_from(self.output_tokens).unwrap_or(u32::MAX)).as_secs_f64() * 1e3),
             ..Usage::default()
         }));
-        Some(events)
+        Poll::Ready(Some(events))
     }
 }
 
@@ -161,7 +166,7 @@ mod tests {
         talk.begin().await;
         let first = began.elapsed();
         let mut events = Vec::new();
-        while let Some(next) = talk.next().await {
+        while let Some(next) = std::future::poll_fn(|task| talk.poll_next(task)).await {
             events.extend(next);
         }
         let text =

@@ -24,8 +24,8 @@
 //! leads to the next server of the model, within a budget of retries. When all have failed, the model's fallbacks are
 //! asked. Never after the first event.
 //!
-//! What this crate never does: it starts no task that goes on by itself while all breakers are closed, follows no
-//! redirect, takes no compressed answer, and tells no client what a server said about itself
+//! What this crate never does: it starts no task that goes on by itself once all breakers are closed and the last answer's
+//! deadline is past, follows no redirect, takes no compressed answer, and tells no client what a server said about itself
 //! ([`UpstreamError::public_message`]).
 //!
 //! ```no_run
@@ -48,10 +48,12 @@ mod backend;
 mod breaker;
 mod client;
 mod context;
+mod deadlines;
 mod demo;
 mod error;
 mod kept;
 mod kind;
+mod live;
 mod loads;
 mod manage;
 mod retry;

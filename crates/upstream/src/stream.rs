@@ -1,53 +1,83 @@
-//! The events of one answer as they come.
+//! The events of one answer, and who lets go of it: its reader, or the clock.
 
-use std::pin::Pin;
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
-use tollhouse_dialect::{Event, ServerDecoder};
+use tokio::time::Instant;
+use tollhouse_dialect::Event;
 
+use crate::UpstreamError;
+use crate::deadlines::{Deadline, Deadlines, End};
 use crate::demo::Talk;
-use crate::error::{Cause, chain};
+use crate::error::Cause;
+use crate::live::Live;
 use crate::scheduler::Slot;
-use crate::server::Server;
-use crate::{Timeouts, UpstreamError};
-
-/// How long the end of a connection's body is waited for once the answer itself is complete. It is there at once as a
-/// rule, and lets the connection be used again.
-const END_WAIT: Duration = Duration::from_millis(50);
 
 /// The events of one answer. Dropping it closes the connection to the server unless the answer was complete, and frees
-/// the place at the server for the next request.
-#[derive(Debug)]
+/// the place at the server for the next request. Both happen too when [`Timeouts::total`](crate::Timeouts::total) is
+/// over, even if nobody asks for events any more.
 pub struct EventStream {
     source: Source,
-    slot: Option<Slot>,
 }
 
-#[derive(Debug)]
 enum Source {
-    /// An answer that came whole.
+    /// An answer that came whole; its place is free already.
     Ready(Vec<Event>),
+    Written {
+        written: Arc<Written>,
+        /// Held for as long as there is something to end.
+        _deadline: Deadline,
+    },
+    Ended,
+}
+
+/// When a whole answer has to be there.
+#[derive(Clone, Copy)]
+pub(crate) struct Total {
+    pub(crate) at: Instant,
+    /// How long that was from the beginning.
+    pub(crate) limit: Duration,
+}
+
+/// An answer that is being written. Its reader and the clock have it together.
+struct Written {
+    upstream: Arc<str>,
+    limit: Duration,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// The answer and its place at the server; `None` once the time was over.
+    answer: Option<(Writer, Slot)>,
+    /// Who waits for the next events.
+    reader: Option<Waker>,
+}
+
+/// Who writes it.
+pub(crate) enum Writer {
     Live(Box<Live>),
     Demo(Box<Talk>),
-    Ended,
 }
 
 impl EventStream {
     /// An answer that came whole; its place is free already.
     pub(crate) fn ready(events: Vec<Event>) -> Self {
-        Self { source: Source::Ready(events), slot: None }
+        Self { source: Source::Ready(events) }
     }
 
-    pub(crate) fn live(live: Box<Live>, slot: Slot) -> Self {
-        Self { source: Source::Live(live), slot: Some(slot) }
-    }
-
-    pub(crate) fn demo(talk: Talk, slot: Slot) -> Self {
-        Self { source: Source::Demo(Box::new(talk)), slot: Some(slot) }
+    /// An answer of this server that is being written; it ends at the deadline.
+    pub(crate) fn written(
+        writer: Writer,
+        slot: Slot,
+        upstream: &Arc<str>,
+        total: Total,
+        ends: &Arc<Deadlines>,
+    ) -> Self {
+        let state = Mutex::new(State { answer: Some((writer, slot)), reader: None });
+        let written = Arc::new(Written { upstream: Arc::clone(upstream), limit: total.limit, state });
+        Self { source: Source::Written { _deadline: ends.add(total.at, &written), written } }
     }
 
     /// The next events: all that one piece of the answer held, never none. `None` is the orderly end; after an error
@@ -55,108 +85,56 @@ impl EventStream {
     pub async fn next(&mut self) -> Option<Result<Vec<Event>, UpstreamError>> {
         let next = match &mut self.source {
             Source::Ready(events) => Ok(Some(std::mem::take(events)).filter(|events| !events.is_empty())),
-            Source::Live(live) => live.next(self.slot.as_ref()).await,
-            Source::Demo(talk) => Ok(talk.next().await),
+            Source::Written { written, .. } => poll_fn(|task| written.poll_next(task)).await,
             Source::Ended => Ok(None),
         };
         if !matches!(next, Ok(Some(_))) {
             // Lets go of the connection and the place now, not when the client has taken the last piece.
             self.source = Source::Ended;
-            self.slot = None;
         }
         next.transpose()
     }
 }
 
-/// An answer that a server is writing.
-pub(crate) struct Live {
-    server: Arc<Server>,
-    body: Incoming,
-    decoder: ServerDecoder,
-    /// Events that were read but not given out yet.
-    ready: Vec<Event>,
-    deadline: Instant,
-    last_byte: Instant,
-    /// One timer for the whole stream: set anew when it rings, not at each piece.
-    alarm: Option<Pin<Box<Sleep>>>,
-}
-
-impl Live {
-    pub(crate) fn new(server: Arc<Server>, body: Incoming, decoder: ServerDecoder, deadline: Instant) -> Self {
-        Self { server, body, decoder, ready: Vec::new(), deadline, last_byte: Instant::now(), alarm: None }
-    }
-
-    /// Reads until there are events to give out; `on_bytes` is called at every piece, events or not.
-    pub(crate) async fn begin(&mut self, on_bytes: impl Fn()) -> Result<(), Cause> {
-        while self.ready.is_empty() && !self.decoder.is_done() {
-            let frame = self.body.frame().await;
-            on_bytes();
-            self.take(frame)?;
-        }
-        Ok(())
-    }
-
-    async fn next(&mut self, slot: Option<&Slot>) -> Result<Option<Vec<Event>>, UpstreamError> {
-        loop {
-            if !self.ready.is_empty() {
-                let events = std::mem::take(&mut self.ready);
-                if let Some(slot) = slot {
-                    self.server.note_load(slot, &events);
-                }
-                return Ok(Some(events));
-            }
-            if self.decoder.is_done() {
-                // Errors no longer matter: the answer is complete.
-                while let Ok(Some(Ok(_))) = timeout(END_WAIT, self.body.frame()).await {}
-                return Ok(None);
-            }
-            self.read().await.map_err(|cause| UpstreamError::of(cause, &self.server.name))?;
-        }
-    }
-
-    async fn read(&mut self) -> Result<(), Cause> {
-        let Timeouts { idle, total, .. } = self.server.timeouts;
-        let rings = (self.last_byte + idle).min(self.deadline);
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(rings)));
-        let frame = loop {
-            tokio::select! {
-                biased;
-                frame = self.body.frame() => break frame,
-                () = alarm.as_mut() => {
-                    let now = Instant::now();
-                    if now >= self.deadline {
-                        return Err(Cause::Total(total));
-                    }
-                    if now >= self.last_byte + idle {
-                        return Err(Cause::Idle(idle));
-                    }
-                    alarm.as_mut().reset((self.last_byte + idle).min(self.deadline));
-                }
-            }
+impl Written {
+    fn poll_next(&self, task: &mut Context<'_>) -> Poll<Result<Option<Vec<Event>>, UpstreamError>> {
+        let mut state = self.state();
+        let State { answer, reader } = &mut *state;
+        let next = match answer {
+            Some((Writer::Live(live), slot)) => live.poll_next(slot, task),
+            Some((Writer::Demo(talk), _)) => talk.poll_next(task).map(Ok),
+            None => Poll::Ready(Err(Cause::Total(self.limit))),
         };
-        self.last_byte = Instant::now();
-        self.take(frame)
+        if next.is_pending() && !reader.as_ref().is_some_and(|reader| reader.will_wake(task.waker())) {
+            *reader = Some(task.waker().clone());
+        }
+        next.map_err(|cause| UpstreamError::of(cause, &self.upstream))
     }
 
-    fn take(&mut self, frame: Option<Result<hyper::body::Frame<bytes::Bytes>, hyper::Error>>) -> Result<(), Cause> {
-        match frame {
-            Some(Ok(frame)) => {
-                if let Some(bytes) = frame.data_ref() {
-                    self.decoder.push(bytes, &mut self.ready)?;
-                }
-            }
-            Some(Err(error)) => return Err(Cause::Read(chain(&error))),
-            None => self.decoder.finish(&mut self.ready)?,
-        }
-        if let Some(Event::Error(message)) = self.ready.last() {
-            return Err(Cause::Reported(message.clone()));
-        }
-        Ok(())
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl std::fmt::Debug for Live {
+impl End for Written {
+    fn end(&self) {
+        let (answer, reader) = {
+            let mut state = self.state();
+            (state.answer.take(), state.reader.take())
+        };
+        // Without the lock, as the place goes to the next one.
+        drop(answer);
+        reader.inspect(Waker::wake_by_ref);
+    }
+}
+
+impl std::fmt::Debug for EventStream {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Live").field("server", &self.server.name).finish_non_exhaustive()
+        let source = match &self.source {
+            Source::Ready(_) => "whole",
+            Source::Written { .. } => "being written",
+            Source::Ended => "ended",
+        };
+        formatter.debug_struct("EventStream").field("answer", &source).finish_non_exhaustive()
     }
 }

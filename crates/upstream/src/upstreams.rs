@@ -11,6 +11,7 @@ use tollhouse_dialect::{ChatRequest, EmbedRequest, Embeddings};
 
 use crate::backend::Backend;
 use crate::client::Client;
+use crate::deadlines::Deadlines;
 use crate::error::Cause;
 use crate::kind::Listed;
 use crate::retry::Budget;
@@ -39,9 +40,10 @@ pub(crate) struct Inner {
     pub(crate) backends: Vec<Backend>,
     pub(crate) models: Models,
     pub(crate) settings: Settings,
-    /// These two are shared by all configurations that follow each other.
+    /// These three are shared by all configurations that follow each other.
     pub(crate) scheduler: Arc<Scheduler>,
     pub(crate) budget: Arc<Budget>,
+    pub(crate) deadlines: Arc<Deadlines>,
     specs: Vec<UpstreamSpec>,
     plain: Client,
     tls: Option<Client>,
@@ -189,6 +191,7 @@ impl Upstreams {
         let mut tls = old_clients.and_then(|old| old.tls.clone());
         let scheduler = old.map_or_else(|| Scheduler::new(settings.queue), |old| Arc::clone(&old.scheduler));
         let budget = old.map_or_else(|| Arc::new(Budget::new()), |old| Arc::clone(&old.budget));
+        let deadlines = old.map_or_else(Arc::default, |old| Arc::clone(&old.deadlines));
         let mut backends: Vec<Backend> = Vec::with_capacity(specs.len());
         for spec in &specs {
             if backends.iter().any(|backend| **backend.name() == *spec.name) {
@@ -214,7 +217,8 @@ impl Upstreams {
             backends.push(Backend::Remote(Arc::new(Server::new(spec, client, &settings, state)?)));
         }
         let models = Models::new(models, &backends)?;
-        Ok(Self { inner: Arc::new(Inner { backends, models, settings, scheduler, budget, specs, plain, tls }) })
+        let inner = Inner { backends, models, settings, scheduler, budget, deadlines, specs, plain, tls };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// All models that can be asked, each name once, aliases after their models. Lists of servers are at most 5 s old,

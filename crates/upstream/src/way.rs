@@ -15,7 +15,7 @@ use crate::retry::ATTEMPTS_MAX;
 use crate::route::Route;
 use crate::scheduler::{Ask, Heat, Order, Refused, Slot, Stop};
 use crate::server::{AnswerBody, Outbound, Server};
-use crate::stream::EventStream;
+use crate::stream::{EventStream, Total, Writer};
 use crate::upstreams::Inner;
 use crate::work::{Product, Work};
 use crate::{Context, Phase, UpstreamError};
@@ -48,7 +48,7 @@ pub(crate) struct Way<'a> {
     /// When its time in the queue is over.
     wait_until: Instant,
     /// When the whole answer has to be there; counted from the first place that it gets.
-    deadline: Option<Instant>,
+    total: Option<Total>,
 }
 
 /// What one server did with the request.
@@ -61,7 +61,7 @@ struct Answered {
 impl<'a> Way<'a> {
     pub(crate) fn new(inner: &'a Inner, work: &'a Work, context: &'a Context) -> Self {
         let wait_until = Instant::now() + inner.settings.queue.wait;
-        Self { inner, work, context, attempts: 0, queue: Duration::ZERO, wait_until, deadline: None }
+        Self { inner, work, context, attempts: 0, queue: Duration::ZERO, wait_until, total: None }
     }
 
     /// Goes to the model that is asked for, and if all its servers fail to those that may answer in its place.
@@ -138,14 +138,14 @@ impl<'a> Way<'a> {
     /// One server's turn. The slot goes into the answer's stream, or is free again when this returns.
     async fn ask(&mut self, backend: &Backend, slot: Slot, route: &Route) -> Result<Answered, Cause> {
         self.context.progress.enter(Phase::Connecting);
-        let total = self.inner.settings.timeouts.total;
-        let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + total);
+        let limit = self.inner.settings.timeouts.total;
+        let total = *self.total.get_or_insert_with(|| Total { at: Instant::now() + limit, limit });
         let none = ServerDefaults::default();
         let defaults = self.inner.models.configured(route).map_or(&none, |model| &model.defaults);
         match backend.server().zip(backend.kind().api()) {
             // In boxes, so that a request that waits in the queue holds nothing of what it needs later.
-            Some((server, api)) => Box::pin(self.ask_server(server, api, slot, defaults, deadline)).await,
-            None => Box::pin(self.ask_demo(slot)).await,
+            Some((server, api)) => Box::pin(self.ask_server(server, api, slot, defaults, total)).await,
+            None => Box::pin(self.ask_demo(backend, slot, total)).await,
         }
     }
 
@@ -155,7 +155,7 @@ impl<'a> Way<'a> {
         api: ServerApi,
         mut slot: Slot,
         defaults: &ServerDefaults,
-        deadline: Instant,
+        total: Total,
     ) -> Result<Answered, Cause> {
         let model = Arc::clone(&slot.stop().model);
         let defaults = with_num_ctx(server, &model, self.work.num_ctx(), defaults).await;
@@ -163,7 +163,7 @@ impl<'a> Way<'a> {
             outgoing: self.work.write(api, &model, &defaults)?,
             streamed: self.work.streamed(),
             traceparent: self.context.traceparent.as_deref(),
-            deadline,
+            deadline: total.at,
             progress: &self.context.progress,
         };
         let answer = server.send(outbound).await?;
@@ -174,7 +174,7 @@ impl<'a> Way<'a> {
         slot.answers();
         self.context.progress.enter(Phase::Answering);
         let product = match (answer.body, self.work) {
-            (AnswerBody::Live(live), _) => Product::Events(EventStream::live(live, slot)),
+            (AnswerBody::Live(live), _) => Product::Events(self.stream(Writer::Live(live), slot, &server.name, total)),
             (AnswerBody::Whole(body), Work::Chat(_)) => {
                 let events = api.parse_answer(&body)?;
                 server.note_load(&slot, &events);
@@ -191,7 +191,7 @@ impl<'a> Way<'a> {
         Ok(Answered { times, num_ctx: defaults.num_ctx.filter(|_| api == ServerApi::Ollama), product })
     }
 
-    async fn ask_demo(&self, mut slot: Slot) -> Result<Answered, Cause> {
+    async fn ask_demo(&self, backend: &Backend, mut slot: Slot, total: Total) -> Result<Answered, Cause> {
         let Work::Chat(request) = self.work else {
             return Err(Cause::Unsupported { message: "the demo makes no embeddings".to_owned() });
         };
@@ -202,7 +202,12 @@ impl<'a> Way<'a> {
         slot.answers();
         self.context.progress.enter(Phase::Answering);
         let times = Times { connect_ms: 0.0, first_byte_ms: began.elapsed().as_secs_f64() * 1e3 };
-        Ok(Answered { times, num_ctx: None, product: Product::Events(EventStream::demo(talk, slot)) })
+        let events = self.stream(Writer::Demo(Box::new(talk)), slot, backend.name(), total);
+        Ok(Answered { times, num_ctx: None, product: Product::Events(events) })
+    }
+
+    fn stream(&self, writer: Writer, slot: Slot, upstream: &Arc<str>, total: Total) -> EventStream {
+        EventStream::written(writer, slot, upstream, total, &self.inner.deadlines)
     }
 
     fn done(&self, backend: &Backend, route: &Route, answered: Answered) -> Done {

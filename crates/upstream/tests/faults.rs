@@ -11,7 +11,7 @@ use support::*;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tollhouse_dialect::Event;
-use tollhouse_upstream::{Context, Fault, Kind, ModelSpec, Settings, SetupError, Timeouts, Upstreams};
+use tollhouse_upstream::{Context, Fault, Kind, ModelSpec, Settings, SetupError, Timeouts, UpstreamSpec, Upstreams};
 
 async fn breaker_becomes(upstreams: &Upstreams, state: &str) {
     soon(async {
@@ -246,6 +246,32 @@ async fn a_stream_that_stops_or_never_ends_is_ended() {
     let upstreams = ollama(&fake.url, Timeouts { first_byte: Duration::from_millis(50), ..Timeouts::default() });
     let error = soon(chat(&upstreams, true)).await.expect_err("no first byte");
     assert_eq!(error.status(), 503);
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_ends_all_the_same() {
+    let mut fake = Fake::start([("/api/chat", vec![head(LINES), chunk(PIECE), Step::Hang]), healthy()]).await;
+    let upstreams = ollama(&fake.url, Timeouts { total: Duration::from_millis(80), ..Timeouts::default() });
+    let mut reply = chat(&upstreams, true).await.expect("reply");
+    // The connection is closed and the place is free, though nobody has asked for an event.
+    soon(fake.hung_up.recv()).await.expect("closed");
+    state_becomes(&upstreams, "free", |now| now.running == 0).await;
+    let error = reply.events.next().await.expect("an error").expect_err("too long");
+    assert_eq!((error.status(), error.upstream()), (503, Some("local")));
+    assert!(error.to_string().contains("longer than 80ms"), "{error}");
+    assert!(reply.events.next().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_demo_too_gives_its_place_to_the_next_when_nobody_reads() {
+    let spec = UpstreamSpec { parallel: Some(1), ..spec("show", Kind::Demo, "") };
+    let timeouts = Timeouts { total: Duration::from_secs(5), ..Timeouts::default() };
+    let settings = Settings { timeouts, ..Settings::default() };
+    let upstreams = Upstreams::new(vec![spec], models(&["m"]), settings).expect("set up");
+    let first = chat(&upstreams, true).await.expect("reply");
+    let second = chat(&upstreams, true).await.expect("its turn");
+    assert!((second.queue_ms - 4970.0).abs() < 10.0, "{} ms", second.queue_ms);
+    assert!(all(first).await.1.is_some() && all(second).await.1.is_none());
 }
 
 #[tokio::test]

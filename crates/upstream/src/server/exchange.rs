@@ -16,7 +16,7 @@ use tollhouse_dialect::Outgoing;
 
 use super::Server;
 use crate::error::{Cause, chain};
-use crate::stream::Live;
+use crate::live::Live;
 use crate::{Kind, Phase, Progress, Timeouts};
 
 /// Largest answer that may come whole, in bytes.
@@ -70,7 +70,7 @@ impl Server {
         let opened = self.state.breaker.watch().opened();
         let result = tokio::select! {
             biased;
-            answer = self.exchange(message, streamed, &signs, deadline, progress) => answer,
+            answer = self.exchange(message, streamed, &signs, progress) => answer,
             reason = opened => Err(Cause::Opened(reason)),
             () = self.silence(&signs) => Err(Cause::Silent),
             () = sleep_until((began + limit).min(deadline)) => Err(too_late),
@@ -86,7 +86,6 @@ impl Server {
         mut message: Request<Full<Bytes>>,
         streamed: bool,
         signs: &Signs,
-        deadline: Instant,
         progress: &Progress,
     ) -> Result<Answer, Cause> {
         let captured = capture_connection(&mut message);
@@ -124,7 +123,7 @@ impl Server {
             let whole = read_whole(response.into_body(), signs).await?;
             return Ok(Answer { connect_ms, first_byte_ms, body: AnswerBody::Whole(whole) });
         };
-        let mut live = Box::new(Live::new(Arc::clone(self), response.into_body(), api.decoder(), deadline));
+        let mut live = Box::new(Live::new(Arc::clone(self), response.into_body(), api.decoder()));
         live.begin(|| signs.sign()).await?;
         Ok(Answer { connect_ms, first_byte_ms: signs.elapsed_ms(), body: AnswerBody::Live(live) })
     }

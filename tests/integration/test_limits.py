@@ -253,6 +253,27 @@ def test_scenario_g03_revocation_reaches_the_other_house(make_house, scripted, r
     until("the other house refuses it", lambda: second.chat(key=made[1]["key"]).status_code == 401, within=5)
 
 
+def test_scenario_g03_a_house_that_was_stopped_learns_what_was_revoked_meanwhile(make_house, scripted, redis):
+    first, second = (
+        make_house(name=name, upstreams=upstreams(scripted), shared={"redis": redis.url}, start=False)
+        for name in ("first", "second")
+    )
+    made = first.create_key("both")
+    shutil.rmtree(second.data / "state")
+    shutil.copytree(first.data / "state", second.data / "state")
+    first.start()
+    first.run("key", "revoke", made["id"])
+    until("the first house refuses it", lambda: first.chat(key=made["key"]).status_code == 401, within=1)
+    until("Redis knows it", lambda: made["id"].encode() in redis.ask("ZRANGE {clawdbot-qwen3}:revoked 0 -1"), within=1)
+    second.start()
+    assert second.chat(key=made["key"]).status_code == 401
+    # For good: also when it starts again and Redis is away.
+    second.stop()
+    redis.stop()
+    second.start()
+    assert second.chat(key=made["key"]).status_code == 401
+
+
 def test_scenario_g05_the_client_behind_a_proxy_protocol_header(make_house, scripted):
     house = make_house(
         start=False,

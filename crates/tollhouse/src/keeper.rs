@@ -16,6 +16,7 @@ use tokio::time::MissedTickBehavior;
 use tollhouse_config::{Config, ConfigErrors};
 use tollhouse_console::Ask;
 use tollhouse_journal::{Level, Record};
+use tollhouse_state::State;
 
 use crate::ground::Ground;
 use crate::house::Current;
@@ -59,6 +60,8 @@ pub(crate) struct Keeper {
     pub(crate) logging: Logging,
     /// Servers that take no more connections and let their last requests end.
     pub(crate) draining: JoinSet<()>,
+    /// Keys revoked elsewhere that could not be ended here yet.
+    pub(crate) owes: bool,
 }
 
 /// What the system tells the house, heard from the moment of [`Signals::listen`] on.
@@ -87,6 +90,8 @@ impl Keeper {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut revoked = self.ground.limits.revocations().watch();
+        // What came before this moment counts as seen, and may have come after the last look.
+        revoked.mark_changed();
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => return,
@@ -126,18 +131,18 @@ impl Keeper {
         }
     }
 
-    /// Ends keys that were revoked on other nodes, here too and for good.
     async fn take_over(&mut self, ids: &BTreeSet<String>) {
-        for id in self.ring.unknown(ids) {
-            if let Err(error) = self.ground.state.revoke_id(&id).await {
-                tracing::error!(error = %error, key_id = %id, "revoking a key that was revoked on another node");
-            }
-        }
+        self.owes = !take_over(&self.ground.state, &self.ring, ids).await;
         self.look_after_keys().await;
     }
 
     async fn look(&mut self) {
-        self.look_after_keys().await;
+        if self.owes {
+            let ids = self.ground.limits.revocations().ids();
+            self.take_over(&ids).await;
+        } else {
+            self.look_after_keys().await;
+        }
         while self.draining.try_join_next().is_some() {}
         if self.file.changed().await {
             let _: anyhow::Result<Vec<String>> = self.reload("file").await;
@@ -218,6 +223,19 @@ impl Keeper {
         self.config = config;
         Ok(changed)
     }
+}
+
+/// Ends keys that were revoked on other nodes, here too and for good; in force at the ring's next look. Whether that was
+/// possible for all of them.
+pub(crate) async fn take_over(state: &State, ring: &Ring, ids: &BTreeSet<String>) -> bool {
+    let mut is_done = true;
+    for id in ring.unknown(ids) {
+        if let Err(error) = state.revoke_id(&id).await {
+            tracing::error!(error = %error, key_id = %id, "revoking a key that was revoked on another node");
+            is_done = false;
+        }
+    }
+    is_done
 }
 
 /// Names the first change that needs a restart.

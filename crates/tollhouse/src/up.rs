@@ -25,7 +25,7 @@ use crate::listening::{Bound, Serving};
 use crate::logging::Logging;
 use crate::ring::Ring;
 use crate::source::{FileWatch, Source};
-use crate::{cli, keys, wiring};
+use crate::{cli, keeper, keys, wiring};
 
 /// How long the address printed at the start opens the console.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -60,10 +60,10 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         .follow(config.journal_file(), journal.written(), journal.synced(), shaper)
         .context("starting the indexer")?;
 
-    let (keeper, asks) = AskKeeper::channel();
+    let (ask_keeper, asks) = AskKeeper::channel();
     let limits = limits(&config)?;
     let (failures, began) = (Failures::new(), Instant::now());
-    let ground = Ground { state, store, journal, limits, failures, began, keeper };
+    let ground = Ground { state, store, journal, limits, failures, began, keeper: ask_keeper };
     let house = ground.house(&config, bound.address, None)?;
     let mut ring = Ring::default();
     let revoked = ring.look(&ground.state, house.gateway.door(), &ground.journal).await?;
@@ -75,6 +75,9 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         ground.limits.revocations().publish(id);
     }
     ground.limits.connect().await;
+    // Before the first request: what other nodes have revoked while this one was away.
+    let owes = !keeper::take_over(&ground.state, &ring, &ground.limits.revocations().ids()).await;
+    ring.look(&ground.state, house.gateway.door(), &ground.journal).await?;
 
     // Before the first answer: whoever sees that the house answers may also tell it to end, and expects it to end in order.
     let signals = Signals::listen()?;
@@ -88,7 +91,8 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let (stop, stopped) = watch::channel(false);
     let counting = tokio::spawn(counts.keep(stopped));
     let draining = JoinSet::new();
-    let mut keeper = Keeper { ground, current, config, source, file, serving, listening, ring, logging, draining };
+    let mut keeper =
+        Keeper { ground, current, config, source, file, serving, listening, ring, logging, draining, owes };
     keeper.keep(signals, asks).await;
 
     eprintln!("stopping: running requests may end within {:?}", keeper.config.timeouts.drain);

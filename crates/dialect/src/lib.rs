@@ -27,6 +27,7 @@
 //! ```
 
 mod ability;
+mod address;
 mod answer;
 pub mod anthropic;
 mod api;

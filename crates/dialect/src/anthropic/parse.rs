@@ -227,8 +227,24 @@ fn read_block(value: Value, at: &str) -> Result<Block, RequestError> {
             let tool_call_id = Some(id);
             Block::Result(Box::new(Message { content, tool_call_id, rest: block, ..Message::text(Role::Tool, "") }))
         }
-        _ => Block::Part(Part::Other(block)),
+        _ => {
+            if block.values().any(has_address) {
+                let problem = "must not be at an address; documents are not fetched, send the document itself";
+                return Err(RequestError::field(format!("{at}.source"), problem));
+            }
+            Block::Part(Part::Other(block))
+        }
     })
+}
+
+/// Whether a source in it, at any depth, is one that the server would have to fetch. Addresses that a search found, or
+/// that a tool was called with, stand in blocks as well and are mere text.
+fn has_address(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(has_address),
+        Value::Object(map) => map.get("type").is_some_and(|kind| kind == "url") || map.values().any(has_address),
+        _ => false,
+    }
 }
 
 fn read_result(value: Value, at: &str) -> Result<Content, RequestError> {

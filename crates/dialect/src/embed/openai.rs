@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::{EMBED_INPUTS_MAX, EmbedMeta, EmbedRequest, Embeddings, Encoding, Inputs, vector};
 use crate::json::{self, JsonLimits, Object, refuse_lookalike};
 use crate::lines::excerpt;
-use crate::{DecodeError, Outgoing, RequestError, ServerApi, Shape, ability, wire};
+use crate::{DecodeError, Outgoing, RequestError, ServerApi, Shape, ability, address, wire};
 
 const KNOWN: &[&str] = &["model", "input", "encoding_format", "dimensions"];
 
@@ -95,6 +95,7 @@ pub(super) fn write(request: &EmbedRequest, model: &str) -> Result<Outgoing, Req
     body.put("encoding_format", encoding);
     body.put_some("dimensions", request.dimensions.as_ref());
     if request.family == Shape::OpenAi {
+        address::check_fields(&request.rest)?;
         body.rest(&request.rest, KNOWN);
     }
     body.close();

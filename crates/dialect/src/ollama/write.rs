@@ -239,11 +239,6 @@ fn write_messages(out: &mut Vec<u8>, request: &ChatRequest) -> Result<(), Reques
 
 fn write_message(out: &mut Vec<u8>, request: &ChatRequest, index: usize) -> Result<(), RequestError> {
     let (message, earlier) = (&request.messages[index], &request.messages[..index]);
-    if message.rest.get("function_call").is_some_and(|value| !value.is_null()) {
-        return unsupported(format!(
-            "messages[{index}].function_call is not supported by this model's server (Ollama), use tool_calls"
-        ));
-    }
     let mut body = Object::open(out);
     body.put("role", if message.role == Role::Developer { "system" } else { message.role.name() });
     body.text("content", &message.content.text());

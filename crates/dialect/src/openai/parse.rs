@@ -6,7 +6,7 @@ use crate::json::{self, JsonLimits, refuse_lookalike};
 use crate::wire;
 use crate::{
     Arguments, ChatRequest, Content, Format, Image, Message, Part, RequestError, Role, Sampling, Think, Thinking,
-    ToolCall, ollama,
+    ToolCall, ability, ollama,
 };
 
 /// The fields of a request that we act on, and therefore write ourselves.
@@ -27,6 +27,12 @@ pub(super) const KNOWN: &[&str] = &[
     "top_k",
     "min_p",
     "repeat_penalty",
+    "repetition_penalty",
+    "typical_p",
+    "repeat_last_n",
+    "mirostat",
+    "mirostat_tau",
+    "mirostat_eta",
     "tools",
     "tool_choice",
     "parallel_tool_calls",
@@ -140,7 +146,14 @@ pub(super) fn read_sampling(sampling: &mut Sampling, key: &str, value: &Value) -
         "frequency_penalty" => sampling.frequency_penalty = wire::number(value, key)?,
         "top_k" => sampling.top_k = wire::integer(value, key, -1, i64::from(i32::MAX))?,
         "min_p" => sampling.min_p = wire::number(value, key)?,
-        "repeat_penalty" => sampling.repeat_penalty = wire::number(value, key)?,
+        "repeat_penalty" | "repetition_penalty" => {
+            sampling.repeat_penalty = wire::number(value, key)?.or(sampling.repeat_penalty);
+        }
+        name if ability::SHARED_OPTIONS.contains(&name) => {
+            if wire::number(value, key)?.is_some() {
+                sampling.options.insert(name.to_owned(), value.clone());
+            }
+        }
         _ => return Ok(false),
     }
     Ok(true)
@@ -259,9 +272,8 @@ fn read_part(value: Value, at: &str) -> Result<Part, RequestError> {
         }
         "input_audio" => {
             let (value, place) = take("input_audio");
-            let mut options = wire::object(value, place.as_str())?;
-            let data = options.shift_remove("data").unwrap_or_default();
-            Ok(Part::Audio { base64: wire::text(data, format!("{place}.data"))?, options, rest })
+            let (base64, options) = read_audio(value, &place)?;
+            Ok(Part::Audio { base64, options, rest })
         }
         _ => {
             rest.insert("type".to_owned(), Value::String(kind));
@@ -283,6 +295,17 @@ pub(super) fn read_image(url: String, at: &str) -> Result<Image, RequestError> {
         Some(mark) => Ok(Image::DataUrl { base64_at: "data:".len() + mark + MARK.len(), url }),
         None => Err(RequestError::field(at, "must be a base64 data URL (data:image/png;base64,…)")),
     }
+}
+
+/// The sound and what is said about it.
+pub(super) fn read_audio(value: Value, at: &str) -> Result<(String, Map<String, Value>), RequestError> {
+    let mut options = wire::object(value, at)?;
+    let base64 = wire::text(options.shift_remove("data").unwrap_or_default(), format!("{at}.data"))?;
+    // Some servers take an address in its place, and would fetch it.
+    if !wire::is_base64(&base64) {
+        return Err(RequestError::field(format!("{at}.data"), "must be base64 without a data: prefix"));
+    }
+    Ok((base64, options))
 }
 
 fn read_tool_call(value: Value, at: &str) -> Result<ToolCall, RequestError> {

@@ -8,7 +8,7 @@ use super::parse::KNOWN;
 use crate::json::{self, Object};
 use crate::{
     Arguments, ChatRequest, Content, Format, Image, Message, Part, RequestError, Role, Sampling, ServerApi,
-    ServerDefaults, Shape, Think, ToolCall, ability, wire,
+    ServerDefaults, Shape, Think, ToolCall, ability, address, wire,
 };
 
 /// The body of `POST …/chat/completions`, asking the server's own `model`; an error where servers of this kind cannot do
@@ -17,6 +17,7 @@ use crate::{
 /// A stream always asks for its usage: the gateway counts tokens whether or not the client wants to see them.
 pub fn write_chat(request: &ChatRequest, model: &str, defaults: &ServerDefaults) -> Result<Vec<u8>, RequestError> {
     ability::check(request, ServerApi::OpenAi)?;
+    address::check(request)?;
     let mut out = Vec::with_capacity(256 + request.messages.len() * 128);
     let mut body = Object::open(&mut out);
     body.put("model", model);
@@ -77,7 +78,9 @@ pub(super) fn write_sampling(body: &mut Object, sampling: &Sampling) {
     body.put_some("frequency_penalty", sampling.frequency_penalty.as_ref());
     body.put_some("top_k", sampling.top_k.as_ref());
     body.put_some("min_p", sampling.min_p.as_ref());
+    // llama.cpp's server and LM Studio know the one name, vLLM and SGLang the other.
     body.put_some("repeat_penalty", sampling.repeat_penalty.as_ref());
+    body.put_some("repetition_penalty", sampling.repeat_penalty.as_ref());
     for name in ability::SHARED_OPTIONS {
         body.put_some(name, sampling.options.get(name));
     }

@@ -28,6 +28,12 @@ pub(super) const KNOWN: &[&str] = &[
     "top_k",
     "min_p",
     "repeat_penalty",
+    "repetition_penalty",
+    "typical_p",
+    "repeat_last_n",
+    "mirostat",
+    "mirostat_tau",
+    "mirostat_eta",
     "reasoning_effort",
     "response_format",
 ];

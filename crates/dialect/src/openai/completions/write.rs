@@ -3,7 +3,7 @@
 use super::super::write::{effort, write_format, write_sampling};
 use super::parse::KNOWN;
 use crate::json::Object;
-use crate::{ChatRequest, Prompt, RequestError, ServerApi, ServerDefaults, Shape, Think, ability, wire};
+use crate::{ChatRequest, Prompt, RequestError, ServerApi, ServerDefaults, Shape, Think, ability, address, wire};
 
 /// The body of `POST …/completions`, asking the server's own `model`; an error where such servers cannot do what is
 /// asked.
@@ -14,6 +14,7 @@ pub fn write(
     defaults: &ServerDefaults,
 ) -> Result<Vec<u8>, RequestError> {
     ability::check(request, ServerApi::OpenAi)?;
+    address::check(request)?;
     refuse_what_is_ollamas(request, prompt)?;
     let mut out = Vec::with_capacity(256 + prompt.text.len());
     let mut body = Object::open(&mut out);

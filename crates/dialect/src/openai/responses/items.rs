@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::super::parse::read_image;
+use super::super::parse::{read_audio, read_image};
 use crate::json::JsonLimits;
 use crate::middle::THINKING_FIELD;
 use crate::{Arguments, Content, Message, Part, RequestError, Role, Thinking, ToolCall, wire};
@@ -182,10 +182,8 @@ fn read_part(value: Value, at: &str) -> Result<Part, RequestError> {
             Ok(Part::Image { image, options, rest: Map::new() })
         }
         "input_audio" => {
-            let mut audio = wire::object(take("input_audio"), place("input_audio"))?;
-            let data = audio.shift_remove("data").unwrap_or_default();
-            let base64 = wire::text(data, place("input_audio.data"))?;
-            Ok(Part::Audio { base64, options: audio, rest: Map::new() })
+            let (base64, options) = read_audio(take("input_audio"), &place("input_audio"))?;
+            Ok(Part::Audio { base64, options, rest: Map::new() })
         }
         "input_file" => {
             for (field, advice) in [("file_id", "stores no files"), ("file_url", "fetches no files")] {

@@ -37,8 +37,8 @@ pub enum Event {
         /// More of its arguments (JSON text).
         arguments: String,
     },
-    /// Ollama's `context`: an array of the tokens of the prompt and of the answer.
-    Context(Value),
+    /// Ollama's `context`: the tokens of the prompt and of the answer.
+    Context(Vec<u32>),
     /// Why the model stopped.
     Finish(FinishReason),
     /// What it cost; at most once, after everything else.

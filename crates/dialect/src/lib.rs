@@ -45,7 +45,7 @@ pub use api::{Api, Encoder, ErrorInfo, Outgoing, ServerApi, ServerDecoder, Serve
 pub use embed::{EMBED_INPUTS_MAX, EmbedApi, EmbedMeta, EmbedRequest, Embeddings, Encoding, Inputs};
 pub use error::{AnswerError, DecodeError, RequestError};
 pub use json::{JsonLimits, NODES_MAX};
-pub use lines::LINE_BYTES_MAX;
+pub use lines::{LAST_LINE_BYTES_MAX, LINE_BYTES_MAX};
 pub use middle::{
     Arguments, ChatRequest, Content, Format, Image, Message, Part, Prompt, Role, Sampling, Template, Think, Thinking,
     ToolCall,

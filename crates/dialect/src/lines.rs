@@ -4,14 +4,29 @@ use crate::DecodeError;
 
 /// Longest line, and longest single server-sent event, that is accepted from a model server.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
+/// Longest last line of an Ollama server: after `/api/generate` it repeats the tokens of the whole conversation.
+pub const LAST_LINE_BYTES_MAX: usize = 8 << 20;
+
+/// What the last line of an Ollama server has near its beginning, before all that is long. It cannot stand in a text of
+/// the line, where the quotation marks would be escaped.
+const LAST_LINE_MARK: &[u8] = br#""done":true"#;
+/// How far from its beginning the mark stands at most: the model's name and the time come first.
+const LAST_LINE_HEAD_BYTES: usize = 4096;
 
 /// Holds the bytes of a line whose end has not come yet.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     partial: Vec<u8>,
+    /// Whether a line with [`LAST_LINE_MARK`] may be longer than others.
+    has_long_end: bool,
 }
 
 impl Lines {
+    /// Lines of JSON as Ollama's servers send them.
+    pub(crate) fn of_ollama() -> Self {
+        Self { has_long_end: true, ..Self::default() }
+    }
+
     /// Calls `line` for each line that `bytes` completes, without its terminator.
     ///
     /// Whole lines are handed over in place; only an unfinished one is copied.
@@ -23,7 +38,7 @@ impl Lines {
     ) -> Result<(), DecodeError> {
         while let Some(end) = bytes.iter().position(|byte| is_end(*byte)) {
             let (head, tail) = (&bytes[..end], &bytes[end + 1..]);
-            check(self.partial.len() + head.len())?;
+            self.check(head)?;
             if self.partial.is_empty() {
                 line(head)?;
             } else {
@@ -35,9 +50,20 @@ impl Lines {
             }
             bytes = tail;
         }
-        check(self.partial.len() + bytes.len())?;
+        self.check(bytes)?;
         self.partial.extend_from_slice(bytes);
         Ok(())
+    }
+
+    /// Refuses a line that is too long with `more` of it.
+    fn check(&self, more: &[u8]) -> Result<(), DecodeError> {
+        let length = self.partial.len() + more.len();
+        if length <= LINE_BYTES_MAX || !self.has_long_end {
+            return check(length, LINE_BYTES_MAX);
+        }
+        let head = self.partial.iter().chain(more).copied().take(LAST_LINE_HEAD_BYTES).collect::<Vec<u8>>();
+        let is_last = head.windows(LAST_LINE_MARK.len()).any(|window| window == LAST_LINE_MARK);
+        check(length, if is_last { LAST_LINE_BYTES_MAX } else { LINE_BYTES_MAX })
     }
 
     /// The last line, when the stream ended without a terminator.
@@ -46,8 +72,8 @@ impl Lines {
     }
 }
 
-fn check(length: usize) -> Result<(), DecodeError> {
-    if length > LINE_BYTES_MAX { Err(DecodeError::LineTooLong { max: LINE_BYTES_MAX }) } else { Ok(()) }
+fn check(length: usize, max: usize) -> Result<(), DecodeError> {
+    if length > max { Err(DecodeError::LineTooLong { max }) } else { Ok(()) }
 }
 
 /// What stands in a stream of server-sent events.
@@ -105,7 +131,7 @@ fn event_line(
     }
     if let Some(more) = line.strip_prefix(b"data:") {
         let more = more.strip_prefix(b" ").unwrap_or(more);
-        check(data.len() + more.len())?;
+        check(data.len() + more.len(), LINE_BYTES_MAX)?;
         if !data.is_empty() {
             data.push(b'\n');
         }

@@ -297,7 +297,7 @@ pub(crate) struct Whole {
     pub(crate) thinking: String,
     pub(crate) calls: Vec<WholeCall>,
     pub(crate) logprobs: Vec<Value>,
-    pub(crate) context: Option<Value>,
+    pub(crate) context: Option<Vec<u32>>,
     pub(crate) finish: Option<FinishReason>,
     pub(crate) usage: Option<Usage>,
 }

@@ -7,8 +7,8 @@ mod support;
 
 use serde_json::{Value, json};
 use tollhouse_dialect::{
-    Api, ChatRequest, ErrorInfo, Event, JsonLimits, Meta, Outgoing, RequestError, ServerApi, ServerDefaults, Shape,
-    anthropic,
+    Api, ChatRequest, ErrorInfo, Event, JsonLimits, LAST_LINE_BYTES_MAX, LINE_BYTES_MAX, Meta, Outgoing, RequestError,
+    ServerApi, ServerDefaults, Shape, anthropic,
 };
 
 use support::check;
@@ -158,13 +158,11 @@ fn the_middle_form_answers_questions() {
     assert_eq!(request.user(), Some("u1"));
     assert_eq!(request.last_user_text(), "two\nthree");
     assert_eq!(request.prompt_chars(), 11);
-    assert_eq!(request.tools_chars(), 0);
     let body =
         br#"{"model":"m","max_tokens":9,"metadata":{"user_id":"u2"},"messages":[{"role":"user","content":"one"}],
         "tools":[{"name":"t","input_schema":{}}]}"#;
     let request = Api::AnthropicMessages.parse(body, &JsonLimits::default()).expect("valid");
     assert_eq!(request.user(), Some("u2"));
-    assert_eq!(request.tools_chars(), r#"[{"type":"function","function":{"name":"t","parameters":{}}}]"#.len());
 }
 
 #[test]
@@ -215,13 +213,49 @@ fn thoughts_are_told_by_the_name_that_the_client_uses() {
     }
 }
 
+/// How many bytes a decoder takes of a line that begins so and never ends.
+fn bytes_taken(server: ServerApi, begin: &str) -> usize {
+    let mut events: Vec<Event> = Vec::new();
+    let mut decoder = server.decoder();
+    decoder.push(begin.as_bytes(), &mut events).expect("a short line");
+    let piece = vec![b'1'; 1 << 16];
+    let taken = (0..1024).take_while(|_| decoder.push(&piece, &mut events).is_ok()).count();
+    assert!(events.is_empty());
+    taken * piece.len()
+}
+
 #[test]
 fn a_line_without_end_is_refused() {
     for (_, server, _) in SERVERS {
-        let mut events: Vec<Event> = Vec::new();
-        let mut decoder = server.decoder();
-        let piece = vec![b'x'; 1 << 16];
-        let refused = (0..17).any(|_| decoder.push(&piece, &mut events).is_err());
-        assert!(refused && events.is_empty());
+        assert!(bytes_taken(server, "x") < LINE_BYTES_MAX);
+        let looks_last = r#"{"response":"\"done\":true","context":["#;
+        assert!(bytes_taken(server, looks_last) < LINE_BYTES_MAX);
     }
+    let last = r#"{"model":"m","response":"","done":true,"context":["#;
+    assert!(bytes_taken(ServerApi::OpenAi, last) < LINE_BYTES_MAX);
+    let taken = bytes_taken(ServerApi::Ollama, last);
+    assert!((LAST_LINE_BYTES_MAX - (2 << 16)..LAST_LINE_BYTES_MAX).contains(&taken), "{taken}");
+}
+
+#[test]
+fn a_long_conversation_s_tokens_come_in_one_last_line() {
+    let context: Vec<u32> = (0..300_000).map(|number| 1_000_000 + number).collect();
+    let tokens = serde_json::to_string(&context).expect("JSON");
+    assert!(tokens.len() > 2 << 20);
+    let answer = format!(
+        "{{\"model\":\"m\",\"response\":\"hi\",\"done\":false}}\n\
+         {{\"model\":\"m\",\"response\":\"\",\"done\":true,\"done_reason\":\"stop\",\"context\":{tokens}}}\n"
+    );
+    let mut events = Vec::new();
+    let mut decoder = ServerApi::Ollama.decoder();
+    for piece in answer.as_bytes().chunks(16 << 10) {
+        decoder.push(piece, &mut events).expect("a sound answer");
+    }
+    decoder.finish(&mut events).expect("a whole answer");
+    assert!(events.contains(&Event::Context(context)));
+    let mut bytes = Vec::new();
+    let mut encoder = Api::OllamaGenerate.encoder(Meta::default(), &ChatRequest::default());
+    encoder.encode_all(&events, &mut bytes);
+    encoder.end(&mut bytes);
+    assert!(bytes.ends_with(format!("\"context\":{tokens}}}\n").as_bytes()));
 }

@@ -85,7 +85,7 @@ proptest! {
     #[test]
     fn a_generated_text_is_read_back(mut answer in answer(true), context in vec(any::<u32>(), 0..4), cut: usize) {
         let end = answer.len() - 2;
-        answer.insert(end, Event::Context(json!(context)));
+        answer.insert(end, Event::Context(context));
         check(Api::OllamaGenerate, ServerApi::Ollama, &json!({"model": "m", "prompt": "a"}), &answer, cut)?;
     }
 

@@ -10,11 +10,18 @@ use crate::{DecodeError, Event, FinishReason, Usage};
 
 /// Turns the bytes of a stream of JSON lines into events, however they are cut into pieces.
 ///
-/// Bounds: a line has at most [`LINE_BYTES_MAX`](crate::LINE_BYTES_MAX) bytes.
-#[derive(Debug, Default)]
+/// Bounds: a line has at most [`LINE_BYTES_MAX`](crate::LINE_BYTES_MAX) bytes, the last one
+/// [`LAST_LINE_BYTES_MAX`](crate::LAST_LINE_BYTES_MAX).
+#[derive(Debug)]
 pub struct Decoder {
     lines: Lines,
     state: State,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self { lines: Lines::of_ollama(), state: State::default() }
+    }
 }
 
 impl Decoder {
@@ -99,7 +106,8 @@ impl State {
         }
         if piece.done {
             self.done = true;
-            out.extend(piece.context.filter(Value::is_array).map(Event::Context));
+            let tokens = piece.context.and_then(|tokens| serde_json::from_str(tokens.get()).ok());
+            out.extend(tokens.map(Event::Context));
             out.push(Event::Finish(match FinishReason::from_name(piece.done_reason.as_deref().unwrap_or("stop")) {
                 FinishReason::Stop if self.calls > 0 => FinishReason::ToolCalls,
                 reason => reason,
@@ -144,8 +152,9 @@ struct Piece<'a> {
     response: Option<String>,
     #[serde(default)]
     thinking: Option<String>,
-    #[serde(default)]
-    context: Option<Value>,
+    /// Left aside where it is no array of tokens.
+    #[serde(default, borrow)]
+    context: Option<&'a RawValue>,
     #[serde(default)]
     done: bool,
     #[serde(default)]

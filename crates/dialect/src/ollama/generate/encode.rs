@@ -1,7 +1,5 @@
 //! Writes an answer for a client of Ollama's generate: lines of JSON or one body.
 
-use serde_json::Value;
-
 use super::super::encode::{error_body, write_done, write_meta};
 use crate::json::{self, Object};
 use crate::wire::Whole;
@@ -12,7 +10,7 @@ use crate::{ErrorInfo, Event, FinishReason, Meta, Usage};
 pub struct StreamEncoder {
     /// Everything in a line up to the text, the same in all lines.
     head: Vec<u8>,
-    context: Option<Value>,
+    context: Option<Vec<u32>>,
     finish: Option<FinishReason>,
     usage: Option<Usage>,
     /// The last line or an error is written; nothing follows.
@@ -113,7 +111,7 @@ pub fn write_answer(meta: &Meta, events: &[Event]) -> Vec<u8> {
     out
 }
 
-fn write_context(out: &mut Vec<u8>, context: Option<&Value>) {
+fn write_context(out: &mut Vec<u8>, context: Option<&Vec<u32>>) {
     if let Some(tokens) = context {
         out.extend_from_slice(br#","context":"#);
         json::value(out, tokens);

@@ -54,20 +54,9 @@ pub struct ChatRequest {
 impl ChatRequest {
     /// Characters (Unicode scalar values) of all text in the messages: contents, thinking and tool call arguments.
     /// Images, audio and the tools' descriptions do not count.
-    ///
-    /// See [`tools_chars`](Self::tools_chars) for the latter.
     pub fn prompt_chars(&self) -> usize {
         let prompt = self.prompt.as_ref().map_or(0, Prompt::chars);
         prompt + self.messages.iter().map(Message::chars).sum::<usize>()
-    }
-
-    /// Characters (bytes of JSON) of the tools and of the schema that the answer must follow: the model reads them too.
-    pub fn tools_chars(&self) -> usize {
-        let schema = match &self.format {
-            Some(Format::Schema { schema, .. }) => Some(schema),
-            _ => None,
-        };
-        self.tools.iter().chain(schema).map(|value| value.to_string().len()).sum()
     }
 
     /// The end user whom the client names: OpenAI's `user`, Anthropic's `metadata.user_id`.
@@ -112,7 +101,7 @@ pub struct Prompt {
 
 impl Prompt {
     fn chars(&self) -> usize {
-        let texts = [Some(&self.text), self.suffix.as_ref(), self.system.as_ref()];
+        let texts = [Some(&self.text), self.suffix.as_ref(), self.system.as_ref(), self.own_template.as_ref()];
         texts.into_iter().flatten().map(|text| count(text)).sum()
     }
 }
@@ -199,10 +188,7 @@ fn count_strings(value: &Value) -> usize {
 }
 
 fn count_fields(map: &Map<String, Value>) -> usize {
-    // The source of a document of Anthropic's may be plain text.
-    let is_text = map.get("type").is_some_and(|kind| kind == "text");
-    let is_media = |key: &str| (key == "data" && !is_text) || key == "file_data";
-    map.iter().filter(|(key, _)| !is_media(key)).map(|(_, value)| count_strings(value)).sum()
+    map.iter().filter(|(name, _)| !Part::is_medium(map, name)).map(|(_, value)| count_strings(value)).sum()
 }
 
 /// Who speaks.
@@ -317,6 +303,19 @@ pub enum Part {
 }
 
 impl Part {
+    /// Whether the field `name` among those of a part that we do not know holds encoded media, which is no text.
+    pub fn is_medium(fields: &Map<String, Value>, name: &str) -> bool {
+        match name {
+            // The source of a document of Anthropic's may be plain text.
+            "data" => fields.get("type").is_none_or(|kind| kind != "text"),
+            "file_data" => true,
+            _ => {
+                name.ends_with("url")
+                    && fields.get(name).and_then(Value::as_str).is_some_and(|it| it.starts_with("data:"))
+            }
+        }
+    }
+
     /// The text of thoughts that are not hidden.
     fn thought(&self) -> Option<&str> {
         match self {

@@ -273,7 +273,7 @@ fn defaults() -> ServerDefaults {
 
 /// Writes what was read for every server and as an answer's frame, for a request that passed.
 fn write_everywhere(client: Api, request: &ChatRequest, read: usize) -> Result<(), TestCaseError> {
-    let _ = (request.prompt_chars(), request.tools_chars(), request.user(), request.last_user_text());
+    let _ = (request.prompt_chars(), request.user(), request.last_user_text());
     let events = [Event::Thinking("t".into()), Event::Text("a".into())];
     for server in SERVERS {
         if let Ok(outgoing) = server.write(request, "served", &defaults()) {

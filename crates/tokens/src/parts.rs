@@ -2,7 +2,7 @@
 
 use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Map, Value};
-use tollhouse_dialect::{Arguments, ChatRequest, Content, Message, Part, Prompt, Template};
+use tollhouse_dialect::{Arguments, ChatRequest, Content, Format, Message, Part, Prompt, Template};
 
 /// A part of what the model reads.
 #[derive(Debug, Clone, Copy)]
@@ -51,13 +51,17 @@ pub(crate) fn of_message<'r>(message: &'r Message, each: &mut dyn FnMut(Piece<'r
     }
 }
 
-/// The parts of a request beside its messages. The schema of the answer is none: servers make a grammar of it.
+/// The parts of a request beside its messages. Most servers make a grammar of the answer's schema, but some write it into
+/// the prompt too (Anthropic, templates of llama.cpp's server), so it counts.
 pub(crate) fn of_rest<'r>(request: &'r ChatRequest, each: &mut dyn FnMut(Piece<'r>)) {
     if let Some(prompt) = &request.prompt {
         of_prompt(prompt, each);
     }
     if let Some(tools) = &request.tools {
         each(Piece::Json(tools));
+    }
+    if let Some(Format::Schema { schema, .. }) = &request.format {
+        each(Piece::Json(schema));
     }
 }
 
@@ -68,7 +72,7 @@ pub(crate) fn has_template(request: &ChatRequest) -> bool {
 
 fn of_prompt<'r>(prompt: &'r Prompt, each: &mut dyn FnMut(Piece<'r>)) {
     each(Piece::Said(&prompt.text));
-    let beside = [&prompt.suffix, &prompt.system];
+    let beside = [&prompt.suffix, &prompt.system, &prompt.own_template];
     beside.into_iter().flatten().for_each(|text| each(Piece::Text(text)));
     prompt.images.iter().for_each(|_| each(Piece::Media));
     if let Some(context) = &prompt.context {
@@ -78,12 +82,12 @@ fn of_prompt<'r>(prompt: &'r Prompt, each: &mut dyn FnMut(Piece<'r>)) {
 
 /// A part of a kind that we do not know: a file or a sound, or text in fields of its own.
 fn of_unknown<'r>(map: &'r Map<String, Value>, each: &mut dyn FnMut(Piece<'r>)) {
-    for (key, value) in map {
-        match (key.as_str(), value) {
-            ("data" | "file_data", _) => each(Piece::Media),
-            (_, Value::String(text)) => each(Piece::Text(text)),
-            (_, Value::Object(map)) => of_unknown(map, each),
-            (_, other) => each(Piece::Json(other)),
+    for (name, value) in map {
+        match value {
+            _ if Part::is_medium(map, name) => each(Piece::Media),
+            Value::String(text) => each(Piece::Text(text)),
+            Value::Object(map) => of_unknown(map, each),
+            other => each(Piece::Json(other)),
         }
     }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use proptest::prelude::*;
-use serde_json::{Map, Value};
-use tollhouse_dialect::{ChatRequest, Message, Prompt, Role, Template};
+use serde_json::{Map, Value, json};
+use tollhouse_dialect::{ChatRequest, Content, Format, Message, Part, Prompt, Role, Template};
 use tollhouse_tokens::{COUNT_BYTES_MAX, Counter, Source, Tokenizer, TokensError, estimate};
 
 fn case(name: &str) -> Value {
@@ -125,6 +125,49 @@ fn a_raw_prompt_is_counted_exactly() {
     let tokens = tokenizer.count(text) as u64 + 1;
     let count = Counter::exact(tokenizer).count(&request);
     assert_eq!((count.tokens, count.source), (tokens, Source::Tokenizer));
+}
+
+#[test]
+fn everything_that_the_model_reads_is_counted() {
+    let counter = counter();
+    let cost = |value: &Value| {
+        let text = serde_json::to_string(value).unwrap();
+        let raw = Prompt { text, template: Template::Raw, ..Prompt::default() };
+        counter.count(&ChatRequest { prompt: Some(raw), ..ChatRequest::default() }).tokens
+    };
+    let long =
+        json!({"type": "object", "properties": {"road": {"type": "string", "description": "the road ".repeat(50)}}});
+    let prompt = |change: fn(&mut Prompt, String)| {
+        let mut prompt = Prompt { text: "a".into(), template: Template::Model, ..Prompt::default() };
+        change(&mut prompt, long.to_string());
+        ChatRequest { prompt: Some(prompt), ..ChatRequest::default() }
+    };
+    let plain = prompt(|_, _| {});
+    let schema = Format::Schema { schema: long.clone(), rest: Map::default() };
+    let part = |fields: Value| {
+        let part = Part::Other(fields.as_object().unwrap().clone());
+        let message = Message { content: Content::Parts(vec![part]), ..Message::text(Role::User, "") };
+        ChatRequest { messages: vec![message], ..plain.clone() }
+    };
+    let source = json!({"type": "text", "media_type": "text/plain", "data": long.to_string()});
+    for (what, request) in [
+        ("a document's text", part(json!({"type": "document", "source": source}))),
+        ("a template of the client's own", prompt(|prompt, text| prompt.own_template = Some(text))),
+        ("instructions", prompt(|prompt, text| prompt.system = Some(text))),
+        ("what follows the gap", prompt(|prompt, text| prompt.suffix = Some(text))),
+        ("tools", ChatRequest { tools: Some(json!([long])), ..plain.clone() }),
+        ("the answer's schema", ChatRequest { format: Some(schema), ..plain.clone() }),
+    ] {
+        let more = counter.count(&request).tokens - counter.count(&plain).tokens;
+        assert!(more + 2 >= cost(&long), "{what}: {more} tokens more");
+        let (least, most) = counter.bound(&request);
+        assert!((least..=most).contains(&counter.count(&request).tokens), "{what}");
+    }
+    let film = part(
+        json!({"type": "video_url", "video_url": {"url": format!("data:video/mp4;base64,{}", "A".repeat(99_999))}}),
+    );
+    assert!(counter.count(&film).tokens < 2000, "a film is no text");
+    assert_eq!(film.prompt_chars(), "a".len() + "video_url".len());
 }
 
 #[test]

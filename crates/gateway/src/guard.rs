@@ -88,7 +88,8 @@ impl Guard {
         let (at_least, at_most) = self.estimate.bound(request);
         // Between the bounds, where most texts are: about four bytes a token.
         let likely = (at_most / 4).clamp(at_least, at_most);
-        let Window { tokens: window, source } = self.upstreams.window(&request.model).await;
+        let wish = request.sampling.num_ctx;
+        let Window { tokens: window, source } = self.upstreams.window(&request.model, wish).await;
         way.open.record.context_limit = window;
         if let Some(window) = window.map(u64::from)
             && at_most > allowed(request, window)
@@ -156,7 +157,7 @@ impl Guard {
             if !caller.key.as_ref().is_none_or(|key| key.allows_model(name)) {
                 continue;
             }
-            let window = self.upstreams.window(name).await.tokens;
+            let window = self.upstreams.window(name, request.sampling.num_ctx).await.tokens;
             if window.is_some_and(|window| allowed(request, window.into()) >= tokens) {
                 return self.upstreams.resolve(name).await;
             }

@@ -41,13 +41,13 @@ impl Gateway {
         let body = self.read_body(body).await?;
         self.check_recording(way).await?;
         let named = way.head.headers.get(UPSTREAM).and_then(|value| value.to_str().ok());
-        way.open.record.upstream = named.map(str::to_owned);
         let (method, path) = (way.head.method.clone(), way.head.uri.path());
         let managed = self.inner.upstreams.manage(named, method, path, body).await.map_err(|error| {
             way.open.not_replied(&error);
             Refusal::Upstream(error)
         })?;
         way.open.record.attempts = 1;
+        way.open.record.upstream = Some(managed.body().upstream().to_owned());
         // Loading a model may take an hour: its start is told at once.
         way.open.started();
         let (mut head, body) = managed.into_parts();

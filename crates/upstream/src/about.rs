@@ -1,20 +1,23 @@
 //! What the servers tell about their models: description, context window, vocabulary, what is loaded.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt, stream};
 use serde_json::{Map, Value, json};
 
 use crate::Upstreams;
 use crate::backend::Backend;
 use crate::error::Cause;
 use crate::route::Route;
-use crate::server::{RUNNING_AGE_MAX, Running, Server, set_window, trained_window};
-use crate::upstreams::{Inner, SERVERS_AT_ONCE_MAX};
+use crate::server::{RUNNING_AGE_MAX, Running, Server};
+use crate::upstreams::{Inner, at_once};
 use crate::{Kind, UpstreamError};
 
 /// Fields of a description that show how the server's disk looks, or are long and of no use to clients.
 const NOT_SHOWN: &[&str] = &["license", "modelfile", "tensors"];
+
+/// How old the windows that a server lists may be: they are set when it starts.
+const WINDOW_AGE_MAX: Duration = Duration::from_mins(1);
 
 /// How many tokens a model works on at once, prompt and answer together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +57,14 @@ impl WindowSource {
 }
 
 impl Upstreams {
-    /// How many tokens fit into the model of this name, at the server that is asked first.
-    pub async fn window(&self, name: &str) -> Window {
-        let found = self.inner.window(name).await;
+    /// How many tokens fit into the model of this name, at the server that is asked first, for a client that wishes for a
+    /// context of `wish` tokens. Told from what is known: a server is waited for no longer than
+    /// [`KNOWN_WAIT_MAX`](crate::KNOWN_WAIT_MAX).
+    pub async fn window(&self, name: &str, wish: Option<u32>) -> Window {
+        let found = match self.inner.route(name).await {
+            Some(route) => self.inner.window(&route, wish).await,
+            None => None,
+        };
         let (tokens, source) = found.map_or((None, WindowSource::Unknown), |(tokens, source)| (Some(tokens), source));
         Window { tokens, source }
     }
@@ -74,7 +82,7 @@ impl Upstreams {
                 return Ok(Value::Object(shown));
             }
         }
-        let window = self.window(name).await.tokens;
+        let window = self.window(name, None).await.tokens;
         let architecture = "unknown";
         let mut info = json!({"general.architecture": architecture, "general.basename": *route.public});
         if let Some((info, window)) = info.as_object_mut().zip(window) {
@@ -87,10 +95,8 @@ impl Upstreams {
     /// What is loaded, in rows of Ollama's `/api/ps` under the public names; models that are not served are left out.
     pub async fn running(&self) -> Vec<Value> {
         let servers = self.inner.backends.iter().filter_map(Backend::server);
-        let asking: Vec<_> =
-            servers.map(|server| async move { (server, server.running(RUNNING_AGE_MAX).await) }.boxed()).collect();
-        let told: Vec<(&Arc<Server>, Arc<[Running]>)> =
-            stream::iter(asking).buffered(SERVERS_AT_ONCE_MAX).collect().await;
+        let asking = servers.map(|server| async move { (server, server.running(RUNNING_AGE_MAX).await) });
+        let told: Vec<(&Arc<Server>, Arc<[Running]>)> = at_once(asking).await;
         let mut rows = Vec::new();
         for (server, running) in &told {
             for running in running.iter() {
@@ -104,14 +110,10 @@ impl Upstreams {
         rows
     }
 
-    /// The version of the first Ollama server that tells it.
-    pub async fn version(&self) -> Option<String> {
-        for server in self.inner.backends.iter().filter_map(Backend::server) {
-            if let Some(version) = server.version().await {
-                return Some(version);
-            }
-        }
-        None
+    /// The version of the first Ollama server that has told it, as it was some time ago.
+    pub async fn version(&self) -> Option<Arc<str>> {
+        let servers = self.inner.backends.iter().filter_map(Backend::server);
+        at_once(servers.map(Server::version)).await.into_iter().flatten().next()
     }
 
     /// What an Ollama server knows of the model's tokens: `model_info` of a verbose description, with keys such as
@@ -130,29 +132,19 @@ impl Upstreams {
 }
 
 impl Inner {
-    async fn window(&self, name: &str) -> Option<(u32, WindowSource)> {
-        let route = self.route(name).await?;
-        if let Some(tokens) = self.configured_window(&route) {
+    /// The window at the first of the route's servers, if anybody tells.
+    pub(crate) async fn window(&self, route: &Route, wish: Option<u32>) -> Option<(u32, WindowSource)> {
+        if let Some(tokens) = self.configured_window(route) {
             return Some((tokens, WindowSource::Configured));
         }
         let stop = route.stops.first()?;
         let server = self.backend(stop.server).and_then(Backend::server)?;
-        if server.kind != Kind::Ollama {
-            let listed = server.models(RUNNING_AGE_MAX).await.told?;
-            let listed = listed.iter().find(|listed| *listed.name == *stop.model)?;
-            return Some((listed.window?, WindowSource::Server));
+        if server.kind == Kind::Ollama {
+            return server.window(&stop.model, wish).await;
         }
-        if let Some(tokens) = server.wished_num_ctx(&stop.model) {
-            return Some((tokens, WindowSource::Loaded));
-        }
-        let running = server.running(RUNNING_AGE_MAX).await;
-        let loaded = running.iter().find(|running| server.kind.is_name_of(&stop.model, &running.name));
-        if let Some(tokens) = loaded.and_then(|running| running.context_length) {
-            return Some((tokens, WindowSource::Loaded));
-        }
-        let shown = server.shown(&stop.model).await?;
-        let set = set_window(&shown).map(|tokens| (tokens, WindowSource::Server));
-        set.or_else(|| trained_window(&shown).map(|tokens| (tokens, WindowSource::Model)))
+        let listed = server.models_soon(WINDOW_AGE_MAX).await.told?;
+        let listed = listed.iter().find(|listed| *listed.name == *stop.model)?;
+        Some((listed.window?, WindowSource::Server))
     }
 
     fn configured_window(&self, route: &Route) -> Option<u32> {

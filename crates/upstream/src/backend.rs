@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::Kind;
 use crate::demo::DEMO_MODEL;
+use crate::kept::Known;
 use crate::kind::Listed;
 use crate::scheduler::{Lane, ServerId};
 use crate::server::Server;
@@ -54,10 +55,18 @@ impl Backend {
         }
     }
 
-    /// The list of its models as last heard.
-    pub(crate) fn known_list(&self) -> Option<Arc<[Listed]>> {
+    /// The list of its models as last heard, heard again in the background if it is older than `age_max`.
+    pub(crate) fn list_now(&self, age_max: Duration) -> Known<[Listed]> {
         match self {
-            Self::Remote(server) => server.known_models().told,
+            Self::Remote(server) => server.models_now(age_max),
+            Self::Demo { .. } => Known::for_ever(demo_list()),
+        }
+    }
+
+    /// The same, but waited for a moment where what is known cannot be believed.
+    pub(crate) async fn list_soon(&self, age_max: Duration) -> Option<Arc<[Listed]>> {
+        match self {
+            Self::Remote(server) => server.models_soon(age_max).await.told,
             Self::Demo { .. } => Some(demo_list()),
         }
     }

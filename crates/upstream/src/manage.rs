@@ -44,8 +44,6 @@ impl Upstreams {
         let server = self.manager(upstream).map_err(refuse)?;
         let fail = |cause| UpstreamError::of(cause, &server.name);
         let response = server.call(method, path, body).await.map_err(fail)?;
-        // Whatever comes of it, the list may be another now.
-        server.expire_models();
         let (head, body) = response.into_parts();
         let body = ManageBody { idle: Box::pin(sleep_until(Instant::now() + server.timeouts.idle)), body, server };
         let mut answer = Response::new(body);
@@ -106,6 +104,20 @@ impl Body for ManageBody {
             }
             Poll::Pending => Poll::Pending,
         }
+    }
+}
+
+impl ManageBody {
+    /// The server that answers.
+    pub fn upstream(&self) -> &str {
+        &self.server.name
+    }
+}
+
+impl Drop for ManageBody {
+    fn drop(&mut self) {
+        // Whatever came of it, the models may be others now.
+        self.server.expire_models();
     }
 }
 

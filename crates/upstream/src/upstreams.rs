@@ -13,6 +13,7 @@ use crate::backend::Backend;
 use crate::client::Client;
 use crate::deadlines::Deadlines;
 use crate::error::Cause;
+use crate::kept::Known;
 use crate::kind::Listed;
 use crate::retry::Budget;
 use crate::route::{Models, Route, listed_route, trusted_route};
@@ -28,7 +29,7 @@ const LIST_AGE_MAX: Duration = Duration::from_secs(5);
 /// How old it may be when a model is not in it: a new model is found soon, and wrong names do not become a load.
 const LIST_AGE_MAX_ON_MISS: Duration = Duration::from_secs(1);
 /// How many servers are asked at once where all are asked.
-pub(crate) const SERVERS_AT_ONCE_MAX: usize = 16;
+const SERVERS_AT_ONCE_MAX: usize = 16;
 
 /// All model servers and models; cheap to clone.
 #[derive(Clone)]
@@ -330,8 +331,14 @@ impl Inner {
         if !self.models.is_empty() {
             return self.models.route(name);
         }
-        // What is known serves at once; only an unknown name makes anybody wait for a list.
-        let known: Vec<_> = self.backends.iter().map(Backend::known_list).collect();
+        // What is known serves at once; only an unknown name, or a server that turned out not to have what it listed,
+        // makes anybody wait for a list.
+        let known: Vec<_> = self.backends.iter().map(|backend| backend.list_now(LIST_AGE_MAX)).collect();
+        let known = if known.iter().any(Known::is_expired) {
+            at_once(self.backends.iter().map(|backend| backend.list_soon(LIST_AGE_MAX))).await
+        } else {
+            known.into_iter().map(|known| known.told).collect()
+        };
         if let Some(route) = listed_route(name, &self.backends, &known) {
             return Some(route);
         }
@@ -340,8 +347,7 @@ impl Inner {
     }
 
     async fn lists(&self, age_max: Duration) -> Vec<Option<Arc<[Listed]>>> {
-        let asking: Vec<_> = self.backends.iter().map(|backend| backend.list(age_max).boxed()).collect();
-        stream::iter(asking).buffered(SERVERS_AT_ONCE_MAX).collect().await
+        at_once(self.backends.iter().map(|backend| backend.list(age_max))).await
     }
 
     fn listed_models(&self, lists: &[Option<Arc<[Listed]>>]) -> Vec<Model> {
@@ -372,6 +378,12 @@ impl fmt::Debug for Upstreams {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_list().entries(self.status()).finish()
     }
+}
+
+/// What all these come to, in their order; some are waited for at once.
+pub(crate) async fn at_once<'a, T>(all: impl Iterator<Item = impl Future<Output = T> + Send + 'a>) -> Vec<T> {
+    let all: Vec<_> = all.map(FutureExt::boxed).collect();
+    stream::iter(all).buffered(SERVERS_AT_ONCE_MAX).collect().await
 }
 
 fn status(backend: &Backend) -> UpstreamStatus {

@@ -282,7 +282,7 @@ impl Server {
 
 /// What the server is told by default, with the one context length that everybody asks this model for.
 async fn with_num_ctx<'a>(
-    server: &Server,
+    server: &Arc<Server>,
     model: &str,
     wish: Option<u32>,
     defaults: &'a ServerDefaults,

@@ -8,8 +8,13 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use serde_json::{Value, json as value};
 use support::*;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tollhouse_dialect::{ChatRequest, EmbedApi, Event, JsonLimits, Prompt};
-use tollhouse_upstream::{Context, Fault, Kind, ModelSpec, Settings, UpstreamSpec, Upstreams, Window, WindowSource};
+use tollhouse_upstream::{
+    Context, Fault, KNOWN_WAIT_MAX, Kind, ModelSpec, NUM_CTX_MAX, NUM_CTX_MIN, Settings, UpstreamSpec, Upstreams,
+    Window, WindowSource,
+};
 
 fn one(kind: Kind, url: &str, models: Vec<ModelSpec>) -> Upstreams {
     let spec = UpstreamSpec { key: Some("sesame".to_owned()), ..spec("local", kind, url) };
@@ -92,18 +97,82 @@ async fn one_context_length_for_everybody_only_grows() {
     let mut fake =
         Fake::start([("/api/chat", good_stream()), ("/api/show", json(&shown)), ("/api/ps", json(&running))]).await;
     let upstreams = one(Kind::Ollama, &fake.url, models(&["m"]));
-    assert_eq!(upstreams.window("m").await, Window { tokens: Some(4096), source: WindowSource::Loaded });
-    let wishes = [(None, Value::Null), (Some(2048), 4096.into()), (Some(9000), 9000.into()), (None, 9000.into())];
-    let more = [(Some(8000), 9000.into()), (Some(1_000_000_000), 20_000.into())];
+    assert_eq!(upstreams.window("m", None).await, Window { tokens: Some(4096), source: WindowSource::Loaded });
+    let wishes = [(None, Value::Null), (Some(2048), 4096.into()), (Some(9000), 16_384.into()), (None, 16_384.into())];
+    // A little more than before is no reason to load the model anew.
+    let more = [(Some(9001), 16_384.into()), (Some(8000), 16_384.into()), (Some(1_000_000_000), 20_000.into())];
     for (wish, sent) in wishes.into_iter().chain(more) {
         let mut asked = request(true);
         asked.sampling.num_ctx = wish;
+        let window = upstreams.window("m", wish).await;
+        let told = Window { tokens: Some(sent.as_u64().unwrap_or(4096) as u32), source: WindowSource::Loaded };
+        assert_eq!(window, told, "what a wish will get is known before: {wish:?}");
         let reply = upstreams.chat(Arc::new(asked), Context::default()).await.expect("reply");
         assert_eq!(reply.num_ctx.map(Value::from).unwrap_or_default(), sent, "{wish:?}");
         all(reply).await;
         assert_eq!(context_asked_for(&mut fake).await, sent, "{wish:?}");
     }
-    assert_eq!(upstreams.window("m").await, Window { tokens: Some(20_000), source: WindowSource::Loaded });
+    assert_eq!(upstreams.window("m", None).await, Window { tokens: Some(20_000), source: WindowSource::Loaded });
+}
+
+#[tokio::test]
+async fn a_wish_is_bounded_from_both_sides() {
+    let trained = |tokens: u32| value!({"model_info": {"general.architecture": "q", "q.context_length": tokens}});
+    let set = value!({"parameters": "num_ctx 12288"});
+    for (shown, wish, sent) in [
+        (trained(1_048_576), u32::MAX, NUM_CTX_MAX),
+        (trained(1_048_576), 1, NUM_CTX_MIN),
+        (trained(2048), 5000, 2048),
+        (set.clone(), 1, 12_288),
+        (set, 12_289, 16_384),
+        (value!({}), 3_000_000_000, NUM_CTX_MAX),
+    ] {
+        let running = value!({"models": []});
+        let script = [("/api/chat", good_stream()), ("/api/show", json(&shown)), ("/api/ps", json(&running))];
+        let fake = Fake::start(script).await;
+        let upstreams = one(Kind::Ollama, &fake.url, models(&["m"]));
+        let mut asked = request(true);
+        asked.sampling.num_ctx = Some(wish);
+        let reply = upstreams.chat(Arc::new(asked), Context::default()).await.expect("reply");
+        assert_eq!(reply.num_ctx, Some(sent), "{wish} of {shown}");
+    }
+}
+
+/// The address of a server that takes connections and says nothing.
+async fn hung() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("address"));
+    (listener, url)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hung_server_holds_nobody_up_who_wants_to_know_its_windows() {
+    let (_listener, url) = hung().await;
+    for kind in [Kind::Ollama, Kind::OpenAi, Kind::Anthropic] {
+        let upstreams = one(kind, &url, models(&["m"]));
+        for wish in [None, Some(9000)] {
+            let began = Instant::now();
+            upstreams.window("m", wish).await;
+            let waited = began.elapsed();
+            assert!(waited <= KNOWN_WAIT_MAX + Duration::from_millis(5), "{kind:?}: {waited:?}");
+        }
+        // Once it has shown that it does not answer, nobody waits at all.
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let began = Instant::now();
+        upstreams.window("m", None).await;
+        assert!(began.elapsed() < Duration::from_millis(5), "{kind:?}: {:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_version_is_asked_for_once() {
+    let mut fake = Fake::start([healthy()]).await;
+    let upstreams = one(Kind::Ollama, &fake.url, models(&["m"]));
+    for _ in 0..20 {
+        assert_eq!(upstreams.version().await.as_deref(), Some("0"));
+    }
+    assert!(soon(fake.requests.recv()).await.expect("request").starts_with("GET /api/version"));
+    assert!(fake.requests.try_recv().is_err(), "asked again");
 }
 
 #[tokio::test]
@@ -120,12 +189,12 @@ async fn windows_are_told_by_who_knows() {
         ("p", Some(77), WindowSource::Configured),
         ("none", None, WindowSource::Unknown),
     ] {
-        assert_eq!(upstreams.window(model).await, Window { tokens, source }, "{model}");
+        assert_eq!(upstreams.window(model, None).await, Window { tokens, source }, "{model}");
     }
     let trained = value!({"model_info": {"general.architecture": "q", "q.context_length": 40_960}});
     let fake = Fake::start([("/api/show", json(&trained)), ("/api/ps", json(&value!({"models": []})))]).await;
     let upstreams = one(Kind::Ollama, &fake.url, models(&["m"]));
-    assert_eq!(upstreams.window("m").await, Window { tokens: Some(40_960), source: WindowSource::Model });
+    assert_eq!(upstreams.window("m", None).await, Window { tokens: Some(40_960), source: WindowSource::Model });
 }
 
 #[tokio::test]

@@ -158,3 +158,46 @@ async fn what_one_server_cannot_do_another_does() {
     assert_eq!((reply.upstream.as_str(), reply.attempts), ("b", 1), "the first was not asked");
     assert!(is_whole(&all(reply).await.0));
 }
+
+/// Two servers that list this, without any configured model.
+async fn listing(first: &[&str], second: &[&str]) -> (Fake, Fake, Upstreams) {
+    let a = Fake::start([("/api/chat", good_stream()), tags(first)]).await;
+    let b = Fake::start([("/api/chat", good_stream()), tags(second)]).await;
+    let upstreams = set_up(&[("a", &a.url), ("b", &b.url)], Vec::new());
+    (a, b, upstreams)
+}
+
+async fn answerer(upstreams: &Upstreams) -> String {
+    let reply = chat(upstreams, true).await.expect("reply");
+    let upstream = reply.upstream.clone();
+    all(reply).await;
+    upstream
+}
+
+#[tokio::test]
+async fn a_model_that_moved_is_found_again_without_anybody_waiting() {
+    let (a, b, upstreams) = listing(&["m"], &[]).await;
+    assert_eq!(answerer(&upstreams).await, "a");
+    let ((path, none), (_, some)) = (tags(&[]), tags(&["m"]));
+    a.now(path, none);
+    b.now(path, some);
+    assert_eq!(answerer(&upstreams).await, "a", "what was heard a moment ago serves");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(6)).await;
+    tokio::time::resume();
+    // It serves once more, and is heard again meanwhile.
+    soon(async { while answerer(&upstreams).await != "b" {} }).await;
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_have_what_it_listed_is_heard_again_at_once() {
+    let (a, _b, upstreams) = listing(&["m"], &["m"]).await;
+    upstreams.models().await;
+    let (path, none) = tags(&[]);
+    a.now(path, none);
+    a.now("/api/chat", vec![answer("404 Not Found", "application/json", "{\"error\":\"model 'm' not found\"}")]);
+    assert_eq!(upstreams.resolve("m").await.expect("listed").upstream, "a");
+    let reply = chat(&upstreams, true).await.expect("reply");
+    assert_eq!((reply.upstream.as_str(), reply.attempts), ("b", 2));
+    assert_eq!(upstreams.resolve("m").await.expect("listed").upstream, "b");
+}

@@ -15,8 +15,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 pub use self::exchange::ANSWER_BYTES_MAX;
 pub(crate) use self::exchange::{AnswerBody, Outbound};
-pub use self::ollama::{NUM_CTX_MAX, VOCABULARY_BYTES_MAX};
-pub(crate) use self::ollama::{RUNNING_AGE_MAX, Running, set_window, trained_window};
+pub use self::ollama::{NUM_CTX_MAX, NUM_CTX_MIN, VOCABULARY_BYTES_MAX};
+pub(crate) use self::ollama::{RUNNING_AGE_MAX, Running};
 use crate::breaker::{Breaker, Failure, PROBE_EVERY, State};
 use crate::client::Client;
 use crate::error::{Cause, chain};
@@ -54,7 +54,7 @@ pub(crate) struct ServerState {
     pub(crate) lane: Lane,
     pub(crate) breaker: Breaker,
     pub(crate) loads: Loads,
-    listing: Kept<[Listed]>,
+    listing: Arc<Kept<[Listed]>>,
     ollama: ollama::Memory,
     /// Held while the lane is told what the breaker says, so that what it was told last is what is so.
     gate: Mutex<()>,
@@ -72,7 +72,7 @@ struct Watch {
 
 impl ServerState {
     pub(crate) fn new(lane: Lane) -> Arc<Self> {
-        let (breaker, loads, listing) = (Breaker::new(), Loads::default(), Kept::default());
+        let (breaker, loads, listing) = (Breaker::new(), Loads::default(), Arc::default());
         let (ollama, gate, watch) = (ollama::Memory::default(), Mutex::new(()), Mutex::default());
         Arc::new(Self { lane, breaker, loads, listing, ollama, gate, watch })
     }
@@ -199,7 +199,7 @@ impl Server {
     }
 
     /// The server's models as last heard.
-    pub(crate) fn known_models(&self) -> Known<[Listed]> {
+    fn known_models(&self) -> Known<[Listed]> {
         self.state.listing.known()
     }
 
@@ -211,9 +211,28 @@ impl Server {
         self.state.listing.fresh(age_max, self.ask_models()).await
     }
 
-    /// Makes the next one who wants the list ask for it.
+    /// The server's models as last heard, heard again in the background if that is longer ago than `age_max`.
+    pub(crate) fn models_now(self: &Arc<Self>, age_max: Duration) -> Known<[Listed]> {
+        if self.state.breaker.refuses().is_some() {
+            return self.known_models();
+        }
+        let server = Arc::clone(self);
+        self.state.listing.now(age_max, || async move { server.ask_models().await })
+    }
+
+    /// The same, but waited for a moment where what is known cannot be believed.
+    pub(crate) async fn models_soon(self: &Arc<Self>, age_max: Duration) -> Known<[Listed]> {
+        if self.state.breaker.refuses().is_some() {
+            return self.known_models();
+        }
+        let server = Arc::clone(self);
+        self.state.listing.soon(age_max, || async move { server.ask_models().await }).await
+    }
+
+    /// The server may have other models now, or others under the same names.
     pub(crate) fn expire_models(&self) {
         self.state.listing.expire();
+        self.state.ollama.expire();
     }
 
     async fn ask_models(&self) -> Option<Arc<[Listed]>> {

@@ -9,8 +9,8 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{LIST_BYTES_MAX, LIST_LIMIT, Server};
-use crate::Kind;
 use crate::kept::Kept;
+use crate::{Kind, WindowSource};
 
 /// How old the list of what is loaded may be where somebody decides by it.
 pub(crate) const RUNNING_AGE_MAX: Duration = Duration::from_secs(5);
@@ -23,16 +23,21 @@ const VOCABULARY_LIMIT: Duration = Duration::from_secs(30);
 const SHOW_AGE_MAX: Duration = Duration::from_mins(1);
 /// Most models of one server of which something is remembered; then all is learnt anew.
 const MODELS_MAX: usize = 256;
-/// Largest context that a client's wish may make, in tokens, where the model's own is not known.
+/// How old the server's version may be.
+const VERSION_AGE_MAX: Duration = Duration::from_mins(1);
+/// Largest context that a client's wish may make, in tokens; less where the model was trained for less.
 pub const NUM_CTX_MAX: u32 = 131_072;
+/// Smallest context that a client's wish may make, in tokens: what Ollama gives a model by default on a small machine.
+pub const NUM_CTX_MIN: u32 = 4096;
 
 /// A model's description as the server tells it.
-type Shown = Map<String, Value>;
+pub(crate) type Shown = Map<String, Value>;
 
 /// What is remembered of an Ollama server.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
-    running: Kept<[Running]>,
+pub(super) struct Memory {
+    running: Arc<Kept<[Running]>>,
+    version: Arc<Kept<str>>,
     shown: Mutex<HashMap<Arc<str>, Arc<Kept<Shown>>>>,
     /// The context length that each model is asked for with, where no configuration says it; only grows.
     num_ctx: Mutex<HashMap<Arc<str>, u32>>,
@@ -57,16 +62,22 @@ impl Server {
         self.state.ollama.running.fresh(age_max, self.ask_running()).await.told.unwrap_or_default()
     }
 
+    /// What is loaded as last heard, heard again in the background if that is long ago, and waited for a moment where it
+    /// cannot be believed.
+    async fn running_soon(self: &Arc<Self>) -> Arc<[Running]> {
+        let server = Arc::clone(self);
+        let ask = || async move { server.ask_running().await };
+        self.state.ollama.running.soon(RUNNING_AGE_MAX, ask).await.told.unwrap_or_default()
+    }
+
     /// Hears in the background what is loaded: at once after a load, else if it is long ago.
     pub(crate) fn look_what_runs(self: &Arc<Self>, after_load: bool) {
         if self.kind != Kind::Ollama {
             return;
         }
         let age_max = if after_load { Duration::ZERO } else { RUNNING_AGE_MAX };
-        if self.state.ollama.running.wants_asking(age_max) {
-            let server = Arc::clone(self);
-            tokio::spawn(async move { server.running(age_max).await });
-        }
+        let server = Arc::clone(self);
+        self.state.ollama.running.now(age_max, || async move { server.ask_running().await });
     }
 
     async fn ask_running(&self) -> Option<Arc<[Running]>> {
@@ -84,15 +95,19 @@ impl Server {
         if self.kind != Kind::Ollama || self.state.breaker.refuses().is_some() {
             return None;
         }
-        let kept = {
-            let mut shown = lock(&self.state.ollama.shown);
-            if shown.len() >= MODELS_MAX {
-                shown.clear();
-            }
-            Arc::clone(shown.entry(model.into()).or_default())
-        };
-        let ask = async { self.show(model, false, SHOW_LIMIT, LIST_BYTES_MAX).await.map(Arc::new) };
-        kept.fresh(SHOW_AGE_MAX, ask).await.told
+        self.state.ollama.shown(model).fresh(SHOW_AGE_MAX, self.ask_shown(model)).await.told
+    }
+
+    /// The same as last heard, heard again in the background if that is long ago, and waited for a moment where it cannot
+    /// be believed.
+    async fn shown_soon(self: &Arc<Self>, model: &str) -> Option<Arc<Shown>> {
+        let (server, name) = (Arc::clone(self), model.to_owned());
+        let ask = || async move { server.ask_shown(&name).await };
+        self.state.ollama.shown(model).soon(SHOW_AGE_MAX, ask).await.told
+    }
+
+    async fn ask_shown(&self, model: &str) -> Option<Arc<Shown>> {
+        self.show(model, false, SHOW_LIMIT, LIST_BYTES_MAX).await.map(Arc::new)
     }
 
     /// The server's description of a model with its whole vocabulary; large, and not kept.
@@ -115,52 +130,116 @@ impl Server {
     }
 
     /// The server's version.
-    pub(crate) async fn version(&self) -> Option<String> {
+    pub(crate) async fn version(self: &Arc<Self>) -> Option<Arc<str>> {
         if self.kind != Kind::Ollama || self.state.breaker.refuses().is_some() {
             return None;
         }
+        let server = Arc::clone(self);
+        self.state.ollama.version.soon(VERSION_AGE_MAX, || async move { server.ask_version().await }).await.told
+    }
+
+    async fn ask_version(&self) -> Option<Arc<str>> {
         let body = self.ask(Method::GET, &self.health, Bytes::new(), LIST_LIMIT, LIST_BYTES_MAX).await?;
         let told: Map<String, Value> = serde_json::from_slice(&body).ok()?;
-        told.get("version")?.as_str().map(str::to_owned)
+        Some(told.get("version")?.as_str()?.into())
     }
 
     /// The context length that a request for this model is to ask for. A model that is asked for with another length
-    /// than before is loaded anew, so there is one for everybody, and it only grows: to what a client wishes, within
-    /// what the model can, and never below what is loaded.
-    pub(crate) async fn num_ctx(&self, model: &str, wish: Option<u32>) -> Option<u32> {
+    /// than before is loaded anew, so there is one for everybody, and it only grows: to what a client wishes, in powers of
+    /// two so that a few loads are all that wishes can cause, within what the model can, and never below what is loaded.
+    pub(crate) async fn num_ctx(self: &Arc<Self>, model: &str, wish: Option<u32>) -> Option<u32> {
         if self.kind != Kind::Ollama {
             return None;
         }
-        let now = lock(&self.state.ollama.num_ctx).get(model).copied();
-        match wish.filter(|wish| now.is_none_or(|now| *wish > now)) {
-            // In a box: few requests ever get here, and all would have to hold it.
-            Some(wish) => Some(Box::pin(self.grow_num_ctx(model, wish)).await),
-            None => now,
-        }
-    }
-
-    async fn grow_num_ctx(&self, model: &str, wish: u32) -> u32 {
-        let running = self.running(RUNNING_AGE_MAX).await;
-        let loaded = running.iter().find(|running| self.kind.is_name_of(model, &running.name));
-        let loaded = loaded.and_then(|running| running.context_length).unwrap_or_default();
-        let most = self.shown(model).await.and_then(|shown| trained_window(&shown)).unwrap_or(NUM_CTX_MAX);
+        let now = self.state.ollama.wished(model);
+        let Some(wish) = wish.filter(|wish| now.is_none_or(|now| *wish > now)) else { return now };
+        // In a box: few requests ever get here, and all would have to hold it.
+        let told = Box::pin(self.told(model)).await;
         let mut all = lock(&self.state.ollama.num_ctx);
         if all.len() >= MODELS_MAX {
             all.clear();
         }
         let one = all.entry(model.into()).or_default();
-        *one = (*one).max(loaded).max(wish.min(most));
-        *one
+        *one = told.grown(*one, wish);
+        Some(*one)
     }
 
-    /// The context length that clients' wishes have made, if there were any.
-    pub(crate) fn wished_num_ctx(&self, model: &str) -> Option<u32> {
-        lock(&self.state.ollama.num_ctx).get(model).copied()
+    /// How many tokens fit into this model for a client with this wish, as [`num_ctx`](Self::num_ctx) will ask for it.
+    pub(crate) async fn window(self: &Arc<Self>, model: &str, wish: Option<u32>) -> Option<(u32, WindowSource)> {
+        let now = self.state.ollama.wished(model);
+        let wish = wish.filter(|wish| now.is_none_or(|now| *wish > now));
+        if let (Some(now), None) = (now, wish) {
+            return Some((now, WindowSource::Loaded));
+        }
+        let told = self.told(model).await;
+        if let Some(wish) = wish {
+            return Some((told.grown(now.unwrap_or_default(), wish), WindowSource::Loaded));
+        }
+        let Told { loaded, set, trained } = told;
+        let loaded = loaded.map(|tokens| (tokens, WindowSource::Loaded));
+        let set = set.map(|tokens| (tokens, WindowSource::Server));
+        loaded.or(set).or(trained.map(|tokens| (tokens, WindowSource::Model)))
+    }
+
+    /// What the server has told of a model's context; both questions are waited for at once.
+    async fn told(self: &Arc<Self>, model: &str) -> Told {
+        if self.state.breaker.refuses().is_some() {
+            return Told::default();
+        }
+        let (running, shown) = tokio::join!(self.running_soon(), self.shown_soon(model));
+        let loaded = running.iter().find(|running| self.kind.is_name_of(model, &running.name));
+        Told {
+            loaded: loaded.and_then(|running| running.context_length),
+            set: shown.as_deref().and_then(set_window),
+            trained: shown.as_deref().and_then(trained_window),
+        }
+    }
+}
+
+impl Memory {
+    /// The context length that clients' wishes have made of a model's, if there were any.
+    fn wished(&self, model: &str) -> Option<u32> {
+        lock(&self.num_ctx).get(model).copied()
+    }
+
+    fn shown(&self, model: &str) -> Arc<Kept<Shown>> {
+        let mut shown = lock(&self.shown);
+        if shown.len() >= MODELS_MAX {
+            shown.clear();
+        }
+        Arc::clone(shown.entry(model.into()).or_default())
+    }
+
+    /// The models may be others now.
+    pub(super) fn expire(&self) {
+        self.running.expire();
+        lock(&self.shown).clear();
+    }
+}
+
+/// What a server has told of a model's context, in tokens.
+#[derive(Debug, Default, Clone, Copy)]
+struct Told {
+    /// It has the model loaded with this.
+    loaded: Option<u32>,
+    /// The model's own file sets this.
+    set: Option<u32>,
+    /// The model was trained for this.
+    trained: Option<u32>,
+}
+
+impl Told {
+    /// What a wish makes of the context length `now` (0 for none).
+    fn grown(self, now: u32, wish: u32) -> u32 {
+        let most = self.trained.unwrap_or(NUM_CTX_MAX).min(NUM_CTX_MAX);
+        let wish = wish.max(NUM_CTX_MIN).checked_next_power_of_two().unwrap_or(most).min(most);
+        let without = self.loaded.or(self.set).unwrap_or_default();
+        wish.max(without).max(now)
     }
 }
 
 /// The context length that a model was trained for.
-pub(crate) fn trained_window(shown: &Shown) -> Option<u32> {
+fn trained_window(shown: &Shown) -> Option<u32> {
     let info = shown.get("model_info")?.as_object()?;
     let architecture = info.get("general.architecture").and_then(Value::as_str);
     let named = architecture.and_then(|architecture| info.get(&format!("{architecture}.context_length")));
@@ -169,7 +248,7 @@ pub(crate) fn trained_window(shown: &Shown) -> Option<u32> {
 }
 
 /// The context length that a model's own file sets.
-pub(crate) fn set_window(shown: &Shown) -> Option<u32> {
+fn set_window(shown: &Shown) -> Option<u32> {
     let parameters = shown.get("parameters")?.as_str()?;
     parameters.lines().find_map(|line| line.trim().strip_prefix("num_ctx")?.trim().parse().ok())
 }

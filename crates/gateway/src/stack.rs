@@ -222,6 +222,10 @@ impl Gateway {
         if !caller.key.as_ref().is_none_or(|key| key.role.may_call_models()) {
             return Err(Refusal::RoleNotAllowed("user"));
         }
+        // A list costs little, but nothing is free: what has no body to read first is counted here.
+        if matches!(route, Route::Models | Route::Model(_) | Route::Running | Route::Version) {
+            self.enter(way, &caller, "").await?;
+        }
         match route {
             Route::Chat(api) => self.chat(way, body, &caller, api).await,
             Route::Embed(api) => self.embed(way, body, &caller, api).await.map(Passed::Whole),

@@ -487,6 +487,19 @@ async fn a_key_in_the_address_or_from_the_wrong_place_is_not_taken() {
 }
 
 #[tokio::test]
+async fn lists_are_counted_too() {
+    for path in ["/api/version", "/api/ps", "/api/tags", "/v1/models", "/v1/models/demo"] {
+        let house =
+            house(|settings, _, _| settings.limits = Arc::new(Rules { requests: Some(rate(1)), ..Rules::default() }));
+        for status in [200, 429] {
+            let mut request = post(path, "");
+            *request.method_mut() = http::Method::GET;
+            assert_eq!(house.send(request).await.unwrap().status(), status, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn only_administrators_manage_models() {
     let house = house(|_, _, _| {});
     let (status, body) = whole(house.send(post("/api/pull", "{}")).await.unwrap()).await;

@@ -60,7 +60,7 @@ impl Gateway {
         if dropped > 0 {
             headers.insert(TRUNCATED, HeaderValue::from_static("gateway"));
         }
-        let context = self.context(way, caller, &model, tokens + answer);
+        let context = self.context(way, caller, &model, tokens, answer);
         let quiet_after = request.stream.then_some(settings.keep_alive);
         let request = Arc::new(request);
         let talk = if let Some(events) = self.known_answer(&request, &model) {
@@ -141,13 +141,23 @@ impl Gateway {
     }
 
     /// What goes with the request to the model servers.
-    pub(crate) fn context(&self, way: &Way<'_>, caller: &Caller, model: &Model, tokens: u64) -> Context {
+    pub(crate) fn context(&self, way: &Way<'_>, caller: &Caller, model: &Model, prompt: u64, answer: u64) -> Context {
         let traceparent = way.head.headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let key = caller.key.clone();
         let (weight, priority) = key.as_ref().map_or((1, Priority::Normal), |key| (key.weight, priority(key.priority)));
         let may_call: MayCall = Arc::new(move |name| key.as_ref().is_none_or(|key| key.allows_model(name)));
         let flow = way.who(caller).name(self.inner.settings.fair_by, &model.name);
-        Context { traceparent, flow, weight, priority, tokens, may_call, progress: Progress::default() }
+        let progress = Progress::default();
+        Context {
+            traceparent,
+            flow,
+            weight,
+            priority,
+            tokens: prompt + answer,
+            prompt_tokens: prompt,
+            may_call,
+            progress,
+        }
     }
 }
 

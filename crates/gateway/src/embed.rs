@@ -51,7 +51,7 @@ impl Gateway {
         self.check_recording(way).await?;
 
         let meta = EmbedMeta { model: model.name.clone(), encoding: request.encoding };
-        let context = self.context(way, caller, &model, tokens);
+        let context = self.context(way, caller, &model, tokens, 0);
         let mut asking = std::pin::pin!(self.inner.upstreams.embed(Arc::new(request), context));
         let reply = loop {
             tokio::select! {

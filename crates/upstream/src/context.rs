@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::scheduler::{Order, Scheduler};
 
+/// The answer is kept at most one of this many parts of a window, however long it may become.
+const ANSWER_SHARE: u64 = 4;
+
 /// Tells whether the caller may use a model, by its public name.
 pub type MayCall = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
@@ -22,6 +25,8 @@ pub struct Context {
     pub priority: Priority,
     /// How large the request is expected to be, prompt and answer together, in tokens.
     pub tokens: u64,
+    /// How large its prompt is, as well as that is known, in tokens: a fallback model has to have room for it.
+    pub prompt_tokens: u64,
     /// Which fallback models the caller may use; none by default.
     pub may_call: MayCall,
     /// Where the request is, for those who want to tell.
@@ -36,6 +41,7 @@ impl Default for Context {
             weight: 1,
             priority: Priority::default(),
             tokens: 0,
+            prompt_tokens: 0,
             may_call: Arc::new(|_| false),
             progress: Progress::default(),
         }
@@ -51,8 +57,18 @@ impl fmt::Debug for Context {
             .field("weight", &self.weight)
             .field("priority", &self.priority)
             .field("tokens", &self.tokens)
+            .field("prompt_tokens", &self.prompt_tokens)
             .field("progress", &self.progress)
             .finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    /// Whether a window of so many tokens has room for the prompt and the beginning of its answer.
+    pub(crate) fn fits(&self, window: u32) -> bool {
+        let window = u64::from(window);
+        let answer = self.tokens.saturating_sub(self.prompt_tokens).min(window / ANSWER_SHARE);
+        self.prompt_tokens <= window - answer
     }
 }
 

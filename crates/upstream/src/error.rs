@@ -68,19 +68,28 @@ struct Inner {
     cause: Cause,
     upstream: Option<Arc<str>>,
     attempts: u32,
+    /// The size of the prompt in tokens, when no fallback model had room for it.
+    no_room: Option<u64>,
 }
 
 impl UpstreamError {
     pub(crate) fn new(cause: Cause) -> Self {
-        Self { inner: Box::new(Inner { cause, upstream: None, attempts: 0 }) }
+        Self { inner: Box::new(Inner { cause, upstream: None, attempts: 0, no_room: None }) }
     }
 
     pub(crate) fn of(cause: Cause, upstream: &Arc<str>) -> Self {
-        Self { inner: Box::new(Inner { cause, upstream: Some(Arc::clone(upstream)), attempts: 0 }) }
+        let upstream = Some(Arc::clone(upstream));
+        Self { inner: Box::new(Inner { cause, upstream, attempts: 0, no_room: None }) }
     }
 
     pub(crate) fn with_attempts(mut self, attempts: u32) -> Self {
         self.inner.attempts = attempts;
+        self
+    }
+
+    /// Another model would have been asked, but none had room for so many tokens.
+    pub(crate) fn with_no_room(mut self, tokens: u64) -> Self {
+        self.inner.no_room = Some(tokens);
         self
     }
 
@@ -140,8 +149,12 @@ impl UpstreamError {
 impl std::fmt::Display for UpstreamError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.inner.upstream {
-            Some(upstream) => write!(formatter, "upstream {upstream}: {}", self.inner.cause),
-            None => self.inner.cause.fmt(formatter),
+            Some(upstream) => write!(formatter, "upstream {upstream}: {}", self.inner.cause)?,
+            None => self.inner.cause.fmt(formatter)?,
+        }
+        match self.inner.no_room {
+            Some(tokens) => write!(formatter, "; no fallback model has room for a prompt of {tokens} tokens"),
+            None => Ok(()),
         }
     }
 }

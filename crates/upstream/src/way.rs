@@ -77,17 +77,31 @@ impl<'a> Way<'a> {
             return Err(failure);
         }
         let inner = self.inner;
+        let (mut small, mut asked) = (false, false);
         for name in inner.models.configured(&route).iter().flat_map(|model| &model.spec.fallback) {
             let allowed = (self.context.may_call)(name);
             let Some(other) = inner.models.route(name).filter(|_| allowed && self.attempts < ATTEMPTS_MAX) else {
                 continue;
             };
+            if !self.has_room(&other).await {
+                small = true;
+                continue;
+            }
+            asked = true;
             if let Ok(done) = self.try_servers(&other).await {
                 return Ok(done);
             }
         }
         // What is told is what became of the model that was asked for.
-        Err(failure.with_attempts(self.attempts))
+        let failure = failure.with_attempts(self.attempts);
+        Err(if small && !asked { failure.with_no_room(self.context.prompt_tokens) } else { failure })
+    }
+
+    /// Whether the prompt fits into another model, as far as is known: its server would cut it without a word.
+    async fn has_room(&self, other: &Route) -> bool {
+        // In a box: few requests ever get here, and all would have to hold it.
+        let window = Box::pin(self.inner.window(other, self.work.num_ctx())).await;
+        window.is_none_or(|(window, _)| self.context.fits(window))
     }
 
     /// Asks the model's servers until one begins to answer, each as soon as it has a place.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use support::*;
 use tollhouse_dialect::{ChatRequest, Message, Role};
-use tollhouse_upstream::{Context, Fault, Kind, ModelSpec, UpstreamSpec, Upstreams};
+use tollhouse_upstream::{Context, Fault, Kind, MayCall, ModelSpec, UpstreamSpec, Upstreams};
 
 fn tiers(tiers: &[&[&str]]) -> Vec<ModelSpec> {
     let tiers = tiers.iter().map(|tier| tier.iter().map(|name| (*name).to_owned()).collect()).collect();
@@ -121,6 +121,34 @@ async fn another_model_answers_when_all_servers_have_failed_and_the_caller_may()
     let context = Context { may_call: Arc::new(|_| true), ..Context::default() };
     let error = upstreams.chat(Arc::new(forced), context).await.expect_err("what cannot be done is no failure");
     assert_eq!(error.fault(), Fault::Caller);
+}
+
+#[tokio::test]
+async fn a_fallback_without_room_for_the_prompt_is_passed_over() {
+    let fake = Fake::with(|_, request| if body_of(request)["model"] == "m" { broken() } else { good_stream() }).await;
+    let mut all_models = models(&["m", "small", "large"]);
+    (all_models[1].context, all_models[2].context) = (Some(4096), Some(32_768));
+    all_models[0].fallback = vec!["small".to_owned(), "large".to_owned()];
+    let upstreams = set_up(&[("a", &fake.url)], all_models.clone());
+    let sized = |prompt_tokens, answer| {
+        let may_call: MayCall = Arc::new(|_| true);
+        Context { prompt_tokens, tokens: prompt_tokens + answer, may_call, ..Context::default() }
+    };
+    // An answer may be cut by its end; it takes no more than a quarter of a window from its prompt.
+    for (prompt, answer, model) in [
+        (100, 100, "small"),
+        (3072, 1_000_000, "small"),
+        (3900, 100, "small"),
+        (3900, 200, "large"),
+        (5000, 1, "large"),
+    ] {
+        let reply = upstreams.chat(Arc::new(request(true)), sized(prompt, answer)).await.expect("a fallback");
+        assert_eq!(reply.model, model, "{prompt} + {answer}");
+        all(reply).await;
+    }
+    let error = upstreams.chat(Arc::new(request(true)), sized(40_000, 0)).await.expect_err("no room");
+    assert_eq!((error.status(), error.attempts()), (503, 1), "what became of the model itself");
+    assert!(error.to_string().ends_with("CUDA; no fallback model has room for a prompt of 40000 tokens"), "{error}");
 }
 
 #[tokio::test]

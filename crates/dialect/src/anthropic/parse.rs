@@ -228,7 +228,7 @@ fn read_block(value: Value, at: &str) -> Result<Block, RequestError> {
             Block::Result(Box::new(Message { content, tool_call_id, rest: block, ..Message::text(Role::Tool, "") }))
         }
         _ => {
-            if block.values().any(has_address) {
+            if has_address(&block) {
                 let problem = "must not be at an address; documents are not fetched, send the document itself";
                 return Err(RequestError::field(format!("{at}.source"), problem));
             }
@@ -237,14 +237,18 @@ fn read_block(value: Value, at: &str) -> Result<Block, RequestError> {
     })
 }
 
-/// Whether a source in it, at any depth, is one that the server would have to fetch. Addresses that a search found, or
-/// that a tool was called with, stand in blocks as well and are mere text.
-fn has_address(value: &Value) -> bool {
-    match value {
-        Value::Array(items) => items.iter().any(has_address),
-        Value::Object(map) => map.get("type").is_some_and(|kind| kind == "url") || map.values().any(has_address),
-        _ => false,
+/// Whether a source in the block, at any depth, is one that the server would have to fetch. Addresses that a search
+/// found, or that a tool was called with, stand in blocks as well and are mere text.
+fn has_address(block: &Map<String, Value>) -> bool {
+    fn is_inside(value: &Value) -> bool {
+        match value {
+            Value::Array(items) => items.iter().any(is_inside),
+            Value::Object(map) => has_address(map),
+            _ => false,
+        }
     }
+    let is_address = block.get("type").is_some_and(|kind| kind == "url");
+    is_address || block.get("source").is_some_and(|it| it.get("url").is_some()) || block.values().any(is_inside)
 }
 
 fn read_result(value: Value, at: &str) -> Result<Content, RequestError> {

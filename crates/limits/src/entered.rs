@@ -70,7 +70,7 @@ impl Entered {
         }
         let inner = self.inner.clone();
         let decided = match inner.shared() {
-            Some(shared) => shared.reserve(&self.held, tokens, &mut self.ticket).await,
+            Some(shared) => shared.reserve(&inner, &self.held, tokens, &mut self.ticket).await,
             None => None,
         };
         let mut table = inner.table();

@@ -7,6 +7,9 @@ use crate::shared::{self, Shared, Ticket};
 use crate::table::{Now, Table, Unshared};
 use crate::{Denied, Entered, Restored, Revocations, Scope, SharedError, Sharing, SnapshotError, snapshot};
 
+/// Scopes that a snapshot takes under one lock.
+const SNAPSHOT_SLOTS: usize = 256;
+
 /// Counts requests and tokens by scope. Cheap to clone; all clones count together.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -71,11 +74,24 @@ impl Limits {
     }
 
     /// All that counts now, for [`Self::restore`] after a restart. What running requests hold is left out: their own ends
-    /// are counted when they come ([`Self::recount`]).
+    /// are counted when they come ([`Self::recount`]). It takes as long as
+    /// there are scopes: not to be done where requests wait for their turn. They go on meanwhile, and what they use may or
+    /// may not be in it.
     pub fn snapshot(&self) -> Vec<u8> {
         let life = self.inner.shared.as_ref().map(Shared::life).unwrap_or_default();
-        let table = self.inner.table();
-        snapshot::write(&table, &life, self.inner.now())
+        let mut writer = snapshot::Writer::new(&life, self.inner.now());
+        let mut written = 0;
+        loop {
+            // Locked anew for each part, so that no request waits for all of them.
+            let table = self.inner.table();
+            let rest = table.slots().get(written..).unwrap_or_default();
+            if rest.is_empty() {
+                return writer.finish();
+            }
+            let some = &rest[..rest.len().min(SNAPSHOT_SLOTS)];
+            writer.add(some);
+            written += some.len();
+        }
     }
 
     /// Puts a snapshot back, at `now_ms` (since 1970) by the wall clock. To be done before the first request: a scope that
@@ -159,11 +175,12 @@ impl Inner {
     }
 
     /// The same, and does something in the moment in which nothing is counted.
-    pub(crate) fn take_unshared_and(&self, from_ns: u64, then: impl FnOnce()) -> Vec<Unshared> {
+    pub(crate) fn take_unshared_and(&self, from_ns: u64, then: impl FnOnce()) -> (Vec<Unshared>, u64) {
         let mut table = self.table();
-        let unshared = table.take_unshared(from_ns, false, self.now());
+        let now = self.now();
+        let unshared = table.take_unshared(from_ns, false, now);
         then();
-        unshared
+        (unshared, now.ns)
     }
 
     pub(crate) fn keep_unshared<'a>(&self, tokens: impl Iterator<Item = (&'a Arc<str>, u64)>) {

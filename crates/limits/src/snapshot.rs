@@ -39,20 +39,36 @@ pub struct Restored {
     pub scopes: usize,
 }
 
-/// Writes down all that still counts.
-pub(crate) fn write(table: &Table, life: &str, now: Now) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64 * table.len());
-    out.extend(MAGIC);
-    out.extend(now.wall_ms.to_le_bytes());
-    write_str(&mut out, life);
-    let count_at = out.len();
-    out.extend(0_u32.to_le_bytes());
-    let mut count = 0_u32;
-    for slot in table.slots() {
-        count += u32::from(write_slot(&mut out, slot, now.ns));
+/// Writes down what still counts, some scopes after the other.
+pub(crate) struct Writer {
+    out: Vec<u8>,
+    count_at: usize,
+    count: u32,
+    now: Now,
+}
+
+impl Writer {
+    /// Begins a snapshot of this moment.
+    pub(crate) fn new(life: &str, now: Now) -> Self {
+        let mut out = Vec::from(MAGIC);
+        out.extend(now.wall_ms.to_le_bytes());
+        write_str(&mut out, life);
+        let count_at = out.len();
+        out.extend(0_u32.to_le_bytes());
+        Self { out, count_at, count: 0, now }
     }
-    out[count_at..count_at + 4].copy_from_slice(&count.to_le_bytes());
-    out
+
+    /// Adds scopes.
+    pub(crate) fn add(&mut self, slots: &[Slot]) {
+        for slot in slots {
+            self.count += u32::from(write_slot(&mut self.out, slot, self.now.ns));
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        self.out[self.count_at..self.count_at + 4].copy_from_slice(&self.count.to_le_bytes());
+        self.out
+    }
 }
 
 fn write_slot(out: &mut Vec<u8>, slot: &Slot, now: u64) -> bool {

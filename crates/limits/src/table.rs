@@ -82,8 +82,6 @@ pub(crate) struct Unshared {
     /// For the budget of the day, and of the month.
     pub(crate) day: u64,
     pub(crate) month: u64,
-    /// Tokens used while Redis was away; to be kept when telling fails.
-    pub(crate) alone: u64,
 }
 
 /// The scopes.
@@ -301,6 +299,7 @@ impl Table {
     }
 
     /// Scopes that are remembered.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.names.len()
     }
@@ -436,7 +435,7 @@ impl Slot {
             [day, month] = self.budgets.map(|counter| counter.used - counter.running);
         }
         let nothing = requests.1.is_empty() && tokens.1.is_empty() && day == 0 && month == 0;
-        (!nothing).then_some(Unshared { name, requests, tokens, day, month, alone })
+        (!nothing).then_some(Unshared { name, requests, tokens, day, month })
     }
 }
 

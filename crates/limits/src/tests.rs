@@ -387,7 +387,37 @@ fn filled_snapshot() -> Vec<u8> {
             table.end(&held, 20, 15, false, 1);
         }
     }
-    snapshot::write(&table, "life", now(30_000_000_000))
+    let mut writer = snapshot::Writer::new("life", now(30_000_000_000));
+    writer.add(table.slots());
+    writer.finish()
+}
+
+#[tokio::test]
+async fn a_snapshot_of_many_scopes_is_whole_and_lets_requests_pass_meanwhile() {
+    const SCOPES: usize = 20_000;
+    let rules = Arc::new(Rules { requests: rate(1_000, 3_600_000), ..Rules::default() });
+    let limits = Limits::local();
+    for index in 0..SCOPES {
+        limits.enter(&[Scope::new(format!("user {index}"), rules.clone())]).await.unwrap().settle(0);
+    }
+    let taking = tokio::task::spawn_blocking({
+        let limits = limits.clone();
+        move || limits.snapshot()
+    });
+    let busy = [Scope::new("user 7", rules)];
+    let mut passed = 0;
+    while !taking.is_finished() {
+        limits.enter(&busy).await.unwrap_or_else(|denied| panic!("{denied}")).settle(0);
+        passed += 1;
+        if passed == 900 {
+            break;
+        }
+    }
+    let bytes = taking.await.unwrap();
+    let again = Limits::local();
+    let restored = again.restore(&bytes, jiff::Timestamp::now().as_millisecond()).unwrap();
+    assert_eq!(restored.scopes, SCOPES);
+    assert_eq!(again.snapshot().len(), bytes.len(), "what was put back is the same");
 }
 
 #[test]

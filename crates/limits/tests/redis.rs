@@ -328,6 +328,57 @@ async fn a_node_starts_without_redis_and_finds_it_later() {
     assert_eq!(server.ask::<u64>(&["HGET", "{test}:R:key prod", "s"]).await, 6);
 }
 
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn what_arrived_before_a_hand_in_failed_is_not_counted_again() {
+    let server = Server::start().await;
+    let limits = Limits::shared(&server.url(), "test").unwrap();
+    let rules = Arc::new(Rules { requests: rate(100, HOUR), ..Rules::default() });
+    let [first, second, third] = ["key first", "key second", "key third"].map(|name| [Scope::new(name, rules.clone())]);
+    for (scopes, requests) in [(&first, 3), (&second, 5), (&third, 7)] {
+        assert_eq!(passes(&limits, scopes, requests).await, requests);
+    }
+    // What is no list fails the hand-in of this scope, and only of this one.
+    server.ask::<String>(&["SET", "{test}:r:key second", "no list"]).await;
+    limits.connect().await;
+    assert!(matches!(limits.sharing(), Sharing::Away { .. }));
+    let sum_of = async |name| server.ask::<Option<u64>>(&["HGET", &format!("{{test}}:R:key {name}"), "s"]).await;
+    assert!(sum_of("first").await.or(sum_of("third").await).is_some());
+    // Meanwhile it goes on counting for itself.
+    assert_eq!(passes(&limits, &first, 2).await + passes(&limits, &third, 2).await, 4);
+    server.ask::<u64>(&["DEL", "{test}:r:key second"]).await;
+    shared_again(&limits).await;
+    assert_eq!([sum_of("first").await, sum_of("second").await, sum_of("third").await], [Some(5), Some(5), Some(9)]);
+    // And with a second life of the counters all of it is told once more, once.
+    server.ask::<String>(&["FLUSHALL"]).await;
+    wait_for("all to be told again", async || sum_of("third").await.is_some()).await;
+    shared_again(&limits).await;
+    assert_eq!([sum_of("first").await, sum_of("second").await, sum_of("third").await], [Some(5), Some(5), Some(9)]);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_reservation_that_nobody_waits_for_any_more_is_given_back() {
+    let server = Server::start().await;
+    let node = server.node().await;
+    let budgets = vec![Budget { tokens: 1_000, period: Period::Month }];
+    let rules = Rules { tokens: rate(1_000, HOUR), budgets, concurrent: NonZeroU32::new(2), ..Rules::default() };
+    let scopes = scopes(rules);
+    let mut entered = node.enter(&scopes).await.unwrap();
+    // Redis answers a little later than the client's patience lasts, and still in time.
+    server.ask::<String>(&["CLIENT", "PAUSE", "100"]).await;
+    let left = tokio::time::timeout(Duration::from_millis(20), entered.reserve(900)).await;
+    assert!(left.is_err());
+    drop(entered);
+    let sum = ["HGET", "{test}:T:key prod", "s"];
+    wait_for("the tokens", async || server.ask::<Option<u64>>(&sum).await == Some(0)).await;
+    assert_eq!(server.ask::<Vec<u64>>(&["HVALS", "{test}:b:key prod"]).await, [0, 0]);
+    assert_eq!(server.ask::<u64>(&["ZCARD", "{test}:c:key prod"]).await, 0);
+    assert_eq!(node.sharing(), Sharing::Shared);
+    let mut next = node.enter(&scopes).await.unwrap();
+    next.reserve(1_000).await.unwrap();
+}
+
 #[test]
 fn an_address_that_is_none_is_an_error_that_does_not_repeat_it() {
     let error = Limits::shared("http://user:secret@redis", "test").unwrap_err();

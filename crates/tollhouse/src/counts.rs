@@ -74,7 +74,8 @@ impl Counts {
         if self.saved_seq == Some(seq) {
             return Ok(());
         }
-        let bytes = self.limits.snapshot();
+        let limits = self.limits.clone();
+        let bytes = tokio::task::spawn_blocking(move || limits.snapshot()).await.context("taking the snapshot")?;
         self.state.save_limits(&LimitsSnapshot { seq, bytes }).await.context("keeping the snapshot of the limits")?;
         self.saved_seq = Some(seq);
         Ok(())

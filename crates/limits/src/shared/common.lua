@@ -6,6 +6,7 @@
 --   t:NAME  the same for tokens                                               T:NAME
 --   c:NAME  places: leases by the moment (ms) at which they end
 --   b:NAME  budgets: tokens by 'd' and the day's number, 'm' and the month's number
+--   h:NODE  number of the last scope that a node has handed in
 -- Replies are numbers: 0 done, 1 denied, 2 too late, 3 another life; then the time in µs.
 local DONE, DENIED, LATE, LOST = 0, 1, 2, 3
 local time = redis.call('TIME')

@@ -1,15 +1,18 @@
 -- Takes in what a node has counted for one scope by itself.
--- ARGV from 4: name; tokens for the day's budget, for the month's; then twice, for requests and for tokens: per (µs), how
--- many, and so many pairs of age (µs) and amount.
-local name = ARGV[4]
-local day, mon = tonumber(ARGV[5]), tonumber(ARGV[6])
+-- ARGV from 4: node, a number that grows by one with each scope; name; tokens for the day's budget, for the month's; then
+-- twice, for requests and for tokens: per (µs), how many, and so many pairs of age (µs) and amount.
+-- A node that got no reply sends the same again under the same number.
+local handed, number = prefix .. 'h:' .. ARGV[4], tonumber(ARGV[5])
+if tonumber(redis.call('GET', handed) or 0) >= number then return {DONE, now} end
+local name = ARGV[6]
+local day, mon = tonumber(ARGV[7]), tonumber(ARGV[8])
 if day > 0 or mon > 0 then
   local key = prefix .. 'b:' .. name
   spend(key, 0)
   add(key, budget_fields[1], day)
   add(key, budget_fields[2], mon)
 end
-local next_arg = 7
+local next_arg = 9
 for _, kind in ipairs({{'r:', 'R:'}, {'t:', 'T:'}}) do
   local per, count = tonumber(ARGV[next_arg]), tonumber(ARGV[next_arg + 1])
   next_arg = next_arg + 2
@@ -36,4 +39,5 @@ for _, kind in ipairs({{'r:', 'R:'}, {'t:', 'T:'}}) do
   end
   next_arg = next_arg + 2 * count
 end
+redis.call('SET', handed, text(number), 'PX', text(DAY / 1000))
 return {DONE, now}

@@ -6,12 +6,12 @@ use std::time::Duration;
 use redis::RedisResult;
 use tokio::time::Instant;
 
+use super::hand_in::HandingIn;
 use super::link::{ANSWER_MAX, Away, Connected};
 use super::scripts::Script;
 use super::{LEASE, Shared, random_word};
 use crate::limits::Inner;
 use crate::revocations::REVOKED_MAX;
-use crate::table::Unshared;
 
 /// Between two looks at what other nodes have revoked.
 const LOOK: Duration = Duration::from_millis(400);
@@ -26,7 +26,8 @@ const REVOKED_AT_ONCE: usize = 1_000;
 pub(crate) async fn start(inner: &Arc<Inner>) {
     let Some(shared) = inner.shared() else { return };
     let Some(posted) = shared.posted.lock().expect("no panic while the lock is held").take() else { return };
-    let mut keeper = Keeper { cursor: 0, generation: 0, renewed: Instant::now(), tried: Instant::now() };
+    let (now, handing_in) = (Instant::now(), HandingIn::default());
+    let mut keeper = Keeper { cursor: 0, generation: 0, handing_in, renewed: now, tried: now };
     keeper.connect(inner, shared).await;
     tokio::spawn(Shared::send_posts(Arc::downgrade(inner), posted));
     tokio::spawn(keeper.run(Arc::downgrade(inner)));
@@ -37,6 +38,7 @@ struct Keeper {
     cursor: i64,
     /// Lives of the counters that this node has seen.
     generation: u32,
+    handing_in: HandingIn,
     renewed: Instant,
     tried: Instant,
 }
@@ -107,15 +109,17 @@ impl Keeper {
         }
         connected.generation = self.generation;
         let connected = Arc::new(connected);
-        // In two rounds: the second, in the same moment in which Redis begins to decide, holds only what was counted during
-        // the first.
-        let from_ns = if another_life { 0 } else { since.ns };
-        let (first, upto_ns) = inner.take_unshared(from_ns, another_life);
-        hand_in(inner, shared, &connected, first).await?;
+        // What an attempt before this one could not hand in; then what was counted since, in two rounds: the second, in the
+        // same moment in which Redis begins to decide, holds only what was counted during the first.
+        self.handing_in.begin(&connected.life, another_life, since.ns);
+        self.handing_in.send(shared, &connected).await?;
+        self.handing_in.take(|from_ns, everything| inner.take_unshared(from_ns, everything));
+        self.handing_in.send(shared, &connected).await?;
         shared.set_life(connected.life.clone());
-        let second = inner.take_unshared_and(upto_ns, || shared.link.join(connected.clone()));
-        if let Err(error) = hand_in(inner, shared, &connected, second).await {
-            shared.link.leave(&connected, upto_ns, &error);
+        let join = || shared.link.join(connected.clone());
+        let joined_ns = self.handing_in.take(|from_ns, _| inner.take_unshared_and(from_ns, join));
+        if let Err(error) = self.handing_in.send(shared, &connected).await {
+            shared.link.leave(&connected, joined_ns, &error);
             return Err(error);
         }
         tracing::info!("shared limits: counting together through Redis");
@@ -179,26 +183,4 @@ async fn read_revocations(shared: &Shared, connected: &Connected, cursor: i64) -
     let found: Vec<(String, i64)> = command.query_async(&mut connected.connection()).await?;
     let last = found.last().map_or(cursor, |(_, number)| *number);
     Ok((found.into_iter().map(|(id, _)| id).collect(), last))
-}
-
-/// Hands in, scope by scope. What cannot be handed in is kept for the next time.
-async fn hand_in(inner: &Inner, shared: &Shared, connected: &Connected, mut all: Vec<Unshared>) -> RedisResult<()> {
-    while let Some(unshared) = all.last() {
-        let now_ns = shared.link.clock.now();
-        let mut command = connected.command(Script::HandIn, &shared.link.keys, None);
-        command.arg(&*unshared.name).arg(unshared.day).arg(unshared.month);
-        for (per_ns, grants) in [&unshared.requests, &unshared.tokens] {
-            command.arg(per_ns.div_ceil(1_000)).arg(grants.len());
-            for (at, amount) in grants {
-                command.arg((now_ns as i64 - *at as i64) / 1_000).arg(*amount);
-            }
-        }
-        let sent: RedisResult<Vec<i64>> = command.query_async(&mut connected.connection()).await;
-        if let Err(error) = sent {
-            inner.keep_unshared(all.iter().map(|unshared| (&unshared.name, unshared.alone)));
-            return Err(error);
-        }
-        all.pop();
-    }
-    Ok(())
 }

@@ -23,7 +23,7 @@ pub(super) struct Away;
 pub(super) struct Connected {
     connection: MultiplexedConnection,
     /// Names of the loaded scripts, in the order of [`Script`].
-    shas: Vec<String>,
+    shas: [String; SOURCES.len()],
     /// The life of the counters.
     pub(super) life: String,
     /// How many lives this node has seen: what was reserved in an earlier one is gone.
@@ -60,7 +60,8 @@ impl Connected {
         let ((seconds, micros), life): ((i64, i64), Option<String>) =
             look.query_async(&mut self.connection.clone()).await?;
         let here_us = (clock.now() / 1_000) as i64;
-        self.offset_us.store(seconds * 1_000_000 + micros - here_us, Ordering::Relaxed);
+        let there_us = seconds.saturating_mul(1_000_000).saturating_add(micros);
+        self.offset_us.store(there_us.saturating_sub(here_us), Ordering::Relaxed);
         Ok(life.as_ref() == Some(&self.life))
     }
 
@@ -68,7 +69,8 @@ impl Connected {
     /// comes to it after this side has given up.
     pub(super) fn command(&self, script: Script, keys: &Keys, clock: Option<Clock>) -> Cmd {
         let deadline = clock.map_or(i64::MAX / 2, |clock| {
-            (clock.now() / 1_000) as i64 + self.offset_us.load(Ordering::Relaxed) + ANSWER_MAX.as_micros() as i64
+            let deadline_us = (clock.now() / 1_000) as i64 + ANSWER_MAX.as_micros() as i64;
+            deadline_us.saturating_add(self.offset_us.load(Ordering::Relaxed))
         });
         let mut command = redis::cmd("EVALSHA");
         command.arg(&self.shas[script as usize]).arg(1).arg(&keys.life).arg(&self.life).arg(deadline).arg(&keys.prefix);

@@ -5,6 +5,8 @@
 //! tried once a second: so N nodes may together let in up to N times a limit while Redis is away. Coming back, a node first
 //! hands in what it has counted alone, or everything when Redis has lost its memory; then the limits are exact again.
 
+mod asking;
+mod hand_in;
 mod keeper;
 mod link;
 mod post;
@@ -18,12 +20,14 @@ use std::time::Duration;
 use redis::{Client, Cmd};
 use tokio::sync::mpsc;
 
+use self::asking::Asking;
 pub(crate) use self::keeper::start;
-use self::link::{Link, Reply};
-use self::post::Post;
+use self::link::{Connected, Link, Reply};
 pub(crate) use self::post::Settled;
+use self::post::{Post, Settlement};
 use self::scripts::Script;
 use crate::clock::Clock;
+use crate::limits::Inner;
 use crate::revocations::Revocations;
 use crate::table::Held;
 use crate::{Denied, Left, Period, Rate, Rules, Told};
@@ -158,9 +162,11 @@ impl Shared {
             add_rate(command.arg(&*held.scope.name), rules.requests).arg(places);
             add_budgets(&mut command, rules);
         }
-        let reply = match self.link.call(&connected, command).await.ok()? {
+        let begun_ns = self.link.clock.now();
+        let answer = self.link.call(&connected, command).await.ok()?;
+        let reply = match self.understood(&connected, begun_ns, answer, held, 1)? {
             Ok(reply) => reply,
-            Err(denied) => return Some(Err(denial(held, &denied, 1))),
+            Err(denied) => return Some(Err(denied)),
         };
         ticket.entered = Some((connected.generation, moments(&reply)));
         let mut told = Told::default();
@@ -176,6 +182,7 @@ impl Shared {
     /// there.
     pub(crate) async fn reserve(
         &self,
+        inner: &Arc<Inner>,
         held: &[Held],
         tokens: u64,
         ticket: &mut Ticket,
@@ -189,12 +196,14 @@ impl Shared {
             add_rate(command.arg(&*held.scope.name), held.scope.rules.tokens);
             add_budgets(&mut command, &held.scope.rules).arg(at);
         }
-        let reply = match self.link.call(&connected, command).await.ok()? {
+        let begun_ns = self.link.clock.now();
+        let give_back = Settlement::new(&connected, held, String::new(), tokens, 0);
+        let answer = Asking::new(inner, connected.clone(), command, give_back).answer().await.ok()?;
+        let reply = match self.understood(&connected, begun_ns, answer, held, tokens)? {
             Ok(reply) => reply,
-            Err(denied) => return Some(Err(denial(held, &denied, tokens))),
+            Err(denied) => return Some(Err(denied)),
         };
-        let periods = [Period::Day, Period::Month].map(|period| period.number(reply.now_us / 1_000));
-        ticket.reserved = Some((connected.generation, moments(&reply), periods));
+        ticket.reserved = Some((connected.generation, moments(&reply), periods(&reply)));
         let mut told = None;
         for (held, numbers) in held.iter().zip(reply.numbers.chunks_exact(PER_SCOPE)) {
             if let Some(rate) = held.scope.rules.tokens {
@@ -202,6 +211,25 @@ impl Shared {
             }
         }
         Some(Ok(told))
+    }
+
+    /// What Redis has answered; a reply that does not fit the question is none.
+    fn understood(
+        &self,
+        connected: &Arc<Connected>,
+        begun_ns: u64,
+        answer: Result<Reply, Reply>,
+        held: &[Held],
+        need: u64,
+    ) -> Option<Result<Reply, Denied>> {
+        let understood = match answer {
+            Ok(reply) => (reply.numbers.len() == held.len() * PER_SCOPE).then_some(Ok(reply)),
+            Err(denied) => denial(held, &denied, need).map(Err),
+        };
+        if understood.is_none() {
+            self.link.leave(connected, begun_ns, &"its reply does not fit the question");
+        }
+        understood
     }
 
     fn lease_name(&self, lease: Option<u64>) -> String {
@@ -237,37 +265,49 @@ fn moments(reply: &Reply) -> Vec<i64> {
     reply.numbers.chunks_exact(PER_SCOPE).map(|numbers| numbers[0]).collect()
 }
 
-fn left(rate: Rate, numbers: &[i64]) -> Left {
-    let (sum, reset_us) = (numbers[1] as u64, numbers[2] as u64);
-    Left {
-        most: rate.most.get(),
-        per: rate.per,
-        remaining: rate.most.get().saturating_sub(sum),
-        reset: Duration::from_micros(reset_us),
-    }
+/// Numbers of the day and month in which Redis has answered.
+fn periods(reply: &Reply) -> [i32; 2] {
+    [Period::Day, Period::Month].map(|period| period.number(reply.now_us / 1_000))
 }
 
-/// What a script's denial means: why (as the scripts number it), which scope (from one), how long to wait in µs.
-fn denial(held: &[Held], reply: &Reply, need: u64) -> Denied {
-    let [why, which, wait_us] = *reply.numbers else { unreachable!("a denial has three numbers") };
-    let held = &held[which as usize - 1];
-    let (rules, scope) = (&held.scope.rules, held.scope.name.clone());
-    let retry_after = Duration::from_micros(wait_us.max(0) as u64);
-    match (why, rules.requests, rules.tokens, rules.concurrent) {
-        (1, Some(rate), ..) => Denied::Requests { scope, most: rate.most.get(), per: rate.per, retry_after },
-        (5, _, Some(rate), _) => Denied::Tokens { scope, most: rate.most.get(), per: rate.per, retry_after },
+fn left(rate: Rate, numbers: &[i64]) -> Left {
+    let (sum, reset) = (numbers[1].max(0) as u64, wait(numbers[2]));
+    Left { most: rate.most.get(), per: rate.per, remaining: rate.most.get().saturating_sub(sum), reset }
+}
+
+/// A time to wait, in µs; the scripts know none longer than the longest window.
+fn wait(us: i64) -> Duration {
+    Duration::from_micros(us.max(0) as u64).min(Rate::PER_MAX)
+}
+
+/// What a script's denial means: why (as the scripts number it), which scope (from one), how long to wait in µs. Nothing when
+/// it is no denial that the scripts know, or one by a rule that was not sent.
+fn denial(held: &[Held], reply: &Reply, need: u64) -> Option<Denied> {
+    let [why, which, wait_us] = *reply.numbers else { return None };
+    let held = held.get(usize::try_from(which).ok()?.checked_sub(1)?)?;
+    let (rules, scope, retry_after) = (&held.scope.rules, held.scope.name.clone(), wait(wait_us));
+    let denied = match why {
+        1 => {
+            let Rate { most, per } = rules.requests?;
+            Denied::Requests { scope, most: most.get(), per, retry_after }
+        }
         // How long a place is held is known to the table only; it fills this in.
-        (2, .., Some(most)) => Denied::Concurrent { scope, most: most.get(), retry_after: Duration::ZERO },
-        (6, _, Some(rate), _) => Denied::TooLarge { scope, most: rate.most.get(), asked: need },
-        (3 | 4 | 7 | 8, ..) => {
+        2 => Denied::Concurrent { scope, most: rules.concurrent?.get(), retry_after: Duration::ZERO },
+        5 => {
+            let Rate { most, per } = rules.tokens?;
+            Denied::Tokens { scope, most: most.get(), per, retry_after }
+        }
+        6 => Denied::TooLarge { scope, most: rules.tokens?.most.get(), asked: need },
+        3 | 4 | 7 | 8 => {
             let period = if why % 2 == 1 { Period::Day } else { Period::Month };
             let budgets = rules.budgets.iter().filter(|budget| budget.period == period);
-            let tokens = budgets.map(|budget| budget.tokens).min().unwrap_or(need);
+            let tokens = budgets.map(|budget| budget.tokens).min()?;
             if why > 4 {
-                return Denied::TooLarge { scope, most: tokens, asked: need };
+                return Some(Denied::TooLarge { scope, most: tokens, asked: need });
             }
             Denied::Budget { scope, tokens, period, opens_at_ms: period.next_ms(reply.now_us / 1_000) }
         }
-        _ => unreachable!("the scripts know eight reasons, and no rule that was not sent"),
-    }
+        _ => return None,
+    };
+    Some(denied)
 }

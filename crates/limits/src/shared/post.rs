@@ -59,7 +59,7 @@ impl Shared {
     /// Says that a running request has used more than was counted for it.
     pub(crate) fn overrun(&self, held: &[Held], tokens: u64) -> Settled {
         let Some(connected) = self.link.connected() else { return Settled::Alone { beyond: tokens } };
-        self.post(settlement(&connected, held, String::new(), None, 0, tokens))
+        self.post(Settlement::new(&connected, held, String::new(), 0, tokens))
     }
 
     /// Says that a request has ended: of the `granted` tokens it used `used`; more has been said before.
@@ -76,11 +76,14 @@ impl Shared {
         if ticket.lease.is_none() && unused == 0 && beyond == 0 {
             return Settled::Posted;
         }
-        let reserved = reserved.map(|(_, moments, periods)| (moments.as_slice(), *periods));
-        self.post(settlement(&connected, held, self.lease_name(ticket.lease), reserved, unused, beyond))
+        let mut settlement = Settlement::new(&connected, held, self.lease_name(ticket.lease), unused, beyond);
+        if let Some((_, moments, periods)) = reserved {
+            settlement.place(moments, *periods);
+        }
+        self.post(settlement)
     }
 
-    fn post(&self, settlement: Settlement) -> Settled {
+    pub(super) fn post(&self, settlement: Settlement) -> Settled {
         let beyond = settlement.beyond;
         match self.posts.try_send(Post::Settlement(Box::new(settlement))) {
             Ok(()) => Settled::Posted,
@@ -158,21 +161,24 @@ impl Shared {
     }
 }
 
-fn settlement(
-    connected: &Connected,
-    held: &[Held],
-    lease: String,
-    reserved: Option<(&[i64], [i32; 2])>,
-    unused: u64,
-    beyond: u64,
-) -> Settlement {
-    let scope = |(index, held): (usize, &Held)| ScopeSettlement {
-        name: held.scope.name.clone(),
-        per_us: held.scope.rules.tokens.map_or(0, per_us),
-        at: reserved.map_or(0, |(moments, _)| moments[index]),
-        budgets: !held.scope.rules.budgets.is_empty(),
-        periods: reserved.map_or([0; 2], |(_, periods)| periods),
-    };
-    let scopes = held.iter().enumerate().map(scope).collect();
-    Settlement { lease, unused, beyond, generation: connected.generation, scopes }
+impl Settlement {
+    /// How a request used its tokens, of which none were reserved in Redis.
+    pub(super) fn new(connected: &Connected, held: &[Held], lease: String, unused: u64, beyond: u64) -> Self {
+        let scope = |held: &Held| ScopeSettlement {
+            name: held.scope.name.clone(),
+            per_us: held.scope.rules.tokens.map_or(0, per_us),
+            at: 0,
+            budgets: !held.scope.rules.budgets.is_empty(),
+            periods: [0; 2],
+        };
+        let generation = connected.generation;
+        Self { lease, unused, beyond, generation, scopes: held.iter().map(scope).collect() }
+    }
+
+    /// Says under which moments of its scopes, and in which day and month, the tokens were reserved.
+    pub(super) fn place(&mut self, moments: &[i64], periods: [i32; 2]) {
+        for (scope, at) in self.scopes.iter_mut().zip(moments) {
+            (scope.at, scope.periods) = (*at, periods);
+        }
+    }
 }

@@ -17,7 +17,7 @@ use crate::stack::{Passed, Way, cut_name};
 use crate::talk::Talk;
 use crate::{By, Caller, Gateway};
 
-/// Tokens that an answer is expected to have where the client says no limit.
+/// Tokens that an answer is expected to have where the client says no limit, and the most that the queue reckons with.
 const ANSWER_TOKENS_EXPECTED: u64 = 512;
 
 impl Gateway {
@@ -60,7 +60,8 @@ impl Gateway {
         if dropped > 0 {
             headers.insert(TRUNCATED, HeaderValue::from_static("gateway"));
         }
-        let context = self.context(way, caller, &model, tokens, answer);
+        // Few answers become as long as they may: the queue goes by what is usual.
+        let context = self.context(way, caller, &model, tokens, answer.min(ANSWER_TOKENS_EXPECTED));
         let quiet_after = request.stream.then_some(settings.keep_alive);
         let request = Arc::new(request);
         let talk = if let Some(events) = self.known_answer(&request, &model) {

@@ -250,6 +250,50 @@ async fn one_on_trial_decides_for_those_who_wait() {
 }
 
 #[tokio::test]
+async fn who_leaves_while_on_trial_lets_the_next_one_try() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("address");
+    drop(listener);
+    let upstreams = ollama(&format!("http://{address}"), Timeouts::default());
+    for _ in 0..2 {
+        upstreams.chat(asks("m"), of("a")).await.expect_err("not there");
+    }
+    let listener = TcpListener::bind(address).await.expect("the port again");
+    let fake = Fake::on(listener, [("/api/chat", vec![Step::Hang]), healthy()]);
+    state_becomes(&upstreams, "half open", |now| now.breaker == "half_open").await;
+    let mut tasks = Vec::new();
+    for _ in 0..3 {
+        tasks.push(tokio::spawn(upstreams.chat(asks("m"), of("a"))));
+        tokio::task::yield_now().await;
+    }
+    for left in (0..3).rev() {
+        state_becomes(&upstreams, "on trial", |now| (now.running, now.waiting) == (1, left)).await;
+        assert_eq!(upstreams.status()[0].breaker, "half_open");
+        tasks.remove(0).abort();
+    }
+    state_becomes(&upstreams, "empty", |now| (now.running, now.waiting) == (0, 0)).await;
+    fake.now("/api/chat", good_stream());
+    assert!(is_whole(&all(soon(upstreams.chat(asks("m"), of("a"))).await.expect("well")).await.0));
+    assert_eq!(upstreams.status()[0].breaker, "closed");
+}
+
+#[tokio::test]
+async fn who_leaves_while_connecting_leaves_no_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    // The connection is not there before the handshake is done, and nobody answers it.
+    let url = format!("https://{}/v1", listener.local_addr().expect("address"));
+    let specs = vec![spec("local", Kind::OpenAi, &url)];
+    let upstreams = Upstreams::new(specs, models(&["m"]), Settings::default()).expect("set up");
+    let context = of("a");
+    let leaving = tokio::spawn(upstreams.chat(asks("m"), context.clone()));
+    let (mut connection, _) = soon(listener.accept()).await.expect("connected");
+    assert_eq!((context.progress.phase(), upstreams.status()[0].running), (Phase::Connecting, 1));
+    leaving.abort();
+    soon(tokio::io::copy(&mut connection, &mut tokio::io::sink())).await.expect("closed");
+    state_becomes(&upstreams, "free", |now| now.running == 0).await;
+}
+
+#[tokio::test]
 async fn a_reload_keeps_places_and_those_who_wait() {
     let go = Arc::new(Notify::new());
     let mut steps = vec![Step::Until(Arc::clone(&go))];

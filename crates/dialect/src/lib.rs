@@ -10,7 +10,8 @@
 //!
 //! [`Api`] is what a client speaks, [`ServerApi`] what a model server speaks; behind them stands one module per family,
 //! [`openai`], [`anthropic`] and [`ollama`], with one file per direction: `parse`, `write`, `decode`, `encode`. What a
-//! kind of server cannot do stands in the table of `ability`. [`EmbedApi`] is the same for embeddings.
+//! kind of server cannot do stands in the tables of `ability`, what none may be asked in `address`. [`EmbedApi`] is the same
+//! for embeddings.
 //!
 //! What this crate never does: no input or output, no clock, no randomness (ids and times come in through [`Meta`]), no
 //! forwarding of bytes that it has not parsed, no silent loss: what a server cannot do is a [`RequestError`].
@@ -38,6 +39,7 @@ mod lines;
 mod middle;
 pub mod ollama;
 pub mod openai;
+mod sse;
 mod wire;
 
 pub use answer::{Event, FinishReason, Meta, Usage};

@@ -145,6 +145,16 @@ fn event_line(
     }
 }
 
+/// How a stream ended after `last`, what its last line or event was: before its end marker half a line is the mark of a
+/// cut, not of bad JSON.
+pub(crate) fn ended(last: Result<(), DecodeError>, is_done: bool) -> Result<(), DecodeError> {
+    match last {
+        Ok(()) if is_done => Ok(()),
+        Ok(()) | Err(DecodeError::Json(_)) => Err(DecodeError::Truncated),
+        Err(error) => Err(error),
+    }
+}
+
 /// The first bytes of something that was not understood, for the record.
 pub(crate) fn excerpt(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned()

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::lines::{EventLines, Item, excerpt};
+use crate::lines::{EventLines, Item, ended, excerpt};
 use crate::wire;
 use crate::{DecodeError, Event, FinishReason, Usage};
 
@@ -32,13 +32,10 @@ impl Decoder {
 
     /// Reads the end of the bytes; an error when the stream ended before `message_stop` or an error event.
     pub fn finish(&mut self, out: &mut Vec<Event>) -> Result<(), DecodeError> {
-        // A last event without its blank line counts when it is whole; half a one is the mark of a cut, not of bad JSON.
+        // A last event without its blank line counts when it is whole.
         let state = &mut self.state;
-        match self.lines.finish(|item| state.item(item, out)) {
-            Ok(()) if self.is_done() => Ok(()),
-            Ok(()) | Err(DecodeError::Json(_)) => Err(DecodeError::Truncated),
-            Err(error) => Err(error),
-        }
+        let last = self.lines.finish(|item| state.item(item, out));
+        ended(last, self.is_done())
     }
 
     /// Whether the stream has said all that it had to say.

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::write_error;
 use crate::json::Object;
+use crate::sse::{self, event};
 use crate::wire::{CALL_TOO_LARGE, HeldCalls, TOOL_ARGUMENTS_BYTES_MAX, is_object};
 use crate::{AnswerError, ErrorInfo, Event, FinishReason, Meta, Usage};
 
@@ -132,9 +133,7 @@ impl StreamEncoder {
             return;
         }
         self.phase = Phase::Over;
-        out.extend_from_slice(b"event: error\ndata: ");
-        out.extend_from_slice(&write_error(error));
-        out.extend_from_slice(b"\n\n");
+        sse::named(out, "error", &write_error(error));
     }
 
     /// Appends a `ping`, which stands after the beginning of the message.
@@ -314,18 +313,6 @@ impl StreamEncoder {
         }
         event(out, "content_block_stop", |body| body.put("index", &(self.blocks - 1)));
     }
-}
-
-/// Appends one server-sent event, whose name its data repeat.
-fn event(out: &mut Vec<u8>, name: &str, write: impl FnOnce(&mut Object)) {
-    out.extend_from_slice(b"event: ");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\ndata: ");
-    let mut body = Object::open(out);
-    body.put("type", name);
-    write(&mut body);
-    body.close();
-    out.extend_from_slice(b"\n\n");
 }
 
 /// The body of the answer to `count_tokens`.

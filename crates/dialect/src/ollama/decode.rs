@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::lines::{Lines, excerpt};
+use crate::lines::{Lines, ended, excerpt};
 use crate::wire::{self, Head};
 use crate::{DecodeError, Event, FinishReason, Usage};
 
@@ -39,12 +39,8 @@ impl Decoder {
     /// Reads the end of the bytes; an error when the stream ended before its `done` line or an error line.
     pub fn finish(&mut self, out: &mut Vec<Event>) -> Result<(), DecodeError> {
         let last = self.lines.take_last();
-        match self.state.line(&last, out) {
-            Ok(()) if self.state.done => Ok(()),
-            // Half a line is the mark of a cut, not of bad JSON.
-            Ok(()) | Err(DecodeError::Json(_)) => Err(DecodeError::Truncated),
-            Err(error) => Err(error),
-        }
+        let last = self.state.line(&last, out);
+        ended(last, self.state.done)
     }
 
     /// Whether the stream has said all that it had to say.

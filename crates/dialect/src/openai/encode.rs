@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::chunks::{Chunks, Phase};
 use crate::json::{self, Object};
 use crate::wire::{Whole, WholeCall};
 use crate::{ChatRequest, ErrorInfo, Event, FinishReason, Meta, Usage};
@@ -9,34 +10,15 @@ use crate::{ChatRequest, ErrorInfo, Event, FinishReason, Meta, Usage};
 /// What the model's thoughts are called where the client has shown no habit of its own.
 const THINKING_FIELD: &str = "reasoning";
 
-/// A comment of an event stream.
-pub(crate) const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
-
-/// How far a stream has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
-    /// Nothing is written; the first chunk will carry the role.
-    Fresh,
-    Started,
-    Finished,
-    /// The end marker or an error is written; nothing follows.
-    Over,
-}
-
 /// Writes events as server-sent events in the order that strict clients expect: the role in the first chunk only,
 /// thinking and text never together, a chunk of its own for the finish reason, then the usage if it was asked for, then
 /// `[DONE]`. One id and one time for the whole stream.
 #[derive(Debug)]
 pub struct StreamEncoder {
-    /// Everything in a chunk up to the delta, the same in all chunks.
-    head: Vec<u8>,
-    /// The same without a choice, for the usage chunk.
-    head_without_choice: Vec<u8>,
+    chunks: Chunks,
     call_prefix: String,
     /// What the client calls the model's thoughts.
     thinking_field: &'static str,
-    include_usage: bool,
-    phase: Phase,
     /// How many tool calls have begun: their ids are made up where the server gave none.
     calls_begun: u32,
 }
@@ -45,25 +27,17 @@ impl StreamEncoder {
     /// An encoder of the answer to `request`.
     #[expect(clippy::needless_pass_by_value, reason = "the meta belongs to this one answer")]
     pub fn new(meta: Meta, request: &ChatRequest) -> Self {
-        let mut head = b"data: ".to_vec();
-        let mut object = Object::open(&mut head);
-        write_meta(&mut object, &meta, "chat.completion.chunk");
-        let head_without_choice = [head.as_slice(), br#","choices":[]"#].concat();
-        head.extend_from_slice(br#","choices":[{"index":0,"delta":"#);
         Self {
-            head,
-            head_without_choice,
+            chunks: Chunks::new(&meta, "chat.completion.chunk", "delta"),
             call_prefix: call_prefix(&meta.id),
             thinking_field: thinking_field(request),
-            include_usage: meta.include_usage,
-            phase: Phase::Fresh,
             calls_begun: 0,
         }
     }
 
     /// Appends the chunk for one event, if it has one.
     pub fn encode(&mut self, event: &Event, out: &mut Vec<u8>) {
-        if self.phase == Phase::Over {
+        if self.chunks.phase == Phase::Over {
             return;
         }
         let field = self.thinking_field;
@@ -75,12 +49,7 @@ impl StreamEncoder {
                 self.call(out, *index, id.as_deref(), name.as_deref(), arguments);
             }
             Event::Finish(reason) => self.finish(out, reason),
-            Event::Usage(usage) if self.include_usage => {
-                out.extend_from_slice(&self.head_without_choice);
-                out.extend_from_slice(br#","usage":"#);
-                write_usage(out, usage);
-                out.extend_from_slice(b"}\n\n");
-            }
+            Event::Usage(usage) => self.chunks.usage(usage, out),
             Event::Error(message) => self.fail(&ErrorInfo { message, ..ErrorInfo::SERVER }, out),
             _ => {}
         }
@@ -88,32 +57,23 @@ impl StreamEncoder {
 
     /// Appends the terminal marker; nothing after an error, so that clients can tell.
     pub fn end(&mut self, out: &mut Vec<u8>) {
-        if self.phase == Phase::Over {
+        if self.chunks.phase == Phase::Over {
             return;
         }
-        if self.phase < Phase::Finished {
+        if self.chunks.phase < Phase::Finished {
             self.finish(out, &FinishReason::Stop);
         }
-        self.phase = Phase::Over;
-        out.extend_from_slice(b"data: [DONE]\n\n");
+        self.chunks.end(out);
     }
 
     /// Appends an error event, after which nothing more is written.
     pub fn fail(&mut self, error: &ErrorInfo, out: &mut Vec<u8>) {
-        if self.phase == Phase::Over {
-            return;
-        }
-        self.phase = Phase::Over;
-        out.extend_from_slice(b"data: ");
-        out.extend_from_slice(&write_error(error));
-        out.extend_from_slice(b"\n\n");
+        self.chunks.fail(error, out);
     }
 
     /// Appends a comment, which every reader of event streams skips.
     pub fn keep_alive(&mut self, out: &mut Vec<u8>) {
-        if self.phase < Phase::Over {
-            out.extend_from_slice(KEEP_ALIVE);
-        }
+        self.chunks.keep_alive(out);
     }
 
     fn chunk(
@@ -123,33 +83,31 @@ impl StreamEncoder {
         logprobs: Option<&Value>,
         write: impl FnOnce(&mut Object),
     ) {
-        out.extend_from_slice(&self.head);
-        let mut delta = Object::open(out);
-        if self.phase == Phase::Fresh {
-            self.phase = Phase::Started;
-            delta.put("role", "assistant");
-        }
-        write(&mut delta);
-        delta.close();
-        if let Some(items) = logprobs {
-            out.extend_from_slice(br#","logprobs":{"content":"#);
-            json::value(out, items);
-            out.push(b'}');
-        }
-        out.extend_from_slice(br#","finish_reason":"#);
-        match finish {
-            Some(reason) => json::value(out, reason.name()),
-            None => out.extend_from_slice(b"null"),
-        }
-        out.extend_from_slice(b"}]}\n\n");
+        let is_first = self.chunks.phase == Phase::Fresh;
+        self.chunks.phase = self.chunks.phase.max(Phase::Started);
+        self.chunks.chunk(out, |out| {
+            let mut delta = Object::open(out);
+            if is_first {
+                delta.put("role", "assistant");
+            }
+            write(&mut delta);
+            delta.close();
+            if let Some(items) = logprobs {
+                out.extend_from_slice(br#","logprobs":{"content":"#);
+                json::value(out, items);
+                out.push(b'}');
+            }
+            out.extend_from_slice(br#","finish_reason":"#);
+            json::value(out, &finish.map(FinishReason::name));
+        });
     }
 
     fn finish(&mut self, out: &mut Vec<u8>, reason: &FinishReason) {
-        if self.phase == Phase::Fresh {
+        if self.chunks.phase == Phase::Fresh {
             self.chunk(out, None, None, |delta| delta.put("content", ""));
         }
         self.chunk(out, Some(reason), None, |_| {});
-        self.phase = Phase::Finished;
+        self.chunks.phase = Phase::Finished;
     }
 
     fn call(&mut self, out: &mut Vec<u8>, index: u32, id: Option<&str>, name: Option<&str>, arguments: &str) {

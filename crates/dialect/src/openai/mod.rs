@@ -1,5 +1,6 @@
 //! OpenAI chat completions: requests, answers and server-sent events.
 
+mod chunks;
 pub mod completions;
 mod decode;
 mod encode;

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::super::encode::{KEEP_ALIVE, write_error, write_meta, write_usage};
+use super::super::chunks::{Chunks, Phase};
+use super::super::encode::{write_meta, write_usage};
 use super::{echoed, logprobs};
 use crate::json::{self, Object};
 use crate::wire::Whole;
@@ -10,28 +11,13 @@ use crate::{ChatRequest, ErrorInfo, Event, FinishReason, Meta};
 
 const KIND: &str = "text_completion";
 
-/// How far a stream has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
-    /// Nothing is written; the first chunk will carry the prompt where it is to be echoed.
-    Fresh,
-    Started,
-    Finished,
-    /// The end marker or an error is written; nothing follows.
-    Over,
-}
-
 /// Writes events as chunks of a text completion, a chunk of its own for the finish reason, the usage if it was asked
 /// for, and `[DONE]`. Thoughts are left out: this API has no place for them.
 #[derive(Debug)]
 pub struct StreamEncoder {
-    /// Everything in a chunk up to the text, the same in all chunks.
-    head: Vec<u8>,
-    /// The same without a choice, for the usage chunk.
-    head_without_choice: Vec<u8>,
+    chunks: Chunks,
+    /// The prompt, where the first chunk is to carry it.
     echo: Option<String>,
-    include_usage: bool,
-    phase: Phase,
     /// Where the next token with a probability begins, in characters.
     offset: usize,
 }
@@ -40,36 +26,19 @@ impl StreamEncoder {
     /// An encoder of the answer to `request`.
     #[expect(clippy::needless_pass_by_value, reason = "the meta belongs to this one answer")]
     pub fn new(meta: Meta, request: &ChatRequest) -> Self {
-        let mut head = b"data: ".to_vec();
-        let mut object = Object::open(&mut head);
-        write_meta(&mut object, &meta, KIND);
-        let head_without_choice = [head.as_slice(), br#","choices":[]"#].concat();
-        head.extend_from_slice(br#","choices":[{"index":0,"text":"#);
-        Self {
-            head,
-            head_without_choice,
-            echo: echoed(request).map(str::to_owned),
-            include_usage: meta.include_usage,
-            phase: Phase::Fresh,
-            offset: 0,
-        }
+        Self { chunks: Chunks::new(&meta, KIND, "text"), echo: echoed(request).map(str::to_owned), offset: 0 }
     }
 
     /// Appends the chunk for one event, if it has one.
     pub fn encode(&mut self, event: &Event, out: &mut Vec<u8>) {
-        if self.phase == Phase::Over {
+        if self.chunks.phase == Phase::Over {
             return;
         }
         match event {
             Event::Text(text) => self.chunk(text, None, None, out),
             Event::Logprobs(Value::Array(items)) => self.chunk("", Some(items), None, out),
             Event::Finish(reason) => self.finish(reason, out),
-            Event::Usage(usage) if self.include_usage => {
-                out.extend_from_slice(&self.head_without_choice);
-                out.extend_from_slice(br#","usage":"#);
-                write_usage(out, usage);
-                out.extend_from_slice(b"}\n\n");
-            }
+            Event::Usage(usage) => self.chunks.usage(usage, out),
             Event::Error(message) => self.fail(&ErrorInfo { message, ..ErrorInfo::SERVER }, out),
             // A completion has no tools, so there are no calls of any.
             _ => {}
@@ -78,56 +47,48 @@ impl StreamEncoder {
 
     /// Appends the terminal marker; nothing after an error, so that clients can tell.
     pub fn end(&mut self, out: &mut Vec<u8>) {
-        if self.phase == Phase::Over {
+        if self.chunks.phase == Phase::Over {
             return;
         }
-        if self.phase < Phase::Finished {
+        if self.chunks.phase < Phase::Finished {
             self.finish(&FinishReason::Stop, out);
         }
-        self.phase = Phase::Over;
-        out.extend_from_slice(b"data: [DONE]\n\n");
+        self.chunks.end(out);
     }
 
     /// Appends an error event, after which nothing more is written.
     pub fn fail(&mut self, error: &ErrorInfo, out: &mut Vec<u8>) {
-        if self.phase == Phase::Over {
-            return;
-        }
-        self.phase = Phase::Over;
-        out.extend_from_slice(b"data: ");
-        out.extend_from_slice(&write_error(error));
-        out.extend_from_slice(b"\n\n");
+        self.chunks.fail(error, out);
     }
 
     /// Appends a comment, which every reader of event streams skips.
     pub fn keep_alive(&mut self, out: &mut Vec<u8>) {
-        if self.phase < Phase::Over {
-            out.extend_from_slice(KEEP_ALIVE);
-        }
+        self.chunks.keep_alive(out);
     }
 
     fn chunk(&mut self, text: &str, probabilities: Option<&[Value]>, finish: Option<&str>, out: &mut Vec<u8>) {
-        if self.phase == Phase::Fresh {
-            self.phase = Phase::Started;
+        if self.chunks.phase == Phase::Fresh {
+            self.chunks.phase = Phase::Started;
             if let Some(prompt) = self.echo.take() {
                 self.chunk(&prompt, None, None, out);
             }
         }
-        out.extend_from_slice(&self.head);
-        json::value(out, text);
-        out.extend_from_slice(br#","logprobs":"#);
-        match probabilities {
-            Some(items) => logprobs::write(out, items, &mut self.offset),
-            None => out.extend_from_slice(b"null"),
-        }
-        out.extend_from_slice(br#","finish_reason":"#);
-        json::value(out, &finish);
-        out.extend_from_slice(b"}]}\n\n");
+        let Self { chunks, offset, .. } = self;
+        chunks.chunk(out, |out| {
+            json::value(out, text);
+            out.extend_from_slice(br#","logprobs":"#);
+            match probabilities {
+                Some(items) => logprobs::write(out, items, offset),
+                None => out.extend_from_slice(b"null"),
+            }
+            out.extend_from_slice(br#","finish_reason":"#);
+            json::value(out, &finish);
+        });
     }
 
     fn finish(&mut self, reason: &FinishReason, out: &mut Vec<u8>) {
         self.chunk("", None, Some(reason_name(reason)), out);
-        self.phase = Phase::Finished;
+        self.chunks.phase = Phase::Finished;
     }
 }
 

@@ -15,10 +15,9 @@
 
 use serde_json::Value;
 
-use super::super::encode::KEEP_ALIVE;
 use super::answer::{Frame, Said, Status, complete, error_code, write_logprobs, write_text, write_thoughts};
 use crate::json::{self, Object};
-use crate::{ChatRequest, ErrorInfo, Event, FinishReason, Meta, Usage};
+use crate::{ChatRequest, ErrorInfo, Event, FinishReason, Meta, Usage, sse};
 
 /// Most bytes of an answer: the last event repeats all of it, so it is held until then.
 pub const RESPONSE_BYTES_MAX: usize = 16 << 20;
@@ -141,7 +140,7 @@ impl StreamEncoder {
     /// Appends a comment, which every reader of event streams skips.
     pub fn keep_alive(&mut self, out: &mut Vec<u8>) {
         if self.phase != Phase::Over {
-            out.extend_from_slice(KEEP_ALIVE);
+            out.extend_from_slice(sse::KEEP_ALIVE);
         }
     }
 
@@ -343,15 +342,10 @@ impl Kinds {
 
 /// One event, numbered.
 fn event(sequence: &mut u64, kind: &'static str, out: &mut Vec<u8>, write: impl FnOnce(&mut Object)) {
-    out.extend_from_slice(b"event: ");
-    out.extend_from_slice(kind.as_bytes());
-    out.extend_from_slice(b"\ndata: ");
-    let mut body = Object::open(out);
-    body.put("type", kind);
-    body.put("sequence_number", sequence);
-    write(&mut body);
-    body.close();
-    out.extend_from_slice(b"\n\n");
+    sse::event(out, kind, |body| {
+        body.put("sequence_number", sequence);
+        write(body);
+    });
     *sequence += 1;
 }
 

@@ -249,8 +249,13 @@ async fn management_is_passed_on_and_nothing_else() {
     fake.now("/api/pull", vec![head(LINES), chunk("{}\n"), Step::Hang]);
     let answer =
         upstreams.manage(Some("local"), http::Method::POST, "/api/pull", Vec::new().into()).await.expect("passed");
+    assert_eq!(answer.body().upstream(), "local");
+    assert_eq!(upstreams.models().await.len(), 1);
+    let (path, more) = tags(&["m", "n"]);
+    fake.now(path, more);
     drop(answer);
     soon(fake.hung_up.recv()).await.expect("closed");
+    assert!(upstreams.resolve("n").await.is_some(), "the list is heard again once the call is over");
 }
 
 /// Cuts the whole HTTP answer, head and chunk sizes included, after every byte.

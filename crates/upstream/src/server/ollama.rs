@@ -156,9 +156,7 @@ impl Server {
         // In a box: few requests ever get here, and all would have to hold it.
         let told = Box::pin(self.told(model)).await;
         let mut all = lock(&self.state.ollama.num_ctx);
-        if all.len() >= MODELS_MAX {
-            all.clear();
-        }
+        make_room(&mut all, model);
         let one = all.entry(model.into()).or_default();
         *one = told.grown(*one, wish);
         Some(*one)
@@ -204,9 +202,7 @@ impl Memory {
 
     fn shown(&self, model: &str) -> Arc<Kept<Shown>> {
         let mut shown = lock(&self.shown);
-        if shown.len() >= MODELS_MAX {
-            shown.clear();
-        }
+        make_room(&mut shown, model);
         Arc::clone(shown.entry(model.into()).or_default())
     }
 
@@ -214,6 +210,13 @@ impl Memory {
     pub(super) fn expire(&self) {
         self.running.expire();
         lock(&self.shown).clear();
+    }
+}
+
+/// Forgets all models if there is no room for this one.
+fn make_room<T>(models: &mut HashMap<Arc<str>, T>, model: &str) {
+    if models.len() >= MODELS_MAX && !models.contains_key(model) {
+        models.clear();
     }
 }
 
@@ -276,6 +279,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn models_are_forgotten_only_for_a_new_one() {
+        let mut models: HashMap<Arc<str>, usize> =
+            (0..MODELS_MAX).map(|place| (place.to_string().into(), place)).collect();
+        make_room(&mut models, "7");
+        assert_eq!(models.len(), MODELS_MAX);
+        make_room(&mut models, "new");
+        assert!(models.is_empty());
+    }
 
     #[test]
     fn what_ollama_tells_is_read() {

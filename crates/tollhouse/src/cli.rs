@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::BenchArgs;
 use crate::source::Source;
 
 /// Version of this build.
@@ -18,7 +19,8 @@ Examples:
   tollhouse key create --name team-a   make a key; it is shown once
   tollhouse token                      print the address that opens the console
   tollhouse search 'tag:slow_request'  search the records
-  tollhouse why REQUEST_ID             what happened to one request, and why it took so long")]
+  tollhouse why REQUEST_ID             what happened to one request, and why it took so long
+  tollhouse bench --users 200          whether 200 users at once hear the first token in time")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -40,6 +42,8 @@ pub(crate) enum Command {
     Search(SearchArgs),
     /// Tell the whole story of one request, and a verdict in plain words
     Why(WhyArgs),
+    /// Load a running installation as so many users would, and say whether it is fast enough
+    Bench(BenchArgs),
     /// Print the version
     Version,
 }

@@ -1,5 +1,6 @@
 //! The program: reads the command line, and does what it says.
 
+mod bench;
 mod cli;
 mod counts;
 mod ground;
@@ -32,7 +33,10 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // What is kept is for the owner, and for its group to read: records tell who asked what when.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
-    let Err(error) = run(cli) else { return ExitCode::SUCCESS };
+    let error = match run(cli) {
+        Ok(code) => return code,
+        Err(error) => error,
+    };
     if let Some(errors) = error.downcast_ref::<tollhouse_config::ConfigErrors>() {
         eprintln!("{errors}");
         return ExitCode::from(EXIT_CONFIG);
@@ -41,7 +45,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Up(args) => runtime()?.block_on(up::up(args.source())),
         Command::Init(args) => runtime()?.block_on(init::init(&args)),
@@ -55,11 +59,14 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Token(args) => runtime()?.block_on(keys::token(&args)),
         Command::Search(args) => search::search(&args),
         Command::Why(args) => why::why(&args),
+        // It tells by its exit status how the installation did.
+        Command::Bench(args) => return runtime()?.block_on(bench::bench(&args)),
         Command::Version => {
             println!("tollhouse {}", cli::VERSION);
             Ok(())
         }
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -1,0 +1,225 @@
+//! Whether the goals are reached, and what to do about what stood in the way.
+
+use std::process::ExitCode;
+
+use super::args::Plan;
+use super::figures::{Figures, Kind};
+use super::records::Own;
+
+/// So many percent of the requests have to be within the goals.
+pub(crate) const SHARE_PERCENT: usize = 95;
+/// What the house itself may take of the first token's time.
+pub(crate) const OWN_MS_MAX: f64 = 5.0;
+/// Connections that the house takes of one address, as it comes (`limits.per_address`).
+const PER_ADDRESS: u32 = 256;
+
+/// What came of a goal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verdict {
+    Pass,
+    Fail,
+    NotMeasured,
+}
+
+impl Verdict {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::NotMeasured => "not measured",
+        }
+    }
+
+    /// The exit status of the command.
+    pub(crate) fn exit(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Pass => 0,
+            Self::Fail => 1,
+            Self::NotMeasured => 2,
+        })
+    }
+}
+
+/// The goal for the first token. A request without a whole answer is a late one. Where none was answered, or some users
+/// were cut off before anything was heard of them, the goal was not put to the test.
+pub(crate) fn first_token(figures: &Figures, plan: &Plan) -> Verdict {
+    if figures.answered == 0 || figures.users < plan.users as usize {
+        return Verdict::NotMeasured;
+    }
+    let enough = figures.in_time * 100 >= figures.requests * SHARE_PERCENT;
+    if enough { Verdict::Pass } else { Verdict::Fail }
+}
+
+/// The goal for the house's own part. Of that only an upper bound is known: one within the goal shows that it is reached,
+/// one beyond shows nothing.
+pub(crate) fn own_part(own: Option<&Own>) -> Verdict {
+    match own {
+        Some(Own::AtMost { ms, .. }) if ms.p95 <= OWN_MS_MAX => Verdict::Pass,
+        _ => Verdict::NotMeasured,
+    }
+}
+
+/// What to do about what stood in the way, each advice once.
+pub(crate) fn hints(figures: &Figures, first_token: Verdict, plan: &Plan) -> Vec<String> {
+    let mut hints: Vec<String> = Vec::new();
+    for hint in figures.errors.iter().filter_map(|kind| hint(kind, plan)) {
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    if first_token == Verdict::Fail && has_mostly_waited(figures) {
+        hints.push(
+            "most of the time was waiting for a place at the model server: `upstreams.*.parallel` says how many requests \
+             it is given at once; when it is at its limit, only another server or a smaller model helps"
+                .to_owned(),
+        );
+    }
+    hints
+}
+
+/// Whether waiting for a place is more than half of the late ones' time.
+fn has_mostly_waited(figures: &Figures) -> bool {
+    let spreads = figures.queue_ms.zip(figures.ttft_ms);
+    spreads.is_some_and(|(queue, ttft)| queue.p95 > ttft.p95 / 2.0)
+}
+
+fn hint(kind: &Kind, plan: &Plan) -> Option<String> {
+    let fault = &kind.fault;
+    let crowded = plan.users > PER_ADDRESS;
+    Some(match (fault.status, fault.code.as_str()) {
+        (Some(401), _) => key_hint(),
+        (Some(429), _) | (Some(400), "budget_exceeded") => {
+            format!("this key may not ask so much; make one that may: {}", roomy_key(plan))
+        }
+        (Some(403), _) => "this key may not call this model; `tollhouse key list` shows what it may".to_owned(),
+        (Some(404), _) => "name a model that there is: --model NAME".to_owned(),
+        (Some(400), "context_length_exceeded") => {
+            format!("ask less (--prompt, --tokens), or with a key that may more: {}", roomy_key(plan))
+        }
+        (Some(503), _) => format!(
+            "the queue was full, a wait in it over, or a model server silent: tollhouse why {}; more room: \
+             `upstreams.*.parallel` (what the model server works on at once), `queue.depth`, `queue.wait`",
+            kind.request_id
+        ),
+        (None, "no connection" | "closed") if crowded => format!(
+            "the house takes {PER_ADDRESS} connections of one address unless `limits.per_address` says more, and this \
+             bench is one address"
+        ),
+        (None, "no connection") => "is it still running? More users than `ulimit -n` allows files fail too".to_owned(),
+        (_, "broke off") => format!("what happened to one of them: tollhouse why {}", kind.request_id),
+        _ => return None,
+    })
+}
+
+/// How to come by a key that is taken.
+pub(crate) fn key_hint() -> String {
+    "make a key and show it: export TOLLHOUSE_KEY=$(tollhouse key create --name bench)".to_owned()
+}
+
+/// The command that makes a key which the bench cannot exhaust. A key's own limits are in place of the general ones, one
+/// by one, so each has to be named.
+pub(crate) fn roomy_key(plan: &Plan) -> String {
+    // Ten requests a second and user, and prompts of 1,000 tokens: more than a model gives.
+    let requests = u64::from(plan.users) * 600;
+    let tokens = requests * (u64::from(plan.tokens_max) + 1000);
+    let budget = tokens.saturating_mul(60);
+    format!(
+        "tollhouse key create --name bench --requests {requests}/60s --tokens {tokens}/60s --concurrent {} --budget \
+         {budget}/day --budget {budget}/month --expires 1d",
+        plan.users
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::args::Amount;
+    use super::super::figures::Spread;
+    use super::super::figures::tests::{failed, sample};
+    use super::super::users::Sample;
+    use super::*;
+
+    fn plan(users: u32) -> Plan {
+        Plan {
+            users,
+            prompt: String::new(),
+            tokens_max: 64,
+            amount: Amount::Requests(1),
+            goal_ttft: Duration::from_millis(1200),
+        }
+    }
+
+    fn verdict(samples: &[Sample], users: u32) -> Verdict {
+        let plan = plan(users);
+        first_token(&Figures::of(samples, plan.goal_ttft, Duration::from_secs(1)), &plan)
+    }
+
+    /// So many in time, late and failed, each from a user of its own.
+    fn samples(in_time: u32, late: u32, broken: u32) -> Vec<Sample> {
+        let kind = |user| match user {
+            user if user < in_time => sample(user, 1200),
+            user if user < in_time + late => sample(user, 1201),
+            user => failed(user, Some(503), "overloaded", None),
+        };
+        (0..in_time + late + broken).map(kind).collect()
+    }
+
+    #[test]
+    fn a_failed_request_is_a_late_one() {
+        for (in_time, late, broken, expected) in [
+            (200, 0, 0, Verdict::Pass),
+            (190, 10, 0, Verdict::Pass),
+            (190, 5, 5, Verdict::Pass),
+            (189, 11, 0, Verdict::Fail),
+            (189, 0, 11, Verdict::Fail),
+            (0, 200, 0, Verdict::Fail),
+            (0, 0, 200, Verdict::NotMeasured),
+            (0, 0, 0, Verdict::NotMeasured),
+        ] {
+            assert_eq!(
+                verdict(&samples(in_time, late, broken), in_time + late + broken),
+                expected,
+                "{in_time} {late} {broken}"
+            );
+        }
+    }
+
+    #[test]
+    fn without_every_user_there_is_no_verdict() {
+        assert_eq!(verdict(&samples(100, 0, 0), 200), Verdict::NotMeasured);
+    }
+
+    #[test]
+    fn a_bound_can_show_that_the_own_part_is_small_but_not_that_it_is_large() {
+        let own = |p95| Own::AtMost { ms: Spread { p50: 1.0, p95, p99: 50.0, max: 50.0 }, requests: 10 };
+        assert_eq!(own_part(Some(&own(5.0))), Verdict::Pass);
+        assert_eq!(own_part(Some(&own(5.1))), Verdict::NotMeasured);
+        assert_eq!(own_part(Some(&Own::Unknown("why".to_owned()))), Verdict::NotMeasured);
+        assert_eq!(own_part(None), Verdict::NotMeasured);
+    }
+
+    #[test]
+    fn each_advice_is_given_once() {
+        let hints = |users: u32, faults: &[(Option<u16>, &str)]| {
+            let samples: Vec<Sample> = faults.iter().map(|(status, code)| failed(0, *status, code, None)).collect();
+            let figures = Figures::of(&samples, Duration::from_secs(1), Duration::from_secs(1));
+            super::hints(&figures, Verdict::NotMeasured, &plan(users))
+        };
+        let told = hints(300, &[(Some(429), "a"), (Some(429), "b"), (None, "closed"), (Some(401), "")]);
+        assert_eq!(told.len(), 3);
+        assert!(told[0].contains("--requests 180000/60s") && told[0].contains("--concurrent 300"), "{told:?}");
+        assert!(told[1].contains("limits.per_address"));
+        assert!(hints(200, &[(None, "closed")]).is_empty());
+    }
+
+    #[test]
+    fn whoever_mostly_waited_is_told_for_what() {
+        let waited = |queue_ms: f64| {
+            let late = Sample { queue_ms: Some(queue_ms), ..sample(0, 2000) };
+            let figures = Figures::of(&[late], Duration::from_secs(1), Duration::from_secs(3));
+            hints(&figures, Verdict::Fail, &plan(1)).len()
+        };
+        assert_eq!((waited(900.0), waited(1100.0)), (0, 1));
+    }
+}

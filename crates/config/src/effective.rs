@@ -258,7 +258,7 @@ pub(crate) fn scalar(text: &str) -> String {
 }
 
 /// A text as a YAML key: plain where that is safe anywhere, else in double quotes.
-fn key(text: &str) -> String {
+pub(crate) fn key(text: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_');
     let first_is_safe = text.starts_with(safe);
     let all_safe = text.chars().all(|c| safe(c) || matches!(c, '-' | ':' | '*' | '+' | '@'));

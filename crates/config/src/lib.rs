@@ -7,7 +7,7 @@
 //! - [`ConfigErrors`] holds every [`Problem`] found: where, the line with a caret under the culprit, what was expected and a
 //!   hint. A value that is wrong does not keep the ones after it from being checked.
 //! - [`Secret`] is a value that neither `Debug` nor `effective_yaml` nor an error message shows.
-//! - [`init::first_config`] writes a first file for somebody who has none.
+//! - [`init::first_config`] writes a first file for somebody who has none, [`import()`] one from older files of other programs.
 //!
 //! Inside, a text goes through `tree` (YAML to nodes with places; bounded in size, depth and alias copies), `decode` (nodes to
 //! typed values, collecting problems; `${NAME}` is replaced here, after parsing, so that a value of the environment can
@@ -29,6 +29,7 @@ mod changes;
 mod config;
 mod decode;
 mod effective;
+mod import;
 pub mod init;
 mod load;
 mod problem;
@@ -42,6 +43,7 @@ pub use config::{
     ModelConfig, Overflow, Priority, Queue, Rate, Rotate, Shared, StoreConfig, SyncPolicy, Timeouts, UpstreamConfig,
     UpstreamKind,
 };
+pub use import::{Fate, Imported, Note, Old, import};
 pub use ipnet::IpNet;
 pub use load::{find, load, parse};
 pub use problem::{ConfigErrors, Place, Problem};

@@ -20,7 +20,7 @@ use crate::{
 /// Where the configuration is looked for, in this order.
 const DEFAULT_FILES: [&str; 2] = ["./tollhouse.yaml", "/etc/tollhouse/tollhouse.yaml"];
 /// Size of a configuration file.
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
+pub(crate) const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The configuration file that is meant: the explicit one, whether it exists or not, else the first default one that exists.
 pub fn find(explicit: Option<&Path>) -> Option<PathBuf> {
@@ -32,13 +32,18 @@ pub fn find(explicit: Option<&Path>) -> Option<PathBuf> {
 
 /// Reads a configuration file, with the variables of the process's environment.
 pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
+    let text = read_text(path, true)?;
+    // A variable that is not UTF-8 cannot be part of a text; it counts as missing.
+    parse(&text, &path.display().to_string(), &|name| std::env::var(name).ok())
+}
+
+/// The text of a file of bounded size. Where it is not UTF-8, the line may be shown or not.
+pub(crate) fn read_text(path: &Path, shows_line: bool) -> Result<String, ConfigErrors> {
     let file_name = path.display().to_string();
     let one = |problem| ConfigErrors::new(&file_name, vec![problem], 0, |_| {});
     let bytes =
         read_bounded(path).map_err(|error| one(Problem::new(None, format!("cannot read the file: {error}"))))?;
-    let text = String::from_utf8(bytes).map_err(|error| one(not_utf8(&error)))?;
-    // A variable that is not UTF-8 cannot be part of a text; it counts as missing.
-    parse(&text, &file_name, &|name| std::env::var(name).ok())
+    String::from_utf8(bytes).map_err(|error| one(not_utf8(&error, shows_line)))
 }
 
 /// Turns the text of a configuration into a [`Config`]. `file_name` is only used in messages; `env` looks up variables.
@@ -86,11 +91,11 @@ fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn too_large() -> Problem {
+pub(crate) fn too_large() -> Problem {
     Problem::new(None, "the file is too large").expected(format!("at most {}", Bytes(FILE_BYTES_MAX)))
 }
 
-fn not_utf8(error: &std::string::FromUtf8Error) -> Problem {
+fn not_utf8(error: &std::string::FromUtf8Error, shows_line: bool) -> Problem {
     let bytes = error.as_bytes();
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return too_large();
@@ -99,7 +104,9 @@ fn not_utf8(error: &std::string::FromUtf8Error) -> Problem {
     let line = good_text.matches('\n').count() + 1;
     let column = good_text.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     let mut problem = Problem::new(Some(Place { line, column, width: 1 }), "the file is not UTF-8 text from here on");
-    Source::new(&String::from_utf8_lossy(bytes)).illustrate(&mut problem);
+    if shows_line {
+        Source::new(&String::from_utf8_lossy(bytes)).illustrate(&mut problem);
+    }
     problem.hint("save it with the encoding UTF-8")
 }
 

@@ -97,3 +97,14 @@ def test_scenario_g06_one_context_for_everybody(make_house, small_ollama):
         return house.record(answer.headers["x-request-id"])["num_ctx"]
 
     assert [ask(num_ctx) for num_ctx in (2048, 1024, 4096, 2048)] == [2048, 2048, 4096, 4096]
+
+
+def test_scenario_g06_a_text_that_is_too_long_to_embed_is_refused(make_house, small_ollama):
+    house = house_of(make_house, small_ollama, context=1024)
+    asked = {"model": "tiny", "input": WORDS}
+    answer = house.post("/v1/embeddings", asked)
+    assert answer.status_code == 400 and "context length" in answer.json()["error"]["message"], answer.text
+    assert house.record(answer.headers["x-request-id"])["status"] == 400
+    # Ollama's own clients know that it cuts, and get what they ask for.
+    assert house.post("/api/embed", asked).status_code == 200
+    assert house.post("/api/embed", {**asked, "truncate": False}).status_code == 400

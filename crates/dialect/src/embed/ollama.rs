@@ -108,9 +108,7 @@ pub(super) fn write(request: &EmbedRequest, model: &str, defaults: &ServerDefaul
         "/api/embeddings"
     } else {
         body.put("input", texts);
-        // Ollama cuts what does not fit and says nothing; only its own clients know that, and can ask for it.
-        let truncate = request.truncate.or((request.family != Shape::Ollama).then_some(false));
-        body.put_some("truncate", truncate.as_ref());
+        body.put_some("truncate", request.truncate.as_ref());
         body.put_some("dimensions", request.dimensions.as_ref());
         "/api/embed"
     };

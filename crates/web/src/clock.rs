@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
+use crate::pace::Patience;
 use crate::shared::Wait;
+use crate::uploads::PATIENCE;
 
 /// Without a request for so long, a connection gives its buffers back.
 const REST_AFTER: Duration = Duration::from_secs(1);
 /// How long a client may take to notice that its connection is ended.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
-/// How long a body may come more slowly than [`BODY_BYTES_PER_SECOND`].
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Slowest pace of a body.
-const BODY_BYTES_PER_SECOND: u64 = 1024;
+/// How often is looked whether a client has left that has sent ahead as much as it may.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Measures how long a connection waits for one thing.
 #[derive(Debug)]
@@ -24,35 +24,57 @@ pub(crate) struct Clock {
     is_armed: bool,
     wait: Wait,
     since: Instant,
-    /// What is left of [`PATIENCE`]: time spent waiting for a body takes from it, bytes that come give to it.
-    patience: Duration,
-    body_bytes: u64,
+    head_timeout: Duration,
+    reads: Pace,
+    writes: Pace,
+}
+
+/// One direction of a connection.
+#[derive(Debug)]
+struct Pace {
+    patience: Patience,
+    bytes: u64,
+}
+
+impl Pace {
+    fn new(most: Duration) -> Self {
+        Self { patience: Patience::new(most), bytes: 0 }
+    }
+
+    /// So many bytes have passed by now.
+    fn count(&mut self, bytes: u64) {
+        self.patience.earn(bytes.wrapping_sub(self.bytes));
+        self.bytes = bytes;
+    }
 }
 
 impl Clock {
-    /// A clock that has not been looked at.
-    pub(crate) fn new(now: Instant) -> Self {
+    /// A clock that has not been looked at. A head may take `head_timeout` once it has begun; a client may take for
+    /// `write_timeout` less than the slowest pace of what is written.
+    pub(crate) fn new(now: Instant, head_timeout: Duration, write_timeout: Duration) -> Self {
         Self {
             sleep: Box::pin(tokio::time::sleep_until(now)),
             is_armed: false,
             wait: Wait::Nothing,
             since: now,
-            patience: PATIENCE,
-            body_bytes: 0,
+            head_timeout,
+            reads: Pace::new(PATIENCE),
+            writes: Pace::new(write_timeout),
         }
     }
 
     /// Ready when the connection has waited too long for what it waits for.
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>, wait: Wait, bounds: &Bounds) -> Poll<()> {
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>, wait: Wait) -> Poll<()> {
         if wait != self.wait {
             self.turn_to(wait);
         }
         let most = match wait {
             Wait::Nothing => return Poll::Pending,
             Wait::Request => REST_AFTER,
-            Wait::Head => bounds.head,
-            Wait::Body(_) => self.patience,
-            Wait::Write(_) => bounds.write,
+            Wait::Head => self.head_timeout,
+            Wait::Body(_) => self.reads.patience.left(),
+            Wait::Write(_) => self.writes.patience.left(),
+            Wait::Ahead => LOOK_EVERY,
             Wait::Close => CLOSE_WITHIN,
         };
         self.poll_until(context, self.since + most)
@@ -76,37 +98,34 @@ impl Clock {
         }
     }
 
+    /// Begins to wait anew for the same.
+    pub(crate) fn again(&mut self) {
+        self.since = Instant::now();
+    }
+
     fn turn_to(&mut self, wait: Wait) {
         let was = std::mem::replace(&mut self.wait, wait);
         // A handler at work is not timed here, and need not be.
-        if wait == Wait::Nothing && !matches!(was, Wait::Body(_)) {
+        if wait == Wait::Nothing && !matches!(was, Wait::Body(_) | Wait::Write(_)) {
             return;
         }
         let now = Instant::now();
-        if let Wait::Body(_) = was {
-            self.patience = self.patience.saturating_sub(now - self.since);
+        match was {
+            Wait::Body(_) => self.reads.patience.waited(now - self.since),
+            Wait::Write(_) => self.writes.patience.waited(now - self.since),
+            _ => {}
         }
         match wait {
-            Wait::Body(bytes) => {
-                let came = bytes.wrapping_sub(self.body_bytes);
-                let earned = Duration::from_millis(came.saturating_mul(1000) / BODY_BYTES_PER_SECOND);
-                self.patience = self.patience.saturating_add(earned).min(PATIENCE);
-                self.body_bytes = bytes;
+            Wait::Body(bytes) => self.reads.count(bytes),
+            Wait::Write(bytes) => self.writes.count(bytes),
+            Wait::Request | Wait::Head => {
+                self.reads.patience.restore();
+                self.writes.patience.restore();
             }
-            Wait::Request | Wait::Head => self.patience = PATIENCE,
             _ => {}
         }
         self.since = now;
     }
-}
-
-/// How long a client may take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    /// For a head, once it has begun.
-    pub(crate) head: Duration,
-    /// To take any of what is written.
-    pub(crate) write: Duration,
 }
 
 #[cfg(test)]
@@ -115,21 +134,27 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { head: Duration::from_secs(10), write: Duration::from_secs(60) };
+    const HEAD: Duration = Duration::from_secs(10);
+    const WRITE: Duration = Duration::from_secs(60);
+
+    fn clock() -> Clock {
+        Clock::new(Instant::now(), HEAD, WRITE)
+    }
 
     async fn time_until_over(clock: &mut Clock, wait: Wait) -> Duration {
         let began = Instant::now();
-        poll_fn(|context| clock.poll(context, wait, &BOUNDS)).await;
+        poll_fn(|context| clock.poll(context, wait)).await;
         began.elapsed()
     }
 
     #[tokio::test(start_paused = true)]
     async fn each_wait_has_its_time() {
-        let mut clock = Clock::new(Instant::now());
+        let mut clock = clock();
         for (wait, most) in [
             (Wait::Request, REST_AFTER),
-            (Wait::Head, BOUNDS.head),
-            (Wait::Write(1), BOUNDS.write),
+            (Wait::Head, HEAD),
+            (Wait::Write(1), WRITE),
+            (Wait::Ahead, LOOK_EVERY),
             (Wait::Close, CLOSE_WITHIN),
             (Wait::Body(0), PATIENCE),
         ] {
@@ -139,25 +164,48 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_at_the_slowest_pace_is_waited_for_and_a_slower_one_is_not() {
-        for (bytes_per_second, passes) in [(1024, true), (1000, false), (1, false)] {
-            let mut clock = Clock::new(Instant::now());
-            let mut is_over = false;
-            for second in 0..1000 {
-                let wait = Wait::Body(second * bytes_per_second);
-                let second = tokio::time::timeout(Duration::from_secs(1), time_until_over(&mut clock, wait));
-                is_over |= second.await.is_ok();
+    async fn who_sends_or_takes_at_the_slowest_pace_is_waited_for_and_a_slower_one_is_not() {
+        for wait in [Wait::Body, Wait::Write] {
+            for (bytes_per_second, passes) in [(1024, true), (1000, false), (1, false)] {
+                let mut clock = clock();
+                let mut is_over = false;
+                for second in 0..4000 {
+                    let wait = wait(second * bytes_per_second);
+                    let second = tokio::time::timeout(Duration::from_secs(1), time_until_over(&mut clock, wait));
+                    is_over |= second.await.is_ok();
+                }
+                assert_eq!(!is_over, passes, "{:?} {bytes_per_second}", wait(0));
             }
-            assert_eq!(!is_over, passes, "{bytes_per_second}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn progress_begins_the_time_anew() {
-        let mut clock = Clock::new(Instant::now());
+    async fn only_the_time_in_which_something_lies_ready_counts_against_a_reader() {
+        let mut clock = clock();
+        for written in 0..70 {
+            for (wait, seconds) in [(Wait::Write(written), 1), (Wait::Nothing, 1000)] {
+                let waited = time_until_over(&mut clock, wait);
+                let over = tokio::time::timeout(Duration::from_secs(seconds), waited).await.is_ok();
+                // Bytes earn next to nothing here; a timer is as much as a millisecond late.
+                if (58..=60).contains(&written) {
+                    continue;
+                }
+                assert_eq!(over, written > 60 && wait != Wait::Nothing, "{written} {wait:?}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_request_begins_with_all_patience() {
+        let mut clock = clock();
         for written in 0..10 {
-            let wait = time_until_over(&mut clock, Wait::Write(written));
-            assert!(tokio::time::timeout(Duration::from_secs(59), wait).await.is_err());
+            for wait in [Wait::Write(written), Wait::Body(written)] {
+                let most = if wait == Wait::Write(written) { WRITE } else { PATIENCE };
+                let waited = time_until_over(&mut clock, wait);
+                assert!(tokio::time::timeout(most * 9 / 10, waited).await.is_err(), "{wait:?}");
+                let begun = time_until_over(&mut clock, Wait::Head);
+                assert!(tokio::time::timeout(Duration::ZERO, begun).await.is_err());
+            }
         }
     }
 }

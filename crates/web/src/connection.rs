@@ -19,16 +19,17 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::Answer;
-use crate::clock::{Bounds, Clock};
+use crate::clock::Clock;
 use crate::frames::{FrameWatch, PREFACE};
 use crate::guard::{Guard, Next};
 use crate::places::Place;
 use crate::proxy_header;
 use crate::refusal::Refusal;
-use crate::serve::{Dropped, Inner, Peer, Settings};
-use crate::service::{Http1, Http2, Streams};
+use crate::serve::{Dropped, Inner, Peer, ServeOptions, Settings};
+use crate::service::{Http1, Http2};
 use crate::shared::{Shared, Wait};
 use crate::stop::{Ear, Stop};
+use crate::streams::Streams;
 
 /// Bytes taken at first: most requests are smaller.
 const FIRST_BYTES: usize = 2 * 1024;
@@ -64,8 +65,9 @@ where
 {
     let notified = pin!(stop.notified());
     let mut ear = Ear::new(&stop, notified);
-    let mut clock = Clock::new(accepted.at);
-    let mut deadline = accepted.at + settings.options.head_timeout;
+    let ServeOptions { head_timeout, write_timeout, .. } = settings.options;
+    let mut clock = Clock::new(accepted.at, head_timeout, write_timeout);
+    let mut deadline = accepted.at + head_timeout;
     let (protocol, first) = {
         let mut opening = pin!(open(&mut accepted, &inner, &settings));
         let mut is_told = false;
@@ -217,8 +219,6 @@ where
     where
         H: Fn(Request<Incoming>, Peer) -> F,
     {
-        let options = &self.settings.options;
-        let bounds = Bounds { head: options.head_timeout, write: options.write_timeout };
         let (mut is_told, mut is_expired) = (false, false);
         poll_fn(|context| {
             loop {
@@ -235,8 +235,9 @@ where
                     continue;
                 }
                 let wait = shared.wait();
-                ready!(self.clock.poll(context, wait, &bounds));
+                ready!(self.clock.poll(context, wait));
                 match wait {
+                    Wait::Ahead => self.clock.again(),
                     Wait::Request => return Poll::Ready(Ended::Resting),
                     Wait::Head | Wait::Body(_) | Wait::Write(_) if !is_expired => {
                         is_expired = true;
@@ -250,11 +251,12 @@ where
     }
 
     async fn http2(&mut self, stream: FrameWatch<TcpStream>) {
-        let streams = Arc::new(Streams::new());
+        let options = &self.settings.options;
+        let streams = Arc::new(Streams::new(options.write_timeout));
+        let uploads = stream.uploads();
         let (inner, peer) = (self.inner.clone(), self.peer);
         let service = Http2 { inner, streams: streams.clone(), peer };
         let mut connection = Box::pin(self.settings.http2.serve_connection(TokioIo::new(stream), service));
-        let options = &self.settings.options;
         let (mut is_told, mut until) = (false, self.deadline);
         let mut look_at = Instant::now() + LOOK_EVERY;
         poll_fn(|context| {
@@ -274,7 +276,7 @@ where
                 if streams.are_open() {
                     until = now + options.idle_timeout;
                 }
-                if streams.is_one_stalled(options.write_timeout) || until <= now {
+                if streams.is_one_too_slow() || uploads.is_one_too_slow() || until <= now {
                     return Poll::Ready(());
                 }
             }

@@ -3,16 +3,19 @@
 //! h2 itself bounds streams, header lists, CONTINUATION frames, and resets that it has not shown to us yet or that a
 //! client makes *it* send (MadeYouReset). What it does not bound is the pace at which a client opens streams and resets
 //! them (Rapid Reset, CVE-2023-44487), nor empty and control frames. This looks at each frame's nine bytes (RFC 9113,
-//! section 4.1) on their way to h2.
+//! section 4.1) on their way to h2. They also tell how fast bodies come ([`Uploads`]).
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
+
+use crate::uploads::Uploads;
 
 /// What HTTP/2 begins with (RFC 9113, section 3.4).
 pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -45,6 +48,7 @@ pub(crate) struct FrameWatch<S> {
     resets: u32,
     idle_frames: u32,
     last_stream: u32,
+    uploads: Arc<Uploads>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> FrameWatch<S> {
@@ -59,16 +63,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> FrameWatch<S> {
             resets: 0,
             idle_frames: 0,
             last_stream: 0,
+            uploads: Arc::default(),
         }
+    }
+
+    /// The bodies that come on this connection.
+    pub(crate) fn uploads(&self) -> Arc<Uploads> {
+        self.uploads.clone()
     }
 
     /// Counts the frames in `bytes`; whether there are too many.
     fn count(&mut self, bytes: &[u8]) -> bool {
         let (mut resets, mut idle_frames, mut last_stream) = (0, 0, self.last_stream);
+        let uploads = &*self.uploads;
         self.sent_by_client.each(bytes, |frame| match frame.kind {
-            HEADERS => last_stream = last_stream.max(frame.stream),
-            RST_STREAM => resets += 1,
-            DATA if frame.length > 0 || frame.flags & END_STREAM != 0 => {}
+            HEADERS => {
+                note_headers(uploads, &frame);
+                last_stream = last_stream.max(frame.stream);
+            }
+            RST_STREAM => {
+                uploads.end(frame.stream);
+                resets += 1;
+            }
+            DATA if frame.length > 0 || frame.flags & END_STREAM != 0 => note_data(uploads, &frame),
             // Bounded by h2 and by what they belong to.
             WINDOW_UPDATE | CONTINUATION | GOAWAY => {}
             _ => idle_frames += 1,
@@ -87,6 +104,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> FrameWatch<S> {
         self.resets > RESETS_MAX || self.idle_frames > IDLE_FRAMES_MAX
     }
 
+    /// Notes what we send.
+    fn note_sent(&mut self, bytes: &[u8]) {
+        let uploads = &*self.uploads;
+        self.sent_by_us.each(bytes, |frame| match frame.kind {
+            WINDOW_UPDATE => uploads.give_room(frame.stream),
+            RST_STREAM => uploads.end(frame.stream),
+            _ => {}
+        });
+    }
+
     /// Says why the connection ends, if that can be said at this moment.
     fn say_goodbye(&mut self, context: &mut Context<'_>) {
         if !self.sent_by_us.is_between() {
@@ -96,6 +123,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> FrameWatch<S> {
         frame[HEADER_BYTES..HEADER_BYTES + 4].copy_from_slice(&self.last_stream.to_be_bytes());
         // Who floods us and does not read is not waited for.
         let _: Poll<io::Result<usize>> = Pin::new(&mut self.stream).poll_write(context, &frame);
+    }
+}
+
+/// A request with a body begins, or a body ends with trailers.
+fn note_headers(uploads: &Uploads, frame: &Frame) {
+    if frame.flags & END_STREAM == 0 {
+        uploads.begin(frame.stream);
+    } else {
+        uploads.end(frame.stream);
+    }
+}
+
+fn note_data(uploads: &Uploads, frame: &Frame) {
+    uploads.came(frame.stream, frame.length);
+    if frame.flags & END_STREAM != 0 {
+        uploads.end(frame.stream);
     }
 }
 
@@ -125,7 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for FrameWatch<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FrameWatch<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let count = ready!(Pin::new(&mut self.stream).poll_write(context, bytes))?;
-        self.sent_by_us.each(&bytes[..count], |_| {});
+        self.note_sent(&bytes[..count]);
         Poll::Ready(Ok(count))
     }
 
@@ -138,7 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FrameWatch<S> {
         let mut left = count;
         for slice in slices {
             let part = left.min(slice.len());
-            self.sent_by_us.each(&slice[..part], |_| {});
+            self.note_sent(&slice[..part]);
             left -= part;
         }
         Poll::Ready(Ok(count))

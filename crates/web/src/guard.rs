@@ -16,8 +16,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
+use futures_util::FutureExt;
 use http::StatusCode;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 
 use crate::framing::Framing;
 use crate::refusal::Refusal;
@@ -32,13 +33,21 @@ const LINGER_BYTES_MAX: usize = 64 * 1024;
 /// Bytes read at once where they cannot go into hyper's buffer.
 const PIECE_BYTES: usize = 4 * 1024;
 
-/// A transport that can be broken off.
+/// A transport that can be broken off, and tells that the client has left behind bytes that are not read yet.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// Whether the client has closed the connection, as far as the system knows.
+    fn has_ended(&self) -> bool;
+
     /// Makes the coming close a reset, so that the system forgets at once what the client does not take.
     fn break_off(&mut self);
 }
 
 impl Transport for tokio::net::TcpStream {
+    fn has_ended(&self) -> bool {
+        let ready = self.ready(Interest::READABLE).now_or_never();
+        ready.is_some_and(|ready| ready.is_ok_and(Ready::is_read_closed))
+    }
+
     fn break_off(&mut self) {
         // Without it the system tries for some minutes more: a nuisance, not a fault.
         let _: io::Result<()> = self.set_zero_linger();
@@ -165,6 +174,7 @@ impl<S: Transport, K: Unpin> Guard<S, K> {
         buffer.put_slice(&self.held[..count]);
         self.held.advance(count);
         self.admitted -= count;
+        self.shared.set_ahead_full(false);
         if self.held.is_empty() {
             // Most connections never hold anything again.
             self.held = BytesMut::new();
@@ -264,7 +274,9 @@ impl<S: Transport, K: Unpin> Guard<S, K> {
             self.shared.set_unseen(true);
             buffer.set_filled(before);
         }
-        Poll::Pending
+        // Nothing wakes us while we do not read: the clock has us asked again.
+        self.shared.set_ahead_full(true);
+        if self.stream.has_ended() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     /// Holds what of hyper's buffer lies behind `end`.

@@ -8,7 +8,7 @@
 //! 3. `guard` with `framing`, `head` and `target`: HTTP/1.x is let through only as RFC 9112 has it, one request at a time,
 //!    each length beyond doubt; `frames` and `service`: the same of HTTP/2, as far as h2 leaves something to do;
 //! 4. hyper, and the handler with the request and its [`Peer`];
-//! 5. `clock`: how long each of these may wait for the client.
+//! 5. `clock`, `pace`, `uploads`: how long each of these may wait for the client, and how slow it may be.
 //!
 //! What is refused on this way is answered with a [`Refusal`], and no handler sees it. [`RequestId`] is given to every
 //! request by its handler; [`HostGuard`] knows the names that this house answers to.
@@ -34,6 +34,7 @@ mod framing;
 mod guard;
 mod head;
 mod host;
+mod pace;
 mod places;
 mod proxy_header;
 mod refusal;
@@ -42,7 +43,9 @@ mod serve;
 mod service;
 mod shared;
 mod stop;
+mod streams;
 mod target;
+mod uploads;
 
 pub use answer::{Answer, Body, end_on_error, full, json, text};
 pub use host::HostGuard;

@@ -29,9 +29,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// hyper's buffers: room for a head, and what is written ahead of a slow reader.
 const BUFFER_BYTES_MIN: usize = 16 * 1024;
 /// HTTP/2: streams of a connection, and how much a client may send ahead, in a stream and in all.
-const STREAMS_MAX: u32 = 100;
-const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+pub(crate) const STREAMS_MAX: u32 = 100;
+pub(crate) const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// HTTP/2: bytes of a stream's answer kept for a slow reader.
 const STREAM_SEND_BYTES: usize = 64 * 1024;
 /// HTTP/2: streams that a client reset before we saw them, and that it made us reset.
@@ -61,7 +61,7 @@ pub struct ServeOptions {
     pub idle_timeout: Duration,
     /// Bytes of a head, request line included.
     pub head_bytes_max: usize,
-    /// How long a client may leave an answer untouched.
+    /// How long a client may take less than 1 KiB/s of what lies ready for it.
     pub write_timeout: Duration,
     /// How long running requests may go on after the stop signal.
     pub drain: Duration,

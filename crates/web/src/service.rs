@@ -2,10 +2,8 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST, HeaderValue};
@@ -13,12 +11,12 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::Frame;
 use hyper::body::Incoming;
 use hyper::service::Service;
-use tokio::time::Instant;
 
 use crate::head::FIELDS_MAX;
 use crate::refusal::{Refusal, check_method};
 use crate::serve::{Dropped, Inner, Peer};
 use crate::shared::Shared;
+use crate::streams::{Stream, StreamPlace, Streams};
 use crate::{Answer, Body, target};
 
 /// An answer on its way. Boxed for each request, so that the handler's state is not kept while its answer streams.
@@ -130,12 +128,12 @@ where
             let mut answer = refusal.answer();
             // A field of HTTP/1.x; here each request stands alone.
             answer.headers_mut().remove(CONNECTION);
-            return Box::pin(std::future::ready(Ok(answer.map(|body| Stream { body, place }))));
+            return Box::pin(std::future::ready(Ok(answer.map(|body| Stream::new(body, place)))));
         }
         let answer = Box::pin((self.inner.handler)(request, self.peer));
         Box::pin(async move {
             let answer = answer.await.map_err(|Dropped| DroppedError)?;
-            Ok(answer.map(|body| Stream { body, place }))
+            Ok(answer.map(|body| Stream::new(body, place)))
         })
     }
 }
@@ -162,106 +160,6 @@ fn check(request: &Request<Incoming>) -> Result<(), Refusal> {
         Some(target) if target.as_str() == "*" && request.method() == Method::OPTIONS => Ok(()),
         Some(target) => target::check_path_and_query(target.as_str().as_bytes()),
         None => Err(Refusal::malformed("the path is missing")),
-    }
-}
-
-/// The streams of one HTTP/2 connection.
-#[derive(Debug)]
-pub(crate) struct Streams {
-    began: Instant,
-    open: AtomicUsize,
-    /// For each answer: since when the client has not taken what there is of it.
-    offered: Mutex<Vec<Weak<Offered>>>,
-}
-
-/// Milliseconds since the connection began, plus one; 0 while the client has taken everything.
-type Offered = AtomicU64;
-
-impl Streams {
-    pub(crate) fn new() -> Self {
-        Self { began: Instant::now(), open: AtomicUsize::new(0), offered: Mutex::default() }
-    }
-
-    pub(crate) fn are_open(&self) -> bool {
-        self.open.load(Relaxed) > 0
-    }
-
-    /// Whether the client has left one of its answers untouched for so long: it keeps its window shut.
-    pub(crate) fn is_one_stalled(&self, time: Duration) -> bool {
-        let now = self.now();
-        let bound = time.as_millis() as u64;
-        let mut is_stalled = false;
-        let mut offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
-        offered.retain(|since| {
-            let Some(since) = since.upgrade() else { return false };
-            let since = since.load(Relaxed);
-            is_stalled |= since > 0 && now.saturating_sub(since) >= bound;
-            true
-        });
-        is_stalled
-    }
-
-    fn now(&self) -> u64 {
-        self.began.elapsed().as_millis() as u64 + 1
-    }
-}
-
-/// One open stream.
-#[derive(Debug)]
-struct StreamPlace {
-    streams: Arc<Streams>,
-    offered: Arc<Offered>,
-}
-
-impl StreamPlace {
-    fn take(streams: &Arc<Streams>) -> Self {
-        streams.open.fetch_add(1, Relaxed);
-        let place = Self { streams: streams.clone(), offered: Arc::default() };
-        let mut offered = streams.offered.lock().unwrap_or_else(PoisonError::into_inner);
-        // Ended ones are swept out as often as their number doubles.
-        if offered.len() == offered.capacity() {
-            offered.retain(|since| since.strong_count() > 0);
-        }
-        offered.push(Arc::downgrade(&place.offered));
-        drop(offered);
-        place
-    }
-}
-
-impl Drop for StreamPlace {
-    fn drop(&mut self) {
-        self.streams.open.fetch_sub(1, Relaxed);
-    }
-}
-
-/// A body of which is known since when the client has not taken it.
-#[derive(Debug)]
-pub(crate) struct Stream {
-    body: Body,
-    place: StreamPlace,
-}
-
-impl http_body::Body for Stream {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        // h2 asks for more when the client has room for more.
-        let offered = if frame.is_ready() { self.place.streams.now() } else { 0 };
-        self.place.offered.store(offered, Relaxed);
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
     }
 }
 

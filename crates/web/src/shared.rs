@@ -21,6 +21,8 @@ pub(crate) enum Wait {
     Body(u64),
     /// For the client to take what was written; it has taken so many bytes.
     Write(u64),
+    /// For a handler, while the client has sent ahead as much as it may: whether it leaves has to be looked for.
+    Ahead,
     /// For the client to notice that the connection is ended.
     Close,
 }
@@ -35,6 +37,7 @@ pub(crate) struct Shared {
     written_bytes: AtomicU64,
     is_answering: AtomicBool,
     has_unseen: AtomicBool,
+    is_ahead_full: AtomicBool,
     is_tunnel: AtomicBool,
     is_expired: AtomicBool,
 }
@@ -116,6 +119,11 @@ impl Shared {
         !self.is_answering() && self.has_unseen.load(Relaxed) && self.has_unseen.swap(false, Relaxed)
     }
 
+    /// Whether the client has sent ahead as much as it may.
+    pub(crate) fn set_ahead_full(&self, full: bool) {
+        self.is_ahead_full.store(full, Relaxed);
+    }
+
     /// From now on all bytes pass: the connection was given to another protocol.
     pub(crate) fn become_tunnel(&self) {
         self.is_tunnel.store(true, Relaxed);
@@ -142,6 +150,7 @@ impl Shared {
         match self.reading() {
             Reading::Close => Wait::Close,
             Reading::Body => Wait::Body(self.body_bytes.load(Relaxed)),
+            _ if self.is_answering() && self.is_ahead_full.load(Relaxed) => Wait::Ahead,
             _ if self.is_answering() => Wait::Nothing,
             Reading::Request | Reading::Nothing => Wait::Request,
             Reading::Head => Wait::Head,

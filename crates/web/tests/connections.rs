@@ -11,7 +11,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tollhouse_testkit::{RawClient, Unanswered, exchange};
 use tollhouse_web::{Answer, Dropped, Peer, Proxied, ServeOptions, Server, full, text};
 
@@ -110,6 +110,31 @@ async fn who_does_not_read_is_cut_off() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_reads_more_slowly_than_the_slowest_pace_is_cut_off() {
+    const PART: u64 = 2 * 1024 * 1024;
+    // So long that what the system holds back and gives on in lumps does not matter.
+    let write_timeout = Duration::from_hours(1);
+    let house = House::start(ServeOptions { write_timeout, ..ServeOptions::default() }).await;
+    for (pause, passes) in [(1_500, true), (2_500, false)] {
+        let mut client = TcpStream::connect(house.address).await.unwrap();
+        client.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut taken = 0;
+        loop {
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+            match tokio::io::copy(&mut (&mut client).take(PART), &mut tokio::io::sink()).await {
+                Ok(PART) => taken += PART,
+                Ok(rest) => {
+                    taken += rest;
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        assert_eq!(taken > 64 * 1024 * 1024, passes, "{pause} s: {taken}");
+    }
+}
+
 #[tokio::test]
 async fn an_early_answer_is_not_lost_to_the_body_behind_it() {
     let house = house().await;
@@ -132,7 +157,8 @@ async fn an_early_answer_is_not_lost_to_the_body_behind_it() {
 #[tokio::test]
 async fn a_client_that_leaves_is_noticed_also_when_it_has_sent_ahead() {
     let house = house().await;
-    for ahead in ["", GET, "GET /half", "rubbish\r\n\r\n"] {
+    let much = GET.repeat(70 * 1024 / GET.len());
+    for ahead in ["", GET, "GET /half", "rubbish\r\n\r\n", &much] {
         let mut client = RawClient::connect(house.address).await;
         client.send(format!("GET /never HTTP/1.1\r\nHost: a\r\n\r\n{ahead}")).await;
         until("the request", || house.served().len() == 1).await;

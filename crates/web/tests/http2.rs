@@ -13,6 +13,7 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const ENHANCE_YOUR_CALM: u32 = 11;
@@ -72,7 +73,10 @@ impl Client {
                 if self.unread.len() >= 9 + length {
                     let (kind, flags) = (header[3], header[4]);
                     let stream = u32::from_be_bytes(header[5..9].try_into().unwrap());
-                    let content = self.unread.drain(..9 + length).skip(9).collect();
+                    let content: Vec<u8> = self.unread.drain(..9 + length).skip(9).collect();
+                    if (kind, flags) == (PING, 0) {
+                        self.raw.send(frame(PING, 1, 0, &content)).await;
+                    }
                     return Some(Frame { kind, flags, stream, content });
                 }
             }
@@ -233,4 +237,81 @@ async fn who_keeps_its_window_shut_is_cut_off() {
         taken += if frame.kind == DATA { frame.content.len() } else { 0 };
     }
     assert_eq!(taken, 65_535);
+}
+
+/// How much of this answer a client gets that makes room for so many bytes every four seconds, for ten minutes.
+async fn taken_at(house: &House, path: &str, bytes: u32) -> usize {
+    let mut client = Client::connect(house).await;
+    client.raw.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, &get(path, None))).await;
+    let mut taken = 0;
+    let (mut rounds, mut next) = (0, tokio::time::Instant::now() + PAUSE);
+    while rounds < 150 {
+        match tokio::time::timeout_at(next, client.frame()).await {
+            Ok(None) => break,
+            Ok(Some(frame)) if frame.kind == DATA => taken += frame.content.len(),
+            Ok(Some(_)) => {}
+            Err(_) => {
+                let room = bytes.to_be_bytes();
+                client.raw.send([0, 1].map(|stream| frame(WINDOW_UPDATE, 0, stream, &room)).concat()).await;
+                (rounds, next) = (rounds + 1, next + PAUSE);
+            }
+        }
+    }
+    taken
+}
+
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(4);
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_is_waited_for_and_one_that_trickles_is_cut_off() {
+    let options = ServeOptions { write_timeout: std::time::Duration::from_secs(20), ..ServeOptions::default() };
+    let house = House::start(options).await;
+    for path in ["/large", "/pieces"] {
+        let all = 65_535 + 149 * 5 * 1024;
+        assert!(taken_at(&house, path, 5 * 1024).await >= all, "{path}: a little faster than the slowest pace");
+        let few = taken_at(&house, path, 512).await;
+        assert!((65_535..65_535 + 512 * 20).contains(&few), "{path}: {few}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_comes_too_slowly_ends_the_connection_and_a_slow_one_is_waited_for() {
+    let house = house().await;
+    for (bytes_per_second, passes) in [(1100, true), (500, false), (0, false)] {
+        let mut client = Client::connect(&house).await;
+        client.raw.send(frame(HEADERS, END_HEADERS, 1, &get("/a", None))).await;
+        let began = tokio::time::Instant::now();
+        let mut is_open = true;
+        for second in 1..=120 {
+            let body = frame(DATA, if second == 120 { END_STREAM } else { 0 }, 1, &vec![b'x'; bytes_per_second]);
+            if bytes_per_second > 0 && is_open {
+                client.raw.send(body).await;
+            }
+            let until = began + std::time::Duration::from_secs(second);
+            while let Ok(frame) = tokio::time::timeout_at(until, client.frame()).await {
+                is_open = frame.is_some();
+                if !is_open {
+                    break;
+                }
+            }
+            if !is_open {
+                break;
+            }
+        }
+        assert_eq!(is_open, passes, "{bytes_per_second}: {:?}", began.elapsed());
+        assert!(passes || began.elapsed().as_secs() <= 30, "{bytes_per_second}: {:?}", began.elapsed());
+    }
+    assert_eq!(house.served().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_nobody_reads_is_not_waited_for() {
+    let house = house().await;
+    let mut client = Client::connect(&house).await;
+    client.raw.send(frame(HEADERS, END_HEADERS, 1, &get("/never", None))).await;
+    for _ in 0..4 {
+        client.raw.send(frame(DATA, 0, 1, &[b'x'; 15_000])).await;
+    }
+    let end = async { while client.frame().await.is_some() {} };
+    assert!(tokio::time::timeout(std::time::Duration::from_secs(60), end).await.is_err());
 }

@@ -10,7 +10,7 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
-use tollhouse_web::{Answer, Dropped, Listening, Peer, Proxied, ServeOptions, Server, json, text};
+use tollhouse_web::{Answer, Dropped, Listening, Peer, Proxied, ServeOptions, Server, end_on_error, json, text};
 
 /// Requests that came whole: what an upstream would have seen.
 pub type Served = Arc<Mutex<Vec<String>>>;
@@ -60,6 +60,12 @@ async fn answer(request: Request<Incoming>, peer: Peer, served: Served) -> Resul
             std::future::pending::<()>().await;
         }
         "/large" => return Ok(text(StatusCode::OK, "x".repeat(64 * 1024 * 1024))),
+        "/pieces" => {
+            let piece = bytes::Bytes::from(vec![b'x'; 1024]);
+            let pieces = (0..1024).map(move |_| Ok::<_, std::io::Error>(http_body::Frame::data(piece.clone())));
+            let pieces = futures_util::stream::iter(pieces);
+            return Ok(http::Response::new(end_on_error(http_body_util::StreamBody::new(pieces))));
+        }
         "/slow" => tokio::time::sleep(Duration::from_millis(300)).await,
         _ => {}
     }

@@ -296,16 +296,16 @@ async fn what_an_answer_may_take_is_reserved_before_it_is_written() {
 
 #[tokio::test]
 async fn a_name_that_anybody_may_write_opens_no_window() {
-    let per_user = |settings: &mut Settings| {
-        settings.limits = Arc::new(Rules { requests: Some(rate(1)), ..Rules::default() });
-        settings.by = By::User;
-    };
     async fn with_header(house: &House, name: &str) -> u16 {
         let mut request = post("/v1/chat/completions", &hello().to_string());
         request.headers_mut().insert("x-user-id", name.parse().unwrap());
         house.send(request).await.unwrap().status().as_u16()
     }
 
+    let per_user = |settings: &mut Settings| {
+        settings.limits = Arc::new(Rules { requests: Some(rate(1)), ..Rules::default() });
+        settings.by = By::User;
+    };
     let told = house(|settings, _, _| per_user(settings));
     let mut body = hello();
     body["user"] = json!("alice");

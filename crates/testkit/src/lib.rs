@@ -2,8 +2,8 @@
 //!
 //! [`RawClient`] sends what it is told, byte for byte, and reads answers strictly enough to count them. [`FaultProxy`]
 //! stands between any client and any server and spoils each connection as its [`Plan`] says. [`ModelServer`] answers each
-//! path as its [`Script`] says, keeps what it was asked, and notices when a client leaves. [`Dice`] makes a random test
-//! repeatable by its seed.
+//! path as its [`Script`] says, keeps what it was asked, and notices when a client leaves. [`LumberjackClient`] sends
+//! windows of events as Beats do. [`Dice`] makes a random test repeatable by its seed.
 //!
 //! What this crate never does: appear in the program, or assert how long something took. It panics where a test cannot go
 //! on, and every wait ends after [`PATIENCE`].
@@ -25,6 +25,7 @@
 
 mod client;
 mod dice;
+mod lumberjack;
 mod message;
 mod proxy;
 mod script;
@@ -32,6 +33,7 @@ mod server;
 
 pub use client::{RawClient, Unanswered, exchange};
 pub use dice::Dice;
+pub use lumberjack::{LumberjackClient, Packing, lumberjack_window};
 pub use message::RawAnswer;
 pub use proxy::{End, FaultProxy, Line, Plan};
 pub use script::{Body, Script, pieces};

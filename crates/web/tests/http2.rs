@@ -1,120 +1,11 @@
-//! HTTP/2 by its raw frames (RFC 9113): what is served, what is refused, and floods (attack catalogue, part B).
+//! HTTP/2 by its raw frames (RFC 9113): what is served, what is refused, and how slow a client may be (attack catalogue, parts
+//! B and C).
 
 mod common;
 
 use common::House;
-use tollhouse_testkit::RawClient;
+use common::frames::*;
 use tollhouse_web::ServeOptions;
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-const ENHANCE_YOUR_CALM: u32 = 11;
-
-struct Frame {
-    kind: u8,
-    flags: u8,
-    stream: u32,
-    content: Vec<u8>,
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, content: &[u8]) -> Vec<u8> {
-    let mut frame = (content.len() as u32).to_be_bytes()[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(content);
-    frame
-}
-
-/// A `GET` of this path with one more field; nothing is compressed but what the static table has.
-fn get(path: &str, field: Option<(&str, &str)>) -> Vec<u8> {
-    let mut block = vec![0x82, 0x86];
-    let mut text = |prefix: u8, text: &str| {
-        block.push(prefix);
-        block.push(text.len() as u8);
-        block.extend(text.as_bytes());
-    };
-    text(0x04, path);
-    text(0x01, "localhost");
-    if let Some((name, value)) = field {
-        block.push(0);
-        for text in [name, value] {
-            block.push(text.len() as u8);
-            block.extend(text.as_bytes());
-        }
-    }
-    block
-}
-
-struct Client {
-    raw: RawClient,
-    unread: Vec<u8>,
-}
-
-impl Client {
-    async fn connect(house: &House) -> Self {
-        let mut raw = RawClient::connect(house.address).await;
-        raw.send([PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).await;
-        Self { raw, unread: Vec::new() }
-    }
-
-    /// The next frame; none after the end.
-    async fn frame(&mut self) -> Option<Frame> {
-        loop {
-            if let Some(header) = self.unread.get(..9) {
-                let length = usize::from(header[1]) << 8 | usize::from(header[2]);
-                if self.unread.len() >= 9 + length {
-                    let (kind, flags) = (header[3], header[4]);
-                    let stream = u32::from_be_bytes(header[5..9].try_into().unwrap());
-                    let content: Vec<u8> = self.unread.drain(..9 + length).skip(9).collect();
-                    if (kind, flags) == (PING, 0) {
-                        self.raw.send(frame(PING, 1, 0, &content)).await;
-                    }
-                    return Some(Frame { kind, flags, stream, content });
-                }
-            }
-            let bytes = self.raw.bytes().await;
-            if bytes.is_empty() {
-                return None;
-            }
-            self.unread.extend(bytes);
-        }
-    }
-
-    /// The frames of a stream until its end.
-    async fn stream(&mut self, stream: u32) -> Vec<Frame> {
-        let mut frames = Vec::new();
-        while let Some(frame) = self.frame().await {
-            if frame.stream != stream {
-                continue;
-            }
-            let is_last = frame.flags & END_STREAM != 0 || frame.kind == RST_STREAM;
-            frames.push(frame);
-            if is_last {
-                break;
-            }
-        }
-        frames
-    }
-
-    /// The reason of the GOAWAY frame before the end.
-    async fn goodbye(&mut self) -> Option<u32> {
-        let mut reason = None;
-        while let Some(frame) = self.frame().await {
-            if frame.kind == GOAWAY {
-                reason = Some(u32::from_be_bytes(frame.content[4..8].try_into().unwrap()));
-            }
-        }
-        reason
-    }
-}
 
 async fn house() -> House {
     House::start(ServeOptions::default()).await
@@ -169,52 +60,6 @@ async fn fields_of_http1_and_a_wrong_length_end_the_stream() {
     client.raw.send(frame(DATA, END_STREAM, 21, b"hello")).await;
     assert_eq!(client.stream(21).await.last().unwrap().kind, RST_STREAM);
     assert_eq!(house.served(), Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn a_rapid_reset_ends_the_connection() {
-    let house = house().await;
-    let mut client = Client::connect(&house).await;
-    let mut flood = Vec::new();
-    for number in 0..5_000_u32 {
-        flood.extend(frame(HEADERS, END_STREAM | END_HEADERS, 1 + 2 * number, &get("/never", None)));
-        flood.extend(frame(RST_STREAM, 0, 1 + 2 * number, &8_u32.to_be_bytes()));
-    }
-    client.raw.send(flood).await;
-    assert_eq!(client.goodbye().await, Some(ENHANCE_YOUR_CALM));
-    let mut good = Client::connect(&house).await;
-    good.raw.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, &get("/a", None))).await;
-    assert_eq!(good.stream(1).await[0].content[0], 0x88);
-}
-
-#[tokio::test]
-async fn resets_at_a_pace_that_h2_does_not_mind_end_the_connection_too() {
-    let house = house().await;
-    let mut client = Client::connect(&house).await;
-    for number in 0..101_u32 {
-        let stream = 1 + 2 * number;
-        client.raw.send(frame(HEADERS, END_STREAM | END_HEADERS, stream, &get("/never", None))).await;
-        common::until("the request", || {
-            house.served().iter().filter(|line| line.contains("/never")).count() > number as usize
-        })
-        .await;
-        client.raw.send(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())).await;
-    }
-    assert_eq!(client.goodbye().await, Some(ENHANCE_YOUR_CALM));
-}
-
-#[tokio::test]
-async fn frames_without_content_are_counted() {
-    let house = house().await;
-    for (kind, content) in [(PING, &[0; 8][..]), (SETTINGS, &[]), (0x2A, &[])] {
-        let mut client = Client::connect(&house).await;
-        client.raw.send(frame(kind, 0, 0, content).repeat(2_000)).await;
-        assert!(client.goodbye().await.is_some(), "{kind}");
-    }
-    let mut client = Client::connect(&house).await;
-    client.raw.send(frame(HEADERS, END_HEADERS, 1, &get("/a", None))).await;
-    client.raw.send(frame(DATA, 0, 1, &[]).repeat(2_000)).await;
-    assert!(client.goodbye().await.is_some());
 }
 
 #[tokio::test(start_paused = true)]

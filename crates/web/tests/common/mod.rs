@@ -2,6 +2,8 @@
 
 #![expect(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod frames;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

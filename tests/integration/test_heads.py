@@ -5,6 +5,8 @@ connection ends, and that the model server has heard nothing.
 """
 
 import contextlib
+import itertools
+import random
 import socket
 import time
 
@@ -107,6 +109,62 @@ def test_one_address_cannot_hold_all_connections(make_house, scripted):
         until("those beyond eight are closed", lambda: sum(map(is_closed, held)) >= 12, within=5)
         assert sum(map(is_closed, held)) == 12
         assert house.chat().status_code == 200, "another address is served"
+
+
+def spellings(path, dice):
+    """Other ways to write a path that some server might take for it."""
+
+    def spelt(character):
+        encoded = [f"%{ord(character):02x}", f"%{ord(character):02X}", f"%25{ord(character):02x}"]
+        followed = [character + after for after in ("\\", ";x=1", "%00", "/./", "//", "/../")]
+        return dice.choice([character] * 12 + encoded + followed + [character.swapcase()])
+
+    before = ["", "", "/x/..", "/%2e", "/.", "//localhost", "http://localhost"]
+    behind = ["", "", "/", "//", "?", "#", "%20", "%09", ".", ";", "/..", "%2e"]
+    while True:
+        target = dice.choice(before) + "".join(map(spelt, path)) + dice.choice(behind)
+        if target not in (path, path + "?", "http://localhost" + path):
+            yield target
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/api/tags", "/es/_search", "/api/generate", "/v1/messages"])
+def test_no_spelling_of_a_path_leads_past_the_keys(house, scripted, path):
+    """Whether a key is asked for, and which part answers, is decided by one and the same reading of the path."""
+    method = "POST" if path in ("/api/generate", "/v1/messages") else "GET"
+    asked = itertools.islice(spellings(path, random.Random(path)), 200)
+    for spelt in asked:
+        # Each from another address: without a key one is soon asked to wait.
+        source = f"127.{random.randrange(1, 255)}.{random.randrange(1, 255)}.{random.randrange(1, 255)}"
+        fields = f"Host: localhost\r\nConnection: close\r\nContent-Length: {len(BODY)}\r\n"
+        request = f"{method} {spelt} HTTP/1.1\r\n{fields}\r\n".encode() + BODY
+        received, closed = raw.everything(house.port, request, source=source)
+        assert closed, spelt
+        status = int(received.split(b" ", 2)[1])
+        # The console's page stands behind all that is nothing else; it holds nothing of anybody.
+        is_page = status == 200 and b"<!doctype html>" in received.lower()
+        assert is_page or status in (400, 401, 403, 404, 405, 421), (spelt, received[:200])
+        assert b"echo" not in received, spelt
+    assert scripted.chats() == []
+
+
+def test_what_a_client_names_gets_into_no_head(house):
+    """Whatever ends up in a field of the answer cannot end the line that it stands in."""
+    for name in ("echo\r\nX-Evil: 1", "echo\nX-Evil: 1", "echo\r\n\r\n<html>", "echo\0", "\u010a\u010dX-Evil: 1"):
+        answer = house.chat(model=name)
+        assert answer.status_code in (400, 404), answer.text
+        assert "x-evil" not in answer.headers
+        answer = house.chat(headers={"X-Request-Id": "a" * 10_000})
+        assert answer.status_code == 200 and len(answer.headers["x-request-id"]) <= 128
+
+
+def test_at_most_one_range_is_served(house):
+    ranges = "bytes=" + ",".join(f"{start}-{start + 100}" for start in range(1000))
+    for path in ("/", "/v1/models", "/healthz"):
+        whole = house.get(path)
+        answer = house.get(path, headers={"Range": ranges})
+        assert answer.status_code in (whole.status_code, 416), path
+        if answer.status_code == whole.status_code:
+            assert answer.content == whole.content, path
 
 
 def is_closed(connection):

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body::{Body, Frame};
 use http_body_util::BodyExt;
-use hyper::body::{Body, Frame, Incoming};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tollhouse_dialect::{Event, ServerDecoder};
 
+use crate::client::{ClientError, Incoming};
 use crate::error::{Cause, chain};
 use crate::scheduler::Slot;
 use crate::server::Server;
@@ -98,7 +100,7 @@ impl Live {
         }
     }
 
-    fn take(&mut self, frame: Option<Result<Frame<bytes::Bytes>, hyper::Error>>) -> Result<(), Cause> {
+    fn take(&mut self, frame: Option<Result<Frame<Bytes>, ClientError>>) -> Result<(), Cause> {
         self.due = Instant::now() + self.server.timeouts.idle;
         match frame {
             Some(Ok(frame)) => {

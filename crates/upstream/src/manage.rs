@@ -8,10 +8,10 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Method, Response};
 use http_body::{Body, Frame};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::backend::Backend;
+use crate::client::Incoming;
 use crate::error::{Cause, chain};
 use crate::server::Server;
 use crate::{Kind, UpstreamError, Upstreams};

@@ -1,38 +1,75 @@
-//! The HTTP client: pooled HTTP/1.1 connections, with TLS only where a server needs it.
+//! The HTTP client: HTTP/1.1 over connections that are kept, with TLS only where a server needs it.
+//!
+//! A request has its connection for itself from the sending to the end of the answer. No task, queue or buffer lies between
+//! them, so a stream that waits for the next token holds a socket and little else, and a request that is dropped closes
+//! its connection.
 
+mod connection;
+mod framing;
+mod incoming;
+mod pool;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
-use http_body_util::Full;
+use http::uri::Authority;
+use http::{Request, Response, Uri};
+use hyper::service::Service;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{self, ResponseFuture};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::time::timeout;
 
+pub(crate) use self::connection::Connection;
+use self::connection::Io;
+use self::framing::Broken;
+pub(crate) use self::incoming::Incoming;
+use self::pool::Pool;
 use crate::SetupError;
 
-/// What one connection buffers while reading, and so the largest head of an answer, in bytes. Of fixed size, so that a
-/// thousand fast streams take no more memory than slow ones.
-const READ_BUFFER_BYTES: usize = 8 * 1024;
-/// How long an unused connection is kept.
-const POOL_IDLE: Duration = Duration::from_secs(90);
-/// Most unused connections kept per server.
-const POOL_IDLE_MAX: usize = 256;
 /// After this time without traffic the system begins to ask whether the other end is still there.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// A client; cheap to clone, all clones share the pool.
+/// Why there is no answer, or not all of it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    #[error("no connection within {0:?}")]
+    Late(Duration),
+    #[error("connecting")]
+    Connect(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the address has no host")]
+    NoHost,
+    #[error("sending the request")]
+    Send(#[source] std::io::Error),
+    #[error("reading the answer")]
+    Read(#[source] std::io::Error),
+    #[error("the connection was closed before the end of the answer")]
+    Closed,
+    #[error("the answer is not HTTP/1.1: {0}")]
+    Broken(#[from] Broken),
+}
+
+/// A client; cheap to clone, all clones share the connections that are kept.
 #[derive(Clone)]
-pub(crate) enum Client {
-    Http(legacy::Client<HttpConnector, Full<Bytes>>),
-    Https(legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
+pub(crate) struct Client {
+    connector: Connector,
+    connect: Duration,
+    pool: Arc<Pool>,
+}
+
+#[derive(Clone)]
+enum Connector {
+    Http(TowerToHyperService<HttpConnector>),
+    Https(TowerToHyperService<HttpsConnector<HttpConnector>>),
 }
 
 impl Client {
-    /// A client without TLS, which is made in no time.
+    /// A client without TLS, which is made in no time. `connect`: how long a connection may take to be there.
     pub(crate) fn http(connect: Duration) -> Self {
-        Self::Http(builder().build(connector(connect)))
+        Self::new(Connector::Http(TowerToHyperService::new(connector(connect))), connect)
     }
 
     /// A client with TLS; reads the system's trusted certificates.
@@ -45,15 +82,51 @@ impl Client {
             .https_only()
             .enable_http1()
             .wrap_connector(connector);
-        Ok(Self::Https(builder().build(tls)))
+        Ok(Self::new(Connector::Https(TowerToHyperService::new(tls)), connect))
     }
 
-    pub(crate) fn request(&self, request: Request<Full<Bytes>>) -> ResponseFuture {
-        match self {
-            Self::Http(client) => client.request(request),
-            Self::Https(client) => client.request(request),
-        }
+    fn new(connector: Connector, connect: Duration) -> Self {
+        Self { connector, connect, pool: Arc::default() }
     }
+
+    /// A connection to the server of this address: one that was kept, or a new one.
+    pub(crate) async fn connection(&self, uri: &Uri) -> Result<Connection, ClientError> {
+        let authority = uri.authority().ok_or(ClientError::NoHost)?;
+        let io = match self.pool.take(authority) {
+            Some(io) => io,
+            // In a box: few requests need a new one, and all would have to hold what it takes.
+            None => Box::pin(self.connect(uri)).await?,
+        };
+        Ok(Connection::new(io, Home { authority: authority.clone(), pool: Arc::clone(&self.pool) }))
+    }
+
+    /// Sends a request and waits for the head of the answer.
+    pub(crate) async fn request(&self, request: Request<Bytes>) -> Result<Response<Incoming>, ClientError> {
+        self.connection(request.uri()).await?.send(request).await
+    }
+
+    async fn connect(&self, uri: &Uri) -> Result<Io, ClientError> {
+        let io = async {
+            match &self.connector {
+                Connector::Http(connector) => match connector.call(uri.clone()).await {
+                    Ok(stream) => Ok(Io::Plain(stream.into_inner())),
+                    Err(error) => Err(ClientError::Connect(error.into())),
+                },
+                Connector::Https(connector) => match connector.call(uri.clone()).await {
+                    Ok(stream) => Ok(Io::tls(stream)),
+                    Err(error) => Err(ClientError::Connect(error)),
+                },
+            }
+        };
+        timeout(self.connect, io).await.unwrap_or(Err(ClientError::Late(self.connect)))
+    }
+}
+
+/// Where a connection is kept when its answer was read to the end.
+#[derive(Debug)]
+struct Home {
+    authority: Authority,
+    pool: Arc<Pool>,
 }
 
 fn connector(connect: Duration) -> HttpConnector {
@@ -62,14 +135,4 @@ fn connector(connect: Duration) -> HttpConnector {
     connector.set_nodelay(true);
     connector.set_keepalive(Some(TCP_KEEPALIVE));
     connector
-}
-
-fn builder() -> legacy::Builder {
-    let mut builder = legacy::Client::builder(TokioExecutor::new());
-    builder
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(POOL_IDLE)
-        .pool_max_idle_per_host(POOL_IDLE_MAX)
-        .http1_read_buf_exact_size(READ_BUFFER_BYTES);
-    builder
 }

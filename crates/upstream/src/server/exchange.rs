@@ -1,6 +1,5 @@
 //! One request to one server: sent, watched over while the server is silent, and answered.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,13 +7,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper_util::client::legacy::connect::capture_connection;
+use http_body_util::{BodyExt, Limited};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tollhouse_dialect::Outgoing;
 
 use super::Server;
+use crate::client::Incoming;
 use crate::error::{Cause, chain};
 use crate::live::Live;
 use crate::{Kind, Phase, Progress, Timeouts};
@@ -83,35 +81,17 @@ impl Server {
 
     async fn exchange(
         self: &Arc<Self>,
-        mut message: Request<Full<Bytes>>,
+        message: Request<Bytes>,
         streamed: bool,
         signs: &Signs,
         progress: &Progress,
     ) -> Result<Answer, Cause> {
-        let captured = capture_connection(&mut message);
-        let mut response = pin!(self.client.request(message));
-        let connecting = async {
-            let mut captured = captured;
-            captured.wait_for_connection_metadata().await;
-        };
-        let early = tokio::select! {
-            biased;
-            response = &mut response => Some(response),
-            () = connecting => None,
-            () = sleep(self.timeouts.connect) => {
-                return Err(Cause::Connect(format!("no connection within {:?}", self.timeouts.connect)));
-            }
-        };
+        let connection = self.client.connection(message.uri()).await;
+        let connection = connection.map_err(|error| Cause::Connect(chain(&error)))?;
         let connect_ms = signs.elapsed_ms();
         signs.sign();
         progress.enter(Phase::Waiting);
-        let response = match early {
-            Some(response) => response,
-            None => response.await,
-        };
-        let response = response.map_err(|error| {
-            if error.is_connect() { Cause::Connect(chain(&error)) } else { Cause::Lost(chain(&error)) }
-        })?;
+        let response = connection.send(message).await.map_err(|error| Cause::Lost(chain(&error)))?;
         signs.sign();
         self.answered();
         if response.status() != StatusCode::OK {

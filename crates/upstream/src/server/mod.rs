@@ -9,8 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Limited};
 use tokio::time::{Instant, sleep, timeout};
 
 pub use self::exchange::ANSWER_BYTES_MAX;
@@ -18,7 +17,7 @@ pub(crate) use self::exchange::{AnswerBody, Outbound};
 pub use self::ollama::{NUM_CTX_MAX, NUM_CTX_MIN, VOCABULARY_BYTES_MAX};
 pub(crate) use self::ollama::{RUNNING_AGE_MAX, Running};
 use crate::breaker::{Breaker, Failure, PROBE_EVERY, State};
-use crate::client::Client;
+use crate::client::{Client, Incoming};
 use crate::error::{Cause, chain};
 use crate::kept::{Kept, Known};
 use crate::kind::Listed;
@@ -262,8 +261,8 @@ impl Server {
         answer.map_err(|_| Cause::FirstByte(limit))?.map_err(|error| Cause::Connect(chain(&error)))
     }
 
-    fn message(&self, method: Method, uri: &Uri, body: Bytes) -> Request<Full<Bytes>> {
-        let mut message = Request::new(Full::new(body));
+    fn message(&self, method: Method, uri: &Uri, body: Bytes) -> Request<Bytes> {
+        let mut message = Request::new(body);
         *message.method_mut() = method;
         *message.uri_mut() = uri.clone();
         message.headers_mut().clone_from(&self.headers);

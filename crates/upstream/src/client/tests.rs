@@ -1,0 +1,148 @@
+//! Requests to servers that keep, close and refuse.
+
+use std::net::SocketAddr;
+
+use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+async fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    (listener, address)
+}
+
+fn client() -> Client {
+    Client::http(Duration::from_secs(5))
+}
+
+fn post(address: SocketAddr, body: impl Into<Bytes>) -> Request<Bytes> {
+    Request::post(format!("http://{address}/path?query")).body(body.into()).expect("a request")
+}
+
+/// The status and the text of an answer that is read to its end.
+async fn ask(client: &Client, request: Request<Bytes>) -> Result<(u16, String), ClientError> {
+    let response = client.request(request).await?;
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await?.to_bytes();
+    Ok((status, String::from_utf8(body.into()).expect("text")))
+}
+
+/// Reads a request with a body of so many bytes, as text.
+async fn hear(stream: &mut TcpStream, body_bytes: usize) -> String {
+    let mut heard = Vec::new();
+    loop {
+        let head = heard.windows(4).position(|end| end == b"\r\n\r\n");
+        if head.is_some_and(|head| heard.len() >= head + 4 + body_bytes) {
+            return String::from_utf8(heard).expect("text");
+        }
+        assert!(stream.read_buf(&mut heard).await.expect("reads") > 0, "closed early");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_until_its_server_closes_it() {
+    let (listener, address) = listener().await;
+    let client = client();
+    let server = async {
+        let (mut first, _) = listener.accept().await.expect("first");
+        for body in ["one", "two"] {
+            let heard = hear(&mut first, 3).await;
+            let head = format!("POST /path?query HTTP/1.1\r\nhost: {address}\r\ncontent-length: 3\r\n\r\n");
+            assert_eq!(heard, format!("{head}{body}"));
+            first.write_all(OK.as_bytes()).await.expect("answers");
+        }
+        first
+    };
+    let ok = Ok((200, "ok".to_owned()));
+    let asked = async { [ask(&client, post(address, "one")).await, ask(&client, post(address, "two")).await] };
+    let (first, answers) = tokio::join!(server, asked);
+    for answer in answers {
+        assert_eq!(answer.map_err(|error| error.to_string()), ok);
+    }
+    drop(first);
+    // It goes out on a new one, also when it is only now that the end of the old one is heard of.
+    let server = async {
+        let (mut second, _) = listener.accept().await.expect("second");
+        hear(&mut second, 5).await;
+        second.write_all(OK.as_bytes()).await.expect("answers");
+    };
+    tokio::task::yield_now().await;
+    let ((), answer) = tokio::join!(server, ask(&client, post(address, "three")));
+    assert_eq!(answer.map_err(|error| error.to_string()), ok);
+}
+
+#[tokio::test]
+async fn a_connection_that_says_more_than_its_answer_is_not_used_again() {
+    let (listener, address) = listener().await;
+    let client = client();
+    for extra in ["HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged", "!"] {
+        let server = async {
+            let (mut stream, _) = listener.accept().await.expect("a new connection");
+            hear(&mut stream, 1).await;
+            stream.write_all(format!("{OK}{extra}").as_bytes()).await.expect("answers");
+        };
+        let ((), answer) = tokio::join!(server, ask(&client, post(address, "x")));
+        assert_eq!(answer.expect("answered").1, "ok");
+    }
+}
+
+#[tokio::test]
+async fn a_large_body_is_taken_slowly_or_refused_in_the_middle() {
+    const BYTES: usize = 16 << 20;
+    let (listener, address) = listener().await;
+    let client = client();
+    let large = Bytes::from(vec![b'x'; BYTES]);
+    let server = async {
+        let (mut stream, _) = listener.accept().await.expect("first");
+        hear(&mut stream, BYTES).await;
+        stream.write_all(OK.as_bytes()).await.expect("answers");
+        // The next one is refused after its head, and its body is never taken.
+        let mut head = [0; 16];
+        stream.read_exact(&mut head).await.expect("reads");
+        let refusal = "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\n";
+        stream.write_all(refusal.as_bytes()).await.expect("refuses");
+        stream.write_all(b"no!").await.expect("refuses");
+        stream
+    };
+    let asked =
+        async { [ask(&client, post(address, large.clone())).await, ask(&client, post(address, large.clone())).await] };
+    let (mut first, [answered, refused]) = tokio::join!(server, asked);
+    assert_eq!(answered.expect("answered"), (200, "ok".to_owned()));
+    assert_eq!(refused.expect("refused"), (413, "no!".to_owned()));
+    // Half a request lies on it, so it was closed.
+    while first.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {}
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_an_error_and_one_that_is_dropped_closes_its_connection() {
+    let (listener, address) = listener().await;
+    let client = client();
+    let begun = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n";
+    let server = async {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            hear(&mut stream, 1).await;
+            stream.write_all(begun.as_bytes()).await.expect("begins");
+        }
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        hear(&mut stream, 1).await;
+        stream.write_all(begun.as_bytes()).await.expect("begins");
+        assert_eq!(stream.read(&mut [0]).await.expect("closed in order"), 0);
+    };
+    let asked = async {
+        for _ in 0..2 {
+            let broken = ask(&client, post(address, "x")).await;
+            assert!(matches!(broken, Err(ClientError::Closed | ClientError::Read(_))), "{broken:?}");
+        }
+        let mut body = client.request(post(address, "x")).await.expect("begun").into_body();
+        let piece = body.frame().await.expect("a piece").expect("read").into_data().expect("data");
+        assert_eq!(piece, "ok");
+        drop(body);
+    };
+    tokio::join!(server, asked);
+}

@@ -27,6 +27,8 @@ pub struct Counts {
     pub unfinished: u64,
     /// Datagrams that found no room while the consumer was behind.
     pub dropped: u64,
+    /// Datagrams that the system had no room for before we saw them. Known on Linux only, up to ten seconds late.
+    pub dropped_by_system: u64,
     /// Messages that the consumer has confirmed.
     pub confirmed: u64,
     /// Messages that the consumer has refused. Beats send theirs again.
@@ -50,6 +52,11 @@ impl Counter {
         self.0.fetch_sub(less, Ordering::Relaxed);
     }
 
+    /// Takes over a number that somebody else counts.
+    pub(super) fn set(&self, number: u64) {
+        self.0.store(number, Ordering::Relaxed);
+    }
+
     fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -67,6 +74,7 @@ pub(super) struct Counters {
     pub(super) cut: Counter,
     pub(super) unfinished: Counter,
     pub(super) dropped: Counter,
+    pub(super) dropped_by_system: Counter,
     pub(super) confirmed: Counter,
     pub(super) refused: Counter,
     pub(super) acknowledgements: Counter,
@@ -97,6 +105,7 @@ impl Counters {
             cut: self.cut.get(),
             unfinished: self.unfinished.get(),
             dropped: self.dropped.get(),
+            dropped_by_system: self.dropped_by_system.get(),
             confirmed: self.confirmed.get(),
             refused: self.refused.get(),
             acknowledgements: self.acknowledgements.get(),

@@ -1,7 +1,7 @@
 //! Syslog over UDP (RFC 5426): one datagram, one message.
 //!
 //! Nobody can be asked to wait, so that the socket is always read, and what the consumer has no time for waits here up to a
-//! bound. Beyond it datagrams are dropped and counted.
+//! bound. Beyond it datagrams are dropped and counted. Linux counts those that it has dropped before; its number is ours too.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::net::sockopt;
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, interval, sleep, timeout, timeout_at};
 
 use super::batch::{Bounds, Sheaf};
 use super::closed::Closed;
@@ -24,13 +24,21 @@ const DATAGRAM_BYTES_MAX: usize = 64 << 10;
 const SOCKET_BYTES: usize = 4 << 20;
 /// Datagrams read before others have their turn.
 const TURN_DATAGRAMS: usize = 256;
+/// Turns at the end: as many datagrams as wait at most, and some.
+const LAST_TURNS: usize = 256;
+/// A socket that has had nothing for so long is empty.
+const LAST_WORD: Duration = Duration::from_millis(50);
 /// How long the loop rests after the system has reported an error, so that it does not spin.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How often the system is asked how many it has dropped.
+const ASK_EVERY: Duration = Duration::from_secs(10);
 
 /// Receives until the listener stops, and then hands over what has come.
 pub(super) async fn receive(socket: UdpSocket, shared: Arc<Shared>, mut stop: Stop) {
     let _: rustix::io::Result<()> = sockopt::set_socket_recv_buffer_size(&socket, SOCKET_BYTES);
     let mut inbox = Inbox::new(&shared);
+    let mut asking = interval(ASK_EVERY);
     while stop.borrow().is_none() {
         tokio::select! {
             readable = socket.readable() => match readable {
@@ -38,10 +46,18 @@ pub(super) async fn receive(socket: UdpSocket, shared: Arc<Shared>, mut stop: St
                 Err(_) => sleep(PAUSE).await,
             },
             over = inbox.hand_over() => if over.is_err() { return },
+            _ = asking.tick() => count_dropped(&socket, &shared).await,
             () = stopped(&mut stop) => {}
         }
     }
-    inbox.read(&socket).await;
+    // What the system holds has come in time. It is bounded, but more may come meanwhile.
+    for _ in 0..LAST_TURNS {
+        if timeout(LAST_WORD, socket.readable()).await.is_err() {
+            break;
+        }
+        inbox.read(&socket).await;
+    }
+    count_dropped(&socket, &shared).await;
     let end = Instant::now() + shared.options.drain;
     while !inbox.is_done() {
         if !matches!(timeout_at(end, inbox.hand_over()).await, Ok(Ok(()))) {
@@ -111,5 +127,38 @@ impl<'a> Inbox<'a> {
 
     fn is_done(&self) -> bool {
         self.sheaf.is_empty() && self.unconfirmed.is_none()
+    }
+}
+
+/// Takes over how many datagrams the system has dropped, where it says so.
+async fn count_dropped(socket: &UdpSocket, shared: &Shared) {
+    let Ok(socket) = rustix::fs::fstat(socket) else { return };
+    for table in ["/proc/self/net/udp", "/proc/self/net/udp6"] {
+        if let Ok(table) = tokio::fs::read_to_string(table).await
+            && let Some(dropped) = dropped(&table, socket.st_ino)
+        {
+            shared.counters.dropped_by_system.set(dropped);
+        }
+    }
+}
+
+/// The last column of a socket's line in Linux's table: "drops", while the tenth is "inode".
+fn dropped(table: &str, inode: u64) -> Option<u64> {
+    let mut lines = table.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    let line = lines.find(|line| line.len() == 13 && line[9].parse() == Ok(inode))?;
+    line[12].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_says_how_many_it_has_dropped() {
+        let table = "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
+  442: 0100007F:13B4 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 40577 2 0000000000000000 7
+ 1442: 0100007F:63B4 00000000:0000 07 00000000:00034000 00:00000000 00000000     0        0 57740 2 0000000000000000 42
+";
+        assert_eq!([40_577, 57_740, 1].map(|inode| dropped(table, inode)), [Some(7), Some(42), None]);
     }
 }

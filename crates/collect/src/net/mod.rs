@@ -14,7 +14,7 @@
 //! - **Syslog over TCP: what was read is handed over once.** The protocol has no acknowledgements: what a sender has written and we
 //!   have not read when one of the two dies is lost, and nobody can know. We close only in an orderly way when we can: the
 //!   sending side first, then reading goes on until the sender has closed its own.
-//! - **Syslog over UDP: nothing.** What the system drops before we see it is not even counted.
+//! - **Syslog over UDP: nothing**, but what is dropped is counted, by us and by the system.
 //! - A slow consumer is waited for: connections are not read meanwhile, and Beats are told every 10 s that we are alive.
 //! - A message that is too long is cut, marked and counted. It is never refused: Beats would send it again for ever.
 //!

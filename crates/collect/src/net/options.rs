@@ -59,7 +59,7 @@ impl Default for ListenOptions {
             batch_messages_max: 2_048,
             batch_bytes_max: 512 << 10,
             unconfirmed_max: 4,
-            large_batches_max: 64,
+            large_batches_max: 32,
             datagrams_max: 16_384,
             datagram_bytes_max: 8 << 20,
             drain: Duration::from_secs(10),

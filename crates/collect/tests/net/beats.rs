@@ -53,7 +53,8 @@ async fn two_hundred_thousand_events_arrive_whole_once_and_in_order() {
     assert_eq!((counts.beats, counts.confirmed, texts.len()), (200_000, 200_000, 200_000));
     assert!(counts.closed.values().all(|closed| *closed == 0), "{counts:?}");
     for sender in 0..SENDERS {
-        let came = texts.iter().filter(|text| parsed(text).0 == sender);
+        let head = format!("{{\"sender\":{sender},");
+        let came = texts.iter().filter(|text| text.starts_with(&head));
         assert_eq!(checksum(came), checksum((0..EVENTS).map(|number| event(sender, number))));
     }
 }

@@ -117,10 +117,13 @@ pub(crate) fn texts(journal: &Journal) -> Vec<String> {
 }
 
 /// A sum that is the same for the same lines in the same order.
-pub(crate) fn checksum<T: AsRef<[u8]>>(lines: impl IntoIterator<Item = T>) -> (u64, u64) {
-    // FNV-1a
-    lines.into_iter().fold((0, 0xcbf2_9ce4_8422_2325), |(count, sum), line| {
-        let bytes = line.as_ref().iter().chain(b"\n");
-        (count + 1, bytes.fold(sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)))
-    })
+pub(crate) fn checksum<T: AsRef<[u8]>>(lines: impl IntoIterator<Item = T>) -> (u64, u32) {
+    let mut sum = crc32fast::Hasher::new();
+    let mut count = 0;
+    for line in lines {
+        sum.update(line.as_ref());
+        sum.update(b"\n");
+        count += 1;
+    }
+    (count, sum.finalize())
 }

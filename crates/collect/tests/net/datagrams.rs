@@ -45,3 +45,21 @@ async fn what_finds_no_room_is_dropped_and_counted() {
     assert_eq!(counts.confirmed + counts.dropped, 100, "{counts:?}");
     assert_eq!(journal.lock().unwrap().len() as u64, counts.confirmed);
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_the_system_drops_is_counted_too() {
+    const DATAGRAMS: usize = 50_000;
+    let (collector, journal, keeper) = Collector::keeping(ListenOptions::default()).await;
+    let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    collector.until(|counts| counts.open == 0).await;
+    // Nothing else runs between these: nobody reads.
+    for number in 0..DATAGRAMS {
+        sender.send_to(format!("<13>{number:0500}").as_bytes(), collector.address).unwrap();
+    }
+    let counts = collector.listening.stop().await;
+    keeper.await.unwrap();
+    assert!(counts.dropped_by_system > 0, "{counts:?}");
+    assert_eq!(counts.confirmed + counts.dropped + counts.dropped_by_system, DATAGRAMS as u64, "{counts:?}");
+    assert_eq!(journal.lock().unwrap().len() as u64, counts.confirmed);
+}

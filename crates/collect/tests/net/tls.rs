@@ -105,8 +105,10 @@ async fn a_client_certificate_is_demanded_and_named() {
     let mut known = authority.connect(&collector, Some(identity)).await;
     known.write_all(b"<13>a\n").await.unwrap();
     let received = from.recv().await.unwrap();
-    let digits: String = Sha256::digest(&certificate).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(received.transport.certificate_sha256.as_deref(), Some(digits.as_str()));
+    let named = received.transport.certificate_sha256.as_deref().unwrap();
+    let pairs = named.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    let bytes: Vec<u8> = pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+    assert_eq!(bytes, Sha256::digest(&certificate).as_slice());
     assert!(received.transport.is_encrypted);
 
     // In TLS 1.3 a client learns only by the next bytes that it is not wanted.

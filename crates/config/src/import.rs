@@ -167,6 +167,9 @@ fn read(file: &Old) -> Result<(Kind, Node), ConfigErrors> {
         })
     };
     if problems.is_empty() {
+        if root.as_ref().is_some_and(is_ours) && parse(text, &file.name, &|_| Some("set".to_owned())).is_ok() {
+            return Err(ours(file));
+        }
         let known = root.and_then(|mut root| {
             hide_keys(&mut root, "", false);
             Some((Kind::of(&root)?, root))
@@ -201,6 +204,17 @@ fn hide_keys(node: &mut Node, path: &str, is_about_keys: bool) {
         }
         Data::Scalar { .. } => {}
     }
+}
+
+/// Whether this looks like a file of ours, in which nothing has to be changed.
+fn is_ours(root: &Node) -> bool {
+    root.entries().unwrap_or_default().iter().any(|entry| matches!(entry.name.as_str(), "upstreams" | "access"))
+}
+
+fn ours(file: &Old) -> ConfigErrors {
+    let problem = Problem::new(None, "this is a configuration of tollhouse already")
+        .hint("`tollhouse check --config FILE` shows what it means");
+    ConfigErrors::new(&file.name, vec![problem], 0, |_| {})
 }
 
 fn unknown(file: &Old) -> ConfigErrors {
@@ -254,7 +268,8 @@ impl Desk<'_> {
         let file = self.files[self.file].name.clone();
         // Where a value is empty, the parser is in the next line already.
         let line = node.key_place.unwrap_or(node.place).line;
-        let note = Note { file, line, key: node.path.clone(), fate, text: text.into() };
+        let key = if node.path.is_empty() { "the file".to_owned() } else { one_line(&node.path) };
+        let note = Note { file, line, key, fate, text: one_line(&text.into()) };
         self.notes.push((self.file, note));
     }
 
@@ -266,15 +281,15 @@ impl Desk<'_> {
     }
 
     /// Says something else of a value than before.
-    fn say(&mut self, at: usize, fate: Fate, text: String) {
+    fn say(&mut self, at: usize, fate: Fate, text: &str) {
         if let Some((_, note)) = self.notes.get_mut(at) {
-            (note.fate, note.text) = (fate, text);
+            (note.fate, note.text) = (fate, one_line(text));
         }
     }
 
     /// It turned out that a value cannot be taken.
     fn unsay(&mut self, at: usize, reason: &str) {
-        self.say(at, Fate::NotTaken, reason.to_owned());
+        self.say(at, Fate::NotTaken, reason);
     }
 
     /// None of what stands here can be taken: one note for each value.
@@ -324,6 +339,11 @@ impl Desk<'_> {
         let set = (self.env)(name).filter(|value| !value.is_empty());
         set.or_else(|| values::default_of(text).filter(|default| !default.is_empty()).map(str::to_owned))
     }
+}
+
+/// Without what a terminal would obey instead of showing it.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if crate::problem::is_unsafe_to_show(c) { ' ' } else { c }).collect()
 }
 
 /// The text of a value that is no list, no mapping and not empty.

@@ -30,7 +30,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run everything the configuration names
     Up(UpArgs),
-    /// Write a first configuration from what is found here
+    /// Write a first configuration from what is found here, or from older files
     Init(InitArgs),
     /// Validate the configuration; print it with all defaults (secrets masked)
     Check(ConfigArgs),
@@ -83,14 +83,26 @@ impl UpArgs {
 #[command(after_help = "\
 Examples:
   tollhouse init
-  tollhouse init --config /etc/tollhouse/tollhouse.yaml")]
+  tollhouse init --config /etc/tollhouse/tollhouse.yaml
+  tollhouse init --from config.yaml                       # a gateway's, a chat page's or LiteLLM's
+  tollhouse init --from gateway.yaml --from chat.yaml     # one configuration from both
+  tollhouse init --from config.yaml --json | jq '.notes[] | select(.fate == \"not taken\")'
+
+With --from, every value of the older files is told: taken, changed, or not taken and why. Clients' keys work on; only
+their hashes are written.")]
 pub(crate) struct InitArgs {
     /// File to write [default: ./tollhouse.yaml]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Take an older file: a gateway's config.yaml, a chat page's, LiteLLM's; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Vec<PathBuf>,
     /// Replace the file if it is there
     #[arg(long)]
     pub(crate) force: bool,
+    /// Print what became of every value as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

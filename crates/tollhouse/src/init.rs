@@ -1,76 +1,115 @@
-//! `tollhouse init`: a first configuration from what is found on this machine.
+//! `tollhouse init`: a first configuration from what is found on this machine, or from older files.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::time::Duration;
+mod found;
+mod from;
+mod openclaw;
+
+use std::{
+    fmt::Write as _,
+    fs,
+    io::ErrorKind,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, bail};
+use serde_json::{Value, json};
 use tollhouse_config::init::{Found, first_config};
 
 use crate::cli::InitArgs;
 
-/// Where Ollama listens when nobody says otherwise.
-const OLLAMA: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 11434);
+pub(crate) use from::Unreadable;
+
 /// The gateway's own port, which is also OpenClaw's.
 const PORT: u16 = 18789;
 /// How many ports are tried when the usual one is taken.
 const PORTS_TRIED: u16 = 20;
-/// How long a server on this machine may take to answer.
-const PATIENCE: Duration = Duration::from_millis(700);
+
+/// What is to be written, and what there is to say of it.
+struct Plan {
+    text: String,
+    listen: SocketAddr,
+    /// For people, line by line.
+    told: String,
+    /// For programs.
+    json: Value,
+}
 
 pub(crate) async fn init(args: &InitArgs) -> anyhow::Result<()> {
     let path = args.config.clone().unwrap_or_else(|| PathBuf::from("tollhouse.yaml"));
     if path.exists() && !args.force {
         bail!("{} is there already; --force replaces it, `tollhouse check` shows what it means", path.display());
     }
-    let port = (PORT..PORT + PORTS_TRIED).find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
-    let port = port.with_context(|| format!("ports {PORT} to {} are all taken", PORT + PORTS_TRIED - 1))?;
-    let found = Found {
-        ollama: tokio::task::spawn_blocking(ollama_answers).await?.then(|| format!("http://{OLLAMA}")),
-        listen: (Ipv4Addr::LOCALHOST, port).into(),
-        port_taken_by_default: port != PORT,
-    };
-    let text = first_config(&found);
-    write_whole(&path, &text).with_context(|| format!("writing {}", path.display()))?;
+    let is_replaced =
+        |file: &&PathBuf| fs::canonicalize(file).ok().is_some_and(|file| fs::canonicalize(&path).ok() == Some(file));
+    if let Some(file) = args.from.iter().find(is_replaced) {
+        bail!("{} would be replaced by what is made of it; name another file with --config", file.display());
+    }
+    let ollama = tokio::task::spawn_blocking(found::ollama).await?;
+    let (assistants, files): (Vec<_>, Vec<_>) = args.from.iter().partition(|file| openclaw::is_named(file));
+    let plan = if files.is_empty() { first(ollama.is_some())? } else { from::plan(&files, ollama.is_some())? };
+    if let Some(file) = assistants.iter().find(|file| !file.is_file()) {
+        bail!("{} is not there", file.display());
+    }
+    let assistant = assistants.first().map(|file| (*file).clone()).or_else(openclaw::find);
+    let models = from::models(&plan.text, ollama.unwrap_or_default());
+    let advice = assistant.map(|file| openclaw::Advice { file, listen: plan.listen, models });
 
-    eprintln!("wrote {}", path.display());
-    match &found.ollama {
-        Some(url) => eprintln!("  found Ollama at {url}"),
-        None => eprintln!(
-            "  no Ollama at http://{OLLAMA}: the built-in demo answers until you name a model server under `upstreams`"
-        ),
+    write_whole(&path, &plan.text).with_context(|| format!("writing {}", path.display()))?;
+    if args.json {
+        let mut json = plan.json;
+        json["file"] = json!(path);
+        json["listen"] = json!(plan.listen.to_string());
+        json["openclaw"] = advice.as_ref().map_or(Value::Null, openclaw::Advice::json);
+        println!("{json:#}");
+        return Ok(());
     }
-    if found.port_taken_by_default {
-        eprintln!("  port {PORT} is taken (OpenClaw uses it too): listening on {} instead", found.listen);
+    eprintln!("wrote {}\n{}", path.display(), plan.told.trim_end());
+    if let Some(advice) = advice {
+        eprintln!("\n{advice}");
     }
-    eprintln!("next: tollhouse key create --name me, then tollhouse up");
     Ok(())
 }
 
-/// Whether something at Ollama's address answers as Ollama does.
-fn ollama_answers() -> bool {
-    let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&OLLAMA, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        write!(stream, "GET /api/version HTTP/1.1\r\nHost: {OLLAMA}\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.take(4096).read_to_string(&mut answer)?;
-        Ok(answer)
+/// A first configuration, where there is no older one.
+fn first(has_ollama: bool) -> anyhow::Result<Plan> {
+    let listen = free_address()?;
+    let found = Found {
+        ollama: has_ollama.then(|| format!("http://{}", found::OLLAMA)),
+        listen,
+        port_taken_by_default: listen.port() != PORT,
     };
-    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200") && answer.contains("\"version\""))
+    let mut told = match &found.ollama {
+        Some(url) => format!("  found Ollama at {url}\n"),
+        None => format!(
+            "  no Ollama at http://{}: the built-in demo answers until you name a model server under `upstreams`\n",
+            found::OLLAMA
+        ),
+    };
+    if found.port_taken_by_default {
+        writeln!(told, "  port {PORT} is taken (OpenClaw uses it too): listening on {listen} instead")?;
+    }
+    told.push_str("next: tollhouse key create --name me, then tollhouse up");
+    Ok(Plan { text: first_config(&found), listen, told, json: json!({"ollama": found.ollama}) })
+}
+
+/// The usual address, or that with the next port that is free.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    let port = (PORT..PORT + PORTS_TRIED).find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    let port = port.with_context(|| format!("ports {PORT} to {} are all taken", PORT + PORTS_TRIED - 1))?;
+    Ok((Ipv4Addr::LOCALHOST, port).into())
 }
 
 /// Writes beside and renames: a reader never sees half a file.
-fn write_whole(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        std::fs::create_dir_all(parent)?;
+        fs::create_dir_all(parent)?;
     }
     let aside = path.with_extension("yaml.new");
-    match std::fs::remove_file(&aside) {
+    match fs::remove_file(&aside) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    std::fs::write(&aside, text)?;
-    std::fs::rename(&aside, path)
+    fs::write(&aside, text)?;
+    fs::rename(&aside, path)
 }

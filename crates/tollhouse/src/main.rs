@@ -41,6 +41,10 @@ fn main() -> ExitCode {
         eprintln!("{errors}");
         return ExitCode::from(EXIT_CONFIG);
     }
+    if let Some(errors) = error.downcast_ref::<init::Unreadable>() {
+        eprintln!("{errors}");
+        return ExitCode::from(EXIT_CONFIG);
+    }
     eprintln!("tollhouse: {}", chain(&error));
     ExitCode::FAILURE
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-use super::{Fate, Note, Old, Outcome};
+use super::{Fate, Note, Old, Outcome, one_line};
 use crate::{
     decode::resolve,
     effective::{key as yaml_key, scalar},
@@ -395,9 +395,4 @@ fn unique(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
     }
     // No file has as many entries.
     (2..=usize::MAX).map(|number| format!("{name}-{number}")).find(|name| !is_taken(name)).unwrap_or_default()
-}
-
-/// For a comment, which ends with its line.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if crate::problem::is_unsafe_to_show(c) { ' ' } else { c }).collect()
 }

@@ -429,7 +429,7 @@ fn finish(desk: &mut Desk<'_>, mut parts: Parts) {
         desk.draft.replace("access.auth", "keys");
         let why =
             "access.auth: keys (beyond this machine nobody may enter without a key; `tollhouse key create` makes one)";
-        desk.say(at, Fate::Changed, why.to_owned());
+        desk.say(at, Fate::Changed, why);
     }
 }
 
@@ -449,7 +449,7 @@ fn finish_listen(desk: &mut Desk<'_>, parts: &Parts) {
             Some(old) if *old != address => desk.unsay(at, "`listen` was taken from another line already"),
             _ => {
                 let fate = desk.notes[at].1.fate;
-                desk.say(at, fate, format!("listen: {address}"));
+                desk.say(at, fate, &format!("listen: {address}"));
             }
         }
     }
@@ -471,7 +471,7 @@ fn finish_server(desk: &mut Desk<'_>, parts: &Parts) {
         match &found {
             Ok(name) => {
                 let told = format!("upstreams.{name}: {{kind: ollama, url: http://{}:{port}}}", shown(host));
-                desk.say(at, Fate::Changed, told);
+                desk.say(at, Fate::Changed, &told);
             }
             Err(reason) => desk.unsay(at, reason),
         }

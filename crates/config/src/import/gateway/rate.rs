@@ -64,7 +64,7 @@ pub(super) fn finish(desk: &mut Desk<'_>, parts: &Parts) {
                         desk.unsay(at, &reason);
                     }
                 }
-                (Ok((fate, told)), None) => desk.say(at, fate, told),
+                (Ok((fate, told)), None) => desk.say(at, fate, &told),
                 (Ok(_), Some(_)) => {}
             }
         }

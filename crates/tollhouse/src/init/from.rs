@@ -1,0 +1,133 @@
+//! `tollhouse init --from FILE`: older files, and what became of every value in them.
+
+use std::{
+    fmt::{self, Write},
+    io::ErrorKind,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+};
+
+use serde_json::json;
+use tollhouse_config::{ConfigErrors, Fate, Imported, Note, Old, import, parse};
+
+use super::{PORT, Plan, found, free_address};
+
+/// Older files that are not understood at all.
+#[derive(Debug)]
+pub(crate) struct Unreadable(Vec<ConfigErrors>);
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|errors| writeln!(f, "{errors}"))?;
+        f.write_str("nothing was written")
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+/// The configuration that older files make.
+pub(super) fn plan(files: &[&PathBuf], has_ollama: bool) -> anyhow::Result<Plan> {
+    let (olds, errors): (Vec<_>, Vec<_>) = files.iter().map(|file| Old::read(file)).partition(Result::is_ok);
+    let olds: Vec<Old> = olds.into_iter().filter_map(Result::ok).collect();
+    let mut errors: Vec<ConfigErrors> = errors.into_iter().filter_map(Result::err).collect();
+    // Only taken where no file says where to listen.
+    let free = free_address();
+    let usual = SocketAddr::from(([127, 0, 0, 1], PORT));
+    let env = |name: &str| std::env::var(name).ok();
+    let imported = match import(&olds, *free.as_ref().unwrap_or(&usual), &env) {
+        Ok(imported) if errors.is_empty() => imported,
+        Ok(_) => return Err(Unreadable(errors).into()),
+        Err(more) => {
+            errors.extend(more);
+            return Err(Unreadable(errors).into());
+        }
+    };
+    if !imported.has_listen {
+        free?;
+    }
+    let config = parse(&imported.text, "the new configuration", &|_| Some("set".to_owned()))?;
+    let listen = config.listen.address;
+    let trouble = trouble(listen, imported.has_listen);
+    let told = tell(&imported, trouble.as_deref(), has_ollama)?;
+    let notes: Vec<_> = imported.notes.iter().map(note_json).collect();
+    let json = json!({
+        "taken": count(&imported, Fate::Taken),
+        "changed": count(&imported, Fate::Changed),
+        "not_taken": count(&imported, Fate::NotTaken),
+        "notes": notes,
+        "variables": imported.variables,
+        "trouble": trouble,
+        "ollama": has_ollama.then(|| format!("http://{}", found::OLLAMA)),
+    });
+    Ok(Plan { text: imported.text, listen, told, json })
+}
+
+/// The models that the new configuration names, else those that Ollama has.
+pub(super) fn models(text: &str, of_ollama: Vec<String>) -> Vec<(String, Option<u32>)> {
+    let config = parse(text, "the new configuration", &|_| Some("set".to_owned())).unwrap_or_default();
+    if config.models.is_empty() {
+        return of_ollama.into_iter().map(|name| (name, None)).collect();
+    }
+    config.models.into_iter().map(|model| (model.name, model.context)).collect()
+}
+
+fn count(imported: &Imported, fate: Fate) -> usize {
+    imported.notes.iter().filter(|note| note.fate == fate).count()
+}
+
+fn note_json(note: &Note) -> serde_json::Value {
+    let Note { file, line, key, fate, text } = note;
+    json!({"file": file, "line": line, "key": key, "fate": fate.word(), "text": text})
+}
+
+fn tell(imported: &Imported, trouble: Option<&str>, has_ollama: bool) -> anyhow::Result<String> {
+    let mut told = String::new();
+    for Note { file, line, key, fate, text } in &imported.notes {
+        let becomes = if *fate == Fate::NotTaken { ":" } else { " →" };
+        writeln!(told, "  {:<9}  {file}:{line} {key}{becomes} {text}", fate.word())?;
+    }
+    let [taken, changed, left] = [Fate::Taken, Fate::Changed, Fate::NotTaken].map(|fate| count(imported, fate));
+    let values = if imported.notes.len() == 1 { "value" } else { "values" };
+    write!(
+        told,
+        "{} {values}: {taken} taken as they are, {changed} in another form, {left} not taken",
+        imported.notes.len()
+    )?;
+    told.push_str(if left > 0 { " (they stand as comments at the end of the new file)\n" } else { "\n" });
+
+    if !imported.has_server {
+        let answers = if has_ollama { "it answers" } else { "nothing answers there now" };
+        writeln!(told, "no file names a model server: Ollama at http://{} is asked ({answers})", found::OLLAMA)?;
+    }
+    if let Some(trouble) = trouble {
+        writeln!(told, "{trouble}")?;
+    }
+    let unset: Vec<&str> =
+        imported.variables.iter().map(String::as_str).filter(|name| std::env::var_os(name).is_none()).collect();
+    if !unset.is_empty() {
+        writeln!(told, "set before the start, since keys of model servers are not copied: {}", unset.join(", "))?;
+    }
+    if imported.has_keys {
+        told.push_str("the clients' old keys work on\nnext: tollhouse check, then tollhouse up");
+    } else {
+        told.push_str("next: tollhouse key create --name me, then tollhouse up");
+    }
+    Ok(told)
+}
+
+/// What would keep the house from listening.
+fn trouble(listen: SocketAddr, is_old: bool) -> Option<String> {
+    if !is_old {
+        let is_usual = listen.port() == PORT;
+        return (!is_usual)
+            .then(|| format!("port {PORT} is taken (OpenClaw uses it too): listening on {listen} instead"));
+    }
+    match TcpListener::bind(listen).err()?.kind() {
+        ErrorKind::AddrInUse => Some(format!(
+            "{listen} is in use now, by the old gateway perhaps: stop it before `tollhouse up`, or change `listen`"
+        )),
+        ErrorKind::AddrNotAvailable => Some(format!("{listen} is no address of this machine: change `listen`")),
+        ErrorKind::PermissionDenied => Some(format!("{listen} is not for every user to listen on: see `listen`")),
+        _ => None,
+    }
+}

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
@@ -13,6 +13,7 @@ use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::task::coop::unconstrained;
 
 use super::framing::{Head, HeadReader};
 use super::incoming::Incoming;
@@ -188,7 +189,9 @@ impl Io {
 
     /// Whether the server says nothing, not even that it closes: only then the next request may go out here.
     pub(super) fn is_quiet(&mut self) -> bool {
-        self.poll_read(&mut Context::from_waker(Waker::noop()), |_| ()).is_pending()
+        // Unconstrained, as the runtime tells a task that has read much that there is nothing to read.
+        let read = pin!(unconstrained(poll_fn(|task| self.poll_read(task, |_| ()))));
+        read.poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
     fn stream(&mut self) -> Pin<&mut dyn Stream> {

@@ -81,6 +81,9 @@ impl HeadReader {
                 self.partial = bytes.to_vec();
                 return Ok(None);
             };
+            if end > HEAD_BYTES_MAX {
+                return Err(Broken::HeadLength);
+            }
             bytes = &bytes[end..];
             if !head.status.is_informational() {
                 return Ok(Some((head, Bytes::copy_from_slice(bytes))));
@@ -357,6 +360,8 @@ mod tests {
     fn heads_have_bounds() {
         let long = format!("HTTP/1.1 200 OK\r\nA: {}", "x".repeat(HEAD_BYTES_MAX));
         assert_eq!(read(&[long.as_bytes()], false), Err(Broken::HeadLength));
+        let whole = format!("{long}\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(read(&[whole.as_bytes()], false), Err(Broken::HeadLength), "also when it comes in one piece");
         let endless = "HTTP/1.1 102 Wait\r\n\r\n".repeat(INTERIM_MAX as usize + 1);
         assert_eq!(read(&[endless.as_bytes()], false), Err(Broken::Interim));
         for begun in ["1\r\n!\r\n0\r\nA: ", "1;"] {

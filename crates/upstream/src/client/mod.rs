@@ -91,18 +91,40 @@ impl Client {
 
     /// A connection to the server of this address: one that was kept, or a new one.
     pub(crate) async fn connection(&self, uri: &Uri) -> Result<Connection, ClientError> {
-        let authority = uri.authority().ok_or(ClientError::NoHost)?;
-        let io = match self.pool.take(authority) {
-            Some(io) => io,
+        match self.kept(uri)? {
+            Some(kept) => Ok(kept),
             // In a box: few requests need a new one, and all would have to hold what it takes.
-            None => Box::pin(self.connect(uri)).await?,
-        };
-        Ok(Connection::new(io, Home { authority: authority.clone(), pool: Arc::clone(&self.pool) }))
+            None => Box::pin(self.new_connection(uri)).await,
+        }
     }
 
-    /// Sends a request and waits for the head of the answer.
+    /// Sends a request and waits for the head of the answer. One that changes nothing is sent once more where the server
+    /// closed the connection that was kept just now (RFC 9112, section 9.3.1).
     pub(crate) async fn request(&self, request: Request<Bytes>) -> Result<Response<Incoming>, ClientError> {
-        self.connection(request.uri()).await?.send(request).await
+        if !request.method().is_safe() {
+            return self.connection(request.uri()).await?.send(request).await;
+        }
+        if let Some(kept) = self.kept(request.uri())? {
+            let answer = kept.send(request.clone()).await;
+            if !matches!(answer, Err(ClientError::Send(_) | ClientError::Read(_) | ClientError::Closed)) {
+                return answer;
+            }
+        }
+        self.new_connection(request.uri()).await?.send(request).await
+    }
+
+    fn kept(&self, uri: &Uri) -> Result<Option<Connection>, ClientError> {
+        let authority = uri.authority().ok_or(ClientError::NoHost)?;
+        Ok(self.pool.take(authority).map(|io| self.home(authority, io)))
+    }
+
+    async fn new_connection(&self, uri: &Uri) -> Result<Connection, ClientError> {
+        let authority = uri.authority().ok_or(ClientError::NoHost)?;
+        Ok(self.home(authority, self.connect(uri).await?))
+    }
+
+    fn home(&self, authority: &Authority, io: Io) -> Connection {
+        Connection::new(io, Home { authority: authority.clone(), pool: Arc::clone(&self.pool) })
     }
 
     async fn connect(&self, uri: &Uri) -> Result<Io, ClientError> {

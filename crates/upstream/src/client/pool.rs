@@ -86,3 +86,26 @@ async fn sweep(pool: Weak<Pool>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn none_that_its_server_has_closed_is_taken_however_many_there_are() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let server: Authority = address.to_string().parse().expect("an authority");
+        let pool = Arc::new(Pool::default());
+        for _ in 0..KEPT_MAX {
+            let stream = TcpStream::connect(address).await.expect("connects");
+            drop(listener.accept().await.expect("accepts"));
+            stream.readable().await.expect("heard of the end");
+            pool.keep(server.clone(), Io::Plain(stream));
+        }
+        assert!(pool.take(&server).is_none());
+        assert!(pool.kept().by_server.is_empty());
+    }
+}

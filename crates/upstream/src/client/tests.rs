@@ -146,3 +146,32 @@ async fn an_answer_that_breaks_off_is_an_error_and_one_that_is_dropped_closes_it
     };
     tokio::join!(server, asked);
 }
+
+#[tokio::test]
+async fn what_changes_nothing_is_asked_again_where_a_kept_connection_was_lost() {
+    let (listener, address) = listener().await;
+    let client = client();
+    let uri = format!("http://{address}/");
+    let get = || Request::get(&uri).body(Bytes::new()).expect("a request");
+    let server = async {
+        let (mut first, _) = listener.accept().await.expect("first");
+        hear(&mut first, 0).await;
+        first.write_all(OK.as_bytes()).await.expect("answers");
+        // The end and the next request cross each other.
+        hear(&mut first, 0).await;
+        drop(first);
+        let (mut second, _) = listener.accept().await.expect("second");
+        hear(&mut second, 0).await;
+        second.write_all(OK.as_bytes()).await.expect("answers");
+        // What may have done something is not sent again.
+        hear(&mut second, 1).await;
+    };
+    let asked = async {
+        for _ in 0..2 {
+            assert_eq!(ask(&client, get()).await.expect("answered"), (200, "ok".to_owned()));
+        }
+        ask(&client, post(address, "x")).await
+    };
+    let ((), lost) = tokio::join!(server, asked);
+    assert!(matches!(lost, Err(ClientError::Closed | ClientError::Read(_))), "{lost:?}");
+}

@@ -29,7 +29,7 @@ impl Gateway {
         if settings.by != By::Model {
             self.enter(way, caller, "").await?;
         }
-        let body = self.read_body(body).await?;
+        let body = self.read_body(way, body).await?;
         let mut request = api.parse(&body, &settings.json).map_err(Refusal::BadRequest)?;
         drop(body);
 

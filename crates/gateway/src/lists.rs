@@ -58,7 +58,7 @@ impl Gateway {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         self.enter(way, caller, "").await?;
-        let body = self.read_body(body).await?;
+        let body = self.read_body(way, body).await?;
         let name = ollama::parse_show(&body, &self.inner.settings.json).map_err(Refusal::BadRequest)?;
         let model = self.find_model(&name, caller, way).await?;
         let shown = self.inner.upstreams.show(&model.name).await.map_err(Refusal::Upstream)?;
@@ -86,7 +86,7 @@ impl Gateway {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         self.enter(way, caller, "").await?;
-        let body = self.read_body(body).await?;
+        let body = self.read_body(way, body).await?;
         let mut request = anthropic::parse_count(&body, &self.inner.settings.json).map_err(Refusal::BadRequest)?;
         drop(body);
         self.check_chars(way, caller, &request)?;

@@ -38,7 +38,7 @@ impl Gateway {
             return Err(Refusal::RoleNotAllowed("admin"));
         };
         self.enter(way, caller, "").await?;
-        let body = self.read_body(body).await?;
+        let body = self.read_body(way, body).await?;
         self.check_recording(way).await?;
         let named = way.head.headers.get(UPSTREAM).and_then(|value| value.to_str().ok());
         let (method, path) = (way.head.method.clone(), way.head.uri.path());

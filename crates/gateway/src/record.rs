@@ -1,9 +1,10 @@
 //! The record of one request: opened with its head, filled on its way, closed exactly once.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::Instant;
 use tollhouse_dialect::{Event, Usage};
 use tollhouse_journal::{Journal, JournalError, Level, Record};
 use tollhouse_limits::Entered;
@@ -81,6 +82,13 @@ pub struct RequestRecord {
     /// Until a connection to the model server was there; near 0 for one that was open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<f64>,
+    /// The gateway's own part: from the complete head until the model server's reply was handed over (the first events
+    /// of a stream, a whole answer otherwise), without the wait for its turn, without the exchange with that server, and
+    /// without the coming of the request's body, which is the client's time. Only where one server was asked: the time
+    /// that went to others is nobody's. How long the server's bytes lay before this process came to read them cannot be
+    /// told from within and is in the exchange.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway_ms: Option<f64>,
     /// Loading the model, as the server tells it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load_ms: Option<f64>,
@@ -149,6 +157,8 @@ fn is_false(value: &bool) -> bool {
 pub(crate) struct OpenRecord {
     journal: Journal,
     began: Instant,
+    /// How long the body took to come.
+    pub(crate) body: Duration,
     /// What is known so far.
     pub(crate) record: RequestRecord,
     /// What the request is counted as; settled when the record is closed.
@@ -175,6 +185,7 @@ impl OpenRecord {
         Self {
             journal,
             began: Instant::now(),
+            body: Duration::ZERO,
             record,
             entered: None,
             counted: None,
@@ -209,6 +220,7 @@ impl OpenRecord {
 
     /// A server began to answer.
     pub(crate) fn replied(&mut self, reply: &Reply) {
+        let gateway_ms = self.own_part_ms(reply.attempts, reply.queue_ms + reply.exchange_ms);
         let record = &mut self.record;
         record.upstream = Some(reply.upstream.clone());
         if record.model.as_ref() != Some(&reply.model) {
@@ -218,11 +230,13 @@ impl OpenRecord {
         record.queue_ms = Some(round3(reply.queue_ms));
         record.queue_position = reply.queue_position;
         record.connect_ms = Some(round3(reply.connect_ms));
+        record.gateway_ms = gateway_ms;
         record.num_ctx = reply.num_ctx;
     }
 
     /// Embeddings came.
     pub(crate) fn embedded(&mut self, reply: &EmbedReply) {
+        let gateway_ms = self.own_part_ms(reply.attempts, reply.queue_ms + reply.exchange_ms);
         let record = &mut self.record;
         record.upstream = Some(reply.upstream.clone());
         if record.model.as_ref() != Some(&reply.model) {
@@ -232,10 +246,18 @@ impl OpenRecord {
         record.queue_ms = Some(round3(reply.queue_ms));
         record.queue_position = reply.queue_position;
         record.connect_ms = Some(round3(reply.connect_ms));
+        record.gateway_ms = gateway_ms;
         record.load_ms = reply.embeddings.load_ms.map(round3);
         let told = reply.embeddings.input_tokens;
         record.usage_source = Some(if told.is_some() { "upstream" } else { "estimated" });
         record.input_tokens = told.or_else(|| record.prompt_chars.map(estimate));
+    }
+
+    /// What of the time until now was neither the client's nor went elsewhere.
+    fn own_part_ms(&self, attempts: u32, elsewhere_ms: f64) -> Option<f64> {
+        let spent_ms = self.elapsed().saturating_sub(self.body).as_secs_f64() * 1e3;
+        // All by one clock: below nothing is only what rounding makes of nothing.
+        (attempts == 1).then(|| round3((spent_ms - elsewhere_ms).max(0.0)))
     }
 
     /// No server answered.

@@ -15,6 +15,7 @@ use http::Request;
 use http::header::{ALLOW, HeaderName, HeaderValue};
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::Instant;
 use tollhouse_access::secret_in_query;
 use tollhouse_dialect::{JsonLimits, Shape};
 use tollhouse_journal::{Journal, JournalError};
@@ -261,16 +262,18 @@ impl Gateway {
         self.recorded(way.open.started_for_sure().await)
     }
 
-    /// The body, whole.
-    pub(crate) async fn read_body<B>(&self, body: B) -> Result<Bytes, Refusal>
+    /// The body, whole. How long it took to come is remembered: that is the client's time.
+    pub(crate) async fn read_body<B>(&self, way: &mut Way<'_>, body: B) -> Result<Bytes, Refusal>
     where
         B: http_body::Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let max = self.inner.settings.body_bytes_max;
         let limited = Limited::new(body, usize::try_from(max).unwrap_or(usize::MAX));
+        let began = Instant::now();
         // A box of its own: the body lies on the heap only while it is read, not in every waiting request.
         let collected = Box::pin(tokio::time::timeout(self.inner.settings.body_timeout, limited.collect())).await;
+        way.open.body = began.elapsed();
         match collected {
             Ok(Ok(body)) => Ok(body.to_bytes()),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge { max }),

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, Request};
-use http_body_util::{BodyExt, Full};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
 use serde_json::{Value, json};
 use tollhouse_access::{AddressList, Key, Keyring, sha256};
 use tollhouse_dialect::JsonLimits;
@@ -146,7 +147,31 @@ async fn a_chat_is_answered_and_recorded_with_its_figures() {
     ] {
         assert_eq!(record[field], value, "{field}");
     }
-    assert!(record["duration_ms"].as_f64().unwrap() >= record["ttft_ms"].as_f64().unwrap());
+    let [duration, ttft, own] = ["duration_ms", "ttft_ms", "gateway_ms"].map(|name| record[name].as_f64().unwrap());
+    assert!(0.0 < own && own < ttft && ttft <= duration, "{record}");
+}
+
+/// By a clock that stands still but for what is waited for: a slow client and a slow model leave nothing of our own.
+#[tokio::test(start_paused = true)]
+async fn neither_a_slow_client_nor_a_slow_model_is_the_own_part() {
+    const UPLOAD: Duration = Duration::from_secs(2);
+    let house = house(|_, _, _| {});
+    for stream in [true, false] {
+        let text = json!({"model": "demo", "stream": stream, "messages": [{"role": "user", "content": "slow"}]});
+        let uploaded = async move {
+            tokio::time::sleep(UPLOAD).await;
+            Ok::<_, std::convert::Infallible>(Frame::data(Bytes::from(text.to_string())))
+        };
+        let body = StreamBody::new(futures_util::stream::once(uploaded));
+        let request = post("/v1/chat/completions", "").map(|_| body);
+        let peer = Peer(([127, 0, 0, 1], 4711).into());
+        let answer = house.gateway.handle(request, peer, Entry::Door).await.unwrap();
+        assert_eq!(whole(answer).await.0, 200);
+    }
+    for record in house.records("request") {
+        assert!(record["ttft_ms"].as_f64().unwrap() >= 5000.0, "{record}");
+        assert_eq!(record["gateway_ms"], 0.0, "{record}");
+    }
 }
 
 #[tokio::test]

@@ -86,8 +86,9 @@ pub struct Reply {
     pub queue_position: Option<u32>,
     /// Time to a connection with this server, in ms; near 0 for one that was open.
     pub connect_ms: f64,
-    /// Time from sending to the first event, in ms; to the head of the answer where it comes whole.
-    pub first_byte_ms: f64,
+    /// Time of the exchange with this server, in ms: from its beginning, connecting included, until the first events of
+    /// a stream were there, or all of an answer that comes whole.
+    pub exchange_ms: f64,
     /// The context length that the server was asked for, in tokens.
     pub num_ctx: Option<u32>,
     /// The answer. Dropping it closes the connection, and frees the place at the server.
@@ -109,8 +110,9 @@ pub struct EmbedReply {
     pub queue_position: Option<u32>,
     /// Time to a connection with this server, in ms; near 0 for one that was open.
     pub connect_ms: f64,
-    /// Time from sending to the head of the answer, in ms.
-    pub first_byte_ms: f64,
+    /// Time of the exchange with this server, in ms: from its beginning, connecting included, until the whole answer
+    /// was there.
+    pub exchange_ms: f64,
     /// The context length that the server was asked for, in tokens.
     pub num_ctx: Option<u32>,
     /// What was asked for, in the order of the inputs.
@@ -273,7 +275,7 @@ impl Upstreams {
                 queue_ms: done.queue.as_secs_f64() * 1e3,
                 queue_position: context.progress.first_position(),
                 connect_ms: done.times.connect_ms,
-                first_byte_ms: done.times.first_byte_ms,
+                exchange_ms: done.times.exchange_ms,
                 num_ctx: done.num_ctx,
                 events,
             })
@@ -301,7 +303,7 @@ impl Upstreams {
                 queue_ms: done.queue.as_secs_f64() * 1e3,
                 queue_position: context.progress.first_position(),
                 connect_ms: done.times.connect_ms,
-                first_byte_ms: done.times.first_byte_ms,
+                exchange_ms: done.times.exchange_ms,
                 num_ctx: done.num_ctx,
                 embeddings,
             })

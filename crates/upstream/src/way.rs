@@ -31,11 +31,11 @@ pub(crate) struct Done {
     pub(crate) product: Product,
 }
 
-/// How long a server took until its answer began, in ms.
+/// How long the exchange with a server took until its answer was handed over, in ms.
 #[derive(Clone, Copy)]
 pub(crate) struct Times {
     pub(crate) connect_ms: f64,
-    pub(crate) first_byte_ms: f64,
+    pub(crate) exchange_ms: f64,
 }
 
 /// A request on its way.
@@ -201,7 +201,7 @@ impl<'a> Way<'a> {
                 Product::Embeddings(embeddings)
             }
         };
-        let times = Times { connect_ms: answer.connect_ms, first_byte_ms: answer.first_byte_ms };
+        let times = Times { connect_ms: answer.connect_ms, exchange_ms: answer.exchange_ms };
         Ok(Answered { times, num_ctx: defaults.num_ctx.filter(|_| api == ServerApi::Ollama), product })
     }
 
@@ -215,7 +215,7 @@ impl<'a> Way<'a> {
         talk.begin().await;
         slot.answers();
         self.context.progress.enter(Phase::Answering);
-        let times = Times { connect_ms: 0.0, first_byte_ms: began.elapsed().as_secs_f64() * 1e3 };
+        let times = Times { connect_ms: 0.0, exchange_ms: began.elapsed().as_secs_f64() * 1e3 };
         let events = self.stream(Writer::Demo(Box::new(talk)), slot, backend.name(), total);
         Ok(Answered { times, num_ctx: None, product: Product::Events(events) })
     }

@@ -32,7 +32,7 @@ async fn answers_come_streamed_and_whole_over_one_connection() {
     let context = Context { traceparent, ..Context::default() };
     let reply = upstreams.chat(Arc::new(request(true)), context).await.expect("reply");
     assert_eq!((reply.upstream.as_str(), reply.attempts), ("local", 1));
-    assert!(reply.connect_ms <= reply.first_byte_ms);
+    assert!(reply.connect_ms <= reply.exchange_ms);
     assert!(is_whole(&all(reply).await.0));
     let sent = soon(fake.requests.recv()).await.expect("request");
     assert!(sent.contains("traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), "{sent}");
@@ -43,6 +43,20 @@ async fn answers_come_streamed_and_whole_over_one_connection() {
     assert!(is_whole(&all(chat(&upstreams, true).await.expect("reply")).await.0));
     // The other one is for the question what the server has loaded now, which runs beside.
     assert!(fake.accepted.load(Ordering::SeqCst) <= 2);
+}
+
+#[tokio::test]
+async fn the_exchange_lasts_until_the_reply_is_handed_over() {
+    const LATE: Duration = Duration::from_millis(30);
+    let late = |first: Step, rest: Vec<Step>| [vec![first, Step::Sleep(LATE)], rest].concat();
+    let stream = late(head(LINES), vec![chunk(PIECE), Step::Hang]);
+    let whole = late(head("application/json"), vec![chunk(&DONE.replace("\"\"", "\"hi\"")), end()]);
+    for (streamed, steps) in [(true, stream), (false, whole)] {
+        let fake = Fake::start([("/api/chat", steps), healthy()]).await;
+        let upstreams = ollama(&fake.url, timeouts());
+        let reply = soon(chat(&upstreams, streamed)).await.expect("reply");
+        assert!(reply.exchange_ms >= 30.0 && reply.connect_ms <= reply.exchange_ms, "{reply:?}");
+    }
 }
 
 #[tokio::test]
@@ -386,7 +400,7 @@ async fn the_demo_talks_without_any_server() {
     hello.model = "demo".into();
     hello.sampling.max_tokens = Some(4);
     let reply = upstreams.chat(Arc::new(hello), Context::default()).await.expect("reply");
-    assert!(reply.first_byte_ms >= 30.0);
+    assert!(reply.exchange_ms >= 30.0);
     let (events, error) = all(reply).await;
     assert!(error.is_none() && events.iter().filter(|event| matches!(event, Event::Text(_))).count() == 4);
     assert_eq!(upstreams.status()[0].kind, "demo");

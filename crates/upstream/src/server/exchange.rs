@@ -39,7 +39,8 @@ pub(crate) struct Outbound<'a> {
 /// An answer that has begun.
 pub(crate) struct Answer {
     pub(crate) connect_ms: f64,
-    pub(crate) first_byte_ms: f64,
+    /// Until this answer was handed over, connecting included.
+    pub(crate) exchange_ms: f64,
     pub(crate) body: AnswerBody,
 }
 
@@ -97,15 +98,14 @@ impl Server {
         if response.status() != StatusCode::OK {
             return Err(Box::pin(refusal(response)).await);
         }
-        let first_byte_ms = signs.elapsed_ms();
         let streamed = streamed && !comes_whole(&response, self.kind)?;
         let Some(api) = self.kind.api().filter(|_| streamed) else {
             let whole = read_whole(response.into_body(), signs).await?;
-            return Ok(Answer { connect_ms, first_byte_ms, body: AnswerBody::Whole(whole) });
+            return Ok(Answer { connect_ms, exchange_ms: signs.elapsed_ms(), body: AnswerBody::Whole(whole) });
         };
         let mut live = Box::new(Live::new(Arc::clone(self), response.into_body(), api.decoder()));
         live.begin(|| signs.sign()).await?;
-        Ok(Answer { connect_ms, first_byte_ms: signs.elapsed_ms(), body: AnswerBody::Live(live) })
+        Ok(Answer { connect_ms, exchange_ms: signs.elapsed_ms(), body: AnswerBody::Live(live) })
     }
 
     /// Returns when the server gives no sign of life at all: no byte for `silent`, and none from its health address.

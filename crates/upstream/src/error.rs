@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tollhouse_dialect::{DecodeError, RequestError};
 
+use crate::client::ClientError;
+
 /// What clients are told of every fault that is not theirs.
 const NOT_ANSWERING: &str = "the model is not answering right now, please try again shortly";
 /// When a client may try again after a fault that usually passes by itself: a closed breaker is noticed in less.
@@ -242,6 +244,19 @@ impl Cause {
     /// Whether another model may do better. Not when the queue is full or the wait too long: the models share a server.
     pub(crate) fn falls_back(&self) -> bool {
         self.try_next() && !matches!(self, Self::Busy { .. })
+    }
+
+    /// A server to which there was no connection, or no answer over it.
+    pub(crate) fn no_answer(error: &ClientError) -> Self {
+        let text = chain(error);
+        match error {
+            ClientError::Late(_) | ClientError::Connect(_) | ClientError::NoHost => Self::Connect(text),
+            ClientError::Send(_) | ClientError::Read(_) | ClientError::Closed | ClientError::Crossed => {
+                Self::Lost(text)
+            }
+            // It has worked on the request, and would say the same again.
+            ClientError::Broken(_) => Self::Read(text),
+        }
     }
 
     /// A request that found no room or no turn; `wait` is how long it would take, as far as was measured.

@@ -225,12 +225,12 @@ async fn answers_that_are_none_become_errors() {
             502,
             NOT_ANSWERING,
         ),
-        (vec![Step::Send("SSH-2.0-OpenSSH\r\n\r\n".into()), Step::Close], 503, NOT_ANSWERING),
-        (vec![Step::Send(format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(1 << 20)))], 503, NOT_ANSWERING),
+        (vec![Step::Send("SSH-2.0-OpenSSH\r\n\r\n".into()), Step::Close], 502, NOT_ANSWERING),
+        (vec![Step::Send(format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(1 << 20)))], 502, NOT_ANSWERING),
     ];
     for (steps, status, message) in cases {
         for stream in [true, false] {
-            let fake = Fake::start([("/api/chat", steps.clone()), healthy()]).await;
+            let mut fake = Fake::start([("/api/chat", steps.clone()), healthy()]).await;
             let upstreams = ollama(&fake.url, timeouts());
             let error = match soon(chat(&upstreams, stream)).await {
                 Err(error) => error,
@@ -238,6 +238,9 @@ async fn answers_that_are_none_become_errors() {
                 Ok(reply) => all(reply).await.1.expect("an error"),
             };
             assert_eq!((error.status(), error.public_message()), (status, message), "{error} (stream {stream})");
+            // It has worked on the request, and would only do so again.
+            let sent = std::iter::from_fn(|| fake.requests.try_recv().ok());
+            assert_eq!(sent.filter(|request| request.starts_with("POST /api/chat")).count(), 1, "{error}");
         }
     }
 }

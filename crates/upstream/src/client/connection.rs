@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use http::header::{CONTENT_LENGTH, HOST};
@@ -14,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::coop::unconstrained;
+use tokio::time::Instant;
 
 use super::framing::{Head, HeadReader};
 use super::incoming::Incoming;
@@ -25,12 +27,17 @@ const READ_BYTES: usize = 16 * 1024;
 const HEAD_BYTES: usize = 512;
 /// A body of at most so many bytes is sent in one piece with its head.
 const SMALL_BODY_BYTES: usize = 16 * 1024;
+/// For so long after the sending began the end of a connection may be one that crossed the request on its way. What
+/// ends later ended over the request.
+const CROSSING_MAX: Duration = Duration::from_millis(500);
 
 /// A connection that one request has for itself. Dropping it closes it.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(super) io: Io,
     pub(super) home: Home,
+    /// It has carried a request before.
+    is_used: bool,
     sending: Sending,
 }
 
@@ -48,15 +55,20 @@ enum Sending {
 }
 
 impl Connection {
-    pub(super) fn new(io: Io, home: Home) -> Self {
-        Self { io, home, sending: Sending::Sent }
+    pub(super) fn new(io: Io, home: Home, is_used: bool) -> Self {
+        Self { io, home, is_used, sending: Sending::Sent }
     }
 
     /// Sends a request and waits for the head of the answer.
-    pub(crate) async fn send(mut self, request: Request<Bytes>) -> Result<Response<Incoming>, ClientError> {
+    pub(crate) async fn send(mut self, request: &Request<Bytes>) -> Result<Response<Incoming>, ClientError> {
         let mut reader = HeadReader::new(request.method() == Method::HEAD);
         self.sending = Sending::new(request);
-        let (head, rest) = poll_fn(|task| self.poll_head(&mut reader, task)).await?;
+        let began = Instant::now();
+        let found = poll_fn(|task| self.poll_head(&mut reader, task)).await;
+        let (head, rest) = found.map_err(|error| {
+            let may_have_crossed = self.is_used && reader.has_nothing() && began.elapsed() <= CROSSING_MAX;
+            if may_have_crossed { error.crossed() } else { error }
+        })?;
         let mut response = Response::new(Incoming::new(self, head.framing, head.keeps, rest));
         *response.status_mut() = head.status;
         *response.headers_mut() = head.headers;
@@ -108,11 +120,11 @@ impl Connection {
 }
 
 impl Sending {
-    fn new(request: Request<Bytes>) -> Self {
+    fn new(request: &Request<Bytes>) -> Self {
         let together = Some(request.body().len()).filter(|length| *length <= SMALL_BODY_BYTES);
         let mut head = Vec::with_capacity(HEAD_BYTES + together.unwrap_or(0));
-        write_head(&request, &mut head);
-        let mut body = request.into_body();
+        write_head(request, &mut head);
+        let mut body = request.body().clone();
         if together.is_some() {
             head.extend_from_slice(&std::mem::take(&mut body));
         }

@@ -22,7 +22,7 @@ const KEPT: [HeaderName; 3] = [CONTENT_TYPE, CONTENT_ENCODING, RETRY_AFTER];
 /// Why an answer cannot be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum Broken {
-    #[error("its head is malformed: {0}")]
+    #[error("its head is malformed")]
     Head(#[from] httparse::Error),
     #[error("its head is longer than {HEAD_BYTES_MAX} bytes")]
     HeadLength,
@@ -62,6 +62,11 @@ pub(crate) struct HeadReader {
 impl HeadReader {
     pub(crate) fn new(bodiless: bool) -> Self {
         Self { partial: Vec::new(), interim: 0, bodiless }
+    }
+
+    /// Whether not a byte has come.
+    pub(crate) fn has_nothing(&self) -> bool {
+        self.partial.is_empty() && self.interim == 0
     }
 
     /// Takes what came; gives the head when it is complete, and what came after it.

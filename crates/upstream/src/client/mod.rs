@@ -48,8 +48,21 @@ pub(crate) enum ClientError {
     Read(#[source] std::io::Error),
     #[error("the connection was closed before the end of the answer")]
     Closed,
-    #[error("the answer is not HTTP/1.1: {0}")]
+    /// The same of a connection that was kept, when the request may have crossed its end: it was not even begun then.
+    #[error("the server closed the connection that was kept")]
+    Crossed,
+    #[error("the answer is not HTTP/1.1")]
     Broken(#[from] Broken),
+}
+
+impl ClientError {
+    /// What this means where it may be the end of a connection that was kept.
+    fn crossed(self) -> Self {
+        match self {
+            Self::Send(_) | Self::Read(_) | Self::Closed => Self::Crossed,
+            other => other,
+        }
+    }
 }
 
 /// A client; cheap to clone, all clones share the connections that are kept.
@@ -98,33 +111,42 @@ impl Client {
         }
     }
 
-    /// Sends a request and waits for the head of the answer. One that changes nothing is sent once more where the server
-    /// closed the connection that was kept just now (RFC 9112, section 9.3.1).
-    pub(crate) async fn request(&self, request: Request<Bytes>) -> Result<Response<Incoming>, ClientError> {
-        if !request.method().is_safe() {
-            return self.connection(request.uri()).await?.send(request).await;
+    /// Sends a request and waits for the head of the answer. It goes out once more, on a new connection, where the server
+    /// closed the one that was kept just then: servers close what is unused for some seconds, and say so to nobody. Only
+    /// for what may be done twice (RFC 9112, section 9.3.1).
+    pub(crate) async fn send(
+        &self,
+        connection: Connection,
+        request: &Request<Bytes>,
+    ) -> Result<Response<Incoming>, ClientError> {
+        match connection.send(request).await {
+            // In a box: few requests get here, and all would have to hold it.
+            Err(ClientError::Crossed) => Box::pin(self.send_anew(request)).await,
+            answer => answer,
         }
-        if let Some(kept) = self.kept(request.uri())? {
-            let answer = kept.send(request.clone()).await;
-            if !matches!(answer, Err(ClientError::Send(_) | ClientError::Read(_) | ClientError::Closed)) {
-                return answer;
-            }
-        }
+    }
+
+    /// Asks for something that changes nothing.
+    pub(crate) async fn ask(&self, request: &Request<Bytes>) -> Result<Response<Incoming>, ClientError> {
+        self.send(self.connection(request.uri()).await?, request).await
+    }
+
+    async fn send_anew(&self, request: &Request<Bytes>) -> Result<Response<Incoming>, ClientError> {
         self.new_connection(request.uri()).await?.send(request).await
     }
 
     fn kept(&self, uri: &Uri) -> Result<Option<Connection>, ClientError> {
         let authority = uri.authority().ok_or(ClientError::NoHost)?;
-        Ok(self.pool.take(authority).map(|io| self.home(authority, io)))
+        Ok(self.pool.take(authority).map(|io| Connection::new(io, self.home(authority), true)))
     }
 
     async fn new_connection(&self, uri: &Uri) -> Result<Connection, ClientError> {
         let authority = uri.authority().ok_or(ClientError::NoHost)?;
-        Ok(self.home(authority, self.connect(uri).await?))
+        Ok(Connection::new(self.connect(uri).await?, self.home(authority), false))
     }
 
-    fn home(&self, authority: &Authority, io: Io) -> Connection {
-        Connection::new(io, Home { authority: authority.clone(), pool: Arc::clone(&self.pool) })
+    fn home(&self, authority: &Authority) -> Home {
+        Home { authority: authority.clone(), pool: Arc::clone(&self.pool) }
     }
 
     async fn connect(&self, uri: &Uri) -> Result<Io, ClientError> {

@@ -26,7 +26,7 @@ fn post(address: SocketAddr, body: impl Into<Bytes>) -> Request<Bytes> {
 
 /// The status and the text of an answer that is read to its end.
 async fn ask(client: &Client, request: Request<Bytes>) -> Result<(u16, String), ClientError> {
-    let response = client.request(request).await?;
+    let response = client.ask(&request).await?;
     let status = response.status().as_u16();
     let body = response.into_body().collect().await?.to_bytes();
     Ok((status, String::from_utf8(body.into()).expect("text")))
@@ -139,7 +139,7 @@ async fn an_answer_that_breaks_off_is_an_error_and_one_that_is_dropped_closes_it
             let broken = ask(&client, post(address, "x")).await;
             assert!(matches!(broken, Err(ClientError::Closed | ClientError::Read(_))), "{broken:?}");
         }
-        let mut body = client.request(post(address, "x")).await.expect("begun").into_body();
+        let mut body = client.ask(&post(address, "x")).await.expect("begun").into_body();
         let piece = body.frame().await.expect("a piece").expect("read").into_data().expect("data");
         assert_eq!(piece, "ok");
         drop(body);
@@ -148,30 +148,82 @@ async fn an_answer_that_breaks_off_is_an_error_and_one_that_is_dropped_closes_it
 }
 
 #[tokio::test]
-async fn what_changes_nothing_is_asked_again_where_a_kept_connection_was_lost() {
+async fn what_crosses_the_end_of_a_kept_connection_goes_out_once_more() {
     let (listener, address) = listener().await;
     let client = client();
-    let uri = format!("http://{address}/");
-    let get = || Request::get(&uri).body(Bytes::new()).expect("a request");
     let server = async {
-        let (mut first, _) = listener.accept().await.expect("first");
-        hear(&mut first, 0).await;
-        first.write_all(OK.as_bytes()).await.expect("answers");
-        // The end and the next request cross each other.
-        hear(&mut first, 0).await;
+        let answered = async |mut stream: TcpStream| {
+            hear(&mut stream, 1).await;
+            stream.write_all(OK.as_bytes()).await.expect("answers");
+            stream
+        };
+        let (first, _) = listener.accept().await.expect("first");
+        let mut first = answered(first).await;
+        hear(&mut first, 1).await;
         drop(first);
-        let (mut second, _) = listener.accept().await.expect("second");
-        hear(&mut second, 0).await;
-        second.write_all(OK.as_bytes()).await.expect("answers");
-        // What may have done something is not sent again.
+        let (second, _) = listener.accept().await.expect("second");
+        let mut second = answered(second).await;
+        // This one has begun to answer.
         hear(&mut second, 1).await;
+        second.write_all(b"HTTP/1.1 2").await.expect("begins");
+        drop(second);
+        let (third, _) = listener.accept().await.expect("third");
+        let mut third = answered(third).await;
+        hear(&mut third, 1).await;
+        drop(third);
+        // A new connection that is closed is no crossing.
+        let (mut fourth, _) = listener.accept().await.expect("fourth");
+        hear(&mut fourth, 1).await;
     };
     let asked = async {
-        for _ in 0..2 {
-            assert_eq!(ask(&client, get()).await.expect("answered"), (200, "ok".to_owned()));
+        let mut told = Vec::new();
+        for _ in 0..5 {
+            told.push(ask(&client, post(address, "x")).await);
         }
-        ask(&client, post(address, "x")).await
+        told
+    };
+    let ((), told) = tokio::join!(server, asked);
+    let [ok, crossed, begun, anew, twice] = &told[..] else { panic!("{told:?}") };
+    for good in [ok, crossed, anew] {
+        assert_eq!(good.as_ref().expect("answered").1, "ok");
+    }
+    for lost in [begun, twice] {
+        assert!(matches!(lost, Err(ClientError::Closed | ClientError::Read(_))), "{lost:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_not_be_done_twice_is_sent_once() {
+    let (listener, address) = listener().await;
+    let client = client();
+    let server = async {
+        let (mut first, _) = listener.accept().await.expect("first");
+        hear(&mut first, 1).await;
+        first.write_all(OK.as_bytes()).await.expect("answers");
+        hear(&mut first, 1).await;
+    };
+    let asked = async {
+        ask(&client, post(address, "x")).await.expect("answered");
+        let request = post(address, "x");
+        client.connection(request.uri()).await.expect("kept").send(&request).await
     };
     let ((), lost) = tokio::join!(server, asked);
+    assert!(matches!(lost, Err(ClientError::Crossed)), "{lost:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_dies_over_a_request_does_not_get_it_again() {
+    let (listener, address) = listener().await;
+    let client = client();
+    let server = async {
+        let (mut first, _) = listener.accept().await.expect("first");
+        hear(&mut first, 1).await;
+        first.write_all(OK.as_bytes()).await.expect("answers");
+        hear(&mut first, 1).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    };
+    let asked = async { [ask(&client, post(address, "x")).await, ask(&client, post(address, "x")).await] };
+    let ((), [answered, lost]) = tokio::join!(server, asked);
+    answered.expect("answered");
     assert!(matches!(lost, Err(ClientError::Closed | ClientError::Read(_))), "{lost:?}");
 }

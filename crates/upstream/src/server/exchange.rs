@@ -88,17 +88,19 @@ impl Server {
         progress: &Progress,
     ) -> Result<Answer, Cause> {
         let connection = self.client.connection(message.uri()).await;
-        let connection = connection.map_err(|error| Cause::Connect(chain(&error)))?;
+        let connection = connection.map_err(|error| Cause::no_answer(&error))?;
         let connect_ms = signs.elapsed_ms();
         signs.sign();
         progress.enter(Phase::Waiting);
-        let response = connection.send(message).await.map_err(|error| Cause::Lost(chain(&error)))?;
+        let response = self.client.send(connection, &message).await.map_err(|error| Cause::no_answer(&error))?;
+        drop(message);
         signs.sign();
         self.answered();
         if response.status() != StatusCode::OK {
             return Err(Box::pin(refusal(response)).await);
         }
-        let streamed = streamed && !comes_whole(&response, self.kind)?;
+        check_encoding(&response)?;
+        let streamed = streamed && !comes_whole(&response, self.kind);
         let Some(api) = self.kind.api().filter(|_| streamed) else {
             let whole = read_whole(response.into_body(), signs).await?;
             return Ok(Answer { connect_ms, exchange_ms: signs.elapsed_ms(), body: AnswerBody::Whole(whole) });
@@ -164,14 +166,21 @@ impl Signs {
     }
 }
 
-/// Whether an answer to a request for a stream comes in one piece all the same; an error when it is no answer at all.
-fn comes_whole(response: &Response<Incoming>, kind: Kind) -> Result<bool, Cause> {
-    let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    if let Some(encoding) = header(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
-        return Err(Cause::Read(format!("the answer is encoded as {encoding}, which was not asked for")));
+/// An answer that is packed is none: it was asked for unpacked.
+fn check_encoding(response: &Response<Incoming>) -> Result<(), Cause> {
+    match header(response, &CONTENT_ENCODING) {
+        "" | "identity" => Ok(()),
+        other => Err(Cause::Read(format!("the answer is encoded as {other}, which was not asked for"))),
     }
-    let content_type = header(CONTENT_TYPE).unwrap_or_default();
-    Ok(kind != Kind::Ollama && content_type.starts_with("application/json"))
+}
+
+/// Whether an answer to a request for a stream comes in one piece all the same.
+fn comes_whole(response: &Response<Incoming>, kind: Kind) -> bool {
+    kind != Kind::Ollama && header(response, &CONTENT_TYPE).starts_with("application/json")
+}
+
+fn header<'a>(response: &'a Response<Incoming>, name: &HeaderName) -> &'a str {
+    response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// Reads an answer that comes whole.

@@ -18,7 +18,7 @@ pub use self::ollama::{NUM_CTX_MAX, NUM_CTX_MIN, VOCABULARY_BYTES_MAX};
 pub(crate) use self::ollama::{RUNNING_AGE_MAX, Running};
 use crate::breaker::{Breaker, Failure, PROBE_EVERY, State};
 use crate::client::{Client, Incoming};
-use crate::error::{Cause, chain};
+use crate::error::Cause;
 use crate::kept::{Kept, Known};
 use crate::kind::Listed;
 use crate::loads::Loads;
@@ -188,7 +188,7 @@ impl Server {
     /// Whether the server answers at its health address within [`HEALTH_LIMIT`]; an error of the server's is no answer.
     pub(crate) async fn is_healthy(&self) -> bool {
         let ask = async {
-            let response = self.client.request(self.message(Method::GET, &self.health, Bytes::new())).await.ok()?;
+            let response = self.client.ask(&self.message(Method::GET, &self.health, Bytes::new())).await.ok()?;
             let healthy = response.status().as_u16() < 500;
             // Read to the end so that the connection can be used again.
             let _ = Limited::new(response.into_body(), LIST_BYTES_MAX).collect().await;
@@ -242,7 +242,7 @@ impl Server {
     /// Asks the server for something about itself; `None` for anything but a good answer in time.
     async fn ask(&self, method: Method, uri: &Uri, body: Bytes, limit: Duration, bytes_max: usize) -> Option<Bytes> {
         let ask = async {
-            let response = self.client.request(self.message(method, uri, body)).await.ok()?;
+            let response = self.client.ask(&self.message(method, uri, body)).await.ok()?;
             let good = response.status() == StatusCode::OK;
             let body = Limited::new(response.into_body(), bytes_max).collect().await.ok()?.to_bytes();
             good.then_some(body)
@@ -257,8 +257,9 @@ impl Server {
         }
         let message = self.message(method, &self.uri(path)?, body);
         let limit = self.timeouts.first_byte;
-        let answer = timeout(limit, self.client.request(message)).await;
-        answer.map_err(|_| Cause::FirstByte(limit))?.map_err(|error| Cause::Connect(chain(&error)))
+        // Never twice: it changes something.
+        let send = async { self.client.connection(message.uri()).await?.send(&message).await };
+        timeout(limit, send).await.map_err(|_| Cause::FirstByte(limit))?.map_err(|error| Cause::no_answer(&error))
     }
 
     fn message(&self, method: Method, uri: &Uri, body: Bytes) -> Request<Bytes> {

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 
 import httpx
 import pytest
@@ -72,6 +73,20 @@ def test_version_and_help(tmp_path):
         assert done.returncode == 0 and done.stdout, arguments
     wrong = finished([BINARY, "upp"])
     assert wrong.returncode == 2 and "up" in wrong.stderr
+
+
+@pytest.mark.parametrize("bad", [False, True])
+def test_whoever_reads_may_stop_reading(tmp_path, bad):
+    """As `tollhouse check | head -1` does: no stack trace, and the exit status is that of the check."""
+    (tmp_path / "tollhouse.yaml").write_text(BAD if bad else "service: x\n")
+    reading, writing = os.pipe()
+    os.close(reading)
+    broken, heard = {"stdout": writing, "stderr": subprocess.PIPE}, "stderr"
+    if bad:
+        broken, heard = {"stderr": writing, "stdout": subprocess.PIPE}, "stdout"
+    done = finished([BINARY, "check"], cwd=tmp_path, capture_output=False, **broken)
+    os.close(writing)
+    assert (done.returncode, getattr(done, heard)) == (78 if bad else 0, "")
 
 
 def test_the_first_configuration_is_good(tmp_path, ollama):

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tollhouse_config::init::{Found, first_config};
 
 use crate::cli::InitArgs;
+use crate::say;
 
 pub(crate) use from::Unreadable;
 
@@ -61,8 +62,7 @@ pub(crate) async fn init(args: &InitArgs) -> anyhow::Result<()> {
         json["file"] = json!(path);
         json["listen"] = json!(plan.listen.to_string());
         json["openclaw"] = advice.as_ref().map_or(Value::Null, openclaw::Advice::json);
-        println!("{json:#}");
-        return Ok(());
+        return say(&format!("{json:#}\n"));
     }
     eprintln!("wrote {}\n{}", path.display(), plan.told.trim_end());
     if let Some(advice) = advice {

@@ -10,6 +10,7 @@ use tollhouse_state::{CreatedKey, KeyLimits, KeySettings, State, StoredKey};
 use tollhouse_units::{format_duration, parse_duration};
 
 use crate::cli::{CreateArgs, KeyArgs, KeyCommand, TokenArgs};
+use crate::say;
 
 /// So many of something in so many milliseconds.
 pub(crate) type PerTime = (u64, u64);
@@ -82,7 +83,7 @@ pub(crate) async fn key(args: &KeyArgs) -> anyhow::Result<()> {
 
 async fn create_key(state: &State, config: &Config, args: &CreateArgs) -> anyhow::Result<()> {
     let made = state.create_key(&settings(args)?).await?;
-    show_secret(&made, args.json);
+    show_secret(&made, args.json)?;
     if !args.json {
         eprintln!("key {} for {} is made; it is shown this once", made.key.id, made.key.settings.name);
     }
@@ -123,7 +124,7 @@ async fn rotate_key(state: &State, id: &str, overlap: Duration, as_json: bool) -
              the hash of a second secret into its `also`)"
         );
     };
-    show_secret(&made, as_json);
+    show_secret(&made, as_json)?;
     if !as_json {
         let overlap = format_duration(overlap);
         eprintln!("key {id} has a new secret, shown this once; the one before is valid for {overlap} more");
@@ -132,14 +133,13 @@ async fn rotate_key(state: &State, id: &str, overlap: Duration, as_json: bool) -
 }
 
 /// The one moment at which a secret is seen.
-fn show_secret(made: &CreatedKey, as_json: bool) {
-    if as_json {
-        let mut shown = made.key.shown(now_ms());
-        shown["key"] = made.secret.as_str().into();
-        println!("{shown}");
-    } else {
-        println!("{}", made.secret);
+fn show_secret(made: &CreatedKey, as_json: bool) -> anyhow::Result<()> {
+    if !as_json {
+        return say(&format!("{}\n", made.secret));
     }
+    let mut shown = made.key.shown(now_ms());
+    shown["key"] = made.secret.as_str().into();
+    say(&format!("{shown}\n"))
 }
 
 async fn revoke_key(state: &State, config: &Config, id: &str) -> anyhow::Result<()> {
@@ -159,8 +159,7 @@ async fn list_keys(state: &State, config: &Config, as_json: bool) -> anyhow::Res
     let keys = state.keys().await?;
     if as_json {
         let shown: Vec<Value> = keys.iter().map(|key| key.shown(now_ms())).collect();
-        println!("{}", Value::from(shown));
-        return Ok(());
+        return say(&format!("{}\n", Value::from(shown)));
     }
     if keys.is_empty() && config.access.keys.is_empty() {
         eprintln!("no keys yet; make one with: tollhouse key create --name NAME");
@@ -271,8 +270,7 @@ pub(crate) async fn token(args: &TokenArgs) -> anyhow::Result<()> {
     let state = State::open(&config.data_dir).await?;
     let address = console_address(&state, &config, config.listen.address, args.expires).await?;
     state.close().await;
-    println!("{address}");
-    Ok(())
+    say(&format!("{address}\n"))
 }
 
 /// A fresh tokenised address of the console.

@@ -18,6 +18,7 @@ mod up;
 mod why;
 mod wiring;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -37,16 +38,18 @@ fn main() -> ExitCode {
         Ok(code) => return code,
         Err(error) => error,
     };
-    if let Some(errors) = error.downcast_ref::<tollhouse_config::ConfigErrors>() {
-        eprintln!("{errors}");
-        return ExitCode::from(EXIT_CONFIG);
+    if is_enough(&error) {
+        return ExitCode::SUCCESS;
     }
-    if let Some(errors) = error.downcast_ref::<init::Unreadable>() {
-        eprintln!("{errors}");
-        return ExitCode::from(EXIT_CONFIG);
-    }
-    eprintln!("tollhouse: {}", chain(&error));
-    ExitCode::FAILURE
+    let config_errors = error.downcast_ref::<tollhouse_config::ConfigErrors>().map(ToString::to_string);
+    let unreadable = || error.downcast_ref::<init::Unreadable>().map(ToString::to_string);
+    let (text, code) = match config_errors.or_else(unreadable) {
+        Some(errors) => (errors, ExitCode::from(EXIT_CONFIG)),
+        None => (format!("tollhouse: {}", chain(&error)), ExitCode::FAILURE),
+    };
+    // If even that cannot be told, the exit status still is.
+    let _ = writeln!(io::stderr(), "{text}");
+    code
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -56,8 +59,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(args) => {
             let config = args.load()?;
             up::check(&config)?;
-            print!("{}", config.effective_yaml());
-            Ok(())
+            say(&config.effective_yaml())
         }
         Command::Key(args) => runtime()?.block_on(keys::key(&args)),
         Command::Token(args) => runtime()?.block_on(keys::token(&args)),
@@ -65,12 +67,20 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Why(args) => why::why(&args),
         // It tells by its exit status how the installation did.
         Command::Bench(args) => return runtime()?.block_on(bench::bench(&args)),
-        Command::Version => {
-            println!("tollhouse {}", cli::VERSION);
-            Ok(())
-        }
+        Command::Version => say(&format!("tollhouse {}\n", cli::VERSION)),
     }?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Gives out what a command was asked for.
+fn say(text: &str) -> anyhow::Result<()> {
+    io::stdout().write_all(text.as_bytes()).context("writing to standard output")
+}
+
+/// Whether it is only that whoever reads what a command says has read enough, such as `head`.
+fn is_enough(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -5,7 +5,9 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
+import time
 
 from house import BINARY, free_port, until
 
@@ -25,6 +27,16 @@ def bench(house, *arguments, key=None, timeout=120):
     return done
 
 
+def passes(done):
+    """The first token came in time. The own part is judged too; how long that is in a debug build on a busy machine is not
+    what is tested, but that the verdict and the exit status say the same of it as the figures."""
+    verdict, own = done.told["verdict"], done.told["own_part"]["ms"]
+    assert verdict["ttft"] == "pass", done.stdout + done.stderr
+    word = "not measured" if own is None else "pass" if own["p95"] <= 5 else "fail"
+    whole = "fail" if word == "fail" else "pass"
+    assert (verdict["own_part"], verdict["result"], done.returncode) == (word, whole, int(word == "fail")), done.stdout
+
+
 def said(house, *arguments, key=None):
     """The same for people."""
     return house.run("bench", *arguments, check=False, env=environment(house.key if key is None else key), timeout=120)
@@ -33,8 +45,8 @@ def said(house, *arguments, key=None):
 def test_scenario_g19_two_hundred_users_at_once(house, scripted):
     done = bench(house, "--users", "200", "--model", "slow", *PATIENT)
     told = done.told
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert told["verdict"]["result"] == told["verdict"]["ttft"] == "pass" and told["errors"] == []
+    passes(done)
+    assert told["errors"] == []
     requests = {"ended": 200, "answered": 200, "failed": 0, "in_time": 200, "users_heard": 200}
     assert told["requests"] == requests and told["users"] == 200 and told["model"] == "slow"
     for name in ["ttft_ms", "total_ms", "queue_ms"]:
@@ -51,9 +63,10 @@ def test_scenario_g19_two_hundred_users_at_once(house, scripted):
     # The house's own records of the very requests.
     assert told["records"]["asked"] == told["records"]["found"] == 200
     assert house.count("kind:request AND request_id:bench-*") == 200
-    # This server does not tell its own times: no figure is made up.
-    assert told["own_part"]["at_most_ms"] is None and "do not tell" in told["own_part"]["reason"]
-    assert told["verdict"]["own_part"] == "not measured"
+    # The own part of each is known, whatever the server tells of its times.
+    own = told["own_part"]
+    assert own["requests"] == 200 and own["reason"] is None
+    assert 0 < own["ms"]["p50"] <= own["ms"]["max"] < told["records"]["ttft_ms"]["max"]
 
 
 def test_scenario_g19_a_slow_model_fails(house, scripted):
@@ -67,25 +80,40 @@ def test_scenario_g19_a_slow_model_fails(house, scripted):
     assert "FAIL  first token within 500 ms for 0 % of the requests (goal: 95 %)" in shown.stdout, shown.stdout
 
 
-def test_scenario_g19_the_own_part_is_told_as_a_bound(make_house, make_scripted):
-    """What the model server tells of its times is taken off; the rest may be its own too, so a large rest shows nothing."""
-    upstream = make_scripted("ollama", late_s=0.05)
-    house = make_house(upstreams={"scripted": upstream.upstream(parallel=10)})
-    done = bench(house, "--users", "10", "--model", "late", *PATIENT)
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_scenario_g19_the_own_part_is_neither_the_models_nor_the_queues(make_house, make_scripted):
+    """The model thinks, and gets one request after the other: all but the first wait. None of that is our own part."""
+    upstream = make_scripted("ollama", late_s=0.5)
+    house = make_house(upstreams={"scripted": upstream.upstream(parallel=1)})
+    # Whatever has to be known of the model is known then.
+    assert house.chat("hello", "late").status_code == 200
+    done = bench(house, "--users", "3", "--model", "late", *PATIENT)
+    passes(done)
+    assert done.told["ttft_ms"]["max"] >= 1500 and done.told["queue_ms"]["max"] >= 900
     own = done.told["own_part"]
-    assert own["requests"] == 10 and own["reason"] is None, own
-    # It tells of 3 ms, and took 50.
-    assert own["at_most_ms"]["p50"] >= 46.5
-    assert done.told["verdict"]["own_part"] == "not measured", "a bound beyond the goal is no failure"
+    assert own["requests"] == 3 and 0 < own["ms"]["p50"] and own["ms"]["max"] < 250, own
+    for record in house.journal(kind="request", path="/v1/chat/completions"):
+        assert record["ttft_ms"] >= record["queue_ms"] + record["gateway_ms"] + 500, record
+
+
+def test_scenario_g19_a_slow_upload_is_not_the_own_part(house):
+    body = json.dumps({"model": "echo", "messages": [{"role": "user", "content": "hello"}]}).encode()
+    lines = ["POST /v1/chat/completions HTTP/1.1", "host: 127.0.0.1", f"authorization: Bearer {house.key}"]
+    lines += ["x-request-id: upload", "connection: close", f"content-length: {len(body)}", "", ""]
+    with socket.create_connection(("127.0.0.1", house.port), timeout=30) as connection:
+        connection.sendall("\r\n".join(lines).encode() + body[:10])
+        time.sleep(0.6)
+        connection.sendall(body[10:])
+        assert b" 200 " in connection.recv(1000)
+    record = house.record("upload")
+    assert record["duration_ms"] >= 600 and 0 < record["gateway_ms"] < 300, record
 
 
 def test_scenario_g19_in_front_of_a_real_ollama(real_house):
     done = bench(real_house, "--users", "8", "--model", "qwen3:4b", "--tokens", "8", *PATIENT)
-    assert done.returncode == 0, done.stdout + done.stderr
+    passes(done)
     assert done.told["requests"]["answered"] == 8 and done.told["records"]["found"] == 8
     assert done.told["tokens"]["counted_by"] == "upstream"
-    assert done.told["own_part"]["at_most_ms"] or done.told["own_part"]["reason"]
+    assert done.told["own_part"]["requests"] == 8 and done.told["own_part"]["ms"]["p50"] > 0
 
 
 def test_scenario_g19_wrong_key(house, scripted):
@@ -117,7 +145,8 @@ def test_scenario_g19_the_hint_for_a_small_key_is_enough(house):
     command = shlex.split(hint[hint.index("tollhouse key create") :])
     roomy = house.taken(house.run(*command[1:]).stdout.strip())
     again = bench(house, "--users", "20", "--requests", "2", "--model", "echo", *PATIENT, key=roomy)
-    assert again.returncode == 0 and again.told["requests"]["answered"] == 40, again.stdout
+    passes(again)
+    assert again.told["requests"]["answered"] == 40, again.stdout
     # Not even the look is let through now.
     done = bench(house, "--users", "20", key=key)
     assert done.returncode == 2 and "429" in done.stderr and "tollhouse key create" in done.stderr
@@ -135,18 +164,20 @@ def test_scenario_g19_records_by_the_api_need_a_key_that_may(house):
     """Elsewhere than on the house's own machine, the records come by /es."""
     arguments = ["--url", house.url, "--users", "3", "--model", "echo", *PATIENT]
     done = bench(house, *arguments)
-    assert done.returncode == 0
+    passes(done)
+    assert done.returncode == 0, "what was not measured is no failure"
     assert done.told["records"] is None and "may not read the records" in done.told["own_part"]["reason"]
     admin = house.taken(house.create_key("admin", "--role", "admin")["key"])
     done = bench(house, *arguments, key=admin)
-    assert done.told["records"]["found"] == 3, done.told
+    passes(done)
+    assert done.told["records"]["found"] == done.told["own_part"]["requests"] == 3, done.told
 
 
 def test_scenario_g19_the_key_may_come_from_a_file(house, tmp_path):
     file = tmp_path / "key.txt"
     file.write_text(house.key + "\n")
     done = bench(house, "--users", "2", "--model", "echo", "--key-file", str(file), *PATIENT, key="wrong")
-    assert done.returncode == 0, done.stderr
+    passes(done)
 
 
 def test_scenario_g19_ctrl_c_shows_what_was_measured(house, scripted):
@@ -160,7 +191,8 @@ def test_scenario_g19_ctrl_c_shows_what_was_measured(house, scripted):
         return child.returncode, json.loads(out)
 
     code, told = interrupted("echo", 40)
-    assert code == 0 and told["interrupted"] and told["requests"]["answered"] > 4
+    assert code == int(told["verdict"]["own_part"] == "fail")
+    assert told["interrupted"] and told["requests"]["answered"] > 4
     scripted.calls.clear()
     code, told = interrupted("endless", 4)
     assert code == 2 and told["verdict"]["result"] == "not measured" and told["requests"]["ended"] == 0

@@ -10,7 +10,7 @@ pub fn catalogue() -> &'static Fields {
     &CATALOGUE
 }
 
-const DECLARED: [(&str, FieldKind); 50] = [
+const DECLARED: [(&str, FieldKind); 51] = [
     // Every record.
     ("@timestamp", FieldKind::Date),
     ("seq", FieldKind::Long),
@@ -60,6 +60,7 @@ const DECLARED: [(&str, FieldKind); 50] = [
     ("duration_ms", FieldKind::Double),
     ("queue_ms", FieldKind::Double),
     ("connect_ms", FieldKind::Double),
+    ("gateway_ms", FieldKind::Double),
     ("load_ms", FieldKind::Double),
     ("prefill_ms", FieldKind::Double),
     ("ttft_ms", FieldKind::Double),

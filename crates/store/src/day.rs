@@ -322,6 +322,15 @@ mod tests {
         drop(created);
         assert!(Day::open(&path, "gate-2026.01.27").is_ok());
 
+        // The same version, but other fields than are declared now.
+        let other = dir.path().join("gate-2026.01.26");
+        fs::create_dir(&other).unwrap();
+        let mut fields = tantivy::schema::Schema::builder();
+        fields.add_f64_field("ttft_ms", tantivy::schema::FAST);
+        Index::create_in_dir(&other, fields.build()).unwrap();
+        write_json(&other.join(LABEL_FILE), &Label { version: VERSION, created_ms: 0 }).unwrap();
+        assert!(matches!(Day::open(&other, "gate-2026.01.26"), Err(Unusable::OtherVersion)));
+
         fs::write(path.join(LABEL_FILE), r#"{"version":999,"created_ms":0}"#).unwrap();
         assert!(matches!(Day::open(&path, "gate-2026.01.27"), Err(Unusable::OtherVersion)));
         fs::write(path.join("meta.json"), "{").unwrap();

@@ -23,7 +23,8 @@ use crate::error::StoreError;
 use crate::field::{EXTRA, SEQ, SOURCE, is_column_name, presence_column};
 use crate::filter::{boolean, text};
 
-/// Version of all that is below; an index of another version is set aside and made again from the journal.
+/// Version of all that is below; an index of another version is set aside and made again from the journal. So is one of
+/// other declared fields, without a new version.
 pub(crate) const VERSION: u32 = 2;
 
 /// Longer keywords are not found by their value (Lucene's longest term).

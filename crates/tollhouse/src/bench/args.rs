@@ -32,11 +32,11 @@ Examples:
   tollhouse bench --url https://llm.example.org --key-file key.txt --json | jq .verdict
 
 PASS means that 95 % of all requests had their first token within the goal; a request without a whole answer counts as
-late. Of what tollhouse itself adds, the records tell an upper bound where the model server (Ollama, llama.cpp) tells its
-own times: PASS when that bound is within 5 ms for 95 %. A figure that was not measured is not shown.
+late. What tollhouse itself adds, without its queue and the model server, is told by its records: PASS when that is within
+5 ms for 95 %. A figure that was not measured is not shown.
 Ctrl-C ends the load and shows what was measured until then.
 
-Exit status: 0 pass, 1 fail, 2 could not be measured.")]
+Exit status: 0 pass, 1 one of the two failed, 2 the first token could not be measured.")]
 pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,

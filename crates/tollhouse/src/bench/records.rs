@@ -41,8 +41,8 @@ pub(crate) struct Told {
 /// The house's own part of the time to first token.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Own {
-    /// It is not more than this, for the requests of which that much is known.
-    AtMost { ms: Spread, requests: usize },
+    /// It was this for all of the requests.
+    Measured { ms: Spread, requests: usize },
     /// And why not.
     Unknown(String),
 }
@@ -101,27 +101,8 @@ async fn search_api(line: &Line, query: &Value) -> Result<Value, String> {
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Record {
     request_id: String,
-    #[serde(default)]
-    attempts: u32,
     ttft_ms: Option<f64>,
-    queue_ms: Option<f64>,
-    connect_ms: Option<f64>,
-    load_ms: Option<f64>,
-    prefill_ms: Option<f64>,
-}
-
-impl Record {
-    /// What the house's own part of the first token's time cannot exceed: all that is neither waiting for a place, nor
-    /// connecting, nor what the model server tells that it did. What that server did besides is in it. None where it
-    /// tells nothing, and where another attempt had failed before, whose time is told by nobody.
-    fn own_at_most_ms(&self) -> Option<f64> {
-        if self.attempts != 1 {
-            return None;
-        }
-        let elsewhere = self.queue_ms? + self.connect_ms? + self.load_ms.unwrap_or(0.0) + self.prefill_ms?;
-        // Less than nothing: the server's clock and ours do not speak of the same thing, and nothing can be said.
-        Some(self.ttft_ms? - elsewhere).filter(|ms| *ms >= 0.0)
-    }
+    gateway_ms: Option<f64>,
 }
 
 /// Reads the records of the answered requests from the first book that has them, as soon as they are there.
@@ -164,16 +145,17 @@ async fn find(book: &Book, seen: &HashMap<&str, f64>) -> Result<HashMap<String, 
 
 fn tell(seen: &HashMap<&str, f64>, found: &HashMap<String, Record>) -> Told {
     let way = |record: &Record| Some(seen.get(record.request_id.as_str())? - record.ttft_ms?);
-    let bounds: Vec<f64> = found.values().filter_map(Record::own_at_most_ms).collect();
-    let requests = bounds.len();
-    let own = match Spread::of(bounds) {
-        // Those of which nothing is known may be the slow ones.
-        Some(ms) if requests == found.len() && found.len() == seen.len() => Own::AtMost { ms, requests },
+    let own: Vec<f64> = found.values().filter_map(|record| record.gateway_ms).collect();
+    let requests = own.len();
+    let own = match Spread::of(own) {
+        // Those of which it is not known may be the slow ones.
+        Some(ms) if requests == seen.len() => Own::Measured { ms, requests },
         Some(_) => Own::Unknown(format!(
-            "what the model server did itself is known of {requests} of {} requests only",
+            "it is known of {requests} of {} requests only: of others the record was not found, or more than one model \
+             server was asked",
             seen.len()
         )),
-        None => Own::Unknown("the records do not tell how long the model server took for its first token".to_owned()),
+        None => Own::Unknown("the records do not tell it".to_owned()),
     };
     Told {
         asked: seen.len(),
@@ -194,38 +176,22 @@ mod tests {
         serde_json::from_value(record).unwrap()
     }
 
-    fn own(fields: &Value) -> Option<f64> {
-        record("r", fields).own_at_most_ms()
-    }
-
-    #[test]
-    fn the_own_part_is_not_more_than_what_nobody_else_accounts_for() {
-        let whole = json!({"ttft_ms": 100.0, "queue_ms": 60.0, "connect_ms": 1.0, "load_ms": 10.0, "prefill_ms": 26.0});
-        assert_eq!(own(&whole), Some(3.0));
-        let mut without = whole.clone();
-        without["prefill_ms"] = Value::Null;
-        assert_eq!(own(&without), None, "the server told nothing");
-        let mut again = whole.clone();
-        again["attempts"] = json!(2);
-        assert_eq!(own(&again), None, "another server had it before");
-        let mut odd = whole;
-        odd["prefill_ms"] = json!(50.0);
-        assert_eq!(own(&odd), None, "the server tells more than there was");
-    }
-
     #[test]
     fn it_is_told_of_all_or_of_none() {
         let seen = HashMap::from([("a", 12.0), ("b", 13.0)]);
-        let known = json!({"ttft_ms": 10.0, "queue_ms": 0.0, "connect_ms": 0.0, "prefill_ms": 8.0});
+        let known = json!({"ttft_ms": 10.0, "gateway_ms": 2.0});
         let found = |second: &Value| {
             [record("a", &known), record("b", second)].map(|record| (record.request_id.clone(), record)).into()
         };
         let told = tell(&seen, &found(&known));
-        assert!(matches!(told.own, Own::AtMost { requests: 2, ms } if ms.max == 2.0), "{told:?}");
+        assert!(matches!(told.own, Own::Measured { requests: 2, ms } if ms.max == 2.0), "{told:?}");
         assert_eq!(told.way_ms.map(|way| (way.p50, way.max)), Some((2.0, 3.0)));
-        let told = tell(&seen, &found(&json!({"ttft_ms": 10.0})));
+        let told = tell(&seen, &found(&json!({"ttft_ms": 10.0, "attempts": 2})));
         assert!(matches!(&told.own, Own::Unknown(why) if why.contains("1 of 2")), "{told:?}");
         let one = [("a".to_owned(), record("a", &known))].into();
         assert!(matches!(tell(&seen, &one).own, Own::Unknown(_)), "the record of the other is missing");
+        let without = json!({"ttft_ms": 10.0});
+        let none = [record("a", &without), record("b", &without)].map(|record| (record.request_id.clone(), record));
+        assert!(matches!(tell(&seen, &none.into()).own, Own::Unknown(why) if why.contains("do not tell")));
     }
 }

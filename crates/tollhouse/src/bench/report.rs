@@ -30,23 +30,24 @@ impl Report {
     pub(crate) fn new(url: &str, model: &str, plan: Plan, load: &Load, told: Result<Told, String>) -> Self {
         let figures = Figures::of(&load.samples, plan.goal_ttft, load.lasted);
         let first_token = verdict::first_token(&figures, &plan);
+        let own_part = verdict::own_part(told.as_ref().ok().map(|told| &told.own));
         Self {
             url: url.to_owned(),
             model: model.to_owned(),
             interrupted: load.interrupted,
             lasted_ms: millis(load.lasted),
             first_token,
-            own_part: verdict::own_part(told.as_ref().ok().map(|told| &told.own)),
-            hints: verdict::hints(&figures, first_token, &plan),
+            own_part,
+            hints: verdict::hints(&figures, first_token, own_part, &plan),
             figures,
             told,
             plan,
         }
     }
 
-    /// The verdict of the whole: that on the first token, since on the own part there is none or a good one.
+    /// The verdict of the whole.
     pub(crate) fn verdict(&self) -> Verdict {
-        self.first_token
+        verdict::of_all(self.first_token, self.own_part)
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -112,13 +113,8 @@ impl Report {
         }
         writeln!(out)?;
         verdict_line(out, self.first_token, &self.first_token_text(), colours)?;
-        if let (Verdict::Pass, _) | (_, Ok(Told { own: Own::AtMost { .. }, .. })) = (self.own_part, &self.told) {
-            let text = match self.own_part {
-                Verdict::Pass => format!("own part: at most {} for {SHARE_PERCENT} %", exact_time(OWN_MS_MAX)),
-                _ => {
-                    format!("own part: the bound is above the goal of {}, which shows nothing", exact_time(OWN_MS_MAX))
-                }
-            };
+        if self.own_part != Verdict::NotMeasured {
+            let text = format!("own part within {} for {SHARE_PERCENT} % of the requests", exact_time(OWN_MS_MAX));
             verdict_line(out, self.own_part, &text, colours)?;
         }
         for hint in &self.hints {
@@ -156,11 +152,12 @@ impl Report {
             writeln!(out, "{:<22}p95 {} (way there and back, and this program)", "outside the house", time(way.p95))?;
         }
         match &told.own {
-            Own::AtMost { ms, requests } => writeln!(
+            Own::Measured { ms, requests } => writeln!(
                 out,
-                "{:<22}p95 at most {} (from {requests} records; what the model server does not tell is in it)",
+                "{:<22}p95 {}, at most {} (from {requests} records; neither the queue nor the model server)",
                 "own part",
-                time(ms.p95)
+                time(ms.p95),
+                time(ms.max)
             ),
             Own::Unknown(why) => writeln!(out, "{:<22}not measured: {why}", "own part"),
         }
@@ -184,10 +181,10 @@ impl Report {
 
 fn own_json(told: &Result<Told, String>) -> Value {
     match told {
-        Ok(Told { own: Own::AtMost { ms, requests }, .. }) => {
-            json!({"at_most_ms": ms.to_json(), "requests": requests, "reason": null})
+        Ok(Told { own: Own::Measured { ms, requests }, .. }) => {
+            json!({"ms": ms.to_json(), "requests": requests, "reason": null})
         }
-        Ok(Told { own: Own::Unknown(why), .. }) | Err(why) => json!({"at_most_ms": null, "requests": 0, "reason": why}),
+        Ok(Told { own: Own::Unknown(why), .. }) | Err(why) => json!({"ms": null, "requests": 0, "reason": why}),
     }
 }
 
@@ -329,7 +326,7 @@ mod tests {
         assert!(text.contains("own part              not measured: nobody told"), "{text}");
         assert!(text.ends_with("PASS  first token within 1.2 s for 100 % of the requests (goal: 95 %)\n"), "{text}");
         let told = report.to_json();
-        assert_eq!(told["own_part"], json!({"at_most_ms": null, "requests": 0, "reason": "nobody told"}));
+        assert_eq!(told["own_part"], json!({"ms": null, "requests": 0, "reason": "nobody told"}));
         assert_eq!(told["verdict"]["own_part"], "not measured");
     }
 
@@ -343,14 +340,23 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_is_called_one() {
-        let ms = Spread { p50: 1.0, p95: 3.21, p99: 4.0, max: 9.0 };
-        let own = Own::AtMost { ms, requests: 1 };
-        let told = Told { asked: 1, found: 1, ttft_ms: Some(ms), way_ms: Some(ms), own };
-        let report = report(vec![sample(0, 100)], Ok(told));
-        let text = text(&report);
-        assert!(text.contains("own part              p95 at most 3.2 ms (from 1 records"), "{text}");
-        assert!(text.contains("PASS  own part: at most 5 ms for 95 %"), "{text}");
-        assert_eq!(report.to_json()["own_part"]["at_most_ms"]["p95"], 3.21);
+    fn the_own_part_is_shown_and_judged() {
+        let own_part = |p95| {
+            let ms = Spread { p50: 1.0, p95, p99: 8.0, max: 9.0 };
+            let own = Own::Measured { ms, requests: 1 };
+            report(vec![sample(0, 100)], Ok(Told { asked: 1, found: 1, ttft_ms: Some(ms), way_ms: Some(ms), own }))
+        };
+        let good = own_part(3.21);
+        let shown = text(&good);
+        assert!(shown.contains("own part              p95 3.2 ms, at most 9.0 ms (from 1 records"), "{shown}");
+        assert!(shown.ends_with("PASS  own part within 5 ms for 95 % of the requests\n"), "{shown}");
+        assert_eq!(good.to_json()["own_part"]["ms"]["p95"], 3.21);
+        assert_eq!(good.verdict(), Verdict::Pass);
+        let bad = own_part(5.01);
+        let shown = text(&bad);
+        assert!(shown.contains("FAIL  own part within 5 ms for 95 % of the requests\nhint: "), "{shown}");
+        let told = bad.to_json();
+        assert_eq!((&told["verdict"]["result"], &told["verdict"]["ttft"]), (&json!("fail"), &json!("pass")));
+        assert_eq!(bad.verdict(), Verdict::Fail);
     }
 }

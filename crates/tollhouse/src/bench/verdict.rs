@@ -50,17 +50,27 @@ pub(crate) fn first_token(figures: &Figures, plan: &Plan) -> Verdict {
     if enough { Verdict::Pass } else { Verdict::Fail }
 }
 
-/// The goal for the house's own part. Of that only an upper bound is known: one within the goal shows that it is reached,
-/// one beyond shows nothing.
+/// The goal for the house's own part.
 pub(crate) fn own_part(own: Option<&Own>) -> Verdict {
     match own {
-        Some(Own::AtMost { ms, .. }) if ms.p95 <= OWN_MS_MAX => Verdict::Pass,
-        _ => Verdict::NotMeasured,
+        Some(Own::Measured { ms, .. }) if ms.p95 <= OWN_MS_MAX => Verdict::Pass,
+        Some(Own::Measured { .. }) => Verdict::Fail,
+        Some(Own::Unknown(_)) | None => Verdict::NotMeasured,
+    }
+}
+
+/// What comes of both. Where the first token was not put to the test, the bench was not what it was to be; where only the
+/// own part is unknown, the users have said what they had to say.
+pub(crate) fn of_all(first_token: Verdict, own_part: Verdict) -> Verdict {
+    match (first_token, own_part) {
+        (Verdict::NotMeasured, _) => Verdict::NotMeasured,
+        (Verdict::Fail, _) | (_, Verdict::Fail) => Verdict::Fail,
+        (Verdict::Pass, _) => Verdict::Pass,
     }
 }
 
 /// What to do about what stood in the way, each advice once.
-pub(crate) fn hints(figures: &Figures, first_token: Verdict, plan: &Plan) -> Vec<String> {
+pub(crate) fn hints(figures: &Figures, first_token: Verdict, own_part: Verdict, plan: &Plan) -> Vec<String> {
     let mut hints: Vec<String> = Vec::new();
     for hint in figures.errors.iter().filter_map(|kind| hint(kind, plan)) {
         if !hints.contains(&hint) {
@@ -71,6 +81,13 @@ pub(crate) fn hints(figures: &Figures, first_token: Verdict, plan: &Plan) -> Vec
         hints.push(
             "most of the time was waiting for a place at the model server: `upstreams.*.parallel` says how many requests \
              it is given at once; when it is at its limit, only another server or a smaller model helps"
+                .to_owned(),
+        );
+    }
+    if own_part == Verdict::Fail {
+        hints.push(
+            "a machine that is busy lets tollhouse wait too: run this bench on another one (--url), and the model server \
+             where it leaves it a core"
                 .to_owned(),
         );
     }
@@ -191,12 +208,28 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_can_show_that_the_own_part_is_small_but_not_that_it_is_large() {
-        let own = |p95| Own::AtMost { ms: Spread { p50: 1.0, p95, p99: 50.0, max: 50.0 }, requests: 10 };
+    fn the_own_part_is_judged_where_it_was_measured() {
+        let own = |p95| Own::Measured { ms: Spread { p50: 1.0, p95, p99: 50.0, max: 50.0 }, requests: 10 };
         assert_eq!(own_part(Some(&own(5.0))), Verdict::Pass);
-        assert_eq!(own_part(Some(&own(5.1))), Verdict::NotMeasured);
+        assert_eq!(own_part(Some(&own(5.1))), Verdict::Fail);
         assert_eq!(own_part(Some(&Own::Unknown("why".to_owned()))), Verdict::NotMeasured);
         assert_eq!(own_part(None), Verdict::NotMeasured);
+    }
+
+    #[test]
+    fn either_goal_can_fail() {
+        use Verdict::{Fail, NotMeasured, Pass};
+        for (first_token, own_part, expected) in [
+            (Pass, Pass, Pass),
+            (Pass, NotMeasured, Pass),
+            (Pass, Fail, Fail),
+            (Fail, Pass, Fail),
+            (Fail, NotMeasured, Fail),
+            (NotMeasured, Pass, NotMeasured),
+            (NotMeasured, Fail, NotMeasured),
+        ] {
+            assert_eq!(of_all(first_token, own_part), expected, "{first_token:?} {own_part:?}");
+        }
     }
 
     #[test]
@@ -204,7 +237,7 @@ mod tests {
         let hints = |users: u32, faults: &[(Option<u16>, &str)]| {
             let samples: Vec<Sample> = faults.iter().map(|(status, code)| failed(0, *status, code, None)).collect();
             let figures = Figures::of(&samples, Duration::from_secs(1), Duration::from_secs(1));
-            super::hints(&figures, Verdict::NotMeasured, &plan(users))
+            super::hints(&figures, Verdict::NotMeasured, Verdict::NotMeasured, &plan(users))
         };
         let told = hints(300, &[(Some(429), "a"), (Some(429), "b"), (None, "closed"), (Some(401), "")]);
         assert_eq!(told.len(), 3);
@@ -218,8 +251,10 @@ mod tests {
         let waited = |queue_ms: f64| {
             let late = Sample { queue_ms: Some(queue_ms), ..sample(0, 2000) };
             let figures = Figures::of(&[late], Duration::from_secs(1), Duration::from_secs(3));
-            hints(&figures, Verdict::Fail, &plan(1)).len()
+            hints(&figures, Verdict::Fail, Verdict::Pass, &plan(1)).len()
         };
         assert_eq!((waited(900.0), waited(1100.0)), (0, 1));
+        let quick = Figures::of(&[sample(0, 100)], Duration::from_secs(1), Duration::from_secs(1));
+        assert_eq!(hints(&quick, Verdict::Pass, Verdict::Fail, &plan(1)).len(), 1);
     }
 }

@@ -19,7 +19,7 @@ pub(crate) struct Story {
 /// A stretch of its time.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Phase {
-    /// `queue`, `connect`, `server`, `load`, `read`, `write`, `rest`.
+    /// `gateway`, `queue`, `connect`, `server`, `load`, `read`, `write`, `rest`.
     pub(crate) name: &'static str,
     /// From the complete head of the request.
     pub(crate) start_ms: f64,
@@ -119,15 +119,17 @@ impl Story {
     pub(crate) fn phases(&self) -> Vec<Phase> {
         let Some(total_ms) = self.end.and_then(|_| self.number("duration_ms")) else { return Vec::new() };
         let ms = |name| self.number(name).unwrap_or(0.0).max(0.0);
-        let [queue, connect, load, read] = ["queue_ms", "connect_ms", "load_ms", "prefill_ms"].map(ms);
+        let [gateway, queue, connect, load, read] =
+            ["gateway_ms", "queue_ms", "connect_ms", "load_ms", "prefill_ms"].map(ms);
         let was_sent = self.number("attempts").is_some_and(|attempts| attempts >= 1.0);
         let first_token = self.number("ttft_ms").filter(|first| *first <= total_ms);
         // Without a token, the server had it to the end.
-        let until = first_token.unwrap_or(if was_sent { total_ms } else { queue + connect });
-        let server = (until - queue - connect - load - read).max(0.0);
+        let until = first_token.unwrap_or(if was_sent { total_ms } else { gateway + queue + connect });
+        let server = (until - gateway - queue - connect - load - read).max(0.0);
         let write = first_token.map_or(0.0, |first| self.number("decode_ms").unwrap_or(0.0).min(total_ms - first));
-        let told = queue + connect + server + load + read + write;
+        let told = gateway + queue + connect + server + load + read + write;
         let stretches = [
+            ("gateway", gateway),
             ("queue", queue),
             ("connect", connect),
             ("server", server),
@@ -288,6 +290,12 @@ mod tests {
                 ("write", 400.0, 550.0),
                 ("rest", 950.0, 50.0),
             ]
+        );
+        let mut own = whole;
+        own["gateway_ms"] = 30.0.into();
+        assert_eq!(
+            phases(&own)[..4],
+            [("gateway", 0.0, 30.0), ("queue", 30.0, 100.0), ("connect", 130.0, 10.0), ("server", 140.0, 10.0)]
         );
         let no_token = json!({"duration_ms": 1000.0, "attempts": 1, "queue_ms": 100.0, "connect_ms": 10.0});
         assert_eq!(phases(&no_token), [("queue", 0.0, 100.0), ("connect", 100.0, 10.0), ("server", 110.0, 890.0)]);

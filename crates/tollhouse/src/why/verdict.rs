@@ -218,6 +218,9 @@ fn slow(story: &Story) -> Option<Verdict> {
             format!("the model server had it and said nothing for {took}; it may have a queue of its own"),
         ),
         "connect" => ("connecting", format!("the connection to the model server took {took}")),
+        "gateway" => {
+            ("gateway_slow", format!("tollhouse itself took {took}; the machine may be busy with something else"))
+        }
         _ => ("client_slow", format!("the answer was ready, and the client took it slowly, {took}")),
     };
     let rule = format!("{} takes at least half of {}", longest.name, seconds(total_ms));
@@ -308,6 +311,7 @@ mod tests {
         assert_eq!(slow("load_ms", json!({})), ("loading", 0.8));
         assert_eq!(slow("prefill_ms", json!({})), ("prompt_reading", 0.8));
         assert_eq!(slow("connect_ms", json!({})), ("connecting", 0.8));
+        assert_eq!(slow("gateway_ms", json!({})), ("gateway_slow", 0.8));
         assert_eq!(slow("decode_ms", json!({"ttft_ms": 100.0, "tokens_per_second": 2.0})), ("decoding_slow", 0.8));
         assert_eq!(slow("decode_ms", json!({"ttft_ms": 100.0, "tokens_per_second": 40.0})), ("ok", 1.0));
         assert_eq!(slow("stream", json!({})), ("upstream_waiting", 0.9));

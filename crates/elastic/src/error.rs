@@ -167,7 +167,11 @@ fn parse_error(error: &ParseError) -> Value {
     let reason = error.to_string();
     match error.kind {
         ErrorKind::QueryShard => of_all_shards(error.es_type(), &reason),
-        ErrorKind::Parsing | ErrorKind::IllegalArgument | ErrorKind::Aggregation => simple(error.es_type(), &reason),
+        ErrorKind::Parsing
+        | ErrorKind::IllegalArgument
+        | ErrorKind::Aggregation
+        | ErrorKind::Validation
+        | ErrorKind::Content => simple(error.es_type(), &reason),
     }
 }
 

@@ -5,6 +5,10 @@
 
 use serde_json::Value;
 
+use crate::minimum::Minimum;
+use crate::regexp::Regexp;
+use crate::similar::Fuzzy;
+
 /// A condition that a document fulfils or not. Scoring is not part of the plan: logs are sorted by fields.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Query {
@@ -18,6 +22,8 @@ pub enum Query {
         field: String,
         /// String, number or boolean.
         value: Value,
+        /// How letters are compared.
+        case: Case,
     },
     /// The field holds one of these values.
     Terms {
@@ -26,11 +32,13 @@ pub enum Query {
         /// Strings, numbers or booleans.
         values: Vec<Value>,
     },
-    /// The words of a text: all of them next to each other (`phrase`), or any/all of them.
-    Match {
-        /// Field name or alias.
-        field: String,
-        /// Text that is analysed like the field; on an exact (keyword) field it is one value.
+    /// The words of a text.
+    Match(TextMatch),
+    /// The words of a text, each in any of several fields (`multi_match` of type `cross_fields`).
+    CrossFields {
+        /// Field names or aliases.
+        fields: Vec<String>,
+        /// Text that is analysed like each of the fields.
         text: String,
         /// How the words combine.
         mode: MatchMode,
@@ -57,6 +65,8 @@ pub enum Query {
         field: String,
         /// Beginning of the value.
         value: String,
+        /// How letters are compared.
+        case: Case,
     },
     /// The field's value fits a pattern of `*` (any characters) and `?` (one character).
     Wildcard {
@@ -64,11 +74,76 @@ pub enum Query {
         field: String,
         /// The pattern; `\` makes the next character literal.
         pattern: String,
+        /// How letters are compared.
+        case: Case,
+    },
+    /// The whole of the field's value fits a regular expression.
+    Regexp {
+        /// Field name or alias.
+        field: String,
+        /// The expression.
+        regexp: Regexp,
+    },
+    /// The field's value is written nearly like this.
+    Fuzzy {
+        /// Field name or alias.
+        field: String,
+        /// What it should be.
+        value: String,
+        /// How far it may be from that.
+        fuzzy: Fuzzy,
+        /// How letters are compared.
+        case: Case,
     },
     /// The document has one of these `_id`s.
     Ids(Vec<String>),
     /// A combination of conditions.
     Bool(BoolQuery),
+    /// The same, where a value that does not fit its field is no error: that condition then holds for no document.
+    Lenient(Box<Query>),
+}
+
+/// How the letters of a condition are compared with those of a field.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Case {
+    /// As they are written.
+    #[default]
+    Exact,
+    /// As the field's own values are brought into form: in lower case for the words of a text. So do query strings.
+    AsIndexed,
+    /// Letters from A to Z are the same in either case (`case_insensitive`).
+    Ignored,
+}
+
+/// A condition on the words of a text. On a field that is no text it is one on the whole value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextMatch {
+    /// Field name or alias.
+    pub field: String,
+    /// Text that is analysed like the field; on an exact (keyword) field it is one value.
+    pub text: String,
+    /// How the words combine.
+    pub mode: MatchMode,
+    /// Words may be written a little differently; not for phrases.
+    pub fuzzy: Option<Fuzzy>,
+    /// The last word is the beginning of one (`match_bool_prefix`, `match_phrase_prefix`).
+    pub is_open_ended: bool,
+    /// A text without words selects every document instead of none (`zero_terms_query`).
+    pub empty_selects_all: bool,
+}
+
+impl TextMatch {
+    /// A condition on whole words as they are written.
+    pub fn new(field: impl Into<String>, text: impl Into<String>, mode: MatchMode) -> Self {
+        Self {
+            field: field.into(),
+            text: text.into(),
+            mode,
+            fuzzy: None,
+            is_open_ended: false,
+            empty_selects_all: false,
+        }
+    }
 }
 
 /// All of `must` and `filter`, none of `must_not`, and at least `minimum_should_match` of `should`.
@@ -86,15 +161,25 @@ pub struct BoolQuery {
     pub minimum_should_match: Option<usize>,
 }
 
-/// How the words of a [`Query::Match`] combine.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// How the words of a [`TextMatch`] combine.
+#[derive(Clone, Debug, PartialEq)]
 pub enum MatchMode {
     /// One word is enough.
     Any,
     /// Each word must be there, in any place.
     All,
+    /// So many of the words must be there.
+    AtLeast(Minimum),
     /// The words must follow one another.
-    Phrase,
+    Phrase {
+        /// By how many places in all they may have been moved; two that changed places were moved by two.
+        slop: u32,
+    },
+}
+
+impl MatchMode {
+    /// Words right behind one another.
+    pub const PHRASE: Self = Self::Phrase { slop: 0 };
 }
 
 /// One end of a range.

@@ -25,6 +25,10 @@ pub enum ErrorKind {
     QueryShard,
     /// Aggregations that cannot be put together like this.
     Aggregation,
+    /// Parts of a request that do not go together.
+    Validation,
+    /// A key that is not known, where Elasticsearch reads keys with its strict reader.
+    Content,
 }
 
 impl ParseError {
@@ -41,6 +45,16 @@ impl ParseError {
     /// A condition that does not fit the fields.
     pub fn shard(message: impl Into<String>) -> Self {
         Self { message: message.into(), position: None, kind: ErrorKind::QueryShard }
+    }
+
+    /// The same error as Elasticsearch's strict reader of keys tells it.
+    pub(crate) fn of_content(self) -> Self {
+        Self { kind: ErrorKind::Content, ..self }
+    }
+
+    /// Parts of a request that do not go together.
+    pub(crate) fn validation(message: impl Into<String>) -> Self {
+        Self { message: message.into(), position: None, kind: ErrorKind::Validation }
     }
 
     /// Aggregations that do not fit together.
@@ -60,6 +74,8 @@ impl ParseError {
             ErrorKind::IllegalArgument => "illegal_argument_exception",
             ErrorKind::QueryShard => "query_shard_exception",
             ErrorKind::Aggregation => "aggregation_initialization_exception",
+            ErrorKind::Content => "x_content_parse_exception",
+            ErrorKind::Validation => "action_request_validation_exception",
         }
     }
 }

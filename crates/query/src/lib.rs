@@ -1,9 +1,10 @@
-//! Reads Lucene strings and the Elasticsearch query DSL into one plan, and tells whether a document fulfils it.
+//! Reads Lucene strings, KQL and the Elasticsearch query DSL into one plan, and tells whether a document fulfils it.
 //!
 //! There is one query language inside: whatever a person types or a tool sends becomes an [`ast::Query`] or an
 //! [`ast::SearchRequest`], and everything that answers (the store, the tags of records, later alerts) works on these.
 //!
-//! - [`lucene::parse`] reads what people type: `model:qwen3* AND duration_ms:>3000`.
+//! - [`lucene::parse`] reads what people type: `model:qwen3* AND duration_ms:>3000`; [`kql::parse`] reads it as Kibana's
+//!   users know it: `model: qwen3* and duration_ms > 3000`; [`simple::parse`] reads whatever is typed without an error.
 //! - [`dsl::parse_search`], [`dsl::parse_count`] and [`dsl::parse_query`] read what tools send: `_search` bodies.
 //! - [`Fields`] says which fields there are, of which [`FieldKind`], and under which other names.
 //! - [`matches()`] is the truth about one document in memory; [`validate`] tells beforehand what no document can fulfil.
@@ -30,12 +31,26 @@ pub mod date;
 pub mod dsl;
 mod error;
 pub mod fields;
+mod fit;
+pub mod kql;
 pub mod lucene;
 mod matches;
+mod minimum;
+mod phrase;
+mod regexp;
+mod similar;
+pub mod simple;
+mod spread;
 mod text;
 
 pub use ast::{Query, SearchRequest};
 pub use error::{ErrorKind, ParseError};
 pub use fields::{FieldKind, Fields};
+pub use fit::Fit;
 pub use matches::{matches, matches_at, validate};
+pub use minimum::Minimum;
+pub use phrase::{PhraseWord, stand_near};
+pub use regexp::{AUTOMATON_BYTES_MAX, REGEXP_CHARS_MAX, REGEXPS_MAX, Regexp, RegexpOptions};
+pub use similar::{Fuzziness, Fuzzy};
+pub use spread::in_any_field;
 pub use text::{Pattern, WORD_BYTES_LIMIT, positioned_words, words};

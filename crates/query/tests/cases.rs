@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tollhouse_query::ast::{
-    Agg, AggKind, BoolQuery, Bound, CalendarUnit, Interval, MatchMode, Metric, Query, Sort, SourceFilter,
+    Agg, AggKind, BoolQuery, Bound, CalendarUnit, Case, Interval, MatchMode, Metric, Query, Sort, SourceFilter,
+    TextMatch,
 };
 use tollhouse_query::date::parse_rfc3339;
 use tollhouse_query::lucene::{LuceneOptions, escape};
@@ -275,18 +276,18 @@ fn print(query: &Query) -> String {
     };
     match query {
         Query::MatchAll => "*:*".into(),
-        Query::Match { field, text, mode: MatchMode::Phrase } => {
+        Query::Match(TextMatch { field, text, mode: MatchMode::PHRASE, .. }) => {
             format!("{field}:\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
         }
-        Query::Match { field, text, .. } => format!("{field}:{}", escape(text)),
+        Query::Match(TextMatch { field, text, .. }) => format!("{field}:{}", escape(text)),
         Query::Range { field, lower, upper, .. } => {
             let open = if matches!(lower, Bound::Exclusive(_)) { '{' } else { '[' };
             let close = if matches!(upper, Bound::Exclusive(_)) { '}' } else { ']' };
             format!("{field}:{open}{} TO {}{close}", end(lower), end(upper))
         }
         Query::Exists { field } => format!("_exists_:{field}"),
-        Query::Prefix { field, value } => format!("{field}:{}*", escape(value)),
-        Query::Wildcard { field, pattern } => {
+        Query::Prefix { field, value, .. } => format!("{field}:{}*", escape(value)),
+        Query::Wildcard { field, pattern, .. } => {
             let pieces = pattern.split_inclusive(['*', '?']);
             let escaped = pieces.map(|piece| match piece.char_indices().last() {
                 Some((at, sign @ ('*' | '?'))) => format!("{}{sign}", escape(&piece[..at])),
@@ -327,15 +328,19 @@ fn bound() -> impl Strategy<Value = Bound> {
 fn query() -> impl Strategy<Value = Query> {
     let leaf = prop_oneof![
         Just(Query::MatchAll),
-        (field(), word()).prop_map(|(field, text)| Query::Match { field, text, mode: MatchMode::Any }),
-        (field(), word()).prop_map(|(field, text)| Query::Match { field, text, mode: MatchMode::Phrase }),
+        (field(), word()).prop_map(|(field, text)| Query::Match(TextMatch::new(field, text, MatchMode::Any))),
+        (field(), word()).prop_map(|(field, text)| Query::Match(TextMatch::new(field, text, MatchMode::PHRASE))),
         (field(), bound(), bound())
             // Without ends it is read as a question for existence.
             .prop_filter("a range has an end", |(_, lower, upper)| *lower != Bound::Open || *upper != Bound::Open)
             .prop_map(|(field, lower, upper)| Query::Range { field, lower, upper, time_zone: None }),
         field().prop_map(|field| Query::Exists { field }),
-        (field(), word()).prop_map(|(field, value)| Query::Prefix { field, value }),
-        (field(), "[ab2?]{1,2}[*?][ab0]{0,1}").prop_map(|(field, pattern)| Query::Wildcard { field, pattern }),
+        (field(), word()).prop_map(|(field, value)| Query::Prefix { field, value, case: Case::AsIndexed }),
+        (field(), "[ab2?]{1,2}[*?][ab0]{0,1}").prop_map(|(field, pattern)| Query::Wildcard {
+            field,
+            pattern,
+            case: Case::AsIndexed
+        }),
     ];
     leaf.prop_recursive(3, 16, 3, |inner| {
         let list = || proptest::collection::vec(inner.clone(), 0..3);

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::ast::{Bound, TextMatch};
 
 /// A plan in short: `+` required, `-` forbidden, nothing before what is optional.
 fn show(query: &Query) -> String {
@@ -13,9 +14,17 @@ fn show(query: &Query) -> String {
     match query {
         Query::MatchAll => "all".into(),
         Query::MatchNone => "none".into(),
-        Query::Match { field, text, mode: MatchMode::Any } => format!("{field}:{text}"),
-        Query::Match { field, text, mode: MatchMode::All } => format!("{field}:all({text})"),
-        Query::Match { field, text, mode: MatchMode::Phrase } => format!("{field}:'{text}'"),
+        Query::Match(TextMatch { field, text, mode, is_open_ended, .. }) => {
+            let end = if *is_open_ended { "*" } else { "" };
+            match mode {
+                MatchMode::Any => format!("{field}:{text}{end}"),
+                MatchMode::All => format!("{field}:all({text}{end})"),
+                MatchMode::AtLeast(minimum) => format!("{field}:{}({text}{end})", minimum.of(4)),
+                MatchMode::Phrase { slop: 0 } => format!("{field}:'{text}{end}'"),
+                MatchMode::Phrase { slop } => format!("{field}:'{text}{end}'~{slop}"),
+            }
+        }
+        Query::CrossFields { fields, text, .. } => format!("{}:{text}", fields.join("|")),
         Query::Range { field, lower, upper, time_zone } => {
             let open = if matches!(lower, Bound::Exclusive(_)) { '{' } else { '[' };
             let close = if matches!(upper, Bound::Exclusive(_)) { '}' } else { ']' };
@@ -23,23 +32,30 @@ fn show(query: &Query) -> String {
             format!("{field}:{open}{}..{}{close}{zone}", end(lower), end(upper))
         }
         Query::Exists { field } => format!("{field}:exists"),
-        Query::Prefix { field, value } => format!("{field}:prefix({value})"),
-        Query::Wildcard { field, pattern } => format!("{field}:wildcard({pattern})"),
+        Query::Prefix { field, value, .. } => format!("{field}:prefix({value})"),
+        Query::Wildcard { field, pattern, .. } => format!("{field}:wildcard({pattern})"),
+        Query::Regexp { field, regexp } => format!("{field}:/{}/", regexp.text()),
+        Query::Fuzzy { field, value, fuzzy, .. } => match fuzzy.fuzziness {
+            Fuzziness::Auto(..) => format!("{field}:{value}~"),
+            Fuzziness::Edits(edits) => format!("{field}:{value}~{edits}"),
+        },
+        Query::Lenient(query) => format!("lenient({})", show(query)),
         Query::Ids(ids) => format!("ids({})", ids.join(",")),
         Query::Bool(query) => {
-            assert!(query.filter.is_empty() && query.minimum_should_match.is_none());
+            assert!(query.filter.is_empty());
+            let minimum = query.minimum_should_match.map(|minimum| format!("{minimum} of ")).unwrap_or_default();
             let part = |sign: &'static str, queries: &[Query]| {
                 queries.iter().map(|query| format!("{sign}{}", show(query))).collect::<Vec<_>>()
             };
             let parts = [part("+", &query.must), part("", &query.should), part("-", &query.must_not)];
-            format!("({})", parts.concat().join(" "))
+            format!("({minimum}{})", parts.concat().join(" "))
         }
         Query::Term { .. } | Query::Terms { .. } => unreachable!("query strings become no terms: {query:?}"),
     }
 }
 
 fn options(default_operator: Operator) -> LuceneOptions {
-    LuceneOptions { default_fields: vec!["msg".into()], default_operator, time_zone: None }
+    LuceneOptions { default_fields: vec!["msg".into()], default_operator, ..LuceneOptions::default() }
 }
 
 fn shown(text: &str, operator: Operator) -> String {
@@ -132,6 +148,21 @@ fn strings_become_plans() {
         ("+a b c", "(+msg:a msg:b c)"),
         ("a b^2", "(msg:a msg:b)"),
         ("a - b", "(msg:a msg:- msg:b)"),
+        // Similar words, phrases with gaps, regular expressions.
+        ("slowli~", "msg:slowli~"),
+        ("slowli~1", "msg:slowli~1"),
+        ("slowli~2.0^3", "msg:slowli~2"),
+        ("slowli^3~1", "msg:slowli~1"),
+        ("a b~1 c", "(msg:a msg:b~1 msg:c)"),
+        ("x:a\\:b~1", "x:a:b~1"),
+        ("a*~1", "msg:prefix(a)"),
+        ("\"a b\"~2", "msg:'a b'~2"),
+        ("\"a b\"~2.7^3", "msg:'a b'~2"),
+        ("\"a b\"~", "msg:'a b'"),
+        ("model:/qwen3:(4|32)b/", "model:/qwen3:(4|32)b/"),
+        ("/a b/ c", "(msg:/a b/ msg:c)"),
+        ("path:/v1/chat", "(path:/v1/ msg:chat)"),
+        ("/a\\/b/", "msg:/a\\/b/"),
         // Groups and boosts.
         ("model:(a OR \"b c\")", "(model:a model:'b c')"),
         ("model:(a AND x:b)", "(+model:a +x:b)"),
@@ -184,16 +215,16 @@ fn wrong_strings_tell_where() {
         (">5", "a comparison needs a field at position 0"),
         ("x:>", "expected a value to compare with before the end at position 3"),
         ("x:> > 5", "expected a value to compare with at position 4"),
-        ("qwen~", "fuzzy search with ~ is not supported; escape it with \\ or quote the value at position 4"),
-        ("\"a b\"~2", "fuzzy search with ~ is not supported; escape it with \\ or quote the value at position 5"),
-        (
-            "path:/v1/chat",
-            "regular expressions between / and / are not supported; escape / with \\ or quote the value at position 5",
-        ),
+        ("~", "expected a value at position 0"),
+        ("a~1~2", "expected a value at position 3"),
+        ("x:>5~1", "expected a value at position 4"),
+        ("qwen~3", "[fuzziness] must be 0, 1, 2, AUTO or AUTO:low,high, got [3]"),
         (
             "model:qwen/qwen3",
-            "regular expressions between / and / are not supported; escape / with \\ or quote the value at position 10",
+            "the regular expression is never closed by another /; escape / with \\ or quote the value if it is meant as it is \
+             at position 10",
         ),
+        ("x:/(/", "failed to read the regular expression [(]: unexpected end-of-string at position 1"),
         ("mod*:x", "wildcards in field names are not supported at position 0"),
         ("a b_\\*:x", "wildcards in field names are not supported at position 2"),
         ("_index:x", "the field [_index] cannot be searched here at position 0"),
@@ -205,6 +236,30 @@ fn wrong_strings_tell_where() {
         assert_eq!(error.to_string(), expected, "{text}");
         assert_eq!(error.es_type(), "query_shard_exception");
     }
+}
+
+#[test]
+fn options_change_plans() {
+    let base = options(Operator::Or);
+    let fields = || vec!["a".to_owned(), "b".to_owned()];
+    for (text, options, expected) in [
+        ("a b", LuceneOptions { kind: TextKind::Phrase, phrase_slop: 2, ..base.clone() }, "msg:'a b'~2"),
+        ("a b", LuceneOptions { kind: TextKind::PhrasePrefix, ..base.clone() }, "msg:'a b*'"),
+        ("a b", LuceneOptions { kind: TextKind::WordsPrefix, ..base.clone() }, "msg:a b*"),
+        ("x y", LuceneOptions { kind: TextKind::Across, default_fields: fields(), ..base.clone() }, "a|b:x y"),
+        ("\"a b\"", LuceneOptions { phrase_slop: 3, ..base.clone() }, "msg:'a b'~3"),
+        ("a b", LuceneOptions { minimum_should_match: "2".parse().ok(), ..base.clone() }, "msg:2(a b)"),
+        ("a x:b c", LuceneOptions { minimum_should_match: "2".parse().ok(), ..base.clone() }, "(2 of msg:a x:b msg:c)"),
+        ("a*", LuceneOptions { analyze_wildcard: true, ..base.clone() }, "msg:a*"),
+        ("x:abc", LuceneOptions { lenient: true, ..base.clone() }, "lenient(x:abc)"),
+        ("a~", LuceneOptions { fuzzy: Fuzzy::within(Fuzziness::Edits(1)), ..base.clone() }, "msg:a~1"),
+    ] {
+        assert_eq!(show(&parse(text, &options).unwrap()), expected, "{text} {options:?}");
+    }
+    let strict = LuceneOptions { allow_leading_wildcard: false, ..base };
+    assert!(parse("a*b", &strict).is_ok());
+    let error = parse("a *b", &strict).unwrap_err();
+    assert_eq!(error.to_string(), "'*' or '?' not allowed as first character in WildcardQuery at position 2");
 }
 
 #[test]
@@ -255,6 +310,6 @@ proptest! {
     #[test]
     fn an_escaped_value_is_read_as_itself(value in ".{1,20}") {
         let query = parse(&format!("x:{}", escape(&value)), &LuceneOptions::default());
-        prop_assert_eq!(query, Ok(Query::Match { field: "x".into(), text: value, mode: MatchMode::Any }));
+        prop_assert_eq!(query, Ok(Query::Match(TextMatch::new("x", value, MatchMode::Any))));
     }
 }

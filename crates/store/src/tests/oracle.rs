@@ -134,7 +134,7 @@ const NOW_MS: i64 = START_MS;
 
 fn leaf(random: &mut Random) -> Value {
     let word = |random: &mut Random| *random.one_of(&WORDS);
-    match random.below(22) {
+    match random.below(38) {
         0 => json!({"match_all": {}}),
         1 => json!({"term": {"kind": random.one_of(&KINDS)}}),
         2 => json!({"terms": {"http_status": [200, 503, "404"]}}),
@@ -166,6 +166,68 @@ fn leaf(random: &mut Random) -> Value {
         17 => json!({"term": {"stream": random.one_of(&[json!(true), json!("false")])}}),
         18 => json!({"ids": {"values": [random.below(400).to_string(), "7", "007", "x"]}}),
         19 => json!({"term": {"inner.names": random.one_of(&["a", "b"])}}),
+        21 => {
+            let slop = random.below(4);
+            json!({"match_phrase": {"msg": {"query": format!("{} {} {}", word(random), word(random), word(random)), "slop": slop}}})
+        }
+        22 => {
+            let slop = random.below(3);
+            json!({"match_phrase_prefix": {"msg": {"query": format!("{} {}", word(random), random.one_of(&["m", "lo", "模", "fai"])), "slop": slop}}})
+        }
+        23 => {
+            json!({"match_bool_prefix": {"msg": {"query": format!("{} {}", word(random), random.one_of(&["m", "lo", "x"])), "operator": random.one_of(&["or", "and"])}}})
+        }
+        24 => {
+            let text = format!("{} {} {}", word(random), word(random), word(random));
+            json!({"match": {"msg": {"query": text, "minimum_should_match": random.one_of(&[json!(2), json!("-1"), json!("70%"), json!("1<2"), json!(9)])}}})
+        }
+        25 => {
+            let text = format!("{} modle", word(random));
+            json!({"match": {"msg": {"query": text, "fuzziness": random.one_of(&[json!(1), json!("AUTO")]), "operator": random.one_of(&["or", "and"])}}})
+        }
+        26 => {
+            json!({"fuzzy": {"msg": {"value": random.one_of(&["modle", "fialed", "gpu", "x", "型模", "GPU"]), "fuzziness": random.below(3), "prefix_length": random.below(2)}}})
+        }
+        27 => {
+            json!({"fuzzy": {"model": {"value": random.one_of(&["qwen3:5b", "lama", "", "QWEN3:4B"]), "transpositions": random.chance(50)}}})
+        }
+        28 => {
+            json!({"regexp": {"model": {"value": random.one_of(&["qwen3:(4|32)b", ".*", "", "~(q.*)", "q.*&.*2b", "qwen<1-5>:.+", "LLA.*"]), "case_insensitive": random.chance(50)}}})
+        }
+        29 => json!({"regexp": {"msg": {"value": random.one_of(&["m.*", "[a-g].+", "G.U", "~(m.*)", "模."])}}}),
+        30 => {
+            let value = random.one_of(&["QWEN3:4B", "Llama", "REQUEST"]);
+            json!({"term": {random.one_of(&["model", "kind"]).to_owned(): {"value": value, "case_insensitive": true}}})
+        }
+        31 => {
+            json!({"prefix": {random.one_of(&["model", "msg", "site"]).to_owned(): {"value": random.one_of(&["M", "Q", "BER", ""]), "case_insensitive": true}}})
+        }
+        32 => {
+            json!({"wildcard": {random.one_of(&["model", "msg", "site"]).to_owned(): {"value": random.one_of(&["*E*", "Q*b", "?ERN"]), "case_insensitive": true}}})
+        }
+        33 => {
+            let fields = random.one_of(&[json!(["msg", "model"]), json!(["msg"]), json!(["kind", "model"])]).clone();
+            let text = random.one_of(&["model loaded", "qwen3:4b", "log", "gpu failed memory"]);
+            let kind = random.one_of(&["best_fields", "cross_fields", "bool_prefix", "phrase"]);
+            json!({"multi_match": {"query": text, "fields": fields, "type": kind, "operator": random.one_of(&["or", "and"])}})
+        }
+        34 => {
+            let text =
+                random.one_of(&["model +loaded -gpu", "\"model loaded\"~2 | fail*", "(gpu + memory) modle~1", "\"("]);
+            json!({"simple_query_string": {"query": text, "fields": ["msg", "kind"], "default_operator": random.one_of(&["or", "and"])}})
+        }
+        35 => {
+            let text = random.one_of(&[
+                "msg:/m.*l/ OR modle~",
+                "msg:\"loaded model\"~3",
+                "status:abc OR Mod*",
+                "NOT @timestamp:abc",
+                "status:>abc",
+            ]);
+            json!({"query_string": {"query": text, "minimum_should_match": 1}})
+        }
+        36 => json!({"dis_max": {"queries": [leaf(random), leaf(random)], "tie_breaker": 0.3}}),
+        37 => json!({"boosting": {"positive": leaf(random), "negative": leaf(random), "negative_boost": 0.2}}),
         20 => json!({"range": {"weight": {"gte": -1, "lte": random.below(7)}}}),
         _ => json!({"range": {"site": {"gte": "berlin", "lt": random.one_of(&["bern", "shanghai", "z"])}}}),
     }
@@ -221,6 +283,26 @@ fn numbers(documents: &[&Map<String, Value>], field: &str) -> Vec<f64> {
 
 fn near(found: &Value, expected: f64) -> bool {
     found.as_f64().is_some_and(|found| (found - expected).abs() <= expected.abs() * 1e-9 + 1e-9)
+}
+
+/// The first hits again, in pages that each begin behind the last hit of the one before. The keys of `sort` leave ties:
+/// with `seq` as the last key none are left, and the order is the same.
+fn pages_behind(store: &Store, sort: &Value) -> Vec<u64> {
+    let newest_first = sort[0].as_object().unwrap().values().next().unwrap()["order"] == "desc";
+    let mut keys = sort.as_array().unwrap().clone();
+    keys.push(json!({"seq": if newest_first { "desc" } else { "asc" }}));
+    let (mut pages, mut after) = (Vec::new(), Vec::new());
+    while pages.len() < 500 {
+        let mut body = json!({"size": 100, "sort": keys, "_source": false});
+        if !after.is_empty() {
+            body["search_after"] = after.clone().into();
+        }
+        let found = search(store, &body);
+        let Some(last) = found.hits.hits.last() else { break };
+        after = last.sort.clone().unwrap();
+        pages.extend(found.hits.hits.iter().map(|hit| hit.id.parse::<u64>().unwrap()));
+    }
+    pages
 }
 
 #[test]
@@ -292,6 +374,7 @@ fn hits_are_sorted_and_paged() {
             let found = search(&world.store, &json!({"size": 100, "from": page * 100, "sort": sort, "_source": false}));
             pages.extend(found.hits.hits.iter().map(|hit| hit.id.parse::<u64>().unwrap()));
         }
+        assert_eq!(pages_behind(&world.store, &sort), pages, "{first} {order} {missing}");
         let key = |document: &Map<String, Value>| values(document, first).into_iter().next();
         let mut expected: Vec<&Map<String, Value>> = world.documents.iter().collect();
         expected.sort_by(|a, b| {

@@ -20,7 +20,7 @@ use crate::names::Names;
 use crate::record::Record;
 use crate::recover::{Recovered, Recovery, recover};
 use crate::sync::{Mark, Syncer};
-use crate::writer::{Rules, WriterThread};
+use crate::writer::{Desk, Lines, Rules};
 
 /// The wall clock, in milliseconds since 1970 UTC; tests bring their own.
 pub(crate) type Clock = Arc<dyn Fn() -> i64 + Send + std::marker::Sync>;
@@ -93,6 +93,7 @@ pub struct Opened {
 /// Appends records. Cheap to clone; all clones share the one writer.
 #[derive(Debug, Clone)]
 pub struct Journal {
+    desk: Arc<Desk>,
     queue: mpsc::Sender<Message>,
     places: usize,
     written: watch::Receiver<u64>,
@@ -228,7 +229,7 @@ impl Journal {
         let policy = Policy { compress: options.compress, days: options.keep_days, bytes: options.keep_bytes };
         let keeper = Keeper::start(names.clone(), policy, clock.clone(), counters.clone()).map_err(spawning())?;
         keeper.poke();
-        let thread = WriterThread {
+        let lines = Lines {
             disk,
             clock,
             rules: Rules { rotate_day: options.rotate_day, rotate_bytes: options.rotate_bytes, always_synced },
@@ -247,20 +248,27 @@ impl Journal {
             pending: Vec::new(),
             ragged: false,
             rotate_tried: false,
+            slow_until: None,
             names: names.clone(),
             _lock: lock,
         };
+        let desk = Arc::new(Desk::new(lines));
+        let for_thread = desk.clone();
         let thread = std::thread::Builder::new()
             .name("journal-write".into())
-            .spawn(move || thread.run(receiver))
+            .spawn(move || for_thread.run(receiver))
             .map_err(spawning())?;
-        let journal = Self { queue, places: options.queue.max(1), written, synced, counters };
+        let journal = Self { desk, queue, places: options.queue.max(1), written, synced, counters };
         Ok(Opened { journal, writer: Writer { thread, close }, recovery })
     }
 
-    /// Appends a record and gives its `seq` once the line is written to the file (with [`Sync::Each`]: synced). Waits while
-    /// the queue is full. A caller that stops waiting does not take its record back.
+    /// Appends a record and gives its `seq` once the line is written to the file (with [`Sync::Each`]: synced). Writes it
+    /// itself where that is one short write, and no record waits before it; else it goes through the queue, and this waits
+    /// while that is full. A caller that stops waiting does not take its record back.
     pub async fn append(&self, record: Record) -> Result<u64, JournalError> {
+        if let Some(written) = self.desk.write_now(&record) {
+            return written;
+        }
         self.send(record, Reply::Written).await
     }
 
@@ -274,20 +282,31 @@ impl Journal {
         let mut waiting = Waiting { journal: self, record: Some(record) };
         let place = self.queue.reserve().await;
         let record = waiting.record.take().expect("taken only here");
-        place.map_err(|_| JournalError::Closed)?.send(Message::Append(record, reply(sender)));
+        let place = place.map_err(|_| JournalError::Closed)?;
+        self.desk.hands();
+        place.send(Message::Append(record, reply(sender)));
         answer.await.map_err(|_| JournalError::Closed)?
     }
 
     /// Hands a record over without waiting for anything; whether it could be written only [`Stats::lost`] tells.
     pub fn enqueue(&self, record: Record) -> Result<(), JournalError> {
-        match self.queue.try_send(Message::Append(record, Reply::Never)) {
-            Ok(()) => Ok(()),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(JournalError::Closed),
+        self.desk.hands();
+        let refused = match self.queue.try_send(Message::Append(record, Reply::Never)) {
+            Ok(()) => return Ok(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => JournalError::Closed,
             Err(mpsc::error::TrySendError::Full(_)) => {
                 self.counters.full.fetch_add(1, Ordering::Relaxed);
-                Err(JournalError::Full(self.places))
+                JournalError::Full(self.places)
             }
-        }
+        };
+        self.desk.handed(1);
+        Err(refused)
+    }
+
+    /// From now on nobody but the thread writes.
+    #[cfg(test)]
+    pub(crate) fn always_queues(&self) {
+        self.desk.hands();
     }
 
     /// `seq` of the last written line, to follow.

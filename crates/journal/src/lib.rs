@@ -1,8 +1,8 @@
 //! The journal: one JSON object a line, appended, rotated, read and verified.
 //!
 //! The journal file is the truth of the whole product; every index is derived from it. Three types meet here:
-//! [`Journal`] is the cheap handle that everybody appends a [`Record`] with, [`Writer`] owns the one thread that writes
-//! and is closed last, and [`Reader`] follows the files, over rotation and compression, for the indexer.
+//! [`Journal`] is the cheap handle that everybody appends a [`Record`] with, [`Writer`] owns the thread that writes what
+//! its appender could not write at once and is closed last, and [`Reader`] follows the files, over rotation and compression, for the indexer.
 //!
 //! # Files
 //!

@@ -1,5 +1,6 @@
 //! Tests that need the seams of the crate: a clock that can be set and a disk that can fail.
 
+mod desk;
 mod faults;
 mod follow;
 mod model;

@@ -1,4 +1,8 @@
-//! The one thread that writes lines: forms them, writes them in batches, rotates.
+//! What writes lines: forms them, writes them in batches, rotates.
+//!
+//! There is one [`Lines`], under a lock. Its own thread writes what came through the queue, waits for syncs, rotates and
+//! repairs. Whoever appends while the thread has nothing to do writes its line itself ([`Desk::write_now`]): that is one
+//! short write into the system's memory, and waking a thread for it would cost several times as much.
 //!
 //! `tail` is the only buffer: the bytes from the last good fsync to the last formed line.
 //!
@@ -10,8 +14,9 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
@@ -32,6 +37,9 @@ const BATCH_BYTES: usize = 1 << 20;
 const UNSYNCED_BYTES_MAX: usize = 8 << 20;
 /// Capacity that an empty tail keeps.
 const TAIL_KEPT_BYTES: usize = 256 << 10;
+/// A write that took longer than this waited for a disk: for [`SLOW_FOR`] only the thread waits for it.
+const SLOW: Duration = Duration::from_millis(10);
+const SLOW_FOR: Duration = Duration::from_secs(1);
 
 /// A formed line that is not written yet.
 #[derive(Debug)]
@@ -54,8 +62,16 @@ pub(crate) struct Rules {
     pub(crate) always_synced: bool,
 }
 
-/// State of the writer thread.
-pub(crate) struct WriterThread {
+/// Where all who append meet the thread that writes.
+pub(crate) struct Desk {
+    /// `None` when the thread has ended.
+    lines: Mutex<Option<Lines>>,
+    /// Records in the queue, or taken from it and not written yet. While there are any, nobody writes before them.
+    handed: AtomicUsize,
+}
+
+/// What is written, and how far.
+pub(crate) struct Lines {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) clock: Clock,
     pub(crate) names: Names,
@@ -81,29 +97,95 @@ pub(crate) struct WriterThread {
     pub(crate) ragged: bool,
     /// A rotation failed in this batch; the next batch tries again.
     pub(crate) rotate_tried: bool,
+    /// The disk was slow to take a line: until then only the thread writes.
+    pub(crate) slow_until: Option<Instant>,
     /// Held until the thread ends.
     pub(crate) _lock: File,
 }
 
-impl WriterThread {
-    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Message>) -> Result<(), JournalError> {
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Desk").field("handed", &self.handed).finish_non_exhaustive()
+    }
+}
+
+impl Desk {
+    pub(crate) fn new(lines: Lines) -> Self {
+        Self { lines: Mutex::new(Some(lines)), handed: AtomicUsize::new(0) }
+    }
+
+    /// To be called before a record goes into the queue.
+    pub(crate) fn hands(&self) {
+        self.handed.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// A record was written, or did not get into the queue.
+    pub(crate) fn handed(&self, records: usize) {
+        self.handed.fetch_sub(records, Ordering::SeqCst);
+    }
+
+    /// Writes the line of a record at once, if nobody else writes, none waits before it, and nothing is to be done but a
+    /// short write. `None`: it has to go through the queue.
+    pub(crate) fn write_now(&self, record: &Record) -> Option<Result<u64, JournalError>> {
+        let mut desk = self.lines.try_lock().ok()?;
+        let lines = desk.as_mut().filter(|_| self.handed.load(Ordering::SeqCst) == 0)?;
+        lines.write_now(record)
+    }
+
+    /// Writes what comes through the queue, until it is closed.
+    pub(crate) fn run(&self, mut queue: mpsc::Receiver<Message>) -> Result<(), JournalError> {
         let mut batch = Vec::with_capacity(BATCH_MESSAGES);
         while queue.blocking_recv_many(&mut batch, BATCH_MESSAGES) > 0 {
-            self.rotate_tried = false;
-            self.forget_synced();
+            let mut desk = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(lines) = &mut *desk else { break };
+            lines.rotate_tried = false;
+            lines.forget_synced();
+            let mut records = 0;
             for message in batch.drain(..) {
                 match message {
-                    Message::Append(record, reply) => self.add(&record, reply),
-                    Message::Repair => self.repair_if_failed(),
+                    Message::Append(record, reply) => {
+                        records += 1;
+                        lines.add(&record, reply);
+                    }
+                    Message::Repair => lines.repair_if_failed(),
                     Message::Close => queue.close(),
                 }
             }
-            self.flush();
+            // What went wrong was told to those who waited.
+            let _: Result<(), JournalError> = lines.flush();
+            self.handed(records);
         }
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner).take();
+        lines.map_or(Ok(()), Lines::end)
+    }
+}
+
+impl Lines {
+    /// Syncs, and lets go of the file and its lock.
+    fn end(mut self) -> Result<(), JournalError> {
         let synced = self.sync_all();
         self.syncer.stop();
         self.keeper.stop();
         synced
+    }
+
+    /// As [`Desk::write_now`].
+    fn write_now(&mut self, record: &Record) -> Option<Result<u64, JournalError>> {
+        let began = Instant::now();
+        let is_slow = self.slow_until.is_some_and(|until| began < until);
+        let is_whole = self.file.is_some() && !self.ragged && !self.syncer.failed();
+        let now_ms = (self.clock)();
+        if is_slow || !is_whole || self.rules.always_synced || self.rotation_is_due(now_ms) {
+            return None;
+        }
+        self.forget_synced();
+        if self.tail.len() >= UNSYNCED_BYTES_MAX {
+            return None;
+        }
+        self.form(record, Reply::Never, now_ms);
+        let written = self.flush().map(|()| self.written_head.seq);
+        self.slow_until = Some(began + SLOW_FOR).filter(|_| began.elapsed() > SLOW);
+        Some(written)
     }
 
     /// Forms the line of a record; it is written with the batch.
@@ -114,26 +196,30 @@ impl WriterThread {
             self.counters.rotate_errors.fetch_add(1, Ordering::Relaxed);
         }
         if self.tail.len() >= UNSYNCED_BYTES_MAX {
-            self.flush();
+            let _: Result<(), JournalError> = self.flush();
             if let Err(error) = self.sync_all() {
                 self.counters.lost.fetch_add(1, Ordering::Relaxed);
                 reply.send(Err(error));
                 return;
             }
         }
+        self.form(record, reply, now_ms);
+        if self.tail.len() - self.written >= BATCH_BYTES {
+            let _: Result<(), JournalError> = self.flush();
+        }
+    }
+
+    fn form(&mut self, record: &Record, reply: Reply, now_ms: i64) {
         if self.form.write(&mut self.tail, record, &mut self.head, now_ms) {
             self.counters.cut.fetch_add(1, Ordering::Relaxed);
         }
         self.pending.push(Pending { end: self.tail.len(), head: self.head, reply });
-        if self.tail.len() - self.written >= BATCH_BYTES {
-            self.flush();
-        }
     }
 
-    /// Writes the pending lines and answers them, each by what became of it.
-    fn flush(&mut self) {
+    /// Writes the pending lines and answers them, each by what became of it. An error is what became of the last one.
+    fn flush(&mut self) -> Result<(), JournalError> {
         if self.pending.is_empty() {
-            return;
+            return Ok(());
         }
         let mut end = self.written;
         let result = self.ready_file().and_then(|file| write_all(&*file, &self.tail, &mut end, self.base));
@@ -149,7 +235,7 @@ impl WriterThread {
         self.tail.truncate(self.written);
         self.head = self.written_head;
         self.tell_written(answers);
-        if let Err(error) = result {
+        result.map_err(|error| {
             self.counters.write_errors.fetch_add(1, Ordering::Relaxed);
             self.counters.lost.fetch_add(refused.len() as u64, Ordering::Relaxed);
             // A failed write may have left a part of a line, told or not. When cutting fails too, the next write begins
@@ -160,7 +246,8 @@ impl WriterThread {
             for reply in refused {
                 reply.send(Err(error.clone()));
             }
-        }
+            error
+        })
     }
 
     /// Tells the followers and those who waited for lines that are now written.
@@ -255,7 +342,7 @@ impl WriterThread {
 
     /// Closes the current file under its final name and begins the next one.
     fn rotate(&mut self) -> Result<(), JournalError> {
-        self.flush();
+        let _: Result<(), JournalError> = self.flush();
         self.sync_all()?;
         if self.first_seq > self.written_head.seq {
             // None of the lines could be written.

@@ -116,10 +116,11 @@ impl DiskFile for FaultyFile {
     }
 }
 
-/// One life of a journal, during which the given operations fail; gives the number of operations.
-fn check(fault: Fault, failing: std::ops::Range<u64>, sync: Sync) -> u64 {
+/// One life of a journal, during which the given operations fail; gives the number of operations. `queued`: nobody but the
+/// thread writes.
+fn check(fault: Fault, failing: std::ops::Range<u64>, sync: Sync, queued: bool) -> u64 {
     let mut bed = Bed::new();
-    let case = format!("{fault:?} {failing:?} {sync:?}");
+    let case = format!("{fault:?} {failing:?} {sync:?} {queued}");
     (bed.options.rotate_bytes, bed.options.sync) = (900, sync);
     let state = State { fault, failing: failing.clone(), count: 0, short: false, unsynced: Vec::new() };
     let state = Arc::new(Mutex::new(state));
@@ -128,6 +129,9 @@ fn check(fault: Fault, failing: std::ops::Range<u64>, sync: Sync) -> u64 {
     let mut acknowledged = Vec::new();
     let mut refused = 0;
     if let Ok(Opened { journal, writer, .. }) = bed.try_open() {
+        if queued {
+            journal.always_queues();
+        }
         wait(async {
             for round in 0..4 {
                 // Several at once, so that a batch has lines on both sides of where a write stops.
@@ -184,10 +188,10 @@ fn check(fault: Fault, failing: std::ops::Range<u64>, sync: Sync) -> u64 {
 
 #[test]
 fn each_operation_fails_once() {
-    for sync in [NEVER, Sync::Each] {
+    for (sync, queued) in [(NEVER, false), (NEVER, true), (Sync::Each, true)] {
         for fault in [Fault::Full, Fault::Short, Fault::Broken, Fault::Interrupted] {
             let mut nth = 1;
-            while check(fault, nth..nth + 1, sync) >= nth {
+            while check(fault, nth..nth + 1, sync, queued) >= nth {
                 nth += 1;
             }
             assert!(nth > 15, "there is more to do than {nth} operations");
@@ -201,7 +205,7 @@ fn each_operation_and_the_next_ones_fail() {
         for failures in [2, 3, 7, 1000] {
             // The journal is opened by the first operation, so that there is one.
             let mut nth = 2;
-            while check(fault, nth..nth + failures, Sync::Each) >= nth {
+            while check(fault, nth..nth + failures, Sync::Each, true) >= nth {
                 nth += 1;
             }
         }

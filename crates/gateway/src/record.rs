@@ -83,10 +83,11 @@ pub struct RequestRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<f64>,
     /// The gateway's own part: from the complete head until the model server's reply was handed over (the first events
-    /// of a stream, a whole answer otherwise), without the wait for its turn, without the exchange with that server, and
-    /// without the coming of the request's body, which is the client's time. Only where one server was asked: the time
-    /// that went to others is nobody's. How long the server's bytes lay before this process came to read them cannot be
-    /// told from within and is in the exchange.
+    /// of a stream, a whole answer otherwise), without the wait for its turn, without the exchange with that server,
+    /// and without the coming of the request's body, which is the client's time. Only where one server was asked: the
+    /// time that went to others is nobody's. Asking the server what its model is, when that is not known yet, is in it.
+    /// How long the server's bytes lay before this process came to read them cannot be told from within and is in the
+    /// exchange.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gateway_ms: Option<f64>,
     /// Loading the model, as the server tells it.

@@ -86,8 +86,8 @@ pub(crate) fn hints(figures: &Figures, first_token: Verdict, own_part: Verdict, 
     }
     if own_part == Verdict::Fail {
         hints.push(
-            "a machine that is busy lets tollhouse wait too: run this bench on another one (--url), and the model server \
-             where it leaves it a core"
+            "just after a start tollhouse waits until the model server has told what its model is: measure again; a \
+             machine that is busy lets it wait too: run this bench on another one (--url)"
                 .to_owned(),
         );
     }

@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use crate::fields::FieldKind;
 use crate::minimum::Minimum;
 use crate::regexp::Regexp;
 use crate::similar::Fuzzy;
@@ -210,6 +211,36 @@ pub struct SearchRequest {
     pub source: SourceFilter,
     /// Up to how many hits are counted exactly; `None` counts none.
     pub track_total_hits: Option<u64>,
+    /// Only hits behind one with these sort values, one for each key of `sort`; empty means from the first on.
+    pub search_after: Vec<Value>,
+    /// Which of the documents are hits; aggregations are over all that fulfil `query`.
+    pub post_filter: Option<Query>,
+    /// Fields of the documents that are returned as lists of values, as the documents have them.
+    pub fields: Vec<FieldAsked>,
+    /// The same, as the index has them.
+    pub docvalue_fields: Vec<FieldAsked>,
+    /// Hits tell neither their id nor their source (`stored_fields: "_none_"`).
+    pub bare: bool,
+}
+
+/// A field that is returned with hits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldAsked {
+    /// Its name, alias, or a pattern of names.
+    pub pattern: String,
+    /// How its dates are written.
+    pub format: Option<DateFormat>,
+}
+
+/// How a date is written in hits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DateFormat {
+    /// RFC 3339 in UTC with milliseconds.
+    Iso,
+    /// Milliseconds since 1970.
+    EpochMillis,
+    /// Seconds since 1970.
+    EpochSecond,
 }
 
 /// One sort key.
@@ -219,8 +250,24 @@ pub struct Sort {
     pub field: String,
     /// Largest first.
     pub descending: bool,
-    /// Documents without the field come first (`missing: _first`).
-    pub missing_first: bool,
+    /// Where documents without the field come.
+    pub missing: Missing,
+    /// What kind of field this is where no document has it (`unmapped_type`); without it that is an error.
+    pub unmapped: Option<FieldKind>,
+    /// How dates are written in the sort values of hits; milliseconds since 1970 without it.
+    pub format: Option<DateFormat>,
+}
+
+/// Where documents without a sort key's field come.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Missing {
+    /// Behind all others, whatever the order.
+    #[default]
+    Last,
+    /// Before all others, whatever the order.
+    First,
+    /// Where one with this number or date would.
+    Value(Value),
 }
 
 /// `_source` of a search.

@@ -3,12 +3,13 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tollhouse_query::ast::{
-    Agg, AggKind, BoolQuery, Bound, CalendarUnit, Case, Interval, MatchMode, Metric, Query, Sort, SourceFilter,
-    TextMatch,
+    Agg, AggKind, BoolQuery, Bound, CalendarUnit, Case, Interval, MatchMode, Metric, Missing, Query, Sort,
+    SourceFilter, TextMatch,
 };
 use tollhouse_query::date::parse_rfc3339;
+use tollhouse_query::kql::KqlOptions;
 use tollhouse_query::lucene::{LuceneOptions, escape};
-use tollhouse_query::{FieldKind, Fields, dsl, lucene, matches_at};
+use tollhouse_query::{FieldKind, Fields, dsl, kql, lucene, matches_at};
 
 fn fields() -> Fields {
     let mut fields = Fields::default();
@@ -39,9 +40,10 @@ fn conditions_select_documents() {
     let now_ms = parse_rfc3339(file["now"].as_str().unwrap()).unwrap();
     let fields = fields();
     for case in file["cases"].as_array().unwrap() {
-        let query = match case.get("lucene") {
-            Some(text) => lucene::parse(text.as_str().unwrap(), &LuceneOptions::default()),
-            None => dsl::parse_query(&case["query"]),
+        let query = match (case.get("lucene"), case.get("kql")) {
+            (Some(text), _) => lucene::parse(text.as_str().unwrap(), &LuceneOptions::default()),
+            (None, Some(text)) => kql::parse(text.as_str().unwrap(), &KqlOptions::default()),
+            (None, None) => dsl::parse_query(&case["query"]),
         };
         let query = query.unwrap_or_else(|error| panic!("{case}: {error}"));
         let documents = file["documents"].as_array().unwrap().iter();
@@ -72,7 +74,8 @@ fn an_empty_body_has_the_defaults() {
 }
 
 fn sort(field: &str, descending: bool, missing_first: bool) -> Sort {
-    Sort { field: field.into(), descending, missing_first }
+    let missing = if missing_first { Missing::First } else { Missing::Last };
+    Sort { field: field.into(), descending, missing, unmapped: None, format: None }
 }
 
 #[test]
@@ -85,7 +88,10 @@ fn sort_and_source_take_all_shapes() {
         ),
         (
             json!({"@timestamp": {"order": "desc", "unmapped_type": "boolean"}, "_doc": {"order": "desc"}}),
-            vec![sort("@timestamp", true, false), sort("_doc", true, false)],
+            vec![
+                Sort { unmapped: Some(FieldKind::Boolean), ..sort("@timestamp", true, false) },
+                sort("_doc", true, false),
+            ],
         ),
         (json!([{"a": {"missing": "_first", "mode": "min"}}]), vec![sort("a", false, true)]),
     ] {

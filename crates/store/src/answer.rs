@@ -68,8 +68,8 @@ pub struct Hit {
     /// Its day.
     #[serde(rename = "_index")]
     pub index: String,
-    /// Its journal sequence number.
-    #[serde(rename = "_id")]
+    /// Its journal sequence number; empty when the request wanted bare hits.
+    #[serde(rename = "_id", skip_serializing_if = "String::is_empty")]
     pub id: String,
     /// 1, or absent when hits are sorted by a field.
     #[serde(rename = "_score")]
@@ -77,6 +77,9 @@ pub struct Hit {
     /// The document, as far as it was asked for.
     #[serde(rename = "_source", skip_serializing_if = "Option::is_none")]
     pub source: Option<Box<RawValue>>,
+    /// The values that were asked for by name, as lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Map<String, Value>>,
     /// What it was sorted by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort: Option<Vec<Value>>,

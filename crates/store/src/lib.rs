@@ -55,6 +55,7 @@ mod indexer;
 mod lock;
 mod schema;
 mod search;
+mod shown;
 mod sort;
 mod store;
 #[cfg(test)]

@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 use tantivy::schema::Value as _;
 use tantivy::store::StoreReader;
 use tantivy::{Searcher, TantivyDocument};
-use tollhouse_query::Pattern;
 use tollhouse_query::ast::{Query, SearchRequest, SourceFilter};
 use tollhouse_query::dsl::RESULT_WINDOW_MAX;
 use tollhouse_query::fields::Fields;
+use tollhouse_query::{ParseError, Pattern};
 
 use crate::agg::collect::{Budget, Level, Segment};
 use crate::agg::partial::Partial;
@@ -24,6 +24,7 @@ use crate::day::Day;
 use crate::error::StoreError;
 use crate::filter::{Filter, Moment, SegmentFilter};
 use crate::schema::layout;
+use crate::shown::Shown;
 use crate::sort::{Best, Found, Place, SegmentSort, SortPlan, keep_best};
 
 /// Blocks of stored documents that are kept unpacked while hits are read.
@@ -45,13 +46,18 @@ pub(crate) fn search(
         )));
     }
     let filter = Filter::plan(&request.query, fields, moment)?;
-    let sort = SortPlan::new(&request.sort, fields)?;
+    let post_filter = request.post_filter.as_ref().map(|query| Filter::plan(query, fields, moment)).transpose()?;
+    let sort = SortPlan::new(&request.sort, fields, moment)?;
+    check_mapped(&sort, days)?;
     let aggs = plan(&request.aggs, fields, moment)?;
 
     let days = Opened::new(days);
     let mut run = Run {
         filter: &filter,
+        post_filter: post_filter.as_ref(),
         sort: &sort,
+        after: &request.search_after,
+        moment,
         aggs: &aggs,
         hits_wanted: if request.size == 0 { 0 } else { window },
         deadline,
@@ -69,7 +75,15 @@ pub(crate) fn search(
     let Run { timed_out, total, mut found, partials, .. } = run;
     found.drain(..request.from.min(found.len()));
     let mut sources = Sources::new(&days);
-    let hits = sources.hits(&sort, &request.source, &found)?;
+    let mut hits = sources.hits(&sort, &request.source, &found)?;
+    if !request.fields.is_empty() || !request.docvalue_fields.is_empty() {
+        sources.add_fields(&found, &mut hits, &Shown::new(request, fields)?)?;
+    }
+    if request.bare {
+        for hit in &mut hits {
+            (hit.id, hit.source) = (String::new(), None);
+        }
+    }
     let aggregations = if aggs.is_empty() {
         None
     } else {
@@ -104,6 +118,20 @@ pub(crate) fn count(days: &[Arc<Day>], query: &Query, fields: &Fields, moment: M
     Ok(total)
 }
 
+/// Sorting by a field that none of the days has is more likely a mistyped name than a wish.
+fn check_mapped(sort: &SortPlan, days: &[Arc<Day>]) -> Result<(), StoreError> {
+    for name in sort.doubtful() {
+        let mut is_known = days.is_empty();
+        for day in days {
+            is_known = is_known || day.extra_field_names()?.contains(name);
+        }
+        if !is_known {
+            return Err(ParseError::shard(format!("No mapping found for [{name}] in order to sort on")).into());
+        }
+    }
+    Ok(())
+}
+
 fn total_of(value: u64, limit: u64) -> Total {
     if value > limit { Total { value: limit, relation: "gte" } } else { Total { value, relation: "eq" } }
 }
@@ -122,7 +150,11 @@ impl Opened {
 /// A search under way.
 struct Run<'a> {
     filter: &'a Filter,
+    /// What of it are hits.
+    post_filter: Option<&'a Filter>,
     sort: &'a SortPlan,
+    after: &'a [Value],
+    moment: Moment,
     aggs: &'a [AggPlan],
     hits_wanted: usize,
     deadline: Instant,
@@ -141,16 +173,20 @@ impl Run<'_> {
             }
             let filter = SegmentFilter::new(reader);
             let docs = filter.docs(self.filter)?;
-            self.segment(&docs, &Segment { reader, filter: &filter, day, number: number as u32 })?;
+            let hits = match self.post_filter {
+                Some(post_filter) => Some(docs.clone().and(filter.docs(post_filter)?)),
+                None => None,
+            };
+            self.segment(&docs, hits.as_ref(), &Segment { reader, filter: &filter, day, number: number as u32 })?;
         }
         Ok(())
     }
 
-    fn segment(&mut self, docs: &Docs, segment: &Segment<'_>) -> Result<(), StoreError> {
+    /// `hits` are those of the documents that are hits, unless all are.
+    fn segment(&mut self, docs: &Docs, hits: Option<&Docs>, segment: &Segment<'_>) -> Result<(), StoreError> {
         let max_doc = segment.reader.max_doc();
-        let count = docs.count(max_doc);
-        self.total += count;
-        if count == 0 {
+        self.total += hits.unwrap_or(docs).count(max_doc);
+        if docs.count(max_doc) == 0 {
             return Ok(());
         }
         let sort = self.segment_sort(segment)?;
@@ -168,7 +204,7 @@ impl Run<'_> {
                 return Ok(());
             }
             if let Some(sort) = &sort {
-                for doc in block {
+                for doc in block.iter().filter(|doc| hits.is_none_or(|hits| hits.contains(**doc))) {
                     best.add(sort, *doc);
                 }
             }
@@ -189,7 +225,7 @@ impl Run<'_> {
         if self.hits_wanted == 0 {
             return Ok(None);
         }
-        let sort = SegmentSort::new(self.sort, segment.reader)?;
+        let sort = SegmentSort::behind(self.sort, self.after, segment.reader, self.moment)?;
         let is_full = self.found.len() == self.hits_wanted;
         Ok(match self.found.last() {
             Some(worst) if is_full && sort.is_behind(worst) => None,
@@ -225,9 +261,22 @@ impl<'a> Sources<'a> {
             id: found.seq.to_string(),
             score: (!sort.is_explicit).then_some(1.0),
             source: sources.remove(&found.place),
+            fields: None,
             sort: sort.is_explicit.then(|| sort.values(found)),
         };
         Ok(found.iter().map(hit).collect())
+    }
+
+    /// Adds the values that were asked for by name.
+    fn add_fields(&mut self, found: &[Found], hits: &mut [Hit], shown: &Shown<'_>) -> Result<(), StoreError> {
+        let whole = SourcePatterns::new(&SourceFilter::default());
+        for (found, hit) in found.iter().zip(hits) {
+            let source: Map<String, Value> = serde_json::from_str(self.source(found.place, &whole)?.get())
+                .map_err(|error| StoreError::column("reading a stored document")(error.into()))?;
+            let fields = shown.of(&source);
+            hit.fields = (!fields.is_empty()).then_some(fields);
+        }
+        Ok(())
     }
 
     fn source(&mut self, place: Place, filter: &SourcePatterns) -> Result<Box<RawValue>, StoreError> {

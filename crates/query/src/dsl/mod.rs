@@ -6,14 +6,19 @@
 
 mod aggs;
 mod clauses;
+mod hits;
 mod read;
+mod sort;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::ast::{Query, SearchRequest, Sort, SourceFilter};
+use crate::ast::{Query, SearchRequest, SourceFilter};
 use crate::error::{ParseError, hint};
-use crate::fields::check_name;
-use read::{bool_of, count_of, object_of, only_keys, string_of};
+use read::{bool_of, count_of, object_of, only_keys};
+
+pub use hits::parse_source;
+pub(crate) use sort::is_descending;
+pub use sort::parse_sort;
 
 /// Deepest nesting of query clauses.
 pub const QUERY_DEPTH_MAX: usize = 64;
@@ -35,11 +40,10 @@ pub const TRACK_TOTAL_HITS_DEFAULT: u64 = 10_000;
 pub const SIZE_DEFAULT: usize = 10;
 
 /// Keys of a search body that tools send and that change neither hits nor aggregations.
-pub const IGNORED_KEYS: [&str; 11] = [
+pub const IGNORED_KEYS: [&str; 10] = [
     "timeout",
     "version",
     "seq_no_primary_term",
-    "stored_fields",
     "track_scores",
     "preference",
     "stats",
@@ -51,14 +55,10 @@ pub const IGNORED_KEYS: [&str; 11] = [
 
 /// Keys of a search body that would change the answer: accepted only while they ask for nothing (`false`, `null`, 0,
 /// empty).
-const UNSUPPORTED_KEYS: [&str; 20] = [
+const UNSUPPORTED_KEYS: [&str; 16] = [
     "highlight",
-    "docvalue_fields",
     "script_fields",
-    "fields",
     "runtime_mappings",
-    "search_after",
-    "post_filter",
     "min_score",
     "terminate_after",
     "collapse",
@@ -74,7 +74,21 @@ const UNSUPPORTED_KEYS: [&str; 20] = [
     "retriever",
 ];
 
-const KEYS: [&str; 8] = ["query", "from", "size", "sort", "aggs", "aggregations", "_source", "track_total_hits"];
+const KEYS: [&str; 13] = [
+    "query",
+    "from",
+    "size",
+    "sort",
+    "aggs",
+    "aggregations",
+    "_source",
+    "track_total_hits",
+    "search_after",
+    "post_filter",
+    "fields",
+    "docvalue_fields",
+    "stored_fields",
+];
 
 /// Reads the body of a `_search`; `null` stands for an empty body.
 pub fn parse_search(body: &Value) -> Result<SearchRequest, ParseError> {
@@ -86,6 +100,11 @@ pub fn parse_search(body: &Value) -> Result<SearchRequest, ParseError> {
         aggs: Vec::new(),
         source: SourceFilter::default(),
         track_total_hits: Some(TRACK_TOTAL_HITS_DEFAULT),
+        search_after: Vec::new(),
+        post_filter: None,
+        fields: Vec::new(),
+        docvalue_fields: Vec::new(),
+        bare: false,
     };
     if body.is_null() {
         return Ok(request);
@@ -106,6 +125,12 @@ pub fn parse_search(body: &Value) -> Result<SearchRequest, ParseError> {
                 }
                 request.aggs = aggs::parse(value)?;
             }
+            "search_after" => request.search_after = sort::parse_search_after(value)?,
+            "post_filter" if value.is_null() => {}
+            "post_filter" => request.post_filter = Some(parse_query(value)?),
+            "fields" => request.fields = hits::parse_fields(key, value)?,
+            "docvalue_fields" => request.docvalue_fields = hits::parse_fields(key, value)?,
+            "stored_fields" => request.bare = hits::is_bare(value)?,
             ignored if IGNORED_KEYS.contains(&ignored) => {}
             known if UNSUPPORTED_KEYS.contains(&known) => {
                 if !asks_for_nothing(value) {
@@ -119,6 +144,7 @@ pub fn parse_search(body: &Value) -> Result<SearchRequest, ParseError> {
             }
         }
     }
+    sort::check_search_after(&request)?;
     let end = request.from.saturating_add(request.size);
     if end > RESULT_WINDOW_MAX {
         return Err(ParseError::illegal(format!(
@@ -143,110 +169,6 @@ pub fn parse_count(body: &Value) -> Result<Query, ParseError> {
 /// Reads one query clause, such as `{"term": {"kind": "request"}}`.
 pub fn parse_query(clause: &Value) -> Result<Query, ParseError> {
     clauses::parse(clause)
-}
-
-/// Reads a `sort` in any of its shapes.
-pub fn parse_sort(value: &Value) -> Result<Vec<Sort>, ParseError> {
-    let mut sort = Vec::new();
-    match value {
-        Value::Array(keys) => {
-            for key in keys {
-                sort_keys(key, &mut sort)?;
-            }
-        }
-        other => sort_keys(other, &mut sort)?,
-    }
-    if sort.len() > SORT_KEYS_MAX {
-        return Err(ParseError::illegal(format!("more than {SORT_KEYS_MAX} sort keys")));
-    }
-    Ok(sort)
-}
-
-fn sort_keys(value: &Value, sort: &mut Vec<Sort>) -> Result<(), ParseError> {
-    match value {
-        Value::String(field) => sort.push(sort_key(field)?),
-        Value::Object(keys) => {
-            for (field, options) in keys {
-                let mut key = sort_key(field)?;
-                match options {
-                    Value::String(order) => key.descending = is_descending(order)?,
-                    Value::Object(options) => sort_options(options, &mut key)?,
-                    _ => return Err(ParseError::parsing(format!("[sort] of [{field}] must be a string or an object"))),
-                }
-                sort.push(key);
-            }
-        }
-        _ => return Err(ParseError::parsing("[sort] must be a field name, an object or an array of these")),
-    }
-    Ok(())
-}
-
-fn sort_key(field: &str) -> Result<Sort, ParseError> {
-    if matches!(field, "_script" | "_geo_distance") {
-        return Err(ParseError::parsing(format!("[{field}] in [sort] is not supported")));
-    }
-    if !matches!(field, "_score" | "_doc" | "_shard_doc") {
-        check_name(field)?;
-    }
-    Ok(Sort { field: field.to_owned(), descending: field == "_score", missing_first: false })
-}
-
-fn sort_options(options: &Map<String, Value>, key: &mut Sort) -> Result<(), ParseError> {
-    only_keys("sort", options, &["order", "missing", "unmapped_type", "mode"])?;
-    if let Some(order) = options.get("order") {
-        key.descending = is_descending(string_of(order, "order")?)?;
-    }
-    if let Some(missing) = options.get("missing") {
-        key.missing_first = match missing.as_str() {
-            Some("_first") => true,
-            Some("_last") => false,
-            _ => return Err(ParseError::parsing("[missing] in [sort] must be _first or _last")),
-        };
-    }
-    if let Some(mode) = options.get("mode") {
-        // The default: an ascending order looks at the smallest of several values, a descending one at the largest.
-        let default = if key.descending { "max" } else { "min" };
-        if mode.as_str() != Some(default) {
-            return Err(ParseError::parsing(format!("[mode] in [sort] other than [{default}] is not supported")));
-        }
-    }
-    Ok(())
-}
-
-pub(crate) fn is_descending(order: &str) -> Result<bool, ParseError> {
-    match order.to_ascii_lowercase().as_str() {
-        "asc" => Ok(false),
-        "desc" => Ok(true),
-        _ => Err(ParseError::illegal(format!("unknown order [{order}], expected asc or desc"))),
-    }
-}
-
-/// Reads a `_source` in any of its shapes.
-pub fn parse_source(value: &Value) -> Result<SourceFilter, ParseError> {
-    let mut filter = SourceFilter::default();
-    match value {
-        Value::Bool(on) => filter.off = !on,
-        Value::String(_) | Value::Array(_) => filter.includes = patterns(value)?,
-        Value::Object(options) => {
-            only_keys("_source", options, &["includes", "include", "excludes", "exclude"])?;
-            for (key, value) in options {
-                if key.starts_with("include") {
-                    filter.includes = patterns(value)?;
-                } else {
-                    filter.excludes = patterns(value)?;
-                }
-            }
-        }
-        _ => return Err(ParseError::parsing("[_source] must be a boolean, a string, an array or an object")),
-    }
-    Ok(filter)
-}
-
-fn patterns(value: &Value) -> Result<Vec<String>, ParseError> {
-    match value {
-        Value::Array(items) => items.iter().map(|item| string_of(item, "_source").map(str::to_owned)).collect(),
-        other => Ok(vec![string_of(other, "_source")?.to_owned()]),
-    }
 }
 
 fn track_total_hits(value: &Value) -> Result<Option<u64>, ParseError> {

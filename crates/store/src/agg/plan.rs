@@ -223,7 +223,11 @@ impl Planner<'_> {
                         "Top hits result window is too large, the top hits aggregator [{name}]'s from + size must be less than or equal to: [{TOP_HITS_MAX}] but was [{size}]. This limit can be set by changing the [index.max_inner_result_window] index level setting."
                     )));
                 }
-                Kind::TopHits { size: *size, sort: SortPlan::new(sort, self.fields)?, source: source.clone() }
+                Kind::TopHits {
+                    size: *size,
+                    sort: SortPlan::new(sort, self.fields, self.moment)?,
+                    source: source.clone(),
+                }
             }
         })
     }

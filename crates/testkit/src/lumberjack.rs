@@ -58,7 +58,8 @@ pub struct LumberjackClient<S = TcpStream> {
 impl LumberjackClient {
     /// Connects.
     pub async fn connect(address: impl ToSocketAddrs) -> Self {
-        let stream = timeout(PATIENCE, TcpStream::connect(address)).await.expect("connecting in time").expect("connecting");
+        let stream =
+            timeout(PATIENCE, TcpStream::connect(address)).await.expect("connecting in time").expect("connecting");
         stream.set_nodelay(true).expect("a socket without delay");
         Self { stream }
     }

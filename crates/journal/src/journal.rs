@@ -174,6 +174,17 @@ pub(crate) enum Reply {
     Synced(Answer),
 }
 
+/// A record that was handed over. Who drops it does not take the record back.
+#[derive(Debug)]
+pub struct Appending(oneshot::Receiver<Result<u64, JournalError>>);
+
+impl Appending {
+    /// Waits until the line is written to the file (with [`Sync::Each`]: synced), and gives its `seq`.
+    pub async fn seq(self) -> Result<u64, JournalError> {
+        self.0.await.map_err(|_| JournalError::Closed)?
+    }
+}
+
 /// A record that waits for a place in the queue. Whoever appends it may be dropped meanwhile, as when a client leaves; then
 /// it is handed over without waiting, or counted as one there was no place for.
 struct Waiting<'a> {
@@ -269,15 +280,21 @@ impl Journal {
         if let Some(written) = self.desk.write_now(&record) {
             return written;
         }
-        self.send(record, Reply::Written).await
+        self.send(record, Reply::Written).await?.seq().await
     }
 
     /// Appends a record and gives its `seq` once the line is known to be on the disk.
     pub async fn append_synced(&self, record: Record) -> Result<u64, JournalError> {
-        self.send(record, Reply::Synced).await
+        self.send(record, Reply::Synced).await?.seq().await
     }
 
-    async fn send(&self, record: Record, reply: fn(Answer) -> Reply) -> Result<u64, JournalError> {
+    /// Hands a record over and waits only while the queue is full. Records that are handed over one after another are
+    /// written in that order; [`Appending::seq`] waits until this one is.
+    pub async fn hand_over(&self, record: Record) -> Result<Appending, JournalError> {
+        self.send(record, Reply::Written).await
+    }
+
+    async fn send(&self, record: Record, reply: fn(Answer) -> Reply) -> Result<Appending, JournalError> {
         let (sender, answer) = oneshot::channel();
         let mut waiting = Waiting { journal: self, record: Some(record) };
         let place = self.queue.reserve().await;
@@ -285,7 +302,7 @@ impl Journal {
         let place = place.map_err(|_| JournalError::Closed)?;
         self.desk.hands();
         place.send(Message::Append(record, reply(sender)));
-        answer.await.map_err(|_| JournalError::Closed)?
+        Ok(Appending(answer))
     }
 
     /// Hands a record over without waiting for anything; whether it could be written only [`Stats::lost`] tells.

@@ -82,7 +82,7 @@ mod writer;
 mod tests;
 
 pub use error::JournalError;
-pub use journal::{Journal, Opened, Options, Stats, Sync, Writer};
+pub use journal::{Appending, Journal, Opened, Options, Stats, Sync, Writer};
 pub use line::LINE_BYTES_MAX;
 pub use reader::{Line, Position, Reader};
 pub use record::{Level, Record};

@@ -11,6 +11,9 @@ use super::lumberjack::Broken;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Closed {
+    /// The address may not send here. Datagrams from such addresses are told in the same way.
+    #[error("address not allowed")]
+    NotAllowed,
     /// The address holds as many connections as it may.
     #[error("too many connections from this address")]
     TooMany,
@@ -51,7 +54,7 @@ pub enum Closed {
 
 impl Closed {
     /// All names, in the order of the counters.
-    pub(super) const NAMES: [&'static str; 12] = [
+    pub(super) const NAMES: [&'static str; 13] = [
         "too_many",
         "silent",
         "unknown",
@@ -64,6 +67,7 @@ impl Closed {
         "over",
         "unacknowledged",
         "cut",
+        "not_allowed",
     ];
 
     /// A word for metrics.
@@ -85,6 +89,7 @@ impl Closed {
             Self::Over => 9,
             Self::Unacknowledged(_) => 10,
             Self::Cut(_) => 11,
+            Self::NotAllowed => 12,
         }
     }
 }

@@ -35,7 +35,8 @@ pub struct Counts {
     pub refused: u64,
     /// Acknowledgements sent, signs of life included.
     pub acknowledgements: u64,
-    /// Connections by the reason for which they ended, those that ended well left out.
+    /// Connections by the reason for which they ended, those that ended well left out; datagrams from addresses that may not
+    /// send are among them.
     pub closed: BTreeMap<&'static str, u64>,
 }
 

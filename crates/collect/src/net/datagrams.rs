@@ -96,6 +96,7 @@ impl<'a> Inbox<'a> {
     async fn read(&mut self, socket: &UdpSocket) {
         for _ in 0..TURN_DATAGRAMS {
             match socket.try_recv_from(&mut self.datagram) {
+                Ok((_, peer)) if !self.shared.options.admits(peer.ip()) => self.shared.tell(peer, &Closed::NotAllowed),
                 Ok(_) if self.sheaf.is_full() => self.shared.counters.dropped.add(1),
                 Ok((length, peer)) => {
                     self.sheaf.add(&self.datagram[..length], peer);

@@ -112,7 +112,9 @@ type Accepted = (TcpStream, SocketAddr, Place);
 fn begin(connections: &mut JoinSet<()>, accepted: Accepted, shared: &Arc<Shared>, stop: &Stop) {
     let (stream, peer, mut place) = accepted;
     shared.counters.connections.add(1);
-    if shared.places.count(&mut place, peer.ip(), shared.options.per_address_max) {
+    if !shared.options.admits(peer.ip()) {
+        shared.tell(peer, &Closed::NotAllowed);
+    } else if shared.places.count(&mut place, peer.ip(), shared.options.per_address_max) {
         connections.spawn(serve(stream, peer, place, shared.clone(), stop.clone()));
     } else {
         shared.tell(peer, &Closed::TooMany);

@@ -18,7 +18,8 @@
 //! - A slow consumer is waited for: connections are not read meanwhile, and Beats are told every 10 s that we are alive.
 //! - A message that is too long is cut, marked and counted. It is never refused: Beats would send it again for ever.
 //!
-//! What this never does: parse a message, drop one silently, or hold more than the bounds of [`ListenOptions`] say.
+//! [`server_tls`] makes TLS of files. What this never does: parse a message ([`formats`](crate::formats) do), drop one
+//! silently, or hold more than the bounds of [`ListenOptions`] say.
 
 mod answering;
 mod batch;
@@ -36,6 +37,7 @@ mod reading;
 mod received;
 mod shared;
 mod sniff;
+mod tls;
 
 #[cfg(test)]
 mod fuzz;
@@ -47,3 +49,4 @@ pub use listen::{Listening, Sockets, listen};
 pub use lumberjack::Broken;
 pub use options::ListenOptions;
 pub use received::{Receipt, Received, Transport, Wire};
+pub use tls::{TlsError, server_tls};

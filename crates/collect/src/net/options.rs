@@ -1,8 +1,10 @@
 //! Bounds of what is listened to.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio_rustls::rustls::ServerConfig;
 
 /// Bounds of a listener.
@@ -10,6 +12,9 @@ use tokio_rustls::rustls::ServerConfig;
 pub struct ListenOptions {
     /// TLS: with it, nothing else is spoken on the TCP port. Whether clients must show a certificate is said by its verifier.
     pub tls: Option<Arc<ServerConfig>>,
+    /// Networks from which may be sent; empty means everybody. A connection from elsewhere is closed before it is read, a
+    /// datagram is thrown away.
+    pub allow: Vec<IpNet>,
     /// Connections held at once; further ones wait in the system's backlog.
     pub connections_max: usize,
     /// Connections held at once by one address (IPv4) or network of 64 bits (IPv6); further ones are closed. 0 = any number.
@@ -48,6 +53,7 @@ impl Default for ListenOptions {
     fn default() -> Self {
         Self {
             tls: None,
+            allow: Vec::new(),
             connections_max: 1_024,
             per_address_max: 128,
             first_bytes_timeout: Duration::from_secs(300),
@@ -63,6 +69,32 @@ impl Default for ListenOptions {
             datagrams_max: 16_384,
             datagram_bytes_max: 8 << 20,
             drain: Duration::from_secs(10),
+        }
+    }
+}
+
+impl ListenOptions {
+    /// Whether this address may send.
+    pub(super) fn admits(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.allow.is_empty() || self.allow.iter().any(|network| network.contains(&address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_named_networks_may_send() {
+        let anybody = ListenOptions::default();
+        let allow = vec!["10.1.0.0/16".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
+        let some = ListenOptions { allow, ..ListenOptions::default() };
+        for (address, may) in
+            [("10.1.2.3", true), ("::ffff:10.1.2.3", true), ("10.2.0.1", false), ("2001:db8::1", true), ("::1", false)]
+        {
+            let address = address.parse().unwrap();
+            assert_eq!((anybody.admits(address), some.admits(address)), (true, may), "{address}");
         }
     }
 }

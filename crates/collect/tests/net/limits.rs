@@ -142,3 +142,22 @@ async fn many_large_batches_share_the_memory_and_all_arrive() {
     collector.until(|counts| counts.confirmed == 50).await;
     assert!(texts(&journal).iter().all(|text| text.len() == line.len() - 1));
 }
+
+#[tokio::test]
+async fn who_may_not_send_is_not_heard() {
+    let allow = vec!["127.0.0.2/32".parse().unwrap()];
+    let (collector, journal, _keeper) = Collector::keeping(ListenOptions { allow, ..ListenOptions::default() }).await;
+    collector.say(b"<13>1 - - - - - - from elsewhere\n").await;
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.send_to(b"<13>1 - - - - - - from elsewhere\n", collector.address).await.unwrap();
+    let friend = tokio::net::UdpSocket::bind("127.0.0.2:0").await.unwrap();
+    friend.send_to(b"<13>1 - - - - - - from a friend\n", collector.address).await.unwrap();
+    collector.until(|counts| counts.closed["not_allowed"] == 2 && counts.confirmed == 1).await;
+    let friend = tokio::net::TcpSocket::new_v4().unwrap();
+    friend.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut friend = friend.connect(collector.address).await.unwrap();
+    friend.write_all(b"<13>1 - - - - - - from a friend\n").await.unwrap();
+    collector.until(|counts| counts.confirmed == 2).await;
+    assert_eq!(texts(&journal), ["<13>1 - - - - - - from a friend"; 2]);
+    assert_eq!(*collector.told.lock().unwrap(), [("not_allowed", "address not allowed".to_owned())]);
+}

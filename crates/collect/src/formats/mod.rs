@@ -1,0 +1,102 @@
+//! What a line says: its own time, level, text and fields, whatever program wrote it.
+//!
+//! ```text
+//! bytes ──beats──▶ ┐                    ┌ time, level, text
+//! bytes ──syslog─▶ ┤ JSON inside of it  ├ fields, at most 64, the rest in one text `overflow`
+//! text  ──json───▶ ┘ is read too        └ what was wrong with it
+//! ```
+//!
+//! [`syslog()`] reads a message of RFC 5424 or RFC 3164, [`beats`] an event of Filebeat and its like, [`json()`] a line that
+//! programs write as JSON. Each gives an [`Entry`]; a line that cannot be understood is an entry too, with its text as it
+//! came and the reason in [`Entry::parse_error`].
+//!
+//! # Names
+//!
+//! Fields keep the names that their program gave them, but for those in [`HOUSE_NAMES`], which a record of the house gives
+//! itself: they get `own_` in front. What the envelope says stands under the names of the Elastic Common Schema, as Beats have
+//! them: `host.name`, `process.name`, `process.pid`, `log.syslog.facility.name`, `log.syslog.severity.name`,
+//! `log.syslog.msgid`, `log.syslog.structured_data`. Where both use a name, the program's own value has it, and the envelope's
+//! is in the overflow.
+//!
+//! All of this is pure: the same bytes at the same moment give the same entry. Nothing here is unbounded, and nothing panics.
+
+mod fields;
+mod json;
+mod level;
+mod syslog;
+mod time;
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+pub use fields::{FIELD_BYTES_MAX, FIELDS_BYTES_MAX, FIELDS_MAX, HOUSE_NAMES, NAME_BYTES_MAX, OVERFLOW_BYTES_MAX};
+pub use json::{beats, json};
+pub use level::Level;
+pub use syslog::syslog;
+
+/// Bytes of the text of a line that are kept: with all its fields it fits into a line of the journal.
+pub const TEXT_BYTES_MAX: usize = 128 << 10;
+
+/// What a line says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Entry {
+    /// When it was written, by the clock of whoever wrote it.
+    pub time: Option<Timestamp>,
+    /// How much it matters, if it says so.
+    pub level: Option<Level>,
+    /// For people to read.
+    pub text: String,
+    /// Everything else; see [`HOUSE_NAMES`].
+    pub fields: Map<String, Value>,
+    /// Why it could not be understood, or not all of it.
+    pub parse_error: Option<String>,
+    /// Whether a part of it was left out because it is too long.
+    pub is_cut: bool,
+    /// Whether it had bytes that are not UTF-8; they stand as `\xNN`.
+    pub has_bytes: bool,
+}
+
+/// Bytes as text, and whether some of them were none.
+fn text_of(bytes: &[u8]) -> (Cow<'_, str>, bool) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return (Cow::Borrowed(text), false);
+    }
+    let mut text = String::with_capacity(bytes.len() + 16);
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+            let digits = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+            text.push_str("\\x");
+            text.extend(digits);
+        }
+    }
+    (Cow::Owned(text), true)
+}
+
+/// The beginning of a text, up to so many bytes, and whether there was more.
+fn beginning(text: &str, bytes_max: usize) -> (&str, bool) {
+    let end = text.floor_char_boundary(bytes_max);
+    (&text[..end], end < text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_no_text_stay_visible() {
+        for (bytes, text, has_bytes) in [
+            (&b"plain"[..], "plain", false),
+            ("größer".as_bytes(), "größer", false),
+            (b"a\xffb\xc3", "a\\xffb\\xc3", true),
+            (b"\xe4\xb8", "\\xe4\\xb8", true),
+        ] {
+            assert_eq!(text_of(bytes), (Cow::Borrowed(text), has_bytes));
+        }
+        assert_eq!(beginning("größer", 3), ("gr", true));
+        assert_eq!(beginning("größer", 8), ("größer", false));
+    }
+}

@@ -1,0 +1,171 @@
+//! When a line was written, by what it says.
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::{Timestamp, Zoned};
+use serde_json::Value;
+
+/// Numbers of seconds that are taken for a time: from 2001-09-09 to 2096-10-02. Smaller ones are durations and counts.
+const SECONDS: std::ops::Range<f64> = 1e9..4e9;
+/// When years get a fifth digit, which not everybody can read.
+const YEAR_10000_S: i64 = 253_402_300_800;
+/// Longest text that is taken for a time.
+const TEXT_BYTES_MAX: usize = 48;
+
+/// Reads a time that knows its zone: RFC 3339, ISO 8601 with an offset, or seconds, milliseconds, microseconds or nanoseconds
+/// since 1970. A time without a zone is nobody's time and stays what it is.
+pub(super) fn read(value: &Value) -> Option<Timestamp> {
+    match value {
+        Value::String(text) => of_text(text),
+        Value::Number(number) => of_number(number),
+        _ => None,
+    }
+}
+
+/// Reads RFC 3339 and ISO 8601 with an offset.
+pub(super) fn of_text(text: &str) -> Option<Timestamp> {
+    if text.len() > TEXT_BYTES_MAX {
+        return None;
+    }
+    let time: Timestamp = text.trim().parse().ok()?;
+    (0..YEAR_10000_S).contains(&time.as_second()).then_some(time)
+}
+
+fn of_number(number: &serde_json::Number) -> Option<Timestamp> {
+    for unit_ns in [1_000_000_000_i64, 1_000_000, 1_000, 1] {
+        let units = 1e9 / unit_ns as f64;
+        let value = number.as_f64()?;
+        if !SECONDS.contains(&(value / units)) {
+            continue;
+        }
+        let ns = match number.as_i64() {
+            Some(whole) => i128::from(whole) * i128::from(unit_ns),
+            // A double has microseconds of a time of today, no more.
+            None => (value * (1e6 / units)).round() as i128 * 1_000,
+        };
+        return Timestamp::from_nanosecond(ns).ok();
+    }
+    None
+}
+
+/// Reads the time at the beginning of an RFC 3164 message, `Nov  9 15:04:05`, and gives what is behind it. Also with a year
+/// before or behind the clock's time and with fractions, as switches and routers write it.
+///
+/// Neither year nor zone are told as a rule: the zone is ours, and the year is the one that brings the time closest to now.
+pub(super) fn of_rfc3164<'a>(text: &'a str, now: &Zoned) -> Option<(Timestamp, &'a str)> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (word, rest) = text.trim_start_matches(['*', '.']).split_at_checked(3)?;
+    let month = (1_i8..).zip(MONTHS).find(|(_, name)| *name == word)?.0;
+    let (day, rest) = number(rest.strip_prefix(' ')?.trim_start_matches(' '), 2)?;
+    let rest = rest.strip_prefix(' ')?;
+    let (year, rest) = match number(rest, 4) {
+        Some((year, behind)) if year > 1970 && behind.starts_with(' ') => (Some(year), behind.trim_start()),
+        _ => (None, rest),
+    };
+    let (time, rest) = clock(rest)?;
+    let rest = rest.strip_prefix(':').unwrap_or(rest);
+    let rest = rest.strip_prefix(' ').or_else(|| rest.is_empty().then_some(rest))?;
+    let in_year = |year: i16| {
+        let at = DateTime::from_parts(Date::new(year, month, day as i8).ok()?, time);
+        now.time_zone().to_ambiguous_timestamp(at).compatible().ok()
+    };
+    let distance = |time: &Timestamp| (time.as_second() - now.timestamp().as_second()).abs();
+    let time = match year {
+        Some(year) => in_year(year)?,
+        None => (now.year() - 1..=now.year() + 1).filter_map(in_year).min_by_key(distance)?,
+    };
+    Some((time, rest))
+}
+
+/// `15:04:05`, with or without fractions.
+fn clock(text: &str) -> Option<(Time, &str)> {
+    let (hour, rest) = number(text, 2)?;
+    let (minute, rest) = number(rest.strip_prefix(':')?, 2)?;
+    let (second, rest) = number(rest.strip_prefix(':')?, 2)?;
+    let (mut nanosecond, mut behind) = (0, rest);
+    if let Some(fraction) = rest.strip_prefix(['.', ',']) {
+        behind = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
+        let digits = &fraction[..fraction.len() - behind.len()];
+        nanosecond = digits.chars().chain("000000000".chars()).take(9).collect::<String>().parse().ok()?;
+    }
+    // A leap second is the last moment of its minute.
+    Some((Time::new(hour as i8, minute as i8, second.min(59) as i8, nanosecond).ok()?, behind))
+}
+
+/// A number of at most so many digits, and what is behind it.
+fn number(text: &str, digits_max: usize) -> Option<(i16, &str)> {
+    let digits = text.bytes().take(digits_max).take_while(u8::is_ascii_digit).count();
+    let (number, rest) = text.split_at(digits);
+    Some((number.parse().ok()?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn times_with_a_zone_are_read() {
+        for (value, expected) in [
+            (json!("2026-01-27T10:20:30.456Z"), Some("2026-01-27T10:20:30.456Z")),
+            (json!("2026-01-27T10:20:30.456789+08:00"), Some("2026-01-27T02:20:30.456789Z")),
+            (json!("2026-01-27T10:20:30.456+0800"), Some("2026-01-27T02:20:30.456Z")),
+            (json!("2026-01-27 10:20:30Z"), Some("2026-01-27T10:20:30Z")),
+            (json!("2026-01-27 10:20:30"), None),
+            (json!("2026-01-27"), None),
+            (json!("10:20:30"), None),
+            (json!("soon"), None),
+            (json!(1_769_509_230), Some("2026-01-27T10:20:30Z")),
+            (json!(1_769_509_230.456), Some("2026-01-27T10:20:30.456Z")),
+            (json!(1_769_509_230_456_i64), Some("2026-01-27T10:20:30.456Z")),
+            (json!(1_769_509_230_456_789_i64), Some("2026-01-27T10:20:30.456789Z")),
+            (json!(1_769_509_230_456_789_123_i64), Some("2026-01-27T10:20:30.456789123Z")),
+            (json!(0.034), None),
+            (json!(34), None),
+            (json!(-1_769_509_230), None),
+            (json!(true), None),
+        ] {
+            assert_eq!(read(&value).map(|time| time.to_string()).as_deref(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_year_is_guessed_around_new_year() {
+        for (now, text, expected) in [
+            ("2026-01-27T10:00:00+08:00[Asia/Shanghai]", "Jan 27 09:59:58 x", Some("2026-01-27T01:59:58Z")),
+            ("2026-01-01T00:00:05+00:00[UTC]", "Dec 31 23:59:58 x", Some("2025-12-31T23:59:58Z")),
+            ("2025-12-31T23:59:58+00:00[UTC]", "Jan  1 00:00:05 x", Some("2026-01-01T00:00:05Z")),
+            ("2026-03-01T00:00:00+00:00[UTC]", "Feb 29 12:00:00 x", None),
+            ("2025-01-15T00:00:00+00:00[UTC]", "Feb 29 12:00:00 x", Some("2024-02-29T12:00:00Z")),
+            ("2026-01-27T10:00:00+00:00[UTC]", "Jan 27 2019 09:59:58.25: x", Some("2019-01-27T09:59:58.25Z")),
+            ("2026-01-27T10:00:00+00:00[UTC]", "*Jan  7 09:59:60 x", Some("2026-01-07T09:59:59Z")),
+            ("2026-01-27T10:00:00+00:00[UTC]", "Jan 32 09:59:58 x", None),
+            ("2026-01-27T10:00:00+00:00[UTC]", "Jan 27 09:59 x", None),
+            ("2026-01-27T10:00:00+00:00[UTC]", "Jän 27 09:59:58 x", None),
+            ("2026-01-27T10:00:00+00:00[UTC]", "Jan 27 09:59:58x", None),
+        ] {
+            let now: Zoned = now.parse().unwrap();
+            let read = of_rfc3164(text, &now);
+            assert_eq!(read.map(|(time, _)| time.to_string()).as_deref(), expected, "{text} at {now}");
+            assert!(read.is_none_or(|(_, rest)| rest == "x"), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_of_the_last_months_is_found_again(now_s in 1_000_000_000_i64..3_000_000_000, ago_s in 0_i64..15_000_000) {
+            let zone = jiff::tz::TimeZone::UTC;
+            let now = Timestamp::from_second(now_s).unwrap().to_zoned(zone.clone());
+            let then = Timestamp::from_second(now_s - ago_s).unwrap();
+            let text = format!("{} host", then.to_zoned(zone).strftime("%b %e %H:%M:%S"));
+            prop_assert_eq!(of_rfc3164(&text, &now), Some((then, "host")));
+        }
+
+        #[test]
+        fn any_text_and_number_is_read_or_not(text in "\\PC{0,60}", number in any::<f64>()) {
+            let now: Zoned = "2026-01-27T10:00:00+00:00[UTC]".parse().unwrap();
+            let _ = (read(&json!(text)), read(&json!(number)), of_rfc3164(&text, &now));
+        }
+    }
+}

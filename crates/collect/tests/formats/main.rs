@@ -1,0 +1,78 @@
+//! Lines as programs write them, and what is read in them; and that no bytes at all are too odd.
+//!
+//! Beside each `NAME.lines` lies `NAME.entries`: what its lines say, one entry a line. `\xNN` stands for a byte. Run with
+//! `UPDATE_CASES=1` to write the entries anew, and look at the difference as at a change of the interface.
+
+mod properties;
+
+use std::fs;
+use std::path::Path;
+
+use jiff::Zoned;
+use serde_json::{Value, json};
+use tollhouse_collect::formats::{self, Entry};
+
+/// When all lines came.
+fn now() -> Zoned {
+    "2026-01-27T10:20:31+08:00[Asia/Shanghai]".parse().unwrap()
+}
+
+fn shown(entry: &Entry) -> Value {
+    let mut shown = serde_json::Map::new();
+    let mut put = |name: &str, value: Option<Value>| shown.extend(value.map(|value| (name.to_owned(), value)));
+    put("time", entry.time.map(|time| time.to_string().into()));
+    put("level", entry.level.map(|level| level.as_str().into()));
+    put("text", Some(entry.text.as_str().into()));
+    put("fields", Some(entry.fields.clone().into()).filter(|_| !entry.fields.is_empty()));
+    put("parse_error", entry.parse_error.as_deref().map(Value::from));
+    put("is_cut", entry.is_cut.then(|| json!(true)));
+    put("has_bytes", entry.has_bytes.then(|| json!(true)));
+    shown.into()
+}
+
+/// A line of a case with its `\xNN` as bytes.
+fn bytes(line: &str) -> Vec<u8> {
+    let mut parts = line.split("\\x");
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        bytes.push(u8::from_str_radix(&part[..2], 16).expect("two hexadecimal digits"));
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    bytes
+}
+
+fn check(name: &str, read: impl Fn(&[u8]) -> Option<Entry>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats");
+    let lines = fs::read_to_string(folder.join(format!("{name}.lines"))).unwrap();
+    let told: String = lines
+        .lines()
+        .map(|line| match read(&bytes(line)) {
+            Some(entry) => format!("{}\n", shown(&entry)),
+            None => "null\n".to_owned(),
+        })
+        .collect();
+    let beside = folder.join(format!("{name}.entries"));
+    if std::env::var_os("UPDATE_CASES").is_some() {
+        fs::write(&beside, &told).unwrap();
+    }
+    let expected = fs::read_to_string(&beside).unwrap_or_default();
+    for ((line, told), expected) in lines.lines().zip(told.lines()).zip(expected.lines()) {
+        assert_eq!(told, expected, "{line}");
+    }
+    assert_eq!(told.lines().count(), expected.lines().count());
+}
+
+#[test]
+fn syslog_messages() {
+    check("syslog", |message| Some(formats::syslog(message, &now())));
+}
+
+#[test]
+fn json_lines() {
+    check("json", |line| formats::json(std::str::from_utf8(line).unwrap()));
+}
+
+#[test]
+fn beats_events() {
+    check("beats", |event| Some(formats::beats(event)));
+}

@@ -3,6 +3,8 @@
 //! - [`catalogue()`] declares every field that has a fixed kind, and the aliases people ask by.
 //! - [`Shaper`] holds the tag queries and makes one [`Document`] of each journal line: `ts` becomes `@timestamp`,
 //!   `status` becomes `http_status`, numbers become numbers, a request gets its `token_efficiency` and its tags.
+//! - A collected line (kind `log`) brings its own time, service and caller: `time` becomes `@timestamp`, and so chooses the
+//!   day; one that tells of a request is derived from and tagged as our own requests are.
 //! - A line or a value that does not fit is kept all the same, beside the tag [`INGEST_ERROR`]: every journal record has
 //!   a document with the same `seq`.
 //!

@@ -12,6 +12,10 @@ use crate::fit::fit;
 /// The tag of a document of which something did not fit, and the field that says what.
 pub const INGEST_ERROR: &str = "ingest_error";
 
+/// What a collected line says of itself in place of what the journal says of its record: the names that collecting gives
+/// these fields, and whose place they take.
+const OWN: [(&str, &str); 2] = [("own_service", "service"), ("own_caller", "caller")];
+
 /// Longest piece of a wrong value that is told, in characters.
 const SHOWN_CHARS_MAX: usize = 256;
 /// Most wrong values that are told of one record.
@@ -97,7 +101,10 @@ impl Shaper {
 
     fn shape(&self, record: Map<String, Value>) -> Result<Document, ShapeError> {
         let seq = record.get("seq").and_then(Value::as_u64).ok_or(ShapeError::NoSeq)?;
-        let (timestamp, timestamp_ms) = time_of(&record).ok_or(ShapeError::NoTime { seq })?;
+        let is_log = record.get("kind").is_some_and(|kind| kind == "log");
+        let (timestamp, timestamp_ms) = time_of(&record, is_log).ok_or(ShapeError::NoTime { seq })?;
+        let replaced: Vec<&str> =
+            OWN.iter().filter(|(own, _)| is_log && record.contains_key(*own)).map(|(_, replaced)| *replaced).collect();
         let mut source = Map::with_capacity(record.len() + 2);
         source.insert("@timestamp".into(), timestamp.into());
         let mut problems = Vec::new();
@@ -109,20 +116,28 @@ impl Shaper {
                 // The chain is verified on the journal; in the index it would only take room.
                 "ts" | "prev" => {}
                 // Used for the time above unless it could not be read.
-                "@timestamp" => {
+                "@timestamp" | "time" if is_log || key == "@timestamp" => {
                     if !value.is_null() && value.as_str().and_then(parse_rfc3339).is_none() {
                         problems.push(problem(&key, &value, "is not a date"));
                     }
                 }
-                _ => put(&mut source, &mut problems, key, value),
+                name if replaced.contains(&name) => {}
+                name => {
+                    let own = OWN.iter().find(|(own, replaced_name)| *own == name && replaced.contains(replaced_name));
+                    let name = own.map(|(_, replaced)| (*replaced).to_owned());
+                    put(&mut source, &mut problems, name.unwrap_or(key), value);
+                }
             }
         }
-        let is_request = source.get("kind").and_then(Value::as_str) == Some("request");
-        if is_request && let Some(efficiency) = token_efficiency(&source) {
+        let is_request = source.get("kind").is_some_and(|kind| kind == "request");
+        if (is_request || is_log)
+            && let Some(efficiency) = token_efficiency(&source)
+        {
             source.insert("token_efficiency".into(), efficiency.into());
         }
         let mut tags = Vec::new();
-        if is_request {
+        // A collected line with a status tells of a request; `NOT http_status:…` would be true of all others.
+        if is_request || (is_log && source.get("http_status").is_some_and(Value::is_number)) {
             // `now` in a tag query is the record's own time, so that the index can be built again.
             let fulfilled = |query: &Query| matches_at(query, &source, catalogue(), timestamp_ms);
             let fulfilled = self.tags.iter().filter(|(_, query)| fulfilled(query));
@@ -138,8 +153,9 @@ impl Shaper {
 }
 
 /// The record's own time if it has one that can be read (a collected line's), else the journal's.
-fn time_of(record: &Map<String, Value>) -> Option<(String, i64)> {
-    ["@timestamp", "ts"].into_iter().find_map(|key| {
+fn time_of(record: &Map<String, Value>, is_log: bool) -> Option<(String, i64)> {
+    let own = is_log.then_some("time");
+    ["@timestamp"].into_iter().chain(own).chain(["ts"]).find_map(|key| {
         let text = record.get(key)?.as_str()?;
         Some((text.to_owned(), parse_rfc3339(text)?))
     })
@@ -299,9 +315,14 @@ mod tests {
             (json!({"status": 299}), None),
             (json!({"status": 300}), Some(json!(["error_request"]))),
             (json!({"status": 499, "tag": "own"}), Some(json!(["own", "error_request"]))),
-            // Tags are for requests only.
+            // Tags are for requests, ours and those that collected lines tell of.
             (json!({"kind": "access", "status": 500}), None),
             (json!({"kind": "log", "tags": ["own"]}), Some(json!(["own"]))),
+            (
+                json!({"kind": "log", "status": 500, "duration_ms": 4200}),
+                Some(json!(["slow_request", "error_request"])),
+            ),
+            (json!({"kind": "log", "status": null, "duration_ms": 4200}), None),
         ] {
             assert_eq!(shaped(&request(&changes)).get("tags"), expected.as_ref(), "{changes}");
         }
@@ -320,6 +341,7 @@ mod tests {
             ("request", json!(null), json!(5), None),
             ("request", json!(-3), json!(5), None),
             ("request.start", json!(3), json!(5), None),
+            ("log", json!(3), json!("2"), Some(0.67)),
         ] {
             let record = request(&json!({"kind": kind, "input_tokens": input, "output_tokens": output}));
             let efficiency = shaped(&record).get("token_efficiency").and_then(Value::as_f64);
@@ -345,10 +367,42 @@ mod tests {
         let record = request(&json!({"kind": "log", "@timestamp": own}));
         let document = shaper().document(record.to_string().as_bytes()).unwrap();
         assert_eq!(document.timestamp_ms, parse_rfc3339(own).unwrap());
+        let record = request(&json!({"kind": "log", "time": own}));
+        let document = shaper().document(record.to_string().as_bytes()).unwrap();
+        assert_eq!(document.timestamp_ms, parse_rfc3339(own).unwrap());
+        assert_eq!((&document.source["@timestamp"], document.source.get("time")), (&json!(own), None));
+        // Only a collected line has one.
+        let document = shaper().document(request(&json!({"time": own})).to_string().as_bytes()).unwrap();
+        assert_eq!(
+            (&document.source["@timestamp"], &document.source["time"]),
+            (&json!("2026-01-27T10:20:30.456Z"), &json!(own))
+        );
         let record = request(&json!({"kind": "log", "@timestamp": "yesterday"}));
         let document = shaper().document(record.to_string().as_bytes()).unwrap();
         assert_eq!(document.source["@timestamp"], "2026-01-27T10:20:30.456Z");
         assert_eq!(document.source["tags"], json!(["ingest_error"]));
+    }
+
+    #[test]
+    fn a_collected_line_of_a_gateway_is_typed_as_our_own_requests_are() {
+        let record = request(&json!({
+            "kind": "log", "msg": "request", "caller": "collect/listen", "source": "network",
+            "time": "2026-01-27T02:20:30.456Z", "own_caller": "gateway/handler.go:123", "own_service": "clawdbot-qwen3",
+            "model": "qwen3:32b", "status": "500", "duration_ms": "4200", "input_tokens": "200", "output_tokens": "201",
+        }));
+        let source = shaped(&record);
+        assert_eq!(
+            Value::from(source),
+            json!({
+                "@timestamp": "2026-01-27T02:20:30.456Z", "level": "info", "kind": "log", "msg": "request",
+                "http_status": 500, "duration_ms": 4200, "seq": 7, "source": "network", "caller": "gateway/handler.go:123",
+                "service_name": "clawdbot-qwen3", "model_name": "qwen3:32b", "input_tokens": 200, "output_tokens": 201,
+                "token_efficiency": 1.01, "tags": ["slow_request", "error_request"],
+            })
+        );
+        // A request of our own has no such fields.
+        let source = shaped(&request(&json!({"own_service": "x"})));
+        assert_eq!((&source["service_name"], &source["own_service"]), (&json!("s"), &json!("x")));
     }
 
     #[test]

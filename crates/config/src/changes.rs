@@ -75,15 +75,19 @@ upstreams:
 models: {one: {context: 5, aliases: [x, y]}, two: {}}
 access: {keys: [{id: k, sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08}]}
 shared: {redis: 'redis://:one@h'}
+sources: {net: {type: listen, address: '127.0.0.1:5044'}, tls: {type: listen, address: '127.0.0.1:6514', tls: {cert: a, key: b}}}
 ";
 
     #[test]
     fn each_difference_is_named_once_and_no_value() {
-        let cases: [(&str, &str, &[&str]); 10] = [
+        let cases: [(&str, &str, &[&str]); 13] = [
             ("gate", "gate", &[]),
             ("service: gate", "service: gate2", &["service"]),
             ("sk-1", "sk-2", &["upstreams.a.key"]),
             (", key: sk-1", "", &["upstreams.a.key"]),
+            (":5044", ":5045", &["sources.net.address"]),
+            ("key: b", "key: c", &["sources.tls.tls.key"]),
+            ("net: {type: listen, address: '127.0.0.1:5044'}, ", "", &["sources.net"]),
             (":one@", ":two@", &["shared.redis"]),
             ("context: 5", "context: 6", &["models.one.context"]),
             ("[x, y]", "[x, z]", &["models.one.aliases[1]"]),

@@ -43,6 +43,8 @@ pub struct Config {
     pub errors: ErrorStyle,
     /// The journal.
     pub logging: Logging,
+    /// Whose log lines are collected, in the order of the file.
+    pub sources: Vec<SourceConfig>,
     /// Tag name and query (Lucene); the defaults first, then those of the file.
     pub tags: Vec<(String, String)>,
     /// The index.
@@ -79,6 +81,7 @@ impl Default for Config {
             shared: Shared::default(),
             errors: ErrorStyle::OpenAi,
             logging: Logging::default(),
+            sources: Vec::new(),
             tags: vec![
                 ("slow_request".to_owned(), "duration_ms:>3000".to_owned()),
                 ("error_request".to_owned(), "NOT http_status:[200 TO 299]".to_owned()),
@@ -472,6 +475,47 @@ pub enum SyncPolicy {
     Each,
     /// At most this long after it was written.
     Within(Duration),
+}
+
+/// Whose log lines are collected.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SourceConfig {
+    /// Its name in records.
+    pub name: String,
+    /// How they come, and what there is to say of it.
+    pub kind: SourceKind,
+}
+
+/// How log lines come: the key `type`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SourceKind {
+    /// Others send them.
+    Listen(ListenSource),
+}
+
+/// An address to which others send: Beats and syslog over TCP, told apart by their first bytes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ListenSource {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// Whether syslog is taken over UDP too, at the same address.
+    pub udp: bool,
+    /// Files for TLS; with them, nothing else is spoken over TCP.
+    pub tls: Option<TlsFiles>,
+    /// Networks from which may be sent. Empty means everybody who reaches the address; beyond loopback only where
+    /// [`TlsFiles::client_ca`] knows who that is.
+    pub allow: Vec<IpNet>,
+}
+
+/// Files for TLS, in PEM form.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TlsFiles {
+    /// The certificate and those that lead to its authority.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Authorities of clients' certificates; with them, a client must show one.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// The index.

@@ -52,6 +52,8 @@ pub(crate) struct Section<'n> {
     place: Place,
     entries: &'n [Entry],
     known: Vec<&'static str>,
+    /// Unknown keys are no problem.
+    is_open: bool,
 }
 
 impl<'a> Decoder<'a> {
@@ -89,7 +91,7 @@ impl<'a> Decoder<'a> {
     pub(crate) fn section(&mut self, node: &Node, read: impl FnOnce(&mut Self, &mut Section<'_>)) {
         let Some(entries) = self.entries(node, "keys with values") else { return };
         let place = node.key_place.unwrap_or(node.place);
-        let mut section = Section { path: &node.path, place, entries, known: Vec::new() };
+        let mut section = Section { path: &node.path, place, entries, known: Vec::new(), is_open: false };
         read(self, &mut section);
         section.refuse_unknown(self);
     }
@@ -459,7 +461,15 @@ impl<'n> Section<'n> {
         decoder.problem(problem.expected(format!("{name}: {expected}")));
     }
 
+    /// Lets keys be that nobody asks for: what is wrong is told already, and which keys there are depends on it.
+    pub(crate) fn allow_all(&mut self) {
+        self.is_open = true;
+    }
+
     fn refuse_unknown(self, decoder: &mut Decoder<'_>) {
+        if self.is_open {
+            return;
+        }
         let known: BTreeSet<&str> = self.known.iter().copied().collect();
         for entry in self.entries.iter().filter(|entry| !known.contains(entry.name.as_str())) {
             let path = join(self.path, &entry.name);

@@ -1,14 +1,15 @@
 //! A configuration as YAML, with every default filled in and every secret masked.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use serde_json::{Map, Value};
 use tollhouse_units::format_duration;
 
 use crate::{
     config::{
-        Auth, By, CallerLimits, Compress, Config, Deny, ErrorStyle, KeyConfig, Listen, ModelConfig, Overflow, Priority,
-        SyncPolicy, UpstreamConfig, UpstreamKind,
+        Auth, By, CallerLimits, Compress, Config, Deny, ErrorStyle, KeyConfig, Listen, ListenSource, ModelConfig,
+        Overflow, Priority, SourceConfig, SourceKind, SyncPolicy, TlsFiles, UpstreamConfig, UpstreamKind,
     },
     decode::resolve,
 };
@@ -39,6 +40,10 @@ impl Config {
         self.write_access(out)?;
         self.write_bounds(out)?;
         self.write_logging(out)?;
+        writeln!(out, "sources:{}", if self.sources.is_empty() { " {}" } else { "" })?;
+        for source in &self.sources {
+            writeln!(out, "  {}: {}", key(&source.name), source_yaml(source))?;
+        }
         writeln!(out, "tags:{}", if self.tags.is_empty() { " {}" } else { "" })?;
         for (name, query) in &self.tags {
             writeln!(out, "  {}: {}", key(name), scalar(query))?;
@@ -128,6 +133,19 @@ fn upstream_yaml(upstream: &UpstreamConfig) -> String {
 fn listen_yaml(listen: Listen) -> String {
     let address = scalar(&listen.address.to_string());
     if listen.proxy_protocol { format!("{{address: {address}, proxy_protocol: true}}") } else { address }
+}
+
+fn source_yaml(source: &SourceConfig) -> String {
+    let SourceKind::Listen(ListenSource { address, udp, tls, allow }) = &source.kind;
+    let address = scalar(&address.to_string());
+    let tls = or_null(tls.as_ref().map(tls_yaml));
+    format!("{{type: listen, address: {address}, udp: {udp}, tls: {tls}, allow: {}}}", list(allow))
+}
+
+fn tls_yaml(files: &TlsFiles) -> String {
+    let path = |path: &Path| scalar(&path.to_string_lossy());
+    let client_ca = or_null(files.client_ca.as_deref().map(path));
+    format!("{{cert: {}, key: {}, client_ca: {client_ca}}}", path(&files.cert), path(&files.key))
 }
 
 /// A URL without what stands before its `@`.

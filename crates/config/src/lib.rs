@@ -39,9 +39,9 @@ mod source;
 mod tree;
 
 pub use config::{
-    AccessConfig, Auth, By, CallerLimits, Compress, Config, Deny, ErrorStyle, Keep, KeyConfig, Limits, Listen, Logging,
-    ModelConfig, Overflow, Priority, Queue, Rate, Rotate, Shared, StoreConfig, SyncPolicy, Timeouts, UpstreamConfig,
-    UpstreamKind,
+    AccessConfig, Auth, By, CallerLimits, Compress, Config, Deny, ErrorStyle, Keep, KeyConfig, Limits, Listen,
+    ListenSource, Logging, ModelConfig, Overflow, Priority, Queue, Rate, Rotate, Shared, SourceConfig, SourceKind,
+    StoreConfig, SyncPolicy, Timeouts, TlsFiles, UpstreamConfig, UpstreamKind,
 };
 pub use import::{Fate, Imported, Note, Old, import};
 pub use ipnet::IpNet;

@@ -2,6 +2,7 @@
 
 mod access;
 mod models;
+mod sources;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -62,6 +63,7 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
             d.word(node, &[("openai", ErrorStyle::OpenAi), ("plain", ErrorStyle::Plain)])
         });
         s.section(d, "logging", |d, s| logging(d, s, &mut config.logging));
+        s.set(d, "sources", &mut config.sources, |d, node| sources::sources(d, node, listen));
         if let Some(node) = s.get("tags") {
             tags(d, node, &mut config.tags);
         }

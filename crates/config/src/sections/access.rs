@@ -168,7 +168,7 @@ fn sha256(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
     None
 }
 
-fn networks(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<IpNet>> {
+pub(super) fn networks(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<IpNet>> {
     d.list(node, "a list of addresses and networks, such as [127.0.0.1, 10.0.0.0/16]", |d, item| {
         d.parsed(item, "an address or a network, such as 127.0.0.1 or 10.0.0.0/16", |text| {
             let network = text.parse::<IpNet>().map(|network| network.trunc());

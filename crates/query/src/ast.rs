@@ -9,6 +9,7 @@ use crate::fields::FieldKind;
 use crate::minimum::Minimum;
 use crate::regexp::Regexp;
 use crate::similar::Fuzzy;
+use crate::text::words;
 
 /// A condition that a document fulfils or not. Scoring is not part of the plan: logs are sorted by fields.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,6 +144,27 @@ impl TextMatch {
             fuzzy: None,
             is_open_ended: false,
             empty_selects_all: false,
+        }
+    }
+
+    /// Whether a text field finds no words in it.
+    pub(crate) fn is_wordless(&self) -> bool {
+        words(&self.text).next().is_none()
+    }
+}
+
+/// Takes clauses without words out of those that are all required, as query strings do, unless none would be left. On a
+/// field that is no text they stay what they are.
+pub(crate) fn pass_over_wordless(must: &mut [Query], others: usize) {
+    let is_wordless = |query: &Query| matches!(query, Query::Match(wanted) if wanted.is_wordless());
+    if others == 0 && must.iter().all(is_wordless) {
+        return;
+    }
+    for query in must {
+        if let Query::Match(wanted) = query
+            && wanted.is_wordless()
+        {
+            wanted.empty_selects_all = true;
         }
     }
 }

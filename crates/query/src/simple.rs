@@ -5,7 +5,7 @@
 //! [`QUERY_BYTES_MAX`](crate::lucene::QUERY_BYTES_MAX), [`CLAUSES_MAX`](crate::lucene::CLAUSES_MAX) and
 //! [`DEPTH_MAX`](crate::lucene::DEPTH_MAX).
 
-use crate::ast::{BoolQuery, Case, MatchMode, Query, TextMatch};
+use crate::ast::{BoolQuery, Case, MatchMode, Query, TextMatch, pass_over_wordless};
 use crate::error::{ParseError, hint};
 use crate::lucene::{CLAUSES_MAX, DEPTH_MAX, Operator, QUERY_BYTES_MAX, fields_or_default, least};
 use crate::minimum::Minimum;
@@ -368,6 +368,7 @@ impl Reader<'_> {
             }
         };
         of(&mut clauses, operator).push(branch.into());
+        pass_over_wordless(&mut clauses.must, 0);
         level.tree = Some(Tree::Clauses(clauses));
         level.before = Some(operator);
         Ok(())

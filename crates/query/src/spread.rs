@@ -7,11 +7,13 @@ use crate::fields::{FieldKind, Fields};
 use crate::text::words;
 
 impl TextMatch {
-    /// The condition on the whole value that it is on a field that is no text; none on what phrases with an open end
-    /// cannot be.
-    pub fn as_whole(&self) -> Option<Query> {
+    /// The condition on the whole value that it is on a field of some kind other than text; none for what phrases with an
+    /// open end cannot be.
+    pub fn as_whole(&self, kind: Option<FieldKind>) -> Option<Query> {
         let Self { field, text, mode, fuzzy, is_open_ended, .. } = self;
-        match (is_open_ended, fuzzy) {
+        // Only strings begin with something.
+        let has_beginnings = matches!(kind, None | Some(FieldKind::Keyword));
+        match (*is_open_ended && has_beginnings, fuzzy) {
             (true, _) if matches!(mode, MatchMode::Phrase { .. }) => None,
             (true, _) => Some(Query::Prefix { field: field.clone(), value: text.clone(), case: Case::Exact }),
             (false, Some(fuzzy)) => {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::lexer::{Char, End, Kind, Tilde, Token, Word};
 use super::{CLAUSES_MAX, DEPTH_MAX, LuceneOptions, Operator, TextKind, fields_or_default};
-use crate::ast::{BoolQuery, Bound, Case, MatchMode, Query, TextMatch};
+use crate::ast::{BoolQuery, Bound, Case, MatchMode, Query, TextMatch, pass_over_wordless};
 use crate::error::ParseError;
 use crate::fields::check_name;
 use crate::minimum::Minimum;
@@ -493,5 +493,6 @@ fn combine(mut clauses: Vec<(Occur, Built)>) -> Built {
             Occur::MustNot => combined.must_not.push(query.into()),
         }
     }
+    pass_over_wordless(&mut combined.must, combined.should.len());
     Built::Clauses(combined)
 }

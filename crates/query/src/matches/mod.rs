@@ -113,11 +113,9 @@ impl Document<'_> {
 
     fn has_match(&self, wanted: &TextMatch) -> bool {
         let TextMatch { field, text, mode, fuzzy, is_open_ended, empty_selects_all } = wanted;
-        if self.fields.kind(field) != Some(FieldKind::Text) {
-            return match wanted.as_whole() {
-                Some(query) => self.fulfils(&query),
-                None => false,
-            };
+        let kind = self.fields.kind(field);
+        if kind != Some(FieldKind::Text) {
+            return wanted.as_whole(kind).is_some_and(|query| self.fulfils(&query));
         }
         let wanted: Vec<(usize, String)> = positioned_words(text).collect();
         let Some(last) = wanted.len().checked_sub(1) else { return *empty_selects_all };

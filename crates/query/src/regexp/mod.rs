@@ -111,7 +111,7 @@ impl Regexp {
     pub fn new(text: &str, options: RegexpOptions) -> Result<Self, ParseError> {
         let length = text.chars().count();
         if length > REGEXP_CHARS_MAX {
-            return Err(ParseError::illegal(format!(
+            return Err(ParseError::shard(format!(
                 "The length of regex [{length}] used in the Regexp Query request has exceeded the allowed maximum of \
                  [{REGEXP_CHARS_MAX}]."
             )));

@@ -103,7 +103,7 @@ impl Planner<'_> {
         let TextMatch { field, text, mode, fuzzy, is_open_ended, empty_selects_all } = wanted;
         let field = self.field(field);
         if field.kind != Some(FieldKind::Text) {
-            return wanted.as_whole().map_or(Ok(Filter::None), |query| self.plan(&query));
+            return wanted.as_whole(field.kind).map_or(Ok(Filter::None), |query| self.plan(&query));
         }
         let wanted: Vec<(usize, String)> = positioned_words(text).collect();
         let Some(last) = wanted.len().checked_sub(1) else {

@@ -88,20 +88,25 @@ impl Sent {
 
 /// Says who left out a part of the prompt.
 pub(crate) const TRUNCATED: HeaderName = HeaderName::from_static("x-tollhouse-truncated");
+/// Says which server answered.
+pub(crate) const UPSTREAM: HeaderName = HeaderName::from_static("x-tollhouse-upstream");
+const MODEL: HeaderName = HeaderName::from_static("x-tollhouse-model");
+const QUEUE_MS: HeaderName = HeaderName::from_static("x-tollhouse-queue-ms");
+const QUEUE_POSITION: HeaderName = HeaderName::from_static("x-tollhouse-queue-position");
 
 /// Tells who answered, as which model, and how long the request waited.
 pub(crate) fn tell(headers: &mut HeaderMap, upstream: &str, model: &str, queue_ms: f64, queue_position: Option<u32>) {
     // A name that cannot stand in a header is left out.
-    let mut put = |name: &'static str, text: &str| {
+    let mut put = |name: HeaderName, text: &str| {
         if let Ok(value) = HeaderValue::from_str(text) {
-            headers.insert(HeaderName::from_static(name), value);
+            headers.insert(name, value);
         }
     };
-    put("x-tollhouse-upstream", upstream);
-    put("x-tollhouse-model", model);
-    put("x-tollhouse-queue-ms", &round3(queue_ms).to_string());
+    put(UPSTREAM, upstream);
+    put(MODEL, model);
+    put(QUEUE_MS, &round3(queue_ms).to_string());
     if let Some(position) = queue_position {
-        put("x-tollhouse-queue-position", &position.to_string());
+        put(QUEUE_POSITION, &position.to_string());
     }
 }
 

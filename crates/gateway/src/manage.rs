@@ -3,20 +3,18 @@
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, HeaderValue};
 use http::{Response, response};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use tollhouse_upstream::ManageBody;
 use tollhouse_web::Answer;
 
+use crate::answer::UPSTREAM;
 use crate::record::OpenRecord;
 use crate::refusal::Refusal;
 use crate::stack::{Passed, Way};
 use crate::{Caller, Gateway};
-
-/// Names the server where there are several.
-const UPSTREAM: HeaderName = HeaderName::from_static("x-tollhouse-upstream");
 
 /// A server's answer to a management call, as it comes.
 pub(crate) struct Managed {

@@ -295,18 +295,28 @@ impl fmt::Display for Refusal {
     }
 }
 
+const REQUESTS_LEFT: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+const TOKENS_LEFT: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
+
 /// Tells the client how much of its windows is left, as OpenAI's API does.
 pub(crate) fn rate_headers(headers: &mut HeaderMap, told: &Told) {
-    let mut put = |names: [&'static str; 3], left: Option<Left>| {
+    let mut put = |[limit, remaining, reset]: [HeaderName; 3], left: Option<Left>| {
         let Some(left) = left else { return };
-        let [limit, remaining, reset] = names.map(HeaderName::from_static);
         headers.insert(limit, HeaderValue::from(left.most));
         headers.insert(remaining, HeaderValue::from(left.remaining));
         let seconds = format!("{}s", whole_seconds_up(left.reset));
         headers.insert(reset, HeaderValue::from_str(&seconds).expect("digits and a letter"));
     };
-    put(["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"], told.requests);
-    put(["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"], told.tokens);
+    put(REQUESTS_LEFT, told.requests);
+    put(TOKENS_LEFT, told.tokens);
 }
 
 /// Whole seconds that are never less than the duration, and never 0: `Retry-After` has no fractions (RFC 9110, 10.2.3).

@@ -1,5 +1,7 @@
 //! The id of a request: the client's own when it is a sane token, else a new one.
 
+use std::cell::RefCell;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Header in which the id comes and goes.
@@ -24,8 +26,7 @@ impl RequestId {
     /// A new id: `req_` and 120 random bits.
     pub fn random() -> Self {
         const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-        let mut bytes = [0_u8; 24];
-        getrandom::fill(&mut bytes).expect("the system gives random bytes");
+        let bytes = RANDOM.with_borrow_mut(Random::take);
         let mut id = String::with_capacity(28);
         id.push_str("req_");
         id.extend(bytes.iter().map(|byte| char::from(DIGITS[usize::from(byte & 31)])));
@@ -40,6 +41,32 @@ impl RequestId {
     /// The id as a header's value.
     pub fn header_value(&self) -> HeaderValue {
         HeaderValue::from_str(&self.0).expect("only characters that a header may hold are let in")
+    }
+}
+
+/// Random bytes of an id; five bits of each are used.
+const ID_BYTES: usize = 24;
+/// Ids whose random bytes are asked for at once: a question to the system takes longer than all else about an id.
+const IDS_AHEAD: usize = 32;
+
+thread_local! {
+    static RANDOM: RefCell<Random> = const { RefCell::new(Random { bytes: [[0; ID_BYTES]; IDS_AHEAD], left: 0 }) };
+}
+
+/// Random bytes for the next ids of this thread.
+struct Random {
+    bytes: [[u8; ID_BYTES]; IDS_AHEAD],
+    left: usize,
+}
+
+impl Random {
+    fn take(&mut self) -> [u8; ID_BYTES] {
+        if self.left == 0 {
+            getrandom::fill(self.bytes.as_flattened_mut()).expect("the system gives random bytes");
+            self.left = IDS_AHEAD;
+        }
+        self.left -= 1;
+        self.bytes[self.left]
     }
 }
 
@@ -71,6 +98,7 @@ mod tests {
         for id in ["", "a b", "a\"b", "<script>", "a/b", &"x".repeat(129)] {
             assert!(id_for(id).as_str().starts_with("req_"), "{id}");
         }
-        assert_ne!(RequestId::random(), RequestId::random());
+        let ids: std::collections::HashSet<_> = (0..10 * IDS_AHEAD).map(|_| RequestId::random()).collect();
+        assert_eq!(ids.len(), 10 * IDS_AHEAD);
     }
 }

@@ -38,13 +38,13 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 pub(crate) enum ClientError {
     #[error("no connection within {0:?}")]
     Late(Duration),
-    #[error("connecting")]
+    #[error("no connection")]
     Connect(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the address has no host")]
     NoHost,
     #[error("sending the request")]
     Send(#[source] std::io::Error),
-    #[error("reading the answer")]
+    #[error("the connection broke")]
     Read(#[source] std::io::Error),
     #[error("the connection was closed before the end of the answer")]
     Closed,

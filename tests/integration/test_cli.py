@@ -65,6 +65,8 @@ def test_keys_are_shown_once_and_listed_without_their_secret(make_house):
     assert made["key"] not in house.run("key", "list").stdout
     house.run("key", "revoke", made["id"])
     assert house.run("key", "revoke", "nobody", check=False).returncode != 0
+    for wrong in [["--expires", "999999999999d"], ["--budget", "5/day", "--budget", "6/day"]]:
+        assert house.run("key", "create", "--name", "wrong", *wrong, check=False).returncode != 0, wrong
 
 
 def test_version_and_help(tmp_path):

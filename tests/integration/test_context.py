@@ -96,7 +96,7 @@ def test_scenario_g06_one_context_for_everybody(make_house, small_ollama):
         assert answer.status_code == 200, answer.text
         return house.record(answer.headers["x-request-id"])["num_ctx"]
 
-    assert [ask(num_ctx) for num_ctx in (2048, 1024, 4096, 2048)] == [2048, 2048, 4096, 4096]
+    assert [ask(num_ctx) for num_ctx in (2048, 1024, 8192, 2048)] == [4096, 4096, 8192, 8192]
 
 
 def test_scenario_g06_a_text_that_is_too_long_to_embed_is_refused(make_house, small_ollama):

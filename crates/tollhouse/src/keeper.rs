@@ -18,6 +18,7 @@ use tollhouse_console::Ask;
 use tollhouse_journal::{Level, Record};
 use tollhouse_state::State;
 
+use crate::collecting::Collecting;
 use crate::ground::Ground;
 use crate::house::Current;
 use crate::listening::{Bound, Listening, Serving};
@@ -56,6 +57,7 @@ pub(crate) struct Keeper {
     pub(crate) file: FileWatch,
     pub(crate) serving: Serving,
     pub(crate) listening: Listening,
+    pub(crate) collecting: Collecting,
     pub(crate) ring: Ring,
     pub(crate) logging: Logging,
     /// Servers that take no more connections and let their last requests end.
@@ -112,7 +114,7 @@ impl Keeper {
 
     /// Ends the serving, running requests last.
     pub(crate) async fn end(mut self) -> Ground {
-        self.listening.end().await;
+        tokio::join!(self.listening.end(), self.collecting.end());
         while self.draining.join_next().await.is_some() {}
         self.ground
     }
@@ -144,6 +146,7 @@ impl Keeper {
             self.look_after_keys().await;
         }
         while self.draining.try_join_next().is_some() {}
+        self.collecting.look();
         if self.file.changed().await {
             let _: anyhow::Result<Vec<String>> = self.reload("file").await;
         }
@@ -190,7 +193,8 @@ impl Keeper {
             anyhow::Ok(config)
         };
         let config = tokio::task::spawn_blocking(read).await.context("reading the configuration")??;
-        let changed = self.config.changes(&config);
+        let mut changed = self.config.changes(&config);
+        changed.extend(self.collecting.renewed().await);
         if changed.is_empty() {
             return Ok(changed);
         }
@@ -209,6 +213,7 @@ impl Keeper {
         let has_keys = !keys.is_empty() || !before.gateway.door().keyring().stored_ids().is_empty();
         up::check_reach(&config, address, has_keys)?;
         let house = self.ground.house(&config, address, Some(&before))?;
+        let sources = self.collecting.prepare(&config).await?;
         let listening = bound.map(|bound| bound.serve(&config, &self.serving)).transpose()?;
 
         // From here on nothing fails.
@@ -218,6 +223,7 @@ impl Keeper {
             let old = std::mem::replace(&mut self.listening, listening);
             self.draining.spawn(old.end());
         }
+        self.collecting.adopt(sources);
         self.serving.configure(&config);
         self.logging.set_level(&config);
         self.config = config;

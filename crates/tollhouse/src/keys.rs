@@ -46,18 +46,21 @@ pub(crate) fn parse_budget(text: &str) -> Result<(u64, Period), String> {
     }
 }
 
+/// Longest time that can be asked for; what is to last longer has no end.
+const TIME_MAX: Duration = Duration::from_hours(36_500 * 24);
+
 /// A time from now that is more than nothing.
 pub(crate) fn parse_lifetime(text: &str) -> Result<Duration, String> {
-    match parse_duration(text) {
-        Ok(time) if !time.is_zero() => Ok(time),
-        Ok(_) => Err("expected a time such as 24h or 90d".to_owned()),
-        Err(error) => Err(error.to_string()),
+    match parse_overlap(text)? {
+        Duration::ZERO => Err("expected a time such as 24h or 90d".to_owned()),
+        time => Ok(time),
     }
 }
 
 /// How long an old secret goes on, which may be not at all.
 pub(crate) fn parse_overlap(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map_err(|error| error.to_string())
+    let time = parse_duration(text).map_err(|error| error.to_string())?;
+    if time > TIME_MAX { Err("expected at most 36500d".to_owned()) } else { Ok(time) }
 }
 
 /// A network, or an address as a network of one.
@@ -95,13 +98,20 @@ async fn create_key(state: &State, config: &Config, args: &CreateArgs) -> anyhow
 
 fn settings(args: &CreateArgs) -> anyhow::Result<KeySettings> {
     let requests = |(most, per_ms): PerTime| Ok::<_, anyhow::Error>((u32::try_from(most)?, per_ms));
-    let budget = |wanted| args.budget.iter().find(|(_, period)| *period == wanted).map(|(tokens, _)| *tokens);
+    let budget = |wanted| {
+        let mut told = args.budget.iter().filter(|(_, period)| *period == wanted).map(|(tokens, _)| *tokens);
+        let first = told.next();
+        if told.next().is_some() {
+            bail!("--budget has two values for the same period");
+        }
+        Ok(first)
+    };
     let limits = KeyLimits {
         requests: args.requests.map(requests).transpose().context("--requests is too large")?,
         tokens: args.tokens,
         concurrent: args.concurrent,
-        tokens_per_day: budget(Period::Day),
-        tokens_per_month: budget(Period::Month),
+        tokens_per_day: budget(Period::Day)?,
+        tokens_per_month: budget(Period::Month)?,
     };
     Ok(KeySettings {
         name: args.name.trim().to_owned(),
@@ -305,6 +315,16 @@ mod tests {
         for wrong in ["", "5", "0/day", "5/week", "-1/day"] {
             assert!(parse_budget(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn times_have_an_end() {
+        assert_eq!(parse_lifetime("36500d"), Ok(TIME_MAX));
+        assert_eq!(parse_overlap("0s"), Ok(Duration::ZERO));
+        for wrong in ["0s", "36501d", "999999999999d", "soon"] {
+            assert!(parse_lifetime(wrong).is_err(), "{wrong}");
+        }
+        assert!(parse_overlap("999999999999d").is_err());
     }
 
     #[test]

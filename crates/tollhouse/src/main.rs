@@ -2,6 +2,7 @@
 
 mod bench;
 mod cli;
+mod collecting;
 mod counts;
 mod ground;
 mod health;

@@ -1,7 +1,7 @@
 //! Where the configuration comes from, and how a change of its file is noticed.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use tollhouse_config::{Config, UpstreamConfig, UpstreamKind};
@@ -50,7 +50,7 @@ pub(crate) struct FileWatch {
 
 /// What tells one content of a file from another: time of change, inode, size.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Print {
+pub(crate) struct Print {
     changed: (i64, i64),
     inode: u64,
     bytes: u64,
@@ -80,9 +80,16 @@ impl FileWatch {
     }
 
     async fn print(&self) -> Option<Print> {
-        let metadata = tokio::fs::metadata(self.path.as_ref()?).await.ok()?;
+        Print::of(self.path.as_ref()?).await
+    }
+}
+
+impl Print {
+    /// Of the file at `path`, if there is one.
+    pub(crate) async fn of(path: &Path) -> Option<Self> {
+        let metadata = tokio::fs::metadata(path).await.ok()?;
         let changed = (metadata.mtime(), metadata.mtime_nsec());
-        Some(Print { changed, inode: metadata.ino(), bytes: metadata.size() })
+        Some(Self { changed, inode: metadata.ino(), bytes: metadata.size() })
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tollhouse_config::{Auth, Config};
+use tollhouse_config::{Auth, Config, SourceKind};
 use tollhouse_console::AskKeeper;
 use tollhouse_gateway::Door;
 use tollhouse_journal::{Journal, Level, Opened, Record};
@@ -17,6 +17,7 @@ use tollhouse_state::State;
 use tollhouse_store::Store;
 use tollhouse_upstream::Upstreams;
 
+use crate::collecting::{Collecting, Prepared};
 use crate::counts::Counts;
 use crate::ground::Ground;
 use crate::house::Current;
@@ -44,6 +45,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     check(&config)?;
     // The port first: whoever finds it taken should not have touched the data.
     let bound = Bound::new(&config).await?;
+    let sources = Prepared::first(&config).await?;
     let state = State::open(&config.data_dir).await?;
     let configured = wiring::configured_keys(&config)?;
     let has_keys = !configured.is_empty() || state.keys().await?.iter().any(|key| key.revoked_ms.is_none());
@@ -85,14 +87,15 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let current = Current::new(house);
     let serving = Serving::new(&config, current.clone(), ground.journal.clone());
     let listening = bound.serve(&config, &serving)?;
-    greet(&config, &ground.state, listening.address, &door, &upstreams).await;
+    let collecting = Collecting::new(ground.journal.clone(), sources);
+    greet(&config, &ground.state, listening.address, &door, &upstreams, &collecting).await;
     drop((door, upstreams));
 
     let (stop, stopped) = watch::channel(false);
     let counting = tokio::spawn(counts.keep(stopped));
     let draining = JoinSet::new();
     let mut keeper =
-        Keeper { ground, current, config, source, file, serving, listening, ring, logging, draining, owes };
+        Keeper { ground, current, config, source, file, serving, listening, collecting, ring, logging, draining, owes };
     keeper.keep(signals, asks).await;
 
     eprintln!("stopping: running requests may end within {:?}", keeper.config.timeouts.drain);
@@ -119,6 +122,11 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
     limits(config)?;
     wiring::door_settings(config)?;
     wiring::configured_keys(config)?;
+    for source in &config.sources {
+        let SourceKind::Listen(listen) = &source.kind;
+        let options = wiring::listen_options(listen, config.sources.len());
+        options.with_context(|| format!("preparing source {} (`sources.{}.tls`)", source.name, source.name))?;
+    }
     for model in &config.models {
         if let Some(path) = &model.tokenizer {
             // Opened, not only looked at: it may be there and not for us.
@@ -171,7 +179,14 @@ async fn close_interrupted(journal: &Journal, unfinished: Vec<Map<String, Value>
 }
 
 /// Tells whoever started the house what it does and how to go on.
-async fn greet(config: &Config, state: &State, address: SocketAddr, door: &Door, upstreams: &Upstreams) {
+async fn greet(
+    config: &Config,
+    state: &State,
+    address: SocketAddr,
+    door: &Door,
+    upstreams: &Upstreams,
+    collecting: &Collecting,
+) {
     let base = format!("http://{}", keys::reachable(address));
     eprintln!("tollhouse {} · {}", cli::VERSION, config.service);
     eprintln!("  listening  {base}  (OpenAI at /v1, Ollama at /api, Elasticsearch at /es)");
@@ -188,6 +203,9 @@ async fn greet(config: &Config, state: &State, address: SocketAddr, door: &Door,
         } else {
             eprintln!("  model      {} ({} at {})", upstream.name, upstream.kind, upstream.url);
         }
+    }
+    for line in collecting.greeting() {
+        eprintln!("  collect    {line}");
     }
     eprintln!("  journal    {}", config.journal_file().display());
     if config.access.auth == Auth::Off {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use http::HeaderName;
 use tollhouse_access::{AddressList, Digest, Key, OtherSecret, Priority};
+use tollhouse_collect::net::{ListenOptions, server_tls};
 use tollhouse_config::{self as config, Config};
 use tollhouse_dialect::JsonLimits;
 use tollhouse_gateway::{By, DoorSettings, ErrorStyle, ModelSettings, Settings};
@@ -19,6 +20,10 @@ use tollhouse_web::ServeOptions;
 
 /// Bodies come from clients on the same network; more than this is a client that has stalled.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// All sources together hold this part of the connections that the gate may hold, and each one at least so many.
+const SENDERS_SHARE: usize = 8;
+const SENDERS_MIN: usize = 16;
 
 pub(crate) fn journal_options(config: &Config) -> tollhouse_journal::Options {
     let logging = &config.logging;
@@ -258,6 +263,20 @@ pub(crate) fn serve_options(config: &Config) -> ServeOptions {
         drain: config.timeouts.drain,
         ..ServeOptions::default()
     }
+}
+
+/// Bounds of a source that listens, one of so many. Reads the files of its TLS, so it blocks.
+pub(crate) fn listen_options(source: &config::ListenSource, sources: usize) -> anyhow::Result<ListenOptions> {
+    let tls = source.tls.as_ref().map(|files| server_tls(&files.cert, &files.key, files.client_ca.as_deref()));
+    // They need files too, and must leave the gate its own.
+    let connections_max = connections_max() / SENDERS_SHARE / sources.max(1);
+    let options = ListenOptions::default();
+    Ok(ListenOptions {
+        tls: tls.transpose()?,
+        allow: source.allow.clone(),
+        connections_max: options.connections_max.min(connections_max.max(SENDERS_MIN)),
+        ..options
+    })
 }
 
 /// The names this house answers to besides loopback and addresses.

@@ -1,0 +1,128 @@
+//! What a source needs before it begins: its sockets and its TLS. All that can fail is here.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::task::spawn_blocking;
+use tollhouse_collect::net::{ListenOptions, Sockets};
+use tollhouse_config::{Config, ListenSource, SourceConfig, SourceKind};
+
+use crate::collecting::Running;
+use crate::source::Print;
+use crate::wiring;
+
+/// The sources of a configuration, ready to begin: from here on nothing fails.
+pub(crate) struct Prepared(pub(super) Vec<Wanted>);
+
+/// What becomes of one source of the configuration.
+pub(super) enum Wanted {
+    /// The running one of this name goes on.
+    Same(String),
+    /// It begins.
+    New(Box<Ready>),
+}
+
+/// All that a source begins with.
+pub(super) struct Ready {
+    pub(super) config: SourceConfig,
+    pub(super) files: Files,
+    pub(super) bound: Bound,
+    pub(super) sockets: Sockets,
+    pub(super) options: ListenOptions,
+}
+
+impl Prepared {
+    /// Binds what this configuration wants, when nothing runs yet.
+    pub(crate) async fn first(config: &Config) -> anyhow::Result<Self> {
+        Self::new(config, &[]).await
+    }
+
+    pub(super) async fn new(config: &Config, running: &[Running]) -> anyhow::Result<Self> {
+        let mut wanted = Vec::with_capacity(config.sources.len());
+        for source in &config.sources {
+            // Before they are read: what comes in between is noticed at the next reload.
+            let files = Files::of(source).await;
+            if running.iter().any(|running| running.config == *source && running.files == files) {
+                wanted.push(Wanted::Same(source.name.clone()));
+                continue;
+            }
+            let ready = Ready::new(source, files, config.sources.len(), running).await;
+            wanted.push(Wanted::New(Box::new(ready.with_context(|| format!("preparing source {}", source.name))?)));
+        }
+        Ok(Self(wanted))
+    }
+}
+
+impl Ready {
+    async fn new(source: &SourceConfig, files: Files, sources: usize, running: &[Running]) -> anyhow::Result<Self> {
+        let SourceKind::Listen(listen) = &source.kind;
+        let ListenSource { address, udp, .. } = *listen;
+        let bound = match running.iter().find(|running| running.bound.address == address) {
+            Some(running) => running.bound.share(udp).await?,
+            None => Bound::new(address, udp).await?,
+        };
+        let listen = listen.clone();
+        let options = spawn_blocking(move || wiring::listen_options(&listen, sources)).await??;
+        Ok(Self { config: source.clone(), files, sockets: bound.sockets()?, bound, options })
+    }
+}
+
+/// Bound sockets. Whoever listens has copies of them, so that another one can go on at the same address.
+pub(super) struct Bound {
+    tcp: std::net::TcpListener,
+    udp: Option<std::net::UdpSocket>,
+    pub(super) address: SocketAddr,
+}
+
+impl Bound {
+    async fn new(address: SocketAddr, udp: bool) -> anyhow::Result<Self> {
+        let tcp = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+        let tcp = tcp.into_std().context("taking the socket listened on")?;
+        let address = tcp.local_addr().context("asking for the address listened on")?;
+        let udp = if udp { Some(bind_udp(address).await?) } else { None };
+        Ok(Self { tcp, udp, address })
+    }
+
+    /// The same sockets once more; with one for UDP or without.
+    async fn share(&self, udp: bool) -> anyhow::Result<Self> {
+        let tcp = self.tcp.try_clone().context("sharing the socket listened on")?;
+        let udp = match &self.udp {
+            Some(shared) if udp => Some(shared.try_clone().context("sharing the socket listened on")?),
+            None if udp => Some(bind_udp(self.address).await?),
+            _ => None,
+        };
+        Ok(Self { tcp, udp, address: self.address })
+    }
+
+    /// Copies to listen on.
+    fn sockets(&self) -> anyhow::Result<Sockets> {
+        let tcp = TcpListener::from_std(self.tcp.try_clone()?).context("listening")?;
+        let udp = match &self.udp {
+            Some(udp) => Some(UdpSocket::from_std(udp.try_clone()?).context("listening")?),
+            None => None,
+        };
+        Ok(Sockets { tcp, udp })
+    }
+}
+
+async fn bind_udp(address: SocketAddr) -> anyhow::Result<std::net::UdpSocket> {
+    let socket = UdpSocket::bind(address).await.with_context(|| format!("listening on {address} (UDP)"))?;
+    socket.into_std().context("taking the socket listened on")
+}
+
+/// The files of a source's TLS, by what tells one content from another.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Files(Vec<Option<Print>>);
+
+impl Files {
+    pub(super) async fn of(source: &SourceConfig) -> Self {
+        let SourceKind::Listen(listen) = &source.kind;
+        let Some(tls) = &listen.tls else { return Self::default() };
+        let mut prints = Vec::new();
+        for path in [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()].into_iter().flatten() {
+            prints.push(Print::of(path).await);
+        }
+        Self(prints)
+    }
+}

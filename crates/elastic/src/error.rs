@@ -163,6 +163,19 @@ fn of_all_shards(kind: &str, reason: &str) -> Value {
     })
 }
 
+/// What is found out when the results of all shards are put together.
+fn of_reduction(cause: &Value) -> Value {
+    json!({
+        "root_cause": [],
+        "type": "search_phase_execution_exception",
+        "reason": "",
+        "phase": "fetch",
+        "grouped": true,
+        "failed_shards": [],
+        "caused_by": cause,
+    })
+}
+
 fn parse_error(error: &ParseError) -> Value {
     let reason = error.to_string();
     match error.kind {
@@ -194,16 +207,12 @@ fn store_error(error: &StoreError) -> Value {
             error
         }
         StoreError::Query(error) => of_all_shards(error.es_type(), &reason),
-        StoreError::Aggregation { .. } => simple("aggregation_execution_exception", &reason),
-        StoreError::TooManyBuckets { max } => json!({
-            "root_cause": [],
-            "type": "search_phase_execution_exception",
-            "reason": "",
-            "phase": "fetch",
-            "grouped": true,
-            "failed_shards": [],
-            "caused_by": {"type": "too_many_buckets_exception", "reason": reason, "max_buckets": max},
-        }),
+        StoreError::Aggregation { .. } => {
+            of_reduction(&json!({"type": "aggregation_execution_exception", "reason": reason}))
+        }
+        StoreError::TooManyBuckets { max } => {
+            of_reduction(&json!({"type": "too_many_buckets_exception", "reason": reason, "max_buckets": max}))
+        }
         error if error.is_callers_fault() => of_all_shards("illegal_argument_exception", &reason),
         // Paths and the like are for the log.
         _ => simple("exception", "an internal error"),

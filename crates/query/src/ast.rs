@@ -3,6 +3,8 @@
 //! Names and meanings follow the Elasticsearch query DSL, because that is what users and their tools already know.
 //! A plan holds no parsed dates or resolved aliases: both depend on the fields it is run against and on the moment.
 
+mod aggs;
+
 use serde_json::Value;
 
 use crate::fields::FieldKind;
@@ -10,6 +12,8 @@ use crate::minimum::Minimum;
 use crate::regexp::Regexp;
 use crate::similar::Fuzzy;
 use crate::text::words;
+
+pub use aggs::*;
 
 /// A condition that a document fulfils or not. Scoring is not part of the plan: logs are sorted by fields.
 #[derive(Clone, Debug, PartialEq)]
@@ -301,122 +305,6 @@ pub struct SourceFilter {
     pub includes: Vec<String>,
     /// Patterns of fields that are left out.
     pub excludes: Vec<String>,
-}
-
-/// One aggregation with those nested in its buckets.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Agg {
-    /// What is computed.
-    pub kind: AggKind,
-    /// Aggregations computed inside each bucket.
-    pub aggs: Vec<(String, Agg)>,
-}
-
-/// What an aggregation computes.
-#[derive(Clone, Debug, PartialEq)]
-pub enum AggKind {
-    /// Buckets of equal time.
-    DateHistogram {
-        /// Date field.
-        field: String,
-        /// Width of a bucket.
-        interval: Interval,
-        /// Shift of the bucket borders, in milliseconds.
-        offset_ms: i64,
-        /// Zone in which calendar units and day borders are meant; UTC when absent.
-        time_zone: Option<String>,
-        /// Buckets with fewer documents are left out.
-        min_doc_count: u64,
-        /// Buckets are made at least from and to these times (milliseconds since 1970).
-        extended_bounds: Option<(Value, Value)>,
-    },
-    /// Buckets of equal width over numbers.
-    Histogram {
-        /// Number field.
-        field: String,
-        /// Width of a bucket.
-        interval: f64,
-        /// Buckets with fewer documents are left out.
-        min_doc_count: u64,
-    },
-    /// A bucket for each value.
-    Terms {
-        /// Field.
-        field: String,
-        /// How many buckets are returned.
-        size: usize,
-        /// Order of the buckets: by `_count`, `_key` or a nested metric's name, with `true` for descending.
-        order: Vec<(String, bool)>,
-        /// Buckets with fewer documents are left out.
-        min_doc_count: u64,
-        /// Value that stands for documents without the field.
-        missing: Option<Value>,
-    },
-    /// A bucket for each named condition.
-    Filters(Vec<(String, Query)>),
-    /// One bucket of the documents that fulfil a condition.
-    Filter(Query),
-    /// A bucket for each range of numbers: key, from (inclusive), to (exclusive).
-    Range {
-        /// Number field.
-        field: String,
-        /// The ranges.
-        ranges: Vec<(Option<String>, Option<f64>, Option<f64>)>,
-    },
-    /// One bucket of the documents without the field.
-    Missing {
-        /// Field.
-        field: String,
-    },
-    /// A single number over a field.
-    Metric {
-        /// Which one.
-        metric: Metric,
-        /// Field.
-        field: String,
-        /// Value that stands for documents without the field.
-        missing: Option<f64>,
-    },
-    /// Percentiles of a number field.
-    Percentiles {
-        /// Number field.
-        field: String,
-        /// Which, 0 to 100.
-        percents: Vec<f64>,
-        /// Answer as an object by percent (the default) instead of a list.
-        keyed: bool,
-    },
-    /// How many different values a field has (approximate).
-    Cardinality {
-        /// Field.
-        field: String,
-    },
-    /// The first documents of the bucket.
-    TopHits {
-        /// How many.
-        size: usize,
-        /// In which order.
-        sort: Vec<Sort>,
-        /// Which parts of them.
-        source: SourceFilter,
-    },
-}
-
-/// Metrics that are one pass over one column.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Metric {
-    /// Mean.
-    Avg,
-    /// Sum.
-    Sum,
-    /// Smallest.
-    Min,
-    /// Largest.
-    Max,
-    /// Number of values.
-    ValueCount,
-    /// Count, min, max, avg and sum together.
-    Stats,
 }
 
 /// Width of a time bucket.

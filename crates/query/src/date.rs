@@ -38,6 +38,15 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     parts.to_ms(false, &Zone::utc()).ok()
 }
 
+/// What a wall clock shows.
+#[derive(Debug)]
+pub(crate) struct Local {
+    pub(crate) datetime: DateTime,
+    pub(crate) offset_s: i32,
+    /// The zone's name; absent for a fixed offset.
+    pub(crate) zone_name: Option<String>,
+}
+
 /// A time zone: an IANA name or a fixed offset.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Zone(TimeZone);
@@ -96,7 +105,7 @@ impl Zone {
     }
 
     /// Applies `+1d`, `-15m`, `/d`, … one after another.
-    fn math(&self, start_ms: i64, math: &str, round_up: bool, whole: &str) -> Result<i64, ParseError> {
+    pub(crate) fn math(&self, start_ms: i64, math: &str, round_up: bool, whole: &str) -> Result<i64, ParseError> {
         let bad = |why: &str| ParseError::illegal(format!("failed to parse date math [{whole}]: {why}"));
         let mut ms = start_ms;
         let mut rest = math;
@@ -191,6 +200,9 @@ impl Zone {
 
     /// `2026-01-27T00:00:00.000Z`, or with the zone's offset; the form of `key_as_string`.
     pub fn format(&self, ms: i64) -> String {
+        if Timestamp::from_millisecond(ms).is_err() {
+            return far_format(ms);
+        }
         let local = self.local(ms);
         let date = format!(
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}",
@@ -208,6 +220,28 @@ impl Zone {
         }
         let sign = if minutes < 0 { '-' } else { '+' };
         format!("{date}{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60)
+    }
+
+    /// What the zone's wall clock shows at a moment.
+    pub(crate) fn local_parts(&self, ms: i64) -> Local {
+        let offset_s = self.0.to_offset(timestamp(ms)).seconds();
+        let name = self.0.iana_name().filter(|name| *name != "UTC");
+        Local { datetime: self.local(ms), offset_s, zone_name: name.map(str::to_owned) }
+    }
+
+    /// The moment at which the wall clock (of the offset, where one is given) shows this date and time of day.
+    pub(crate) fn moment_of(&self, date: Date, time_ms: i64, offset_s: Option<i32>) -> Option<i64> {
+        let days = days_from_civil(i64::from(date.year()), i64::from(date.month()), i64::from(date.day()));
+        let local = days * DAY_MS + time_ms;
+        match offset_s {
+            Some(seconds) => Some(local - i64::from(seconds) * SECOND_MS),
+            None => self.at_local(local),
+        }
+    }
+
+    /// ISO 8601 with parts left out from the right; nothing else.
+    pub(crate) fn iso(&self, text: &str, round_up: bool) -> Option<i64> {
+        Parts::read(text)?.to_ms(round_up, self).ok()
     }
 
     fn floor_fixed(&self, ms: i64, width: i64) -> i64 {
@@ -442,7 +476,7 @@ impl Cursor<'_> {
 }
 
 /// `+08:00`, `+0800`, `+08` in seconds.
-fn parse_offset_s(text: &str) -> Option<i32> {
+pub(crate) fn parse_offset_s(text: &str) -> Option<i32> {
     let (sign, rest) = match text.as_bytes().first()? {
         b'+' => (1, &text[1..]),
         b'-' => (-1, &text[1..]),
@@ -485,6 +519,21 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     era * 146_097 + day_of_era - 719_468
+}
+
+/// A moment beyond the calendar's years in UTC, as Java writes it; such ones only come of sums.
+fn far_format(ms: i64) -> String {
+    let (days, time) = (ms.div_euclid(DAY_MS) + 719_468, ms.rem_euclid(DAY_MS));
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let (day, month) =
+        (day_of_year - (153 * shifted + 2) / 5 + 1, if shifted < 10 { shifted + 3 } else { shifted - 9 });
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    let sign = if year < 0 { "-" } else { "+" };
+    let (hour, minute, second) = (time / HOUR_MS, time / MINUTE_MS % 60, time / SECOND_MS % 60);
+    format!("{sign}{:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", year.abs(), time % SECOND_MS)
 }
 
 fn days_in_month(year: i64, month: i64) -> i64 {
@@ -598,6 +647,16 @@ mod tests {
     fn numbers_are_milliseconds() {
         assert_eq!(parse_date(&json!(2026), false, NOW, None), Ok(2026));
         assert_eq!(parse_date(&json!(1.9), false, NOW, None), Ok(1));
+    }
+
+    #[test]
+    fn far_moments_are_written_as_java_does() {
+        let utc = Zone::utc();
+        assert_eq!(utc.format(35_495_628_381_614_900), "+1126781-09-08T04:40:14.900Z");
+        assert_eq!(utc.format(-500_000_000_000_000), "-13875-08-18T23:06:40.000Z");
+        assert_eq!(days_from_civil(-13_875, 8, 18) * DAY_MS + 23 * HOUR_MS + 400 * SECOND_MS, -500_000_000_000_000);
+        assert_eq!(utc.format(253_402_300_800_000), "+10000-01-01T00:00:00.000Z");
+        let _ = (utc.format(i64::MAX), utc.format(i64::MIN));
     }
 
     #[test]

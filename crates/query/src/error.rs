@@ -27,7 +27,7 @@ pub enum ErrorKind {
     Aggregation,
     /// Parts of a request that do not go together.
     Validation,
-    /// A key that is not known, where Elasticsearch reads keys with its strict reader.
+    /// A key that is not known, where Elasticsearch reads keys with its strict reader, or a value that this cannot read.
     Content,
 }
 
@@ -55,6 +55,11 @@ impl ParseError {
     /// Parts of a request that do not go together.
     pub(crate) fn validation(message: impl Into<String>) -> Self {
         Self { message: message.into(), position: None, kind: ErrorKind::Validation }
+    }
+
+    /// A member of the JSON with a value that cannot be read.
+    pub(crate) fn content(message: impl Into<String>) -> Self {
+        Self { message: message.into(), position: None, kind: ErrorKind::Content }
     }
 
     /// Aggregations that do not fit together.

@@ -30,6 +30,7 @@ pub mod ast;
 pub mod date;
 pub mod dsl;
 mod error;
+mod expression;
 pub mod fields;
 mod fit;
 pub mod kql;
@@ -42,9 +43,11 @@ mod similar;
 pub mod simple;
 mod spread;
 mod text;
+mod time_format;
 
 pub use ast::{Query, SearchRequest};
 pub use error::{ErrorKind, ParseError};
+pub use expression::{Expression, Number};
 pub use fields::{FieldKind, Fields};
 pub use fit::Fit;
 pub use matches::{matches, matches_at, validate};
@@ -54,3 +57,4 @@ pub use regexp::{AUTOMATON_BYTES_MAX, REGEXP_CHARS_MAX, REGEXPS_MAX, Regexp, Reg
 pub use similar::{Fuzziness, Fuzzy};
 pub use spread::in_any_field;
 pub use text::{Pattern, WORD_BYTES_LIMIT, positioned_words, words};
+pub use time_format::TimeFormat;

@@ -2,10 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use tollhouse_query::ast::{
-    Agg, AggKind, BoolQuery, Bound, CalendarUnit, Case, Interval, MatchMode, Metric, Missing, Query, Sort,
-    SourceFilter, TextMatch,
-};
+use tollhouse_query::ast::{BoolQuery, Bound, Case, MatchMode, Missing, Query, Sort, SourceFilter, TextMatch};
 use tollhouse_query::date::parse_rfc3339;
 use tollhouse_query::kql::KqlOptions;
 use tollhouse_query::lucene::{LuceneOptions, escape};
@@ -124,134 +121,6 @@ fn harmless_keys_are_passed_over() {
     assert_eq!((request.size, request.track_total_hits), (0, Some(u64::MAX)));
     assert_eq!(dsl::parse_search(&json!({"track_total_hits": false})).unwrap().track_total_hits, None);
     assert_eq!(dsl::parse_search(&json!({"track_total_hits": 500})).unwrap().track_total_hits, Some(500));
-}
-
-#[test]
-fn aggregations_become_plans() {
-    let leaf = |kind| Agg { kind, aggs: vec![] };
-    let metric = |metric, field: &str| leaf(AggKind::Metric { metric, field: field.into(), missing: None });
-    for (body, expected) in [
-        (
-            json!({"date_histogram": {"field": "@timestamp", "fixed_interval": "5m"}}),
-            leaf(AggKind::DateHistogram {
-                field: "@timestamp".into(),
-                interval: Interval::Fixed(300_000),
-                offset_ms: 0,
-                time_zone: None,
-                min_doc_count: 0,
-                extended_bounds: None,
-            }),
-        ),
-        (
-            json!({
-                "date_histogram": {
-                    "field": "@timestamp", "calendar_interval": "day", "offset": "+6h", "time_zone": "Asia/Shanghai",
-                    "min_doc_count": 1, "format": "epoch_millis", "extended_bounds": {"min": "1769385600000", "max": 5},
-                },
-                "aggs": {"slow": {"avg": {"field": "duration_ms"}}},
-            }),
-            Agg {
-                kind: AggKind::DateHistogram {
-                    field: "@timestamp".into(),
-                    interval: Interval::Calendar(CalendarUnit::Day),
-                    offset_ms: 6 * 3_600_000,
-                    time_zone: Some("Asia/Shanghai".into()),
-                    min_doc_count: 1,
-                    extended_bounds: Some((json!(1_769_385_600_000_i64), json!(5))),
-                },
-                aggs: vec![("slow".into(), metric(Metric::Avg, "duration_ms"))],
-            },
-        ),
-        (
-            json!({"date_histogram": {"field": "t", "interval": "1M", "extended_bounds": {"min": "now-1d"}}}),
-            leaf(AggKind::DateHistogram {
-                field: "t".into(),
-                interval: Interval::Calendar(CalendarUnit::Month),
-                offset_ms: 0,
-                time_zone: None,
-                min_doc_count: 0,
-                extended_bounds: Some((json!("now-1d"), Value::Null)),
-            }),
-        ),
-        (
-            json!({"histogram": {"field": "duration_ms", "interval": "2.5", "min_doc_count": 1}}),
-            leaf(AggKind::Histogram { field: "duration_ms".into(), interval: 2.5, min_doc_count: 1 }),
-        ),
-        (
-            json!({"terms": {"field": "model"}}),
-            leaf(AggKind::Terms {
-                field: "model".into(),
-                size: 10,
-                order: vec![("_count".into(), true)],
-                min_doc_count: 1,
-                missing: None,
-            }),
-        ),
-        (
-            json!({
-                "terms": {"field": "model", "size": 500, "order": [{"p.95": "desc"}, {"_term": "asc"}], "missing": "none", "shard_size": 9},
-                "aggregations": {"p": {"percentiles": {"field": "duration_ms", "percents": ["95"], "keyed": false}}},
-            }),
-            Agg {
-                kind: AggKind::Terms {
-                    field: "model".into(),
-                    size: 500,
-                    order: vec![("p.95".into(), true), ("_key".into(), false)],
-                    min_doc_count: 1,
-                    missing: Some(json!("none")),
-                },
-                aggs: vec![(
-                    "p".into(),
-                    leaf(AggKind::Percentiles { field: "duration_ms".into(), percents: vec![95.0], keyed: false }),
-                )],
-            },
-        ),
-        (
-            json!({"filters": {"filters": {"all": {"match_all": {}}, "none": {"match_none": {}}}}}),
-            leaf(AggKind::Filters(vec![("all".into(), Query::MatchAll), ("none".into(), Query::MatchNone)])),
-        ),
-        (json!({"filter": {"match_all": {}}}), leaf(AggKind::Filter(Query::MatchAll))),
-        (
-            json!({"range": {"field": "duration_ms", "ranges": [{"to": 1}, {"key": "slow", "from": 3000.5}]}}),
-            leaf(AggKind::Range {
-                field: "duration_ms".into(),
-                ranges: vec![(None, None, Some(1.0)), (Some("slow".into()), Some(3000.5), None)],
-            }),
-        ),
-        (json!({"missing": {"field": "error"}}), leaf(AggKind::Missing { field: "error".into() })),
-        (
-            json!({"sum": {"field": "output_tokens", "missing": 0}}),
-            leaf(AggKind::Metric { metric: Metric::Sum, field: "output_tokens".into(), missing: Some(0.0) }),
-        ),
-        (json!({"min": {"field": "a"}}), metric(Metric::Min, "a")),
-        (json!({"max": {"field": "a"}}), metric(Metric::Max, "a")),
-        (json!({"stats": {"field": "a"}}), metric(Metric::Stats, "a")),
-        (json!({"value_count": {"field": "a"}}), metric(Metric::ValueCount, "a")),
-        (
-            json!({"percentiles": {"field": "a", "tdigest": {"compression": 200}}}),
-            leaf(AggKind::Percentiles {
-                field: "a".into(),
-                percents: vec![1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0],
-                keyed: true,
-            }),
-        ),
-        (
-            json!({"cardinality": {"field": "user_id", "precision_threshold": 100}}),
-            leaf(AggKind::Cardinality { field: "user_id".into() }),
-        ),
-        (
-            json!({"top_hits": {"size": 1, "sort": [{"@timestamp": "desc"}], "_source": ["msg"]}}),
-            leaf(AggKind::TopHits {
-                size: 1,
-                sort: vec![sort("@timestamp", true, false)],
-                source: SourceFilter { includes: vec!["msg".into()], ..SourceFilter::default() },
-            }),
-        ),
-    ] {
-        let request =
-            dsl::parse_search(&json!({"aggs": {"x": body}})).unwrap_or_else(|error| panic!("{body}: {error}"));
-        assert_eq!(request.aggs, [("x".to_owned(), expected)], "{body}");
-    }
 }
 
 #[test]

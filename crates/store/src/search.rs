@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tantivy::schema::Value as _;
 use tantivy::store::StoreReader;
-use tantivy::{Searcher, TantivyDocument};
+use tantivy::{Searcher, SegmentReader, TantivyDocument};
 use tollhouse_query::ast::{Query, SearchRequest, SourceFilter};
 use tollhouse_query::dsl::RESULT_WINDOW_MAX;
 use tollhouse_query::fields::Fields;
@@ -16,8 +16,9 @@ use tollhouse_query::{ParseError, Pattern};
 
 use crate::agg::collect::{Budget, Level, Segment};
 use crate::agg::partial::Partial;
-use crate::agg::plan::{AggPlan, plan};
+use crate::agg::plan::{LevelPlan, plan};
 use crate::agg::render::Renderer;
+use crate::agg::universe::prepare;
 use crate::answer::{Hit, Hits, SearchResponse, Shards, Total};
 use crate::bits::Docs;
 use crate::day::Day;
@@ -49,9 +50,10 @@ pub(crate) fn search(
     let post_filter = request.post_filter.as_ref().map(|query| Filter::plan(query, fields, moment)).transpose()?;
     let sort = SortPlan::new(&request.sort, fields, moment)?;
     check_mapped(&sort, days)?;
-    let aggs = plan(&request.aggs, fields, moment)?;
+    let mut aggs = plan(&request.aggs, fields, moment)?;
 
     let days = Opened::new(days);
+    prepare(&mut aggs, &days.segments(), deadline)?;
     let mut run = Run {
         filter: &filter,
         post_filter: post_filter.as_ref(),
@@ -64,7 +66,7 @@ pub(crate) fn search(
         timed_out: false,
         total: 0,
         found: Vec::new(),
-        partials: aggs.iter().map(Partial::empty).collect(),
+        partials: aggs.aggs.iter().map(Partial::empty).collect(),
     };
     let order: Vec<usize> =
         if sort.prefers_new() { (0..days.list.len()).rev().collect() } else { (0..days.list.len()).collect() };
@@ -91,7 +93,7 @@ pub(crate) fn search(
             let hits = sources.hits(sort, source, found)?;
             hits.iter().map(|hit| Ok(serde_json::to_value(hit).unwrap_or_default())).collect()
         };
-        Some(Renderer::new(&mut fetch).level(&aggs, partials)?)
+        Some(Renderer::new(&mut fetch).answer(&aggs, partials)?)
     };
     Ok(SearchResponse {
         took: started.elapsed().as_millis() as u64,
@@ -142,6 +144,11 @@ struct Opened {
 }
 
 impl Opened {
+    /// The segments of all days.
+    fn segments(&self) -> Vec<&SegmentReader> {
+        self.list.iter().flat_map(|(_, searcher)| searcher.segment_readers()).collect()
+    }
+
     fn new(days: &[Arc<Day>]) -> Self {
         Self { list: days.iter().map(|day| (day.name.clone(), day.reader.searcher())).collect() }
     }
@@ -155,7 +162,7 @@ struct Run<'a> {
     sort: &'a SortPlan,
     after: &'a [Value],
     moment: Moment,
-    aggs: &'a [AggPlan],
+    aggs: &'a LevelPlan,
     hits_wanted: usize,
     deadline: Instant,
     timed_out: bool,
@@ -186,14 +193,14 @@ impl Run<'_> {
     fn segment(&mut self, docs: &Docs, hits: Option<&Docs>, segment: &Segment<'_>) -> Result<(), StoreError> {
         let max_doc = segment.reader.max_doc();
         self.total += hits.unwrap_or(docs).count(max_doc);
-        if docs.count(max_doc) == 0 {
+        if docs.count(max_doc) == 0 && !self.aggs.needs_all_segments() {
             return Ok(());
         }
         let sort = self.segment_sort(segment)?;
         if sort.is_none() && self.aggs.is_empty() {
             return Ok(());
         }
-        let budget = Budget::new();
+        let budget = Budget::new(self.deadline);
         let mut level = Level::new(self.aggs, segment, &budget)?;
         let mut best = Best::new(self.hits_wanted);
         // All documents are in the one bucket above the aggregations.
@@ -214,9 +221,10 @@ impl Run<'_> {
             self.found.extend(best.take(sort, segment.day, segment.number)?);
             keep_best(self.sort, &mut self.found, self.hits_wanted);
         }
-        for ((ours, theirs), plan) in self.partials.iter_mut().zip(level.take(0)?).zip(self.aggs) {
-            ours.merge(theirs, plan);
+        for ((ours, theirs), plan) in self.partials.iter_mut().zip(level.take(0)?).zip(&self.aggs.aggs) {
+            ours.merge(theirs, plan)?;
         }
+        self.timed_out |= budget.is_over();
         Ok(())
     }
 

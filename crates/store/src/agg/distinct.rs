@@ -89,6 +89,8 @@ pub(crate) fn hash(key: &Key) -> u64 {
         Key::Text(text) => hash_bytes(text.as_bytes()),
         Key::Whole(value) => mix(*value as u64 ^ 0x5bd1_e995_0bad_cafe),
         Key::Fraction(value) => mix(value.to_bits() ^ 0x27d4_eb2f_1656_67c5),
+        Key::Missing => mix(0x165_667b1),
+        Key::Many(keys) => keys.iter().fold(keys.len() as u64, |state, key| mix(state.rotate_left(23) ^ hash(key))),
     }
 }
 

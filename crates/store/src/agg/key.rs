@@ -8,9 +8,13 @@ use crate::column::Number;
 /// Key of a bucket. Numbers come before texts.
 #[derive(Clone, Debug)]
 pub(crate) enum Key {
+    /// Stands among [`Key::Many`] for a field that a document has not.
+    Missing,
     Whole(i64),
     Fraction(f64),
     Text(String),
+    /// Of several fields.
+    Many(Vec<Key>),
 }
 
 impl Key {
@@ -36,7 +40,7 @@ impl Key {
         match self {
             Key::Whole(value) => *value as f64,
             Key::Fraction(value) => *value,
-            Key::Text(_) => f64::NAN,
+            Key::Missing | Key::Text(_) | Key::Many(_) => f64::NAN,
         }
     }
 }
@@ -46,22 +50,24 @@ impl Ord for Key {
         match (self, other) {
             (Key::Whole(a), Key::Whole(b)) => a.cmp(b),
             (Key::Text(a), Key::Text(b)) => a.cmp(b),
-            (Key::Text(_), _) => Ordering::Greater,
-            (_, Key::Text(_)) => Ordering::Less,
-            (Key::Fraction(_), _) | (_, Key::Fraction(_)) => {
+            (Key::Many(a), Key::Many(b)) => a.cmp(b),
+            (Key::Whole(_) | Key::Fraction(_), Key::Whole(_) | Key::Fraction(_)) => {
                 self.as_f64().total_cmp(&other.as_f64()).then_with(|| self.rank().cmp(&other.rank()))
             }
+            (a, b) => a.rank().cmp(&b.rank()),
         }
     }
 }
 
 impl Key {
-    /// `1` and `1.0` are two keys with a fixed order.
+    /// Order of the kinds; `1` and `1.0` are two keys.
     fn rank(&self) -> u8 {
         match self {
-            Key::Whole(_) => 0,
-            Key::Fraction(_) => 1,
-            Key::Text(_) => 2,
+            Key::Missing => 0,
+            Key::Whole(_) => 1,
+            Key::Fraction(_) => 2,
+            Key::Text(_) => 3,
+            Key::Many(_) => 4,
         }
     }
 }
@@ -86,6 +92,8 @@ impl Hash for Key {
             Key::Whole(value) => value.hash(state),
             Key::Fraction(value) => value.to_bits().hash(state),
             Key::Text(text) => text.hash(state),
+            Key::Missing => {}
+            Key::Many(keys) => keys.hash(state),
         }
     }
 }

@@ -11,3 +11,4 @@ pub(crate) mod plan;
 pub(crate) mod render;
 mod sketch;
 mod stats;
+pub(crate) mod universe;

@@ -1,5 +1,7 @@
 //! Everything a search answers, held against a plain pass over the documents with `tollhouse_query::matches_at`.
 
+mod aggregations;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
@@ -95,6 +97,12 @@ struct World {
 
 impl World {
     fn new(seed: u64, number: u64) -> Self {
+        // Several commits, so that each day has several segments.
+        Self::committed(seed, number, number / 3)
+    }
+
+    /// The same documents, with a commit of each so many.
+    fn committed(seed: u64, number: u64, every: u64) -> Self {
         let dir = tempdir().unwrap();
         let mut random = Random(seed);
         let mut journal = Journal::new(dir.path());
@@ -106,8 +114,7 @@ impl World {
             let (ts, fields) = record(&mut random);
             let line = journal.append(ts, &fields);
             documents.push(shaper.document(&line).unwrap().source);
-            // Several commits, so that each day has several segments.
-            if count % (number / 3) == 0 {
+            if count % every == 0 {
                 wait(&store, count);
             }
         }
@@ -669,9 +676,10 @@ fn time_buckets_follow_the_calendar_of_their_zone_and_have_no_gaps() {
         }
         let body = json!({"query": query, "size": 0, "aggs": {"time": {"date_histogram": agg}}});
         let request = dsl::parse_search(&body).unwrap();
-        let tollhouse_query::ast::AggKind::DateHistogram { interval, offset_ms, .. } = &request.aggs[0].1.kind else {
+        let tollhouse_query::ast::AggKind::DateHistogram(histogram) = &request.aggs[0].1.kind else {
             panic!("not a date histogram")
         };
+        let (interval, offset_ms) = (&histogram.interval, &histogram.offset_ms);
         let zone = zone.map_or(Ok(Zone::utc()), Zone::parse).unwrap();
         let mut expected: BTreeMap<i64, u64> = BTreeMap::new();
         for document in &documents {

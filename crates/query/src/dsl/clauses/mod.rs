@@ -15,7 +15,6 @@ use crate::fields::check_name;
 use crate::lucene::least;
 use crate::minimum::Minimum;
 use crate::regexp::REGEXPS_MAX;
-pub(super) use range::Formats;
 
 const SUPPORTED: [&str; 22] = [
     "match_all",

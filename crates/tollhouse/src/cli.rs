@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Why(WhyArgs),
     /// Load a running installation as so many users would, and say whether it is fast enough
     Bench(BenchArgs),
+    /// Write files for the programs around the house, by its configuration
+    Export(ExportArgs),
     /// Print the version
     Version,
 }
@@ -103,6 +105,25 @@ pub(crate) struct InitArgs {
     /// Print what became of every value as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    #[command(subcommand)]
+    pub(crate) command: ExportCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExportCommand {
+    /// Rules for nft: only the networks of `access.allow` reach the ports, and nobody the model servers on this machine
+    #[command(after_help = "\
+Examples:
+  tollhouse export nftables
+  tollhouse export nftables > tollhouse.nft && sudo nft --check --file tollhouse.nft
+  tollhouse export nftables | sudo nft --file -      # in force at once; SSH and all else is left alone")]
+    Nftables,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod bench;
 mod cli;
 mod collecting;
 mod counts;
+mod export;
 mod ground;
 mod health;
 mod house;
@@ -68,6 +69,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Why(args) => why::why(&args),
         // It tells by its exit status how the installation did.
         Command::Bench(args) => return runtime()?.block_on(bench::bench(&args)),
+        Command::Export(args) => export::export(&args),
         Command::Version => say(&format!("tollhouse {}\n", cli::VERSION)),
     }?;
     Ok(ExitCode::SUCCESS)

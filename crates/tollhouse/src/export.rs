@@ -68,17 +68,15 @@ fn ports(config: &Config) -> Vec<Port> {
         from.extend(&access.trusted_proxies);
     }
     let mut ports =
-        vec![Port { what: "the gate and the console".to_owned(), address: config.listen, protocols: "tcp", from }];
+        vec![Port { what: "the gate and the console".to_owned(), address: config.listen.address, protocols: "tcp", from }];
     for source in &config.sources {
-        // Kinds that are no port need no rule.
-        if let SourceKind::Listen(listen) = &source.kind {
-            ports.push(Port {
-                what: format!("log lines (sources.{})", source.name),
-                address: listen.address,
-                protocols: if listen.udp { "{ tcp, udp }" } else { "tcp" },
-                from: listen.allow.clone(),
-            });
-        }
+        let SourceKind::Listen(listen) = &source.kind;
+        ports.push(Port {
+            what: format!("log lines (sources.{})", source.name),
+            address: listen.address,
+            protocols: if listen.udp { "{ tcp, udp }" } else { "tcp" },
+            from: listen.allow.clone(),
+        });
     }
     ports
 }
@@ -128,7 +126,7 @@ fn upstream_ports(config: &Config) -> BTreeSet<u16> {
         let host = url.host()?.trim_matches(['[', ']']);
         let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
         let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("https") { 443 } else { 80 });
-        (is_here && port != config.listen.port()).then_some(port)
+        (is_here && port != config.listen.address.port()).then_some(port)
     };
     config.upstreams.iter().filter_map(|upstream| here(&upstream.url)).collect()
 }

@@ -9,12 +9,23 @@ use std::sync::Arc;
 /// Owner writes, group reads: the journal holds addresses and names of people.
 pub(crate) const FILE_MODE: u32 = 0o640;
 
+/// Room on a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Space {
+    /// What is left for us, in bytes.
+    pub(crate) free_bytes: u64,
+    /// All that there is.
+    pub(crate) total_bytes: u64,
+}
+
 /// Operations on names.
 pub(crate) trait Disk: Send + Sync {
     /// Opens for writing, creates when it is not there, and cuts nothing.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Room on the file system of a directory.
+    fn space(&self, dir: &Path) -> io::Result<Space>;
 }
 
 /// Operations on the current file; shared by the thread that writes and the one that syncs.
@@ -39,6 +50,12 @@ impl Disk for RealDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
+    }
+
+    fn space(&self, dir: &Path) -> io::Result<Space> {
+        let found = rustix::fs::statvfs(dir)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok(Space { free_bytes: bytes(found.f_bavail), total_bytes: bytes(found.f_blocks) })
     }
 }
 

@@ -26,6 +26,16 @@ pub enum JournalError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// The disk did not take the record. It is counted, and a `gap` record tells once the disk takes records again: whoever
+    /// can do without this record may go on.
+    #[error("writing {}: the record is not kept", file.display())]
+    NotKept {
+        /// The journal.
+        file: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: Arc<io::Error>,
+    },
     /// The path does not name a file that can hold a journal.
     #[error("opening journal {}: not a usable file name", .0.display())]
     Name(PathBuf),

@@ -12,9 +12,11 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::disk::{Disk, FILE_MODE, RealDisk};
+use crate::condition::{Condition, DiskState, Telling, TightBound, Why};
+use crate::disk::{Disk, FILE_MODE, RealDisk, Space};
 use crate::error::JournalError;
-use crate::keep::{Keeper, Policy};
+use crate::hold::Holds;
+use crate::keep::{Keeper, Keeping, Policy};
 use crate::line::Form;
 use crate::names::Names;
 use crate::record::Record;
@@ -24,6 +26,16 @@ use crate::writer::{Desk, Lines, Rules};
 
 /// The wall clock, in milliseconds since 1970 UTC; tests bring their own.
 pub(crate) type Clock = Arc<dyn Fn() -> i64 + Send + std::marker::Sync>;
+/// A clock that has a printable form, for [`Journal`].
+#[derive(Clone)]
+struct ClockOf(Clock);
+
+impl std::fmt::Debug for ClockOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
 /// Where the result of one append goes.
 pub(crate) type Answer = oneshot::Sender<Result<u64, JournalError>>;
 
@@ -53,6 +65,11 @@ pub struct Options {
     pub keep_days: u32,
     /// The oldest closed files are deleted until all take at most this many bytes; 0 keeps them.
     pub keep_bytes: u64,
+    /// Below so much free room the disk is tight, though never above a twentieth of it; 0: never. Then the oldest closed files
+    /// go until there is room, down to a quarter of `keep_bytes`, which must not be 0 for that.
+    pub tight_bytes: u64,
+    /// Who still has to read what; retention leaves it.
+    pub holds: Holds,
     /// Whether closed files are compressed with Zstandard.
     pub compress: bool,
     /// When lines are synced.
@@ -72,6 +89,8 @@ impl Options {
             rotate_bytes: 256 << 20,
             keep_days: 30,
             keep_bytes: 10 << 30,
+            tight_bytes: 1 << 30,
+            holds: Holds::default(),
             compress: true,
             sync: Sync::Within(Duration::from_millis(100)),
             queue: 4096,
@@ -98,7 +117,10 @@ pub struct Journal {
     places: usize,
     written: watch::Receiver<u64>,
     synced: watch::Receiver<u64>,
+    disk: watch::Receiver<DiskState>,
     counters: Arc<Counters>,
+    condition: Arc<Condition>,
+    clock: ClockOf,
 }
 
 /// Owns the thread that writes. When it is dropped without [`Writer::close`], the thread ends by itself, synced, after the
@@ -140,6 +162,8 @@ pub struct Stats {
     pub rotate_errors: u64,
     /// Failures in compressing or deleting closed files; tried again after the next rotation.
     pub keep_errors: u64,
+    /// Closed files that were removed because they were too old or took too much room.
+    pub removed_files: u64,
 }
 
 /// The shared form of [`Stats`].
@@ -155,12 +179,17 @@ pub(crate) struct Counters {
     pub(crate) rotations: AtomicU64,
     pub(crate) rotate_errors: AtomicU64,
     pub(crate) keep_errors: AtomicU64,
+    pub(crate) removed_files: AtomicU64,
 }
 
 /// What the writer's queue carries.
 #[derive(Debug)]
 pub(crate) enum Message {
     Append(Record, Reply),
+    /// The keeper tells what it did.
+    Own(Record),
+    /// The keeper looked at the disk.
+    Looked(Space),
     /// An fsync failed; the unsynced bytes must be written again.
     Repair,
     Close,
@@ -237,15 +266,29 @@ impl Journal {
         let syncer =
             Syncer::start(at, (file.clone(), mark), within, counters.clone(), synced_sender, queue.downgrade())
                 .map_err(spawning())?;
-        let policy = Policy { compress: options.compress, days: options.keep_days, bytes: options.keep_bytes };
-        let keeper = Keeper::start(names.clone(), policy, clock.clone(), counters.clone()).map_err(spawning())?;
-        keeper.poke();
+        let condition = Arc::new(Condition::new());
+        let tight = TightBound { bytes: options.tight_bytes };
+        let policy = Policy { compress: options.compress, days: options.keep_days, bytes: options.keep_bytes, tight };
+        let keeping = Keeping {
+            names: names.clone(),
+            policy,
+            holds: options.holds.clone(),
+            disk: disk.clone(),
+            clock: clock.clone(),
+            counters: counters.clone(),
+            condition: condition.clone(),
+            writer: queue.downgrade(),
+        };
+        let keeper = Keeper::start(keeping).map_err(spawning())?;
+        keeper.keep();
         let lines = Lines {
             disk,
-            clock,
+            clock: clock.clone(),
             rules: Rules { rotate_day: options.rotate_day, rotate_bytes: options.rotate_bytes, always_synced },
             form,
             counters: counters.clone(),
+            condition: condition.clone(),
+            telling: Telling::new(tight),
             written_seq: written_sender,
             syncer,
             keeper,
@@ -269,8 +312,27 @@ impl Journal {
             .name("journal-write".into())
             .spawn(move || for_thread.run(receiver))
             .map_err(spawning())?;
-        let journal = Self { desk, queue, places: options.queue.max(1), written, synced, counters };
+        let (disk, clock) = (condition.state(), ClockOf(clock));
+        let places = options.queue.max(1);
+        let journal = Self { desk, queue, places, written, synced, disk, counters, condition, clock };
         Ok(Opened { journal, writer: Writer { thread, close }, recovery })
+    }
+
+    /// Whether a process has the journal with this current file open, and which one as far as that is known. Owns it itself
+    /// for the moment of looking.
+    pub fn owner(current_file: &Path) -> Result<Option<JournalError>, JournalError> {
+        let names = Names::new(current_file)?;
+        let path = names.lock();
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(JournalError::io("opening", &path)(error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(locked(&mut file, &names.current))),
+            Err(TryLockError::Error(error)) => Err(JournalError::io("locking", &path)(error)),
+        }
     }
 
     /// Appends a record and gives its `seq` once the line is written to the file (with [`Sync::Each`]: synced). Writes it
@@ -281,6 +343,15 @@ impl Journal {
             return written;
         }
         self.send(record, Reply::Written).await?.seq().await
+    }
+
+    /// As [`Journal::append`], for a record that must not hold anything up: that the disk does not take it is no error, because
+    /// then it is counted and told later.
+    pub async fn tell(&self, record: Record) -> Result<(), JournalError> {
+        match self.append(record).await {
+            Ok(_) | Err(JournalError::NotKept { .. } | JournalError::Unsynced) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Appends a record and gives its `seq` once the line is known to be on the disk.
@@ -308,11 +379,15 @@ impl Journal {
     /// Hands a record over without waiting for anything; whether it could be written only [`Stats::lost`] tells.
     pub fn enqueue(&self, record: Record) -> Result<(), JournalError> {
         self.desk.hands();
+        let Record { kind, comes_again, .. } = record;
         let refused = match self.queue.try_send(Message::Append(record, Reply::Never)) {
             Ok(()) => return Ok(()),
             Err(mpsc::error::TrySendError::Closed(_)) => JournalError::Closed,
             Err(mpsc::error::TrySendError::Full(_)) => {
                 self.counters.full.fetch_add(1, Ordering::Relaxed);
+                if !comes_again {
+                    self.condition.add(kind, (self.clock.0)(), Why::Queue);
+                }
                 JournalError::Full(self.places)
             }
         };
@@ -334,6 +409,11 @@ impl Journal {
     /// `seq` of the last line known to be on the disk, to follow.
     pub fn synced(&self) -> watch::Receiver<u64> {
         self.synced.clone()
+    }
+
+    /// How the disk is, to follow.
+    pub fn disk(&self) -> watch::Receiver<DiskState> {
+        self.disk.clone()
     }
 
     /// Whether records are taken at all: not any more once the writer has been closed.
@@ -359,6 +439,7 @@ impl Journal {
             rotations: get(&counters.rotations),
             rotate_errors: get(&counters.rotate_errors),
             keep_errors: get(&counters.keep_errors),
+            removed_files: get(&counters.removed_files),
         }
     }
 }

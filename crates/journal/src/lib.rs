@@ -38,9 +38,13 @@
 //!    Who waited for that fsync gets [`JournalError::Unsynced`]: the line may or may not survive a power loss.
 //! 5. Only the current file is ever written. A file is synced before it gets its rotated name and never changes after
 //!    that; its compressed form appears under the final name complete and synced, and only then the original goes.
-//! 6. A full or failing disk does not stop the writer: appends answer errors until writing works again.
+//! 6. A full or failing disk does not stop the writer: every record is tried, those that cannot be written are counted by
+//!    kind and answered with [`JournalError::NotKept`], and what is written first when writing works again is a record of kind `gap` with
+//!    these counts. So is what a full queue refused. `seq` has no gap for it. [`Journal::disk`] tells how the disk is.
 //! 7. No line is longer than 256 KiB: its longest fields are cut with a mark.
-//! 8. Nothing wakes up while nothing is appended. So rotation by day and retention happen with the next line.
+//! 8. Nothing wakes up while nothing is appended, unless the disk is not well. So rotation by day and retention happen with the
+//!    next line.
+//! 9. Whatever is removed, by age, by budget or for room on a tight disk, is told by a record of kind `resource`.
 //!
 //! It never interprets what it carries, never prints, and never deletes the current file.
 //!
@@ -65,8 +69,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod condition;
 mod disk;
 mod error;
+mod hold;
 mod journal;
 mod keep;
 mod line;
@@ -81,10 +87,12 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use condition::DiskState;
 pub use error::JournalError;
+pub use hold::Holds;
 pub use journal::{Appending, Journal, Opened, Options, Stats, Sync, Writer};
 pub use line::LINE_BYTES_MAX;
 pub use reader::{Line, Position, Reader};
 pub use record::{Level, Record};
 pub use recover::Recovery;
-pub use verify::{Break, Gap, Report, verify};
+pub use verify::{Break, Gap, Report, verify, verify_each};

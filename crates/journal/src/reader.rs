@@ -23,7 +23,7 @@ use zstd::stream::read::Decoder;
 
 use crate::error::JournalError;
 use crate::line::{self, LINE_BYTES_MAX};
-use crate::names::{Names, Rotated};
+use crate::names::{Names, Rotated, day_text};
 use crate::recover::first_seq;
 
 /// Bytes read at once.
@@ -123,6 +123,19 @@ impl Reader {
             reader.leave(Count::START);
         }
         Ok(reader)
+    }
+
+    /// Opens the journal at the first file with lines of the UTC day of this moment, or of a later one; in milliseconds since
+    /// 1970. Lines before the moment may come first.
+    pub fn open_since(current_file: &Path, ms: i64) -> Result<Self, JournalError> {
+        let names = Names::new(current_file)?;
+        let day = day_text(ms);
+        let closed = names.list_distinct()?.into_iter().find(|file| file.day >= day);
+        let first = match closed {
+            Some(closed) => Some((closed.name, closed.first_seq)),
+            None => open_current(&names)?.and_then(|source| Some((source.name, source.first_seq?))),
+        };
+        Self::open(current_file, first.map(|(file, seq)| Position { file, offset: 0, seq }))
     }
 
     /// Appends up to `lines_max` complete lines to `lines` and gives their number; 0 means that there is nothing new now.

@@ -75,13 +75,16 @@ pub struct Record {
     /// Where the names, with their quotes, are in `body`.
     pub(crate) names: Vec<Range<usize>>,
     pub(crate) dropped: usize,
+    /// Whoever appends it tries again until it is kept.
+    pub(crate) comes_again: bool,
 }
 
 impl Record {
     /// A record without fields. `kind` is one of the words of the design, such as `request` or `process`.
     pub fn new(kind: &'static str, level: Level, msg: impl Into<Cow<'static, str>>) -> Self {
         let (body, names) = (Vec::new(), Vec::new());
-        Self { kind, level, msg: msg.into(), caller: Cow::Borrowed(""), body, names, dropped: 0 }
+        let caller = Cow::Borrowed("");
+        Self { kind, level, msg: msg.into(), caller, body, names, dropped: 0, comes_again: false }
     }
 
     /// A record with the fields of `object`, in its order. What is not an object becomes the field `value`; what cannot
@@ -112,6 +115,14 @@ impl Record {
     #[must_use]
     pub fn caller(mut self, caller: impl Into<Cow<'static, str>>) -> Self {
         self.caller = caller.into();
+        self
+    }
+
+    /// Says that whoever appends this record tries again until it is kept, as with a line that stays in its file: when the disk does
+    /// not take it, it is not lost, and no `gap` record counts it.
+    #[must_use]
+    pub fn comes_again(mut self) -> Self {
+        self.comes_again = true;
         self
     }
 

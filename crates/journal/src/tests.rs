@@ -1,6 +1,7 @@
 //! Tests that need the seams of the crate: a clock that can be set and a disk that can fail.
 
 mod desk;
+mod disk;
 mod faults;
 mod follow;
 mod model;
@@ -35,7 +36,7 @@ impl Bed {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut options = Options::new(dir.path().join("journal").join("gateway.log"), "house");
-        (options.compress, options.sync) = (false, NEVER);
+        (options.compress, options.sync, options.tight_bytes) = (false, NEVER, 0);
         Self { dir, now_ms: Arc::new(AtomicI64::new(NOW_MS)), options, disk: Arc::new(RealDisk) }
     }
 
@@ -86,12 +87,24 @@ fn record(n: u64) -> Record {
     Record::new("log", Level::Info, "a line").caller("tests.rs").field("n", n)
 }
 
-fn n_of(line: &Line) -> u64 {
-    serde_json::from_slice::<Value>(&line.bytes).unwrap()["n"].as_u64().unwrap()
+/// Nothing for a line that the journal wrote of itself.
+fn n_of(line: &Line) -> Option<u64> {
+    serde_json::from_slice::<Value>(&line.bytes).unwrap()["n"].as_u64()
 }
 
 fn numbers(lines: &[Line]) -> Vec<u64> {
-    lines.iter().map(n_of).collect()
+    lines.iter().filter_map(n_of).collect()
+}
+
+/// The records of a kind.
+fn of_kind(lines: &[Line], kind: &str) -> Vec<Value> {
+    let records = lines.iter().map(|line| serde_json::from_slice::<Value>(&line.bytes).unwrap());
+    records.filter(|record| record["kind"] == kind).collect()
+}
+
+/// How many test records all gap records together say were not kept.
+fn told_missing(lines: &[Line]) -> u64 {
+    of_kind(lines, "gap").iter().filter_map(|gap| gap["not_kept_by_kind"]["log"].as_u64()).sum()
 }
 
 fn seqs(lines: &[Line]) -> Vec<u64> {

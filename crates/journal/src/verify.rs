@@ -1,10 +1,12 @@
 //! Recounts a journal: are all `seq` there, and does each line continue the one before?
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::condition::GAP;
 use crate::error::JournalError;
 use crate::line::{self, Head};
-use crate::reader::Reader;
+use crate::reader::{Line, Reader};
 
 /// Lines looked at between two refills.
 const BATCH_LINES: usize = 1024;
@@ -30,6 +32,10 @@ pub struct Report {
     pub breaks_total: u64,
     /// Compressed files that could not be read to their end.
     pub unreadable: Vec<JournalError>,
+    /// Records of kind `gap`: each says which records the house could not keep.
+    pub gap_records: u64,
+    /// The records that these say were not kept, by kind.
+    pub not_kept: BTreeMap<String, u64>,
 }
 
 /// A place where `seq` does not go on by one.
@@ -53,15 +59,36 @@ pub struct Break {
 }
 
 impl Report {
-    /// Whether nothing is wrong.
+    /// Whether nothing is wrong. That records could not be kept, and that this is told, is not wrong in the files.
     pub fn is_sound(&self) -> bool {
         self.gaps_total == 0 && self.breaks_total == 0 && self.unreadable.is_empty()
+    }
+
+    /// Adds what a gap record says.
+    fn count_gap(&mut self, line: &[u8]) {
+        #[derive(serde::Deserialize)]
+        struct Told {
+            not_kept_by_kind: BTreeMap<String, u64>,
+        }
+        if line::kind(line).is_none_or(|(kind, _)| kind != GAP.as_bytes()) {
+            return;
+        }
+        self.gap_records += 1;
+        for (kind, count) in serde_json::from_slice::<Told>(line).map(|told| told.not_kept_by_kind).unwrap_or_default()
+        {
+            *self.not_kept.entry(kind).or_default() += count;
+        }
     }
 }
 
 /// Reads all that is kept of a journal, given its current file; also while it is being written. A chain found whole shows
 /// that nothing was changed by accident; who can write the files could have computed a new one.
 pub fn verify(current_file: &Path) -> Result<Report, JournalError> {
+    verify_each(current_file, |_| {})
+}
+
+/// As [`verify`], and gives each line to `each`, damaged ones too.
+pub fn verify_each(current_file: &Path, mut each: impl FnMut(&Line)) -> Result<Report, JournalError> {
     let mut reader = Reader::open(current_file, None)?;
     let mut report = Report::default();
     let mut lines = Vec::new();
@@ -81,7 +108,9 @@ pub fn verify(current_file: &Path) -> Result<Report, JournalError> {
             Err(error) => return Err(error),
         }
         for line in &lines {
+            each(line);
             report.lines += 1;
+            report.count_gap(&line.bytes);
             let ends = line::ends(&line.bytes);
             let continues = match ends {
                 Some((1, prev)) => prev == Head::START.hash,

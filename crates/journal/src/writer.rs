@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
+use crate::condition::{Condition, GAP, Telling};
 use crate::disk::{Disk, DiskFile};
 use crate::error::JournalError;
 use crate::journal::{Answer, Clock, Counters, Message, Reply};
@@ -49,6 +50,8 @@ pub(crate) struct Pending {
     /// The head after it.
     head: Head,
     reply: Reply,
+    kind: &'static str,
+    comes_again: bool,
 }
 
 /// What the writer is told to do.
@@ -78,6 +81,8 @@ pub(crate) struct Lines {
     pub(crate) rules: Rules,
     pub(crate) form: Form,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) condition: Arc<Condition>,
+    pub(crate) telling: Telling,
     pub(crate) written_seq: watch::Sender<u64>,
     pub(crate) syncer: Syncer,
     pub(crate) keeper: Keeper,
@@ -140,6 +145,7 @@ impl Desk {
             let Some(lines) = &mut *desk else { break };
             lines.rotate_tried = false;
             lines.forget_synced();
+            lines.begin_gap(false);
             let mut records = 0;
             for message in batch.drain(..) {
                 match message {
@@ -147,12 +153,16 @@ impl Desk {
                         records += 1;
                         lines.add(&record, reply);
                     }
+                    Message::Own(record) => lines.add(&record, Reply::Never),
+                    Message::Looked(space) => lines.looked(space),
                     Message::Repair => lines.repair_if_failed(),
                     Message::Close => queue.close(),
                 }
             }
             // What went wrong was told to those who waited.
             let _: Result<(), JournalError> = lines.flush();
+            lines.settle();
+            lines.look_now_and_then(Instant::now());
             self.handed(records);
         }
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -163,7 +173,13 @@ impl Desk {
 impl Lines {
     /// Syncs, and lets go of the file and its lock.
     fn end(mut self) -> Result<(), JournalError> {
+        self.forget_synced();
+        self.begin_gap(true);
+        let _: Result<(), JournalError> = self.flush();
         let synced = self.sync_all();
+        if synced.is_ok() {
+            self.ended_well();
+        }
         self.syncer.stop();
         self.keeper.stop();
         synced
@@ -175,9 +191,11 @@ impl Lines {
         let is_slow = self.slow_until.is_some_and(|until| began < until);
         let is_whole = self.file.is_some() && !self.ragged && !self.syncer.failed();
         let now_ms = (self.clock)();
-        if is_slow || !is_whole || self.rules.always_synced || self.rotation_is_due(now_ms) {
+        let is_calm = self.telling.takes_records() && !self.condition.is_missing();
+        if is_slow || !is_whole || !is_calm || self.rules.always_synced || self.rotation_is_due(now_ms) {
             return None;
         }
+        self.look_now_and_then(began);
         self.forget_synced();
         if self.tail.len() >= UNSYNCED_BYTES_MAX {
             return None;
@@ -189,7 +207,7 @@ impl Lines {
     }
 
     /// Forms the line of a record; it is written with the batch.
-    fn add(&mut self, record: &Record, reply: Reply) {
+    pub(crate) fn add(&mut self, record: &Record, reply: Reply) {
         let now_ms = (self.clock)();
         if self.rotation_is_due(now_ms) && !self.rotate_tried && self.rotate().is_err() {
             self.rotate_tried = true;
@@ -198,8 +216,10 @@ impl Lines {
         if self.tail.len() >= UNSYNCED_BYTES_MAX {
             let _: Result<(), JournalError> = self.flush();
             if let Err(error) = self.sync_all() {
-                self.counters.lost.fetch_add(1, Ordering::Relaxed);
-                reply.send(Err(error));
+                let source = Arc::new(io::Error::other(error));
+                self.took_no_line(&source);
+                self.not_kept(record.kind, record.comes_again);
+                reply.send(Err(JournalError::NotKept { file: self.names.current.clone(), source }));
                 return;
             }
         }
@@ -213,11 +233,12 @@ impl Lines {
         if self.form.write(&mut self.tail, record, &mut self.head, now_ms) {
             self.counters.cut.fetch_add(1, Ordering::Relaxed);
         }
-        self.pending.push(Pending { end: self.tail.len(), head: self.head, reply });
+        let Record { kind, comes_again, .. } = *record;
+        self.pending.push(Pending { end: self.tail.len(), head: self.head, reply, kind, comes_again });
     }
 
     /// Writes the pending lines and answers them, each by what became of it. An error is what became of the last one.
-    fn flush(&mut self) -> Result<(), JournalError> {
+    pub(crate) fn flush(&mut self) -> Result<(), JournalError> {
         if self.pending.is_empty() {
             return Ok(());
         }
@@ -230,21 +251,26 @@ impl Lines {
             self.counters.lines.fetch_add(complete as u64, Ordering::Relaxed);
             self.counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         }
-        let mut answers: Vec<Reply> = self.pending.drain(..).map(|line| line.reply).collect();
-        let refused = answers.split_off(complete);
+        let refused = self.pending.split_off(complete);
+        let with_gap = self.pending.iter().any(|line| line.kind == GAP);
+        let answers: Vec<Reply> = self.pending.drain(..).map(|line| line.reply).collect();
         self.tail.truncate(self.written);
         self.head = self.written_head;
+        if !answers.is_empty() {
+            self.took_lines(with_gap, result.is_ok());
+        }
         self.tell_written(answers);
         result.map_err(|error| {
             self.counters.write_errors.fetch_add(1, Ordering::Relaxed);
-            self.counters.lost.fetch_add(refused.len() as u64, Ordering::Relaxed);
+            self.took_no_line(&error);
             // A failed write may have left a part of a line, told or not. When cutting fails too, the next write begins
             // with it.
             self.ragged = true;
             let _ = self.ready_file();
-            let error = JournalError::io("writing", &self.names.current)(error);
-            for reply in refused {
-                reply.send(Err(error.clone()));
+            let error = JournalError::NotKept { file: self.names.current.clone(), source: Arc::new(error) };
+            for line in refused {
+                self.not_kept(line.kind, line.comes_again);
+                line.reply.send(Err(error.clone()));
             }
             error
         })
@@ -301,7 +327,7 @@ impl Lines {
     }
 
     /// Waits until every written line is on the disk; after a failure it writes them again and tries once more.
-    fn sync_all(&mut self) -> Result<(), JournalError> {
+    pub(crate) fn sync_all(&mut self) -> Result<(), JournalError> {
         let failed = JournalError::io("repairing", &self.names.current);
         if self.syncer.failed() || !self.syncer.wait() {
             self.repair().map_err(failed)?;
@@ -358,7 +384,7 @@ impl Lines {
         (self.base, self.written) = (0, 0);
         self.tail.clear();
         self.begin_file().map_err(JournalError::io("creating", &self.names.current))?;
-        self.keeper.poke();
+        self.keeper.keep();
         Ok(())
     }
 

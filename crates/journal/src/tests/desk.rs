@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use super::*;
-use crate::disk::DiskFile;
+use crate::disk::{DiskFile, Space};
 
 /// A real disk that is slow on demand, and remembers which threads wrote.
 #[derive(Default)]
@@ -32,6 +32,10 @@ impl Disk for WatchedDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         RealDisk.sync_dir(dir)
+    }
+
+    fn space(&self, dir: &Path) -> io::Result<Space> {
+        RealDisk.space(dir)
     }
 }
 

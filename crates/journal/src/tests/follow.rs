@@ -174,7 +174,7 @@ fn followers_see_every_line_once_while_files_rotate_and_are_compressed() {
                         wait(written.wait_for(|seq| *seq > seen)).unwrap();
                     }
                     for line in &lines {
-                        assert_eq!((line.seq, n_of(line)), (seen + 1, seen + 1));
+                        assert_eq!((line.seq, n_of(line)), (seen + 1, Some(seen + 1)));
                         seen = line.seq;
                     }
                     if let (true, Some(last)) = (reopen, lines.last()) {

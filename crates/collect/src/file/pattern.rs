@@ -70,6 +70,12 @@ impl Pattern {
         &self.text
     }
 
+    /// Whether a file with this absolute path is meant itself, and not only as what rotation made of one.
+    pub fn means(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str());
+        self.is_for(path) && name.is_some_and(|name| self.name.matches(name))
+    }
+
     /// Whether a file of this name, in one of [`Pattern::directories`], is meant.
     pub(crate) fn meant(&self, name: &str) -> Option<Meant> {
         if self.name.matches(name) {
@@ -270,6 +276,9 @@ mod tests {
         assert!(is_for("/var/log/*/app.log", "/var/log/a/app.log"));
         assert!(!is_for("/var/log/*/app.log", "/var/log/a/b/app.log"));
         assert!(is_for("/var/log/**/app.log", "/var/log/a/b/app.log") && is_for("/a.log", "/a.log"));
+        let means = |pattern, path| Pattern::new(pattern).unwrap().means(Path::new(path));
+        assert!(means("/var/**/*.log", "/var/log/app.log") && !means("/var/log/app.log", "/var/log/app.log.1"));
+        assert!(!means("/var/*.log", "/var/log/app.log"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub const OVERFLOW_BYTES_MAX: usize = 16 << 10;
 
 /// Names that a record of the house gives itself, or that Elasticsearch keeps for itself: a line's own field of such a name
 /// gets `own_` in front, and the latter lose their underscore.
-pub const HOUSE_NAMES: [&str; 38] = [
+pub const HOUSE_NAMES: [&str; 43] = [
     "ts",
     "level",
     "kind",
@@ -43,6 +43,11 @@ pub const HOUSE_NAMES: [&str; 38] = [
     "offset",
     "index",
     "doc_id",
+    "file_mark",
+    "file_note",
+    "journald_cursor",
+    "line_flaws",
+    "lines_joined",
     "certificate_sha256",
     "_id",
     "_index",
@@ -91,6 +96,11 @@ impl Fields {
             }
         }
         self.overflow(name, &value);
+    }
+
+    /// The text of a field that was added.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.map.get(name)?.as_str()
     }
 
     fn overflow(&mut self, name: &str, value: &Value) {

@@ -72,7 +72,7 @@ pub(super) fn not_json(error: &serde_json::Error) -> String {
 }
 
 /// Reads an object; also one in which bytes stand as `\xNN`, which JSON does not know: nginx writes it so, and so do we.
-fn parse(text: &str) -> Result<Map<String, Value>, serde_json::Error> {
+pub(super) fn parse(text: &str) -> Result<Map<String, Value>, serde_json::Error> {
     serde_json::from_str(text).or_else(|error| match with_bytes_escaped(text) {
         Some(text) => serde_json::from_str(&text).map_err(|_| error),
         None => Err(error),
@@ -99,7 +99,12 @@ fn with_bytes_escaped(text: &str) -> Option<String> {
 
 /// Adds what a JSON object says. An error leaves the draft as it was.
 pub(super) fn read(draft: &mut Draft, text: &str, nested_max: usize) -> Result<(), serde_json::Error> {
-    let mut object = parse(text)?;
+    take_object(draft, parse(text)?, text, nested_max);
+    Ok(())
+}
+
+/// Adds what an object says, which stands as `text`.
+pub(super) fn take_object(draft: &mut Draft, mut object: Map<String, Value>, text: &str, nested_max: usize) {
     object.shift_remove(METADATA);
     // The text first: a line that lies in the text of an envelope knows better.
     let own = take(&mut object, &TEXTS, |value| value.as_str().map(str::to_owned));
@@ -126,7 +131,6 @@ pub(super) fn read(draft: &mut Draft, text: &str, nested_max: usize) -> Result<(
     for (name, value) in object {
         draft.fields.put(&name, value);
     }
-    Ok(())
 }
 
 /// Takes the first value out that can be read, by these names.

@@ -59,7 +59,7 @@ impl Level {
         }
     }
 
-    fn of_word(word: &str) -> Option<(Self, bool)> {
+    pub(super) fn of_word(word: &str) -> Option<(Self, bool)> {
         const LONGEST: usize = 13;
         let word = word.trim();
         if word.len() > LONGEST {

@@ -1,14 +1,16 @@
 //! What a line says: its own time, level, text and fields, whatever program wrote it.
 //!
 //! ```text
-//! bytes ──beats──▶ ┐                    ┌ time, level, text
-//! bytes ──syslog─▶ ┤ JSON inside of it  ├ fields, at most 64, the rest in one text `overflow`
-//! text  ──json───▶ ┘ is read too        └ what was wrong with it
+//! bytes ──beats────▶ ┐                    ┌ time, level, text
+//! bytes ──syslog───▶ ┤ JSON inside of it  ├ fields, at most 64, the rest in one text `overflow`
+//! bytes ──journald─▶ ┤ is read too        └ what was wrong with it
+//! lines ──Streams──▶ ┘
 //! ```
 //!
-//! [`syslog()`] reads a message of RFC 5424 or RFC 3164, [`beats`] an event of Filebeat and its like, [`json()`] a line that
-//! programs write as JSON. Each gives an [`Entry`]; a line that cannot be understood is an entry too, with its text as it
-//! came and the reason in [`Entry::parse_error`].
+//! [`syslog()`] reads a message of RFC 5424 or RFC 3164, [`beats`] an event of Filebeat and its like, [`journald()`] one of the
+//! systemd journal, [`json()`] a line that programs write as JSON. [`Streams`] reads lines of files in a [`Format`], or in the
+//! one that the lines show, and joins those that belong together. Each gives an [`Entry`]; a line that cannot be understood is an
+//! entry too, with its text as it came and the reason in [`Entry::parse_error`].
 //!
 //! # Names
 //!
@@ -21,8 +23,16 @@
 //! All of this is pure: the same bytes at the same moment give the same entry. Nothing here is unbounded, and nothing panics.
 
 mod fields;
+mod format;
+mod journald;
 mod json;
 mod level;
+mod logfmt;
+mod nginx;
+mod openclaw;
+mod plain;
+mod servers;
+mod streams;
 mod syslog;
 mod time;
 
@@ -32,8 +42,11 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 pub use fields::{FIELD_BYTES_MAX, FIELDS_BYTES_MAX, FIELDS_MAX, HOUSE_NAMES, NAME_BYTES_MAX, OVERFLOW_BYTES_MAX};
+pub use format::Format;
+pub use journald::{JournaldEntry, journald};
 pub use json::{beats, json};
 pub use level::Level;
+pub use streams::{JOINED_BYTES_MAX, JOINED_LINES_MAX, OPEN_MAX, Read, Streams, WAIT_MAX};
 pub use syslog::syslog;
 
 /// Bytes of the text of a line that are kept: with all its fields it fits into a line of the journal.
@@ -58,7 +71,11 @@ pub struct Entry {
     pub has_bytes: bool,
 }
 
-/// Bytes as text, and whether some of them were none.
+/// Bytes as text, and whether some of them were none: those stand as `\xNN`.
+pub fn text(bytes: &[u8]) -> (Cow<'_, str>, bool) {
+    text_of(bytes)
+}
+
 fn text_of(bytes: &[u8]) -> (Cow<'_, str>, bool) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return (Cow::Borrowed(text), false);

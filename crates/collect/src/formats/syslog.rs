@@ -33,6 +33,24 @@ pub fn syslog(message: &[u8], now: &Zoned) -> Entry {
     draft.finish()
 }
 
+/// Reads a line of a file that a syslog server writes: a message without its priority. Nothing when its time and program
+/// do not stand where they should.
+pub(super) fn line(line: &str, now: &Zoned) -> Option<Draft> {
+    if let Some((priority, rest)) = priority(line) {
+        let mut draft = Draft::default();
+        message_of(&mut draft, priority, rest, now);
+        return Some(draft);
+    }
+    let envelope = rfc3164(line, now);
+    let (time, content_text) = (envelope.time?, envelope.content);
+    envelope.app?;
+    let mut draft = Draft::default();
+    content(&mut draft, content_text);
+    draft.time = draft.time.or(Some(time));
+    envelope.put(None, &mut draft);
+    Some(draft)
+}
+
 fn message_of(draft: &mut Draft, priority: u8, rest: &str, now: &Zoned) {
     let mut envelope = match rest.strip_prefix("1 ") {
         None => rfc3164(rest, now),
@@ -46,7 +64,7 @@ fn message_of(draft: &mut Draft, priority: u8, rest: &str, now: &Zoned) {
     draft.time = draft.time.or(envelope.time);
     draft.level = draft.level.or(Some(Level::of_severity(priority % 8)));
     draft.parse_error = envelope.problem.take().or(draft.parse_error.take());
-    envelope.put(priority, draft);
+    envelope.put(Some(priority), draft);
 }
 
 /// `<PRI>`, and what is behind it.
@@ -71,7 +89,7 @@ struct Envelope<'a> {
 }
 
 impl Envelope<'_> {
-    fn put(self, priority: u8, draft: &mut Draft) {
+    fn put(self, priority: Option<u8>, draft: &mut Draft) {
         if let Some(host) = self.host {
             draft.fields.put("host", json!({"name": host}));
         }
@@ -83,15 +101,19 @@ impl Envelope<'_> {
             draft.fields.put("process", process.into());
         }
         let mut syslog = Map::new();
-        syslog.insert("facility".into(), json!({"name": FACILITIES[usize::from(priority / 8)]}));
-        syslog.insert("severity".into(), json!({"name": SEVERITIES[usize::from(priority % 8)]}));
+        if let Some(priority) = priority {
+            syslog.insert("facility".into(), json!({"name": FACILITIES[usize::from(priority / 8)]}));
+            syslog.insert("severity".into(), json!({"name": SEVERITIES[usize::from(priority % 8)]}));
+        }
         // What is no number is a name that the sender has for it.
         syslog.extend(self.process.filter(|_| pid.is_none()).map(|text| ("procid".to_owned(), text.into())));
         syslog.extend(self.id.map(|id| ("msgid".to_owned(), id.into())));
         if !self.data.is_empty() {
             syslog.insert("structured_data".into(), self.data.into());
         }
-        draft.fields.put("log", json!({"syslog": syslog}));
+        if !syslog.is_empty() {
+            draft.fields.put("log", json!({"syslog": syslog}));
+        }
     }
 }
 

@@ -30,6 +30,68 @@ pub(super) fn of_text(text: &str) -> Option<Timestamp> {
     (0..YEAR_10000_S).contains(&time.as_second()).then_some(time)
 }
 
+/// Reads `27/Jan/2026:10:20:30 +0800`, as web servers write it.
+pub(super) fn of_clf(text: &str) -> Option<Timestamp> {
+    if text.len() > TEXT_BYTES_MAX {
+        return None;
+    }
+    let time = Timestamp::strptime("%d/%b/%Y:%H:%M:%S %z", text).ok()?;
+    (0..YEAR_10000_S).contains(&time.as_second()).then_some(time)
+}
+
+/// Reads the time at the beginning of a line of a file on this machine, `2026-01-27 10:20:30.456` or `2026/01/27T10:20:30,456+08:00`,
+/// and gives what is behind it. Where it tells no zone, the zone is ours.
+pub(super) fn of_local<'a>(text: &'a str, now: &Zoned) -> Option<(Timestamp, &'a str)> {
+    let (year, rest) = number(text, 4)?;
+    let separator = rest.chars().next().filter(|c| matches!(c, '-' | '/'))?;
+    let (month, rest) = number(rest.strip_prefix(separator)?, 2)?;
+    let (day, rest) = number(rest.strip_prefix(separator)?, 2)?;
+    let rest = rest.strip_prefix(" - ").or_else(|| rest.strip_prefix([' ', 'T']))?;
+    let (time, rest) = clock(rest)?;
+    let at = DateTime::from_parts(Date::new(year, month as i8, day as i8).ok()?, time);
+    let (zone, behind) = offset(rest);
+    let time = match zone {
+        Some(seconds) => jiff::tz::Offset::from_seconds(seconds).ok()?.to_timestamp(at).ok()?,
+        None => now.time_zone().to_ambiguous_timestamp(at).compatible().ok()?,
+    };
+    (0..YEAR_10000_S).contains(&time.as_second()).then_some((time, behind))
+}
+
+/// `Z`, `+08:00`, `+0800` or ` +0800`, in seconds, and what is behind it.
+fn offset(text: &str) -> (Option<i32>, &str) {
+    if let Some(rest) = text.strip_prefix('Z') {
+        return (Some(0), rest);
+    }
+    let read = |text| {
+        let (sign, rest) = match str::strip_prefix(text, '+') {
+            Some(rest) => (1, rest),
+            None => (-1, str::strip_prefix(text, '-')?),
+        };
+        let digits = |text| number(text, 2).filter(|(_, rest): &(i16, &str)| str::len(text) - rest.len() == 2);
+        let (hours, rest) = digits(rest)?;
+        let (minutes, rest) = digits(rest.strip_prefix(':').unwrap_or(rest))?;
+        // What is stuck to more digits is another number.
+        let is_whole = !rest.starts_with(|c: char| c.is_ascii_digit());
+        is_whole.then_some((Some(sign * (i32::from(hours) * 3600 + i32::from(minutes) * 60)), rest))
+    };
+    read(text).or_else(|| read(text.strip_prefix(' ')?)).unwrap_or((None, text))
+}
+
+/// Milliseconds of a duration as Go writes it: `1m2.5s`, `345.6µs`.
+pub(super) fn go_duration_ms(text: &str) -> Option<f64> {
+    const UNITS: [(&str, f64); 7] =
+        [("ms", 1.0), ("µs", 1e-3), ("us", 1e-3), ("ns", 1e-6), ("h", 3.6e6), ("m", 6e4), ("s", 1e3)];
+    let (mut rest, mut ms) = (text, 0.0);
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let value: f64 = rest[..end].parse().ok()?;
+        let (unit, unit_ms) = UNITS.iter().find(|(unit, _)| rest[end..].starts_with(unit))?;
+        ms += value * unit_ms;
+        rest = &rest[end + unit.len()..];
+    }
+    (!text.is_empty()).then_some((ms * 1e6).round() / 1e6)
+}
+
 fn of_number(number: &serde_json::Number) -> Option<Timestamp> {
     for unit_ns in [1_000_000_000_i64, 1_000_000, 1_000, 1] {
         let units = 1e9 / unit_ns as f64;
@@ -127,6 +189,46 @@ mod tests {
             (json!(true), None),
         ] {
             assert_eq!(read(&value).map(|time| time.to_string()).as_deref(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn times_of_files_on_this_machine() {
+        let now: Zoned = "2026-01-27T10:20:31+08:00[Asia/Shanghai]".parse().unwrap();
+        for (text, expected) in [
+            ("2026-01-27 10:20:30,456 INFO x", Some(("2026-01-27T02:20:30.456Z", " INFO x"))),
+            ("2026/01/27 10:20:30 [error] x", Some(("2026-01-27T02:20:30Z", " [error] x"))),
+            ("2026/01/27 - 10:20:30 | 200", Some(("2026-01-27T02:20:30Z", " | 200"))),
+            ("2026-01-27T10:20:30.5Z x", Some(("2026-01-27T10:20:30.5Z", " x"))),
+            ("2026-01-27T10:20:30+01:30]", Some(("2026-01-27T08:50:30Z", "]"))),
+            ("2026-01-27 10:20:30 +0000 UTC", Some(("2026-01-27T10:20:30Z", " UTC"))),
+            ("2026-01-27 10:20:30 -5 left", Some(("2026-01-27T02:20:30Z", " -5 left"))),
+            ("2026-13-27 10:20:30", None),
+            ("2026-01-27", None),
+            ("10:20:30", None),
+        ] {
+            let read = of_local(text, &now).map(|(time, rest)| (time.to_string(), rest));
+            assert_eq!(read.as_ref().map(|(time, rest)| (time.as_str(), *rest)), expected, "{text}");
+        }
+        assert_eq!(of_clf("27/Jan/2026:10:20:30 +0800").unwrap().to_string(), "2026-01-27T02:20:30Z");
+        assert_eq!(of_clf("27/Jan/2026"), None);
+    }
+
+    #[test]
+    fn durations_of_go() {
+        for (text, ms) in [
+            ("1m2.5s", Some(62_500.0)),
+            ("1.234567s", Some(1_234.567)),
+            ("345.6µs", Some(0.3456)),
+            ("12ns", Some(0.000_012)),
+            ("1h0m0s", Some(3.6e6)),
+            ("250ms", Some(250.0)),
+            ("", None),
+            ("5", None),
+            ("s", None),
+            ("1x", None),
+        ] {
+            assert_eq!(go_duration_ms(text), ms, "{text}");
         }
     }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use jiff::Zoned;
 use serde_json::{Value, json};
-use tollhouse_collect::formats::{self, Entry};
+use tollhouse_collect::formats::{self, Entry, Format};
 
 /// When all lines came.
 fn now() -> Zoned {
@@ -70,6 +70,55 @@ fn syslog_messages() {
 #[test]
 fn json_lines() {
     check("json", |line| formats::json(std::str::from_utf8(line).unwrap()));
+}
+
+/// Lines of one format, and what their own look says of them.
+fn check_format(name: &str, format: Format) {
+    check(name, |line| Some(format.read(std::str::from_utf8(line).unwrap(), &now())));
+}
+
+#[test]
+fn lines_of_each_format() {
+    for (name, format) in [
+        ("openclaw", Format::Openclaw),
+        ("nginx", Format::Nginx),
+        ("logfmt", Format::Logfmt),
+        ("ollama", Format::Ollama),
+        ("llama.cpp", Format::LlamaCpp),
+        ("syslog-files", Format::Syslog),
+        ("plain", Format::Plain),
+    ] {
+        check_format(name, format);
+    }
+}
+
+#[test]
+fn journald_entries() {
+    check("journald", |line| Some(formats::journald(line, None, &now()).entry));
+    let cursor = |line: &str| formats::journald(line.as_bytes(), Some(Format::Plain), &now()).cursor;
+    assert_eq!(cursor(r#"{"__CURSOR":"s=1;i=2","MESSAGE":"x"}"#).as_deref(), Some("s=1;i=2"));
+    assert_eq!(cursor("{}"), None);
+}
+
+#[test]
+fn most_lines_show_their_format() {
+    for (name, format) in [
+        ("openclaw", Format::Openclaw),
+        ("nginx", Format::Nginx),
+        ("logfmt", Format::Logfmt),
+        ("ollama", Format::Ollama),
+        ("llama.cpp", Format::LlamaCpp),
+        ("syslog-files", Format::Syslog),
+    ] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats").join(format!("{name}.lines"));
+        let lines = fs::read_to_string(file).unwrap();
+        let first = lines.lines().next().unwrap();
+        assert_eq!(Format::guess(first, &now()), Some(format), "{first}");
+    }
+    for line in ["", "just text", "2026-01-27 10:20:30,456 ERROR root: it broke", "{", "a=1", "Error: x (a=b)", "<x>"] {
+        assert_eq!(Format::guess(line, &now()), None, "{line}");
+    }
+    assert_eq!(Format::guess("{}", &now()), Some(Format::Json));
 }
 
 #[test]

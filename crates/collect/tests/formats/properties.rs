@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tollhouse_collect::formats::{
-    self, Entry, FIELDS_BYTES_MAX, FIELDS_MAX, HOUSE_NAMES, NAME_BYTES_MAX, OVERFLOW_BYTES_MAX, TEXT_BYTES_MAX,
+    self, Entry, FIELDS_BYTES_MAX, FIELDS_MAX, Format, HOUSE_NAMES, NAME_BYTES_MAX, OVERFLOW_BYTES_MAX, TEXT_BYTES_MAX,
 };
 
 use crate::now;
@@ -59,6 +59,21 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         "中",
         "{\"message\":\"{\\\"a\\\":1}\"}",
         "null",
+        "key=",
+        "key=\"",
+        "id=1 ",
+        "[GIN] ",
+        "2026/01/27 - 10:20:30",
+        "2026/01/27 10:20:30 [error] 1#1: *2 ",
+        " | 200 | 1.5s | ::1 | GET \"/\"",
+        "127.0.0.1 - - [27/Jan/2026:10:20:30 +0800] \"GET / HTTP/1.1\" 200 5",
+        "\x1b[",
+        "31m",
+        "slot x: id 0 | task 1 |",
+        "request: GET / ::1 200",
+        "eval time = 1 ms / 2 tokens",
+        "{\"_meta\":{\"logLevelName\":\"INFO\"},\"0\":",
+        "{\"MESSAGE\":[1,2",
         "1e999",
         "\\u0000",
         "\n",
@@ -99,8 +114,14 @@ proptest! {
         let bytes = pieces.concat();
         assert_bounded(&formats::syslog(&bytes, &now()))?;
         assert_bounded(&formats::beats(&bytes))?;
-        if let Some(entry) = std::str::from_utf8(&bytes).ok().and_then(formats::json) {
+        assert_bounded(&formats::journald(&bytes, None, &now()).entry)?;
+        let Ok(text) = std::str::from_utf8(&bytes) else { return Ok(()) };
+        if let Some(entry) = formats::json(text) {
             assert_bounded(&entry)?;
+        }
+        let _ = Format::guess(text, &now());
+        for format in Format::ALL {
+            assert_bounded(&format.read(text, &now()))?;
         }
     }
 
@@ -114,6 +135,9 @@ proptest! {
         text in "[^\\pC{\u{feff} ][\\PC]{0,40}",
     ) {
         let time = Timestamp::from_millisecond(ms).unwrap();
+        // An element that is there twice is an error.
+        let elements: std::collections::BTreeSet<_> = data.iter().map(|(element, _, _)| element).collect();
+        prop_assume!(elements.len() == data.len());
         let mut expected = Map::new();
         let mut written = String::new();
         for (element, name, value) in &data {

@@ -1,0 +1,180 @@
+//! The HTTP client of one destination: its nodes in turn, our login, and a bound on each answer.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::timeout;
+use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::error::{ShipError, chain};
+use crate::settings::{Login, Settings};
+use crate::trouble::{State, Trouble};
+
+/// How long a connection may take.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a request may take, from connecting to the last byte of the answer: longer than a cluster waits for a shard.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(90);
+/// Largest answer, in bytes: that to a full batch of which every document was refused, or a page of ids.
+const ANSWER_BYTES_MAX: usize = 32 << 20;
+/// After this time without a request a connection is closed.
+const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Asks one cluster.
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    urls: Vec<String>,
+    /// Which of them is asked.
+    turn: AtomicUsize,
+    authorization: Option<HeaderValue>,
+}
+
+/// The body of a request.
+pub(crate) enum Body {
+    None,
+    Json(Bytes),
+    /// JSON lines, compressed with gzip.
+    PackedLines(Bytes),
+}
+
+/// An answer, whole.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: Bytes,
+}
+
+impl Client {
+    /// Reads files of certificates, so it blocks.
+    pub(crate) fn new(settings: &Settings) -> Result<Self, ShipError> {
+        for url in &settings.urls {
+            let is_address = url.parse::<Uri>().is_ok_and(|uri| uri.host().is_some());
+            if !is_address {
+                return Err(ShipError::Address(url.clone()));
+            }
+        }
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(CONNECT_TIME_MAX));
+        connector.set_nodelay(true);
+        connector.enforce_http(false);
+        let is_encrypted = settings.urls.iter().any(|url| url.starts_with("https:"));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls(settings.ca.as_deref(), is_encrypted)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIME_MAX)
+            .pool_max_idle_per_host(1)
+            .build(connector);
+        let authorization = settings.login.as_ref().map(authorization).transpose();
+        let authorization = authorization.map_err(|_| ShipError::Login(settings.name.clone()))?;
+        Ok(Self { http, urls: settings.urls.clone(), turn: AtomicUsize::new(0), authorization })
+    }
+
+    /// The node that is asked now.
+    pub(crate) fn url(&self) -> &str {
+        &self.urls[self.turn.load(Ordering::Relaxed) % self.urls.len()]
+    }
+
+    /// From now on the next node is asked.
+    pub(crate) fn turn(&self) {
+        self.turn.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Asks, and gives the whole answer whatever its status is.
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: Body) -> Result<Answer, Trouble> {
+        let url = self.url();
+        let unreachable = |text: String| Trouble::new(State::Unreachable, format!("{url}: {text}"));
+        let request = self.request(method, path, body).map_err(|error| unreachable(error.to_string()))?;
+        let asking = async {
+            let answer = self.http.request(request).await.map_err(|error| chain(&error))?;
+            whole(answer).await
+        };
+        match timeout(ANSWER_TIME_MAX, asking).await {
+            Ok(answer) => answer.map_err(unreachable),
+            Err(_) => Err(unreachable(format!("no answer within {ANSWER_TIME_MAX:?}"))),
+        }
+    }
+
+    /// Asks, and takes anything but success for trouble.
+    pub(crate) async fn ask_well(&self, method: Method, path: &str, body: Body) -> Result<Bytes, Trouble> {
+        let Answer { status, retry_after, body } = self.ask(method, path, body).await?;
+        if status.is_success() { Ok(body) } else { Err(Trouble::of_answer(status, &body, retry_after)) }
+    }
+
+    fn request(&self, method: Method, path: &str, body: Body) -> Result<Request<Full<Bytes>>, http::Error> {
+        let mut request =
+            Request::builder().method(method).uri(format!("{}{path}", self.url())).header(ACCEPT, "application/json");
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        match body {
+            Body::None => request.body(Full::default()),
+            Body::Json(json) => request.header(CONTENT_TYPE, "application/json").body(Full::new(json)),
+            Body::PackedLines(lines) => request
+                .header(CONTENT_TYPE, "application/x-ndjson")
+                .header(CONTENT_ENCODING, "gzip")
+                .body(Full::new(lines)),
+        }
+    }
+}
+
+async fn whole(answer: Response<Incoming>) -> Result<Answer, String> {
+    let (head, body) = answer.into_parts();
+    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| chain(&*error))?.to_bytes();
+    // The other form, a date, is not used by these servers and what stands before them.
+    let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    Ok(Answer { status: head.status, retry_after: retry_after.map(Duration::from_secs), body })
+}
+
+fn tls(ca: Option<&Path>, is_encrypted: bool) -> Result<ClientConfig, ShipError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
+    let builder = builder.with_safe_default_protocol_versions()?;
+    let builder = match ca {
+        Some(path) => builder.with_root_certificates(authorities(path)?),
+        None if is_encrypted => builder.with_native_roots().map_err(ShipError::Roots)?,
+        // Nothing will be encrypted, and reading the system's takes time.
+        None => builder.with_root_certificates(RootCertStore::empty()),
+    };
+    Ok(builder.with_no_client_auth())
+}
+
+fn authorities(path: &Path) -> Result<RootCertStore, ShipError> {
+    let unfit = |why: String| ShipError::Authorities { path: path.to_owned(), why };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unfit(error.to_string()))? {
+        let certificate = certificate.map_err(|error| unfit(error.to_string()))?;
+        roots.add(certificate).map_err(|error| unfit(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(unfit("there is no certificate in it".to_owned()));
+    }
+    Ok(roots)
+}
+
+fn authorization(login: &Login) -> Result<HeaderValue, http::header::InvalidHeaderValue> {
+    let text = match login {
+        Login::User { name, password } => format!("Basic {}", STANDARD.encode(format!("{name}:{password}"))),
+        Login::ApiKey(key) => format!("ApiKey {key}"),
+    };
+    let mut value = HeaderValue::try_from(text)?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,129 @@
+//! A cluster that is ready to be asked: its client, and the few requests that shipping needs.
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::bulk::{self, Fate, Item};
+use crate::client::{Answer, Body, Client};
+use crate::courier::blocking;
+use crate::error::ShipError;
+use crate::settings::{Kind, Pace, Settings};
+use crate::template;
+use crate::trouble::{State, Trouble};
+
+/// A destination with all that it needs: from here on nothing of the configuration can be wrong.
+#[derive(Debug)]
+pub struct Destination {
+    pub(crate) settings: Settings,
+    pub(crate) client: Client,
+    pub(crate) pace: Pace,
+}
+
+/// What came of a request.
+pub(crate) enum Sent {
+    /// What became of each document.
+    Fates(Vec<Fate>),
+    /// It was not even read.
+    TooLarge,
+}
+
+impl Destination {
+    /// Reads files of certificates, so it blocks. Nothing is connected yet.
+    pub fn new(settings: Settings) -> Result<Self, ShipError> {
+        let client = Client::new(&settings)?;
+        Ok(Self { settings, client, pace: Pace::default() })
+    }
+
+    /// Its name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// Asks the cluster what it is, and gives its version as far as it tells.
+    pub(crate) async fn greet(&self) -> Result<Option<(u32, u32)>, Trouble> {
+        let answer = self.client.ask(Method::GET, "/", Body::None).await?;
+        let told: Value = match answer.status {
+            StatusCode::OK => serde_json::from_slice(&answer.body).map_err(|_| {
+                Trouble::new(State::Rejected, format!("{}: what answers there is no cluster", self.client.url()))
+            })?,
+            // A login that may write need not be let ask that.
+            StatusCode::FORBIDDEN => return Ok(None),
+            status => return Err(Trouble::of_answer(status, &answer.body, answer.retry_after)),
+        };
+        let is_opensearch = told["version"]["distribution"] == "opensearch";
+        let (wanted, found) = (self.settings.kind, if is_opensearch { Kind::OpenSearch } else { Kind::Elasticsearch });
+        if wanted == found {
+            return Ok(version(&told));
+        }
+        let text = format!("{} is not {}: write `kind: {}`", self.client.url(), wanted.as_str(), found.as_str());
+        Err(Trouble::new(State::Rejected, text))
+    }
+
+    /// Puts our template for the indices of a service there.
+    pub(crate) async fn put_template(&self, service: &str, version: Option<(u32, u32)>) -> Result<(), Trouble> {
+        let body = template::template(service, self.settings.kind, version).to_string();
+        let path = format!("/_index_template/{}", template::name(service));
+        self.client.ask_well(Method::PUT, &path, Body::Json(body.into())).await.map(|_| ()).map_err(|trouble| {
+            let advice = if trouble.state == State::Rejected {
+                " (where somebody else looks after index templates, write `template: false`)"
+            } else {
+                ""
+            };
+            Trouble { text: format!("putting the index template: {}{advice}", trouble.text), ..trouble }
+        })
+    }
+
+    /// Sends documents, and gives them back with what came of it.
+    pub(crate) async fn send(&self, items: Vec<Item>) -> (Vec<Item>, Result<Sent, Trouble>) {
+        let (items, body) = blocking(move || {
+            let body = bulk::body(&items);
+            (items, body)
+        })
+        .await;
+        let answer = self.client.ask(Method::POST, bulk::PATH, Body::PackedLines(body.into())).await;
+        let result = answer.and_then(|answer| sent(answer, items.len(), self.client.url()));
+        (items, result)
+    }
+
+    /// Searches the day indices of all services.
+    pub(crate) async fn search(&self, body: &Value) -> Result<Value, Trouble> {
+        let path = format!("/{}/_search?ignore_unavailable=true&allow_no_indices=true", all_days());
+        let answer = self.client.ask_well(Method::POST, &path, Body::Json(body.to_string().into())).await?;
+        parsed(&answer, self.client.url())
+    }
+
+    /// Makes all that was delivered findable.
+    pub(crate) async fn refresh(&self) -> Result<(), Trouble> {
+        let path = format!("/{}/_refresh?ignore_unavailable=true&allow_no_indices=true", all_days());
+        self.client.ask_well(Method::POST, &path, Body::None).await.map(|_| ())
+    }
+}
+
+fn sent(answer: Answer, items: usize, url: &str) -> Result<Sent, Trouble> {
+    let Answer { status, retry_after, body } = answer;
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Ok(Sent::TooLarge),
+        status if status.is_success() => match bulk::fates(&body, items) {
+            Ok(fates) => Ok(Sent::Fates(fates)),
+            Err(why) => Err(Trouble::new(State::Unreachable, format!("{url}: {why}"))),
+        },
+        status => Err(Trouble::of_answer(status, &body, retry_after)),
+    }
+}
+
+/// The day indices of all services, as a path names them.
+fn all_days() -> String {
+    template::patterns("*").join(",")
+}
+
+fn parsed(answer: &Bytes, url: &str) -> Result<Value, Trouble> {
+    serde_json::from_slice(answer)
+        .map_err(|error| Trouble::new(State::Unreachable, format!("{url}: its answer is not JSON: {error}")))
+}
+
+/// Major and minor version.
+fn version(told: &Value) -> Option<(u32, u32)> {
+    let mut parts = told["version"]["number"].as_str()?.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}

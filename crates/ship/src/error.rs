@@ -1,0 +1,78 @@
+//! What can go wrong with shipping, apart from what a cluster answers.
+
+use std::path::{Path, PathBuf};
+
+use tollhouse_journal::JournalError;
+
+use crate::trouble::Trouble;
+
+/// Why a destination cannot be used, or its cursor not be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum ShipError {
+    /// A file of certificates cannot be used.
+    #[error("reading the authorities in {}: {why}", path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The system's trusted certificates cannot be read.
+    #[error("reading the system's trusted certificates")]
+    Roots(#[source] std::io::Error),
+    /// TLS cannot be set up.
+    #[error("setting up TLS")]
+    Tls(#[from] tokio_rustls::rustls::Error),
+    /// Name, password or key have characters that a request's head cannot carry.
+    #[error("the login of {0} has characters in it that cannot be sent")]
+    Login(String),
+    /// An address is none.
+    #[error("{0} is no address of a server")]
+    Address(String),
+    /// A cursor cannot be read or written.
+    #[error("{action} the cursor {}", path.display())]
+    Cursor {
+        /// What was being done, as in "writing".
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system, or the reader of JSON, said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The journal cannot be read.
+    #[error("reading the journal")]
+    Journal(#[from] JournalError),
+    /// The cluster does not answer, or not what was asked for.
+    #[error("asking {name}: {trouble}")]
+    Cluster {
+        /// The destination.
+        name: String,
+        /// What it said.
+        trouble: Trouble,
+    },
+}
+
+impl ShipError {
+    /// For `map_err`: names what was being done to which cursor.
+    pub(crate) fn cursor(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Cursor { action, path, source }
+    }
+}
+
+/// An error with its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let told = error.to_string();
+        // Some libraries repeat the cause in the text.
+        if !text.ends_with(&told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
+        cause = error.source();
+    }
+    text
+}

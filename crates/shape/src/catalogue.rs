@@ -10,7 +10,7 @@ pub fn catalogue() -> &'static Fields {
     &CATALOGUE
 }
 
-const DECLARED: [(&str, FieldKind); 51] = [
+const DECLARED: [(&str, FieldKind); 53] = [
     // Every record.
     ("@timestamp", FieldKind::Date),
     ("seq", FieldKind::Long),
@@ -22,6 +22,9 @@ const DECLARED: [(&str, FieldKind); 51] = [
     ("source", FieldKind::Keyword),
     ("tags", FieldKind::Keyword),
     ("ingest_error", FieldKind::Text),
+    // Written by clients: the index they wrote to, and the id they gave.
+    ("index", FieldKind::Keyword),
+    ("doc_id", FieldKind::Keyword),
     // Who asked for what.
     ("request_id", FieldKind::Keyword),
     ("trace_id", FieldKind::Keyword),

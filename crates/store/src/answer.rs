@@ -68,7 +68,7 @@ pub struct Hit {
     /// Its day.
     #[serde(rename = "_index")]
     pub index: String,
-    /// Its journal sequence number; empty when the request wanted bare hits.
+    /// The id that its writer gave it, else the number of its record; empty when the request wanted bare hits.
     #[serde(rename = "_id", skip_serializing_if = "String::is_empty")]
     pub id: String,
     /// 1, or absent when hits are sorted by a field.

@@ -127,6 +127,11 @@ impl Day {
         })
     }
 
+    /// Whose day it is.
+    pub(crate) fn service(&self) -> &str {
+        dated(&self.name).map_or(&self.name, |(service, _)| service)
+    }
+
     pub(crate) fn docs(&self) -> u64 {
         self.reader.searcher().num_docs()
     }
@@ -172,18 +177,25 @@ pub(crate) enum Entry {
     Unfinished,
 }
 
-pub(crate) fn read_name(service: &str, name: &str) -> Option<Entry> {
-    let rest = name.strip_prefix(service)?.strip_prefix('-')?;
-    let date = rest.get(..10).and_then(|date| Date::strptime("%Y.%m.%d", date).ok())?;
-    let suffix = &rest[10..];
-    if suffix.is_empty() {
-        return Some(Entry::Day(date));
+/// The service that a name in the store's folder belongs to, and what it is.
+pub(crate) fn read_name(name: &str) -> Option<(&str, Entry)> {
+    if let Some((service, date)) = dated(name) {
+        return Some((service, Entry::Day(date)));
     }
-    if suffix == ".new" {
-        return Some(Entry::Unfinished);
+    let (day, suffix) = name.rsplit_once('.')?;
+    let (service, date) = dated(day)?;
+    if suffix == "new" {
+        return Some((service, Entry::Unfinished));
     }
-    let is_aside = [".damaged-", ".old-", ".ahead-"].iter().any(|reason| suffix.starts_with(reason));
-    is_aside.then_some(Entry::Aside(date))
+    let (reason, _) = suffix.split_once('-')?;
+    ["damaged", "old", "ahead"].contains(&reason).then_some((service, Entry::Aside(date)))
+}
+
+/// `<service>-2026.01.27` in its two parts.
+fn dated(name: &str) -> Option<(&str, Date)> {
+    let (service, date) = name.split_at_checked(name.len().checked_sub("-2026.01.27".len())?)?;
+    let date = Date::strptime("%Y.%m.%d", date.strip_prefix('-')?).ok()?;
+    (!service.is_empty() && !service.starts_with('.') && !service.contains(['/', '\\'])).then_some((service, date))
 }
 
 /// Renames a day's folder so that it is no index any more, and gives its new name.
@@ -297,17 +309,21 @@ mod tests {
         let day = date(2026, 1, 27);
         assert_eq!(day_name("gate-1", day), "gate-1-2026.01.27");
         for (name, expected) in [
-            ("gate-1-2026.01.27", Some(Entry::Day(day))),
-            ("gate-1-2026.01.27.damaged-1", Some(Entry::Aside(day))),
-            ("gate-1-2026.01.27.old-12", Some(Entry::Aside(day))),
-            ("gate-1-2026.01.27.new", Some(Entry::Unfinished)),
+            ("gate-1-2026.01.27", Some(("gate-1", Entry::Day(day)))),
+            ("gate-1-2026.01.27.damaged-1", Some(("gate-1", Entry::Aside(day)))),
+            ("gate-1-2026.01.27.old-12", Some(("gate-1", Entry::Aside(day)))),
+            ("gate-1-2026.01.27.new", Some(("gate-1", Entry::Unfinished))),
             ("gate-1-2026.01.27.bak", None),
             ("gate-1-2026.13.27", None),
-            ("gate-1-x-2026.01.27", None),
             ("gate-1.rebuild.json", None),
-            ("other-2026.01.27", None),
+            ("other-2026.01.27", Some(("other", Entry::Day(day)))),
+            // Whatever a service is called: a day ends in its date.
+            ("a-2026.01.26.damaged-1-2026.01.27", Some(("a-2026.01.26.damaged-1", Entry::Day(day)))),
+            ("-2026.01.27", None),
+            ("../a-2026.01.27", None),
+            ("2026.01.27", None),
         ] {
-            assert_eq!(read_name("gate-1", name), expected, "{name}");
+            assert_eq!(read_name(name), expected, "{name}");
         }
         assert_eq!(date_of(-1), date(1969, 12, 31));
         assert_eq!(date_of(i64::MAX).year(), 9999);

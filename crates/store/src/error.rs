@@ -77,6 +77,12 @@ pub enum StoreError {
         /// The record.
         seq: u64,
     },
+    /// A search that must be whole was not.
+    #[error("{doing} took too long")]
+    TimedOut {
+        /// What was being done.
+        doing: &'static str,
+    },
     /// A store that was opened for reading was asked to write, or is already being written.
     #[error("the index store is {state}")]
     NotWritable {

@@ -4,6 +4,8 @@ use tollhouse_query::fields::{FieldKind, Fields};
 
 /// Column of the journal's sequence number.
 pub(crate) const SEQ: &str = "_seq";
+/// The id that whoever wrote a document gave it.
+pub(crate) const DOC_ID: &str = "doc_id";
 /// Stored JSON of the document.
 pub(crate) const SOURCE: &str = "_source";
 /// JSON column of all undeclared fields.

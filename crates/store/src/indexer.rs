@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use serde_json::Value;
 use tantivy::IndexWriter;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, UserOperation};
 use tokio::runtime::Runtime;
@@ -25,7 +26,7 @@ use tollhouse_journal::{JournalError, Line, Position, Reader};
 use tollhouse_query::date::parse_rfc3339;
 use tollhouse_shape::{Document, Shaper};
 
-use crate::day::{Day, Payload, date_of, day_name};
+use crate::day::{Day, Entry, Payload, date_of, day_name, read_name};
 use crate::error::StoreError;
 use crate::schema::layout;
 use crate::store::{Inner, chain};
@@ -44,8 +45,8 @@ const BATCH_LINES: usize = 1_000;
 const ROWS_AT_ONCE: usize = 64;
 /// Memory in which one day's documents are gathered before they are a segment.
 const WRITER_BYTES: usize = 30_000_000;
-/// Days written at the same time.
-pub(crate) const WRITERS_MAX: usize = 3;
+/// Indices written at the same time: the days of several services, and late lines.
+pub(crate) const WRITERS_MAX: usize = 6;
 /// A day without documents for so long gets its memory and threads taken back.
 const WRITER_IDLE: Duration = Duration::from_mins(1);
 /// How often old days are looked for, at least.
@@ -57,6 +58,10 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 const SYNC_TIME_MAX: Duration = Duration::from_secs(30);
 /// A record that says it is from later than this after it was written is put into the day it was written.
 const FUTURE_MS_MAX: i64 = 24 * 3_600 * 1_000;
+
+/// Kind of the records that say that indices are taken out of searching, in their field `index`. The journal keeps what was in
+/// them; an index that is made again from it obeys them again.
+pub const INDEX_DELETED: &str = "index.deleted";
 
 /// Follows the journal in a thread of its own, until it is closed.
 #[derive(Debug)]
@@ -272,7 +277,7 @@ struct Round<'a> {
     store: &'a Inner,
     has: HashMap<String, u64>,
     has_without_index: u64,
-    writers: BTreeMap<Date, DayWriter>,
+    writers: BTreeMap<String, DayWriter>,
     from: Option<Position>,
     next: Option<Position>,
     reached: u64,
@@ -347,6 +352,7 @@ impl<'a> Round<'a> {
             Ok(_) => Shaper::dead_letter(line.seq, written_ms, &line.bytes, "the record's number is not the line's"),
             Err(error) => Shaper::dead_letter(line.seq, written_ms, &line.bytes, &error.to_string()),
         };
+        self.delete(deleted_by(&document), line.seq)?;
         self.add(&document, written_ms)?;
         self.reached = line.seq;
         self.next = Some(line.next);
@@ -356,34 +362,61 @@ impl<'a> Round<'a> {
     }
 
     fn add(&mut self, document: &Document, written_ms: i64) -> Result<(), StoreError> {
-        let is_from_future = document.timestamp_ms.saturating_sub(written_ms) > FUTURE_MS_MAX;
-        let date = date_of(if is_from_future { written_ms } else { document.timestamp_ms });
+        let (name, date) = named_by(document).unwrap_or_else(|| {
+            let is_from_future = document.timestamp_ms.saturating_sub(written_ms) > FUTURE_MS_MAX;
+            let date = date_of(if is_from_future { written_ms } else { document.timestamp_ms });
+            (day_name(&self.store.options.service, date), date)
+        });
         if !self.store.is_kept(date, self.today) {
             self.store.counters.expired_records.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         }
-        let name = day_name(&self.store.options.service, date);
-        if document.seq <= self.has.get(&name).copied().unwrap_or(self.has_without_index) {
+        if document.seq <= self.has(&name) {
             return Ok(());
         }
-        self.writer(date)?.add(document)
+        self.writer(&name)?.add(document)
     }
 
-    fn writer(&mut self, date: Date) -> Result<&mut DayWriter, StoreError> {
-        if !self.writers.contains_key(&date) {
+    /// Up to which record an index has all that it is to have.
+    fn has(&self, name: &str) -> u64 {
+        self.has.get(name).copied().unwrap_or(self.has_without_index)
+    }
+
+    /// Takes indices away as the record of this number says: they then have what was written behind it, and nothing else.
+    /// An index that has come further has done so before.
+    fn delete(&mut self, names: Vec<String>, seq: u64) -> Result<(), StoreError> {
+        for name in names {
+            if seq <= self.has(&name) {
+                continue;
+            }
+            // The commit first: a writer that is dropped forgets what is not committed, and merges may be under way.
+            self.commit()?;
+            if let Some(writer) = self.writers.remove(&name) {
+                writer.close()?;
+            }
+            if self.store.day(&name).is_some() {
+                self.store.drop_folder(&name)?;
+            }
+            self.has.insert(name, seq - 1);
+        }
+        Ok(())
+    }
+
+    fn writer(&mut self, name: &str) -> Result<&mut DayWriter, StoreError> {
+        if !self.writers.contains_key(name) {
             if self.writers.len() >= WRITERS_MAX {
                 // The commit first: a writer that is dropped forgets what is not committed.
                 self.commit()?;
-                let idlest = self.writers.iter().min_by_key(|(_, writer)| writer.used).map(|(date, _)| *date);
-                if let Some(writer) = idlest.and_then(|date| self.writers.remove(&date)) {
+                let idlest = self.writers.iter().min_by_key(|(_, writer)| writer.used).map(|(name, _)| name.clone());
+                if let Some(writer) = idlest.and_then(|name| self.writers.remove(&name)) {
                     writer.close()?;
                 }
             }
-            self.new_day |= self.store.day(&day_name(&self.store.options.service, date)).is_none();
-            let writer = DayWriter::open(self.store.day_or_create(date)?)?;
-            self.writers.insert(date, writer);
+            self.new_day |= self.store.day(name).is_none();
+            let writer = DayWriter::open(self.store.day_or_create(name)?)?;
+            self.writers.insert(name.to_owned(), writer);
         }
-        match self.writers.get_mut(&date) {
+        match self.writers.get_mut(name) {
             Some(writer) => Ok(writer),
             None => unreachable!("it was just put there"),
         }
@@ -451,10 +484,10 @@ impl<'a> Round<'a> {
 
     fn drop_idle_writers(&mut self) -> Result<(), StoreError> {
         let is_idle = |writer: &DayWriter| !writer.is_dirty && writer.used.elapsed() >= WRITER_IDLE;
-        let idle: Vec<Date> =
-            self.writers.iter().filter(|(_, writer)| is_idle(writer)).map(|(date, _)| *date).collect();
-        for date in idle {
-            if let Some(writer) = self.writers.remove(&date) {
+        let idle: Vec<String> =
+            self.writers.iter().filter(|(_, writer)| is_idle(writer)).map(|(name, _)| name.clone()).collect();
+        for name in idle {
+            if let Some(writer) = self.writers.remove(&name) {
                 writer.close()?;
             }
         }
@@ -515,6 +548,25 @@ impl DayWriter {
         self.writer.wait_merging_threads().map_err(StoreError::tantivy("closing an index writer"))?;
         day.reader.reload().map_err(StoreError::tantivy("opening what was merged"))
     }
+}
+
+/// The index that a document which a client wrote was written to; others are in the day of their time.
+fn named_by(document: &Document) -> Option<(String, Date)> {
+    let is_log = document.source.get("kind").is_some_and(|kind| kind == "log");
+    let name = document.source.get("index").filter(|_| is_log)?.as_str()?;
+    match read_name(name)? {
+        (_, Entry::Day(date)) => Some((name.to_owned(), date)),
+        _ => None,
+    }
+}
+
+/// The indices that a record says are taken away.
+fn deleted_by(document: &Document) -> Vec<String> {
+    if document.source.get("kind").is_none_or(|kind| kind != INDEX_DELETED) {
+        return Vec::new();
+    }
+    let names = document.source.get("index").and_then(Value::as_array);
+    names.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// The time a line was written, which it begins with.

@@ -22,7 +22,8 @@
 //!    once, wherever the process was killed.
 //! 2. A folder that cannot be opened, or is of another version, is set aside and made again from the journal. Nothing here
 //!    needs a human to remove a file.
-//! 3. An index is only added to: no document is ever changed or deleted, days are dropped as a whole.
+//! 3. An index is only added to: no document is ever changed or deleted, days are dropped as a whole: by age, by size, or
+//!    because a record of the journal says so ([`INDEX_DELETED`]).
 //! 4. What can grow is bounded: undeclared fields of a day, buckets of a search, its time, writers and their memory.
 //!
 //! It never writes the journal, never answers HTTP, and never scores: hits are ordered by fields, newest first unless asked
@@ -51,6 +52,7 @@ mod day;
 mod error;
 mod field;
 mod filter;
+mod ids;
 mod indexer;
 mod lock;
 mod schema;
@@ -63,5 +65,5 @@ mod tests;
 
 pub use answer::{Hit, Hits, SearchResponse, Shards, Total};
 pub use error::StoreError;
-pub use indexer::Indexer;
+pub use indexer::{INDEX_DELETED, Indexer};
 pub use store::{IndexInfo, SEARCH_TIME_MAX, Store, StoreOptions, StoreStats};

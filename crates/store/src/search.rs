@@ -24,6 +24,7 @@ use crate::bits::Docs;
 use crate::day::Day;
 use crate::error::StoreError;
 use crate::filter::{Filter, Moment, SegmentFilter};
+use crate::ids::Ids;
 use crate::schema::layout;
 use crate::shown::Shown;
 use crate::sort::{Best, Found, Place, SegmentSort, SortPlan, keep_best};
@@ -246,11 +247,12 @@ impl Run<'_> {
 struct Sources<'a> {
     days: &'a Opened,
     readers: HashMap<(u32, u32), StoreReader>,
+    ids: HashMap<(u32, u32), Ids>,
 }
 
 impl<'a> Sources<'a> {
     fn new(days: &'a Opened) -> Self {
-        Self { days, readers: HashMap::new() }
+        Self { days, readers: HashMap::new(), ids: HashMap::new() }
     }
 
     fn hits(&mut self, sort: &SortPlan, source: &SourceFilter, found: &[Found]) -> Result<Vec<Hit>, StoreError> {
@@ -264,15 +266,30 @@ impl<'a> Sources<'a> {
                 sources.insert(place, self.source(place, &filter)?);
             }
         }
-        let hit = |found: &Found| Hit {
-            index: self.days.list[found.place.day as usize].0.clone(),
-            id: found.seq.to_string(),
-            score: (!sort.is_explicit).then_some(1.0),
-            source: sources.remove(&found.place),
-            fields: None,
-            sort: sort.is_explicit.then(|| sort.values(found)),
+        let mut hits = Vec::with_capacity(found.len());
+        for found in found {
+            hits.push(Hit {
+                index: self.days.list[found.place.day as usize].0.clone(),
+                id: self.id(found)?,
+                score: (!sort.is_explicit).then_some(1.0),
+                source: sources.remove(&found.place),
+                fields: None,
+                sort: sort.is_explicit.then(|| sort.values(found)),
+            });
+        }
+        Ok(hits)
+    }
+
+    /// The id that its writer gave it, else the number of its record.
+    fn id(&mut self, found: &Found) -> Result<String, StoreError> {
+        let Place { day, segment, doc } = found.place;
+        let ids = match self.ids.entry((day, segment)) {
+            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(Ids::open(self.days.list[day as usize].1.segment_reader(segment))?)
+            }
         };
-        Ok(found.iter().map(hit).collect())
+        Ok(ids.given(doc)?.unwrap_or_else(|| found.seq.to_string()))
     }
 
     /// Adds the values that were asked for by name.

@@ -61,7 +61,7 @@ impl SortPlan {
         for key in sort {
             let field = match key.field.as_str() {
                 "_score" => None,
-                "_doc" => Some(FieldRef::resolve(SEQ, fields)),
+                "_doc" | "_shard_doc" => Some(FieldRef::resolve(SEQ, fields)),
                 name => {
                     let field = FieldRef::resolve(name, fields);
                     if field.kind == Some(FieldKind::Text) {

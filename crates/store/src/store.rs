@@ -18,7 +18,7 @@ use tollhouse_query::fields::FieldKind;
 use tollhouse_shape::{Shaper, catalogue};
 
 use crate::answer::SearchResponse;
-use crate::day::{Day, Entry, Rebuild, Unusable, date_of, day_name, folder_bytes, read_name, remove_dir, set_aside};
+use crate::day::{Day, Entry, Rebuild, Unusable, date_of, folder_bytes, read_name, remove_dir, set_aside};
 use crate::error::StoreError;
 use crate::filter::Moment;
 use crate::indexer::Indexer;
@@ -33,7 +33,7 @@ pub const SEARCH_TIME_MAX: Duration = Duration::from_secs(10);
 pub struct StoreOptions {
     /// Folder of the day indices; made when it is not there.
     pub dir: PathBuf,
-    /// First part of the names of the day indices.
+    /// First part of the names of the day indices of the house's own records.
     pub service: String,
     /// Days before today that are kept; 0 keeps all.
     pub keep_days: u32,
@@ -68,7 +68,7 @@ pub struct StoreStats {
     pub failed_rounds: u64,
 }
 
-/// The day indices of one service. Cheap to clone.
+/// The day indices: of the house's own service, and of those that clients write to by name. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
@@ -77,6 +77,8 @@ pub struct Store {
 pub(crate) struct Inner {
     pub(crate) options: StoreOptions,
     days: RwLock<BTreeMap<String, Arc<Day>>>,
+    /// Held while an index is made.
+    creating: Lock<()>,
     pub(crate) rebuild: Lock<Rebuild>,
     /// Last sequence number that can be found.
     pub(crate) indexed: watch::Sender<u64>,
@@ -155,6 +157,7 @@ impl Store {
             inner: Arc::new(Inner {
                 options,
                 days: RwLock::default(),
+                creating: Lock::new(()),
                 rebuild: Lock::new(rebuild),
                 indexed: watch::Sender::new(0),
                 written: Lock::new(None),
@@ -273,14 +276,14 @@ impl Inner {
         self.days.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// The day's index, made when there is none.
-    pub(crate) fn day_or_create(&self, date: Date) -> Result<Arc<Day>, StoreError> {
-        let name = day_name(&self.options.service, date);
-        if let Some(day) = self.day(&name) {
+    /// The index of this name, made when there is none.
+    pub(crate) fn day_or_create(&self, name: &str) -> Result<Arc<Day>, StoreError> {
+        let _one_at_a_time = self.creating.lock();
+        if let Some(day) = self.day(name) {
             return Ok(day);
         }
-        self.insert(Day::create(&self.options.dir, &name)?);
-        self.day(&name).ok_or_else(|| StoreError::invalid(format!("the index {name} was removed while it was made")))
+        self.insert(Day::create(&self.options.dir, name)?);
+        self.day(name).ok_or_else(|| StoreError::invalid(format!("the index {name} was removed while it was made")))
     }
 
     fn insert(&self, day: Day) {
@@ -327,7 +330,7 @@ impl Inner {
         for entry in fs::read_dir(dir).map_err(StoreError::io(doing, dir))? {
             let name = entry.map_err(StoreError::io(doing, dir))?.file_name();
             let Some(name) = name.to_str() else { continue };
-            if let Some(entry) = read_name(&self.options.service, name) {
+            if let Some((_, entry)) = read_name(name) {
                 entries.push((name.to_owned(), entry));
             }
         }
@@ -348,7 +351,8 @@ impl Inner {
             let pattern = Pattern::new(if matches!(pattern, "" | "_all") { "*" } else { pattern });
             let mut found = false;
             for (day, wanted) in days.iter().zip(&mut wanted) {
-                if pattern.is_match(&day.name) {
+                // The name of a service stands for all of its days.
+                if pattern.is_match(&day.name) || pattern.is_match(day.service()) {
                     found = true;
                     *wanted = !is_excluded;
                 }
@@ -394,7 +398,7 @@ impl Inner {
         Ok(())
     }
 
-    fn drop_folder(&self, name: &str) -> Result<(), StoreError> {
+    pub(crate) fn drop_folder(&self, name: &str) -> Result<(), StoreError> {
         tracing::info!(index = name, "dropping a day index");
         self.remove(name);
         self.counters.dropped_days.fetch_add(1, Ordering::Relaxed);

@@ -12,7 +12,7 @@ use super::values::{boolean, in_texts, number, number_range, text};
 use super::{Filter, Moment, NumberRange, Test, TextTest, WordTest};
 use crate::column::Number;
 use crate::error::StoreError;
-use crate::field::{FieldRef, SEQ};
+use crate::field::{DOC_ID, FieldRef, SEQ};
 
 pub(super) struct Planner<'a> {
     pub(super) fields: &'a Fields,
@@ -45,14 +45,26 @@ impl Planner<'_> {
             Query::Range { field, lower, upper, time_zone } => self.range(field, lower, upper, time_zone.as_deref())?,
             Query::Exists { field } => Filter::Exists(self.field(field)),
             Query::Lenient(query) => Planner { is_lenient: true, ..*self }.plan(query)?,
-            Query::Ids(ids) => {
-                // `007` is not the id of document 7.
-                let seqs = ids.iter().filter_map(|id| id.parse::<u64>().ok().filter(|seq| seq.to_string() == *id));
-                let numbers = seqs.map(|seq| NumberRange::point(Number::U64(seq))).collect();
-                Filter::Values { field: self.field(SEQ), test: Test { numbers, ..Test::default() } }
-            }
+            Query::Ids(ids) => self.ids(ids),
             Query::Bool(query) => self.bool(query)?,
         })
+    }
+
+    /// A document has the id that its writer gave it, else the number of its record.
+    fn ids(&self, ids: &[String]) -> Filter {
+        // `007` is not the id of document 7.
+        let seqs = ids.iter().filter_map(|id| id.parse::<u64>().ok().filter(|seq| seq.to_string() == *id));
+        let numbers = seqs.map(|seq| NumberRange::point(Number::U64(seq))).collect();
+        let numbered = Filter::Values { field: self.field(SEQ), test: Test { numbers, ..Test::default() } };
+        let texts = Some(TextTest::OneOf(ids.to_vec()));
+        let named = Filter::Values { field: self.field(DOC_ID), test: Test { texts, ..Test::default() } };
+        let unnamed = Filter::Bool {
+            required: vec![numbered],
+            forbidden: vec![Filter::Exists(self.field(DOC_ID))],
+            optional: Vec::new(),
+            minimum: 0,
+        };
+        Filter::Bool { required: Vec::new(), forbidden: Vec::new(), optional: vec![named, unnamed], minimum: 1 }
     }
 
     fn field(&self, name: &str) -> FieldRef {
@@ -72,6 +84,9 @@ impl Planner<'_> {
     fn terms(&self, name: &str, values: &[Value]) -> Result<Filter, StoreError> {
         let field = self.field(name);
         let texts = || values.iter().filter_map(text).map(Cow::into_owned).collect::<Vec<_>>();
+        if name == "_id" {
+            return Ok(self.ids(&texts()));
+        }
         let numbers = || values.iter().filter_map(number).map(NumberRange::point).collect();
         let is = |wanted: bool| values.iter().any(|value| boolean(value) == Some(wanted));
         let test = match field.kind {

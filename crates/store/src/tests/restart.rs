@@ -186,7 +186,7 @@ fn an_empty_payload_means_the_start_of_the_journal() {
     append(&mut journal, 10, 1);
     let store = Store::open(options(dir.path())).unwrap();
     // Created, then killed before the first commit.
-    store.inner.day_or_create(crate::day::date_of(START_MS)).unwrap();
+    store.create("gate", crate::day::date_of(START_MS)).unwrap();
     drop(store);
     let store = Store::open(options(dir.path())).unwrap();
     journal.follow(&store).close().unwrap();

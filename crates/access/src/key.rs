@@ -14,16 +14,19 @@ pub enum Role {
     User,
     /// Reads the book (`/es`); calls no models.
     LogsRead,
+    /// Writes documents into the book (`/es/_bulk`); reads none of it and calls no models.
+    LogsWrite,
     /// Everything.
     Admin,
 }
 
 impl Role {
-    /// The role by its name in configuration and command line: `user`, `logs:read`, `admin`.
+    /// The role by its name in configuration and command line: `user`, `logs:read`, `logs:write`, `admin`.
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "user" => Some(Self::User),
             "logs:read" => Some(Self::LogsRead),
+            "logs:write" => Some(Self::LogsWrite),
             "admin" => Some(Self::Admin),
             _ => None,
         }
@@ -42,6 +45,11 @@ impl Role {
     /// May the book be read with it?
     pub fn may_read_logs(self) -> bool {
         matches!(self, Self::LogsRead | Self::Admin)
+    }
+
+    /// May documents be written into the book with it?
+    pub fn may_write_logs(self) -> bool {
+        matches!(self, Self::LogsWrite | Self::Admin)
     }
 }
 

@@ -233,7 +233,7 @@ pub struct KeyConfig {
     pub user: Option<String>,
     /// Patterns (`*`) of the models it may use; empty means all.
     pub models: Vec<String>,
-    /// What it may do: `user`, `logs:read` or `admin`.
+    /// What it may do: `user`, `logs:read`, `logs:write` or `admin`.
     pub role: &'static str,
     /// Its own bound on the prompt in characters, in place of [`Limits::prompt_chars`].
     pub prompt_chars: Option<usize>,

@@ -1,21 +1,24 @@
 //! A request as it was asked: parameters, body, and the form in which the answer is wanted.
 
 use axum::body::Body;
-use axum::extract::{FromRequest, OriginalUri, Query, Request};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Query, RawPathParams, Request};
+use axum::http::header::{CONTENT_TYPE, HOST, WARNING};
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::LengthLimitError;
 use serde::Serialize;
-use serde_json::{Map, Value};
-use tollhouse_query::Pattern;
+use serde_json::Value;
 
 use crate::error::ElasticError;
+use crate::filter_path::FilterPath;
+use crate::gzip;
 use crate::media::{TEXT, Wanted, check_content_type};
 use crate::pretty::to_pretty;
 
-/// Longest body that is read.
+/// Longest body that is read, unpacked. Bodies of `_bulk` are read apart.
 pub(crate) const BODY_BYTES_MAX: usize = 10 << 20;
 
 /// Parameters of every request.
@@ -24,9 +27,12 @@ const COMMON: [&str; 6] = ["pretty", "human", "error_trace", "filter_path", "for
 /// A request, read as far as all of them are alike.
 #[derive(Debug)]
 pub(crate) struct Asked {
+    pub(crate) method: Method,
     pub(crate) params: Params,
     pub(crate) body: Bytes,
     pub(crate) wanted: Wanted,
+    /// By which address it came.
+    pub(crate) host: Option<String>,
 }
 
 impl<S: Send + Sync> FromRequest<S> for Asked {
@@ -40,19 +46,38 @@ impl<S: Send + Sync> FromRequest<S> for Asked {
 impl Asked {
     async fn read(request: Request) -> Result<Self, ElasticError> {
         let (parts, body) = request.into_parts();
-        let wanted = Wanted::read(&parts.headers)?;
-        let params = Params::read(&parts.uri)?;
-        let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
+        let mut asked = Self::of_head(&parts.method, &parts.uri, &parts.headers)?;
+        let is_packed = gzip::is_packed(&parts.headers)?;
+        asked.body = axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
             if error.into_inner().is::<LengthLimitError>() {
                 ElasticError::BodyTooLarge(BODY_BYTES_MAX)
             } else {
                 ElasticError::BodyUnreadable
             }
         })?;
-        if !body.is_empty() {
+        if !asked.body.is_empty() {
             check_content_type(&parts.headers)?;
+            if is_packed {
+                asked.body = gzip::unpack(asked.body, BODY_BYTES_MAX).await?;
+            }
         }
-        Ok(Self { params, body, wanted })
+        Ok(asked)
+    }
+
+    /// A request whose body is not read yet.
+    pub(crate) fn of_head(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Self, ElasticError> {
+        let params = Params::read(uri)?;
+        if let Some(format) = params.get("format")
+            && format != "json"
+            && !params.path.starts_with("/_cat")
+        {
+            return Err(ElasticError::Parameter(format!("[format] of [{format}] is not supported, only [json]")));
+        }
+        // HTTP/2 names the host in the target.
+        let host =
+            headers.get(HOST).and_then(|host| host.to_str().ok()).or_else(|| uri.authority().map(Authority::as_str));
+        let host = host.map(str::to_owned);
+        Ok(Self { method: method.clone(), params, body: Bytes::new(), wanted: Wanted::read(headers)?, host })
     }
 
     /// The body as JSON; `null` when there is none.
@@ -62,9 +87,14 @@ impl Asked {
 
     /// Answers with JSON in the form that is wanted.
     pub(crate) fn answer<T: Serialize>(&self, result: Result<T, ElasticError>) -> Response {
+        self.answer_with(result.map(|value| (StatusCode::OK, value)))
+    }
+
+    /// The same with another status than 200.
+    pub(crate) fn answer_with<T: Serialize>(&self, result: Result<(StatusCode, T), ElasticError>) -> Response {
         let is_pretty = self.params.flag("pretty");
-        match result.and_then(|value| self.write(&value, is_pretty)) {
-            Ok(bytes) => json_response(StatusCode::OK, bytes, self.wanted),
+        match result.and_then(|(status, value)| Ok((status, self.write(&value, is_pretty)?))) {
+            Ok((status, bytes)) => json_response(status, bytes, self.wanted),
             Err(error) => error_response(&error, self.wanted, is_pretty),
         }
     }
@@ -111,6 +141,39 @@ pub(crate) fn json_response(status: StatusCode, bytes: Vec<u8>, wanted: Wanted) 
 
 fn respond(status: StatusCode, bytes: Vec<u8>, content_type: HeaderValue) -> Response {
     (status, [(CONTENT_TYPE, content_type)], Body::from(bytes)).into_response()
+}
+
+/// Says beside an answer what of the request has no effect (RFC 7234, section 5.5), as Elasticsearch does; clients show it.
+pub(crate) fn warn(response: &mut Response, warning: &'static str) {
+    if let Ok(value) = HeaderValue::try_from(format!("299 tollhouse \"{warning}\"")) {
+        response.headers_mut().append(WARNING, value);
+    }
+}
+
+/// The names in a path: of indices, all when there are none, and of one other thing.
+#[derive(Debug)]
+pub(crate) struct Names {
+    pub(crate) indices: String,
+    pub(crate) name: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Names {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let params = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|error| error_response(&ElasticError::Parameter(error.to_string()), Wanted::Any, false))?;
+        let find = |wanted: &str| params.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.to_owned());
+        Ok(Self { indices: find("indices").unwrap_or_else(|| "_all".to_owned()), name: find("name") })
+    }
+}
+
+impl Names {
+    /// The one other thing.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
 }
 
 /// What was asked for, as the client wrote it.
@@ -165,117 +228,5 @@ impl Params {
             })
         };
         self.get(name).map(parse).transpose()
-    }
-}
-
-/// `filter_path`: which parts of an answer are sent. `*` is any name, `**` any number of levels, `-` in front leaves out.
-struct FilterPath {
-    includes: Vec<Vec<String>>,
-    excludes: Vec<Vec<String>>,
-}
-
-impl FilterPath {
-    fn new(text: &str) -> Self {
-        let path = |text: &str| text.split('.').map(str::to_owned).collect();
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        let (excludes, includes): (Vec<&str>, Vec<&str>) = parts.partition(|part| part.starts_with('-'));
-        Self {
-            includes: includes.into_iter().map(path).collect(),
-            excludes: excludes.into_iter().map(|part| path(&part[1..])).collect(),
-        }
-    }
-
-    fn apply(&self, value: Value) -> Value {
-        let states = |paths: &'_ [Vec<String>]| -> Vec<Vec<String>> { paths.to_vec() };
-        let value = if self.excludes.is_empty() { value } else { without(value, &states(&self.excludes)) };
-        if self.includes.is_empty() {
-            return value;
-        }
-        only(value, &states(&self.includes)).unwrap_or_else(|| Value::Object(Map::new()))
-    }
-}
-
-/// Which paths lead on from a name, and whether one ends there.
-fn step(paths: &[Vec<String>], name: &str) -> (bool, Vec<Vec<String>>) {
-    let mut next = Vec::new();
-    let mut ends = false;
-    for path in paths {
-        let mut rest = path.as_slice();
-        // `**` stands for this level too, or for none.
-        while let [first, more @ ..] = rest {
-            if first == "**" {
-                ends |= more.is_empty();
-                next.push(rest.to_vec());
-                rest = more;
-                continue;
-            }
-            if Pattern::new(first).is_match(name) {
-                ends |= more.is_empty();
-                if !more.is_empty() {
-                    next.push(more.to_vec());
-                }
-            }
-            break;
-        }
-    }
-    (ends, next)
-}
-
-fn only(value: Value, paths: &[Vec<String>]) -> Option<Value> {
-    match value {
-        Value::Object(object) => {
-            let mut kept = Map::new();
-            for (name, value) in object {
-                let (ends, next) = step(paths, &name);
-                let value = if ends { Some(value) } else { only(value, &next) };
-                if let Some(value) = value {
-                    kept.insert(name, value);
-                }
-            }
-            (!kept.is_empty()).then_some(Value::Object(kept))
-        }
-        Value::Array(items) => {
-            let kept: Vec<Value> = items.into_iter().filter_map(|item| only(item, paths)).collect();
-            (!kept.is_empty()).then_some(Value::Array(kept))
-        }
-        _ => None,
-    }
-}
-
-fn without(value: Value, paths: &[Vec<String>]) -> Value {
-    match value {
-        Value::Object(object) => {
-            let kept = object.into_iter().filter_map(|(name, value)| {
-                let (ends, next) = step(paths, &name);
-                (!ends).then(|| (name, without(value, &next)))
-            });
-            Value::Object(kept.collect())
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(|item| without(item, paths)).collect()),
-        value => value,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn filter_paths() {
-        let value = json!({"took": 1, "hits": {"total": {"value": 2}, "hits": [{"_id": "1", "_source": {"a": 1, "b": 2}}, {"_id": "2"}]}});
-        for (filter, expected) in [
-            ("took", json!({"took": 1})),
-            ("hits.total", json!({"hits": {"total": {"value": 2}}})),
-            ("hits.hits._id", json!({"hits": {"hits": [{"_id": "1"}, {"_id": "2"}]}})),
-            ("hits.hits._source.a", json!({"hits": {"hits": [{"_source": {"a": 1}}]}})),
-            ("**.value", json!({"hits": {"total": {"value": 2}}})),
-            ("t*,hits.*.value", json!({"took": 1, "hits": {"total": {"value": 2}}})),
-            ("-hits", json!({"took": 1})),
-            ("hits,-hits.hits", json!({"hits": {"total": {"value": 2}}})),
-            ("nothing", json!({})),
-        ] {
-            assert_eq!(FilterPath::new(filter).apply(value.clone()), expected, "{filter}");
-        }
     }
 }

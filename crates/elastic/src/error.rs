@@ -1,6 +1,8 @@
 //! The one table of errors: which status, which Elasticsearch type, which body.
 
 use std::error::Error;
+use std::io;
+use std::path::PathBuf;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -69,9 +71,69 @@ pub enum ElasticError {
         /// How many may wait.
         waiting: usize,
     },
+    /// A packed body that cannot be unpacked.
+    #[error("the request body cannot be unpacked: {0}")]
+    Gzip(String),
+    /// A request that asks for nothing, or lacks what it needs.
+    #[error("Validation Failed: 1: {0};")]
+    Validation(&'static str),
+    /// No scroll and no point in time of this id is open.
+    #[error("No search context found for id [{0}]")]
+    ContextMissing(String),
+    /// Too many scrolls and points in time are open.
+    #[error(
+        "Trying to create too many scroll contexts. Must be less than or equal to: [{0}]. This limit can be set by changing the [search.max_open_scroll_context] setting."
+    )]
+    TooManyContexts(usize),
+    /// What was asked for by its name or id is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// An index of this name is there already.
+    #[error("index [{index}/{uuid}] already exists")]
+    Exists {
+        /// The name.
+        index: String,
+        /// Its id.
+        uuid: String,
+    },
+    /// A name that no index can have.
+    #[error("Invalid index name [{index}], {why}")]
+    IndexName {
+        /// The name.
+        index: String,
+        /// Why it cannot.
+        why: &'static str,
+    },
+    /// What a book that is only added to cannot do.
+    #[error(
+        "documents are records of an append-only book: they cannot be changed or deleted one by one; DELETE /{{index}} takes a whole index out of searching"
+    )]
+    Unchangeable,
+    /// The journal cannot take what is to be written.
+    #[error("the journal cannot be written: {0}")]
+    Unwritable(String),
+    /// Too much is being written at once.
+    #[error("rejected execution of bulk: {0} bytes are being written")]
+    BulkBusy(usize),
     /// What is written could not be indexed in time.
     #[error("what is written was not indexed within {0} s")]
     NotIndexed(u64),
+    /// No index has this other name.
+    #[error("alias [{0}] missing")]
+    AliasMissing(String),
+    /// What is not there is answered with an empty object.
+    #[error("nothing of this name")]
+    Empty,
+    /// The file of what clients defined could not be used.
+    #[error("{doing} {}", path.display())]
+    Definitions {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
     /// A thread of ours panicked.
     #[error("an internal error")]
     Internal,
@@ -81,7 +143,11 @@ impl ElasticError {
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Store(StoreError::IndexNotFound { .. }) => StatusCode::NOT_FOUND,
+            Self::Store(StoreError::IndexNotFound { .. })
+            | Self::ContextMissing(_)
+            | Self::NotFound(_)
+            | Self::AliasMissing(_)
+            | Self::Empty => StatusCode::NOT_FOUND,
             Self::Store(error) if !error.is_callers_fault() => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Json { .. }
             | Self::Parse(_)
@@ -89,13 +155,18 @@ impl ElasticError {
             | Self::Store(_)
             | Self::MediaType(_)
             | Self::BodyUnreadable
+            | Self::Gzip(_)
+            | Self::Validation(_)
+            | Self::Exists { .. }
+            | Self::IndexName { .. }
+            | Self::Unchangeable
             | Self::NoHandler { .. } => StatusCode::BAD_REQUEST,
             Self::ContentType(_) => StatusCode::NOT_ACCEPTABLE,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::NotIndexed(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Busy { .. } | Self::BulkBusy(_) | Self::TooManyContexts(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotIndexed(_) | Self::Unwritable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Definitions { .. } | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -105,17 +176,44 @@ impl ElasticError {
         let error = match self {
             // These have no more than their text in Elasticsearch.
             Self::NoHandler { .. } => return json!({ "error": self.to_string() }),
-            Self::Method { .. } | Self::ContentType(_) => self.to_string().into(),
+            Self::Empty => return json!({}),
+            Self::Method { .. } | Self::ContentType(_) | Self::AliasMissing(_) => self.to_string().into(),
             Self::Json { .. } => simple("x_content_parse_exception", &self.to_string()),
             Self::Parse(error) => parse_error(error),
             Self::Parameter(reason) => simple("illegal_argument_exception", reason),
             Self::Store(error) => store_error(error),
             Self::MediaType(_) => simple("media_type_header_exception", &self.to_string()),
             Self::BodyTooLarge(_) => simple("content_too_long_exception", &self.to_string()),
-            Self::BodyUnreadable => simple("illegal_argument_exception", &self.to_string()),
-            Self::Busy { .. } => simple("es_rejected_execution_exception", &self.to_string()),
+            Self::Busy { .. } | Self::BulkBusy(_) => simple("es_rejected_execution_exception", &self.to_string()),
+            Self::BodyUnreadable | Self::Gzip(_) | Self::Unchangeable => {
+                simple("illegal_argument_exception", &self.to_string())
+            }
+            Self::Validation(_) => simple("action_request_validation_exception", &self.to_string()),
+            Self::ContextMissing(_) => of_all_shards("search_context_missing_exception", &self.to_string()),
+            Self::TooManyContexts(_) => simple("too_many_scroll_contexts_exception", &self.to_string()),
+            Self::NotFound(reason) => simple("resource_not_found_exception", reason),
+            Self::Exists { index, uuid } => {
+                let cause = json!({
+                    "type": "resource_already_exists_exception",
+                    "reason": self.to_string(),
+                    "index_uuid": uuid,
+                    "index": index,
+                });
+                with_itself_as_root(cause)
+            }
+            Self::IndexName { index, .. } => {
+                let cause = json!({
+                    "type": "invalid_index_name_exception",
+                    "reason": self.to_string(),
+                    "index_uuid": "_na_",
+                    "index": index,
+                });
+                with_itself_as_root(cause)
+            }
+            Self::Unwritable(_) => simple("unavailable_shards_exception", &self.to_string()),
             Self::NotIndexed(_) => simple("process_cluster_event_timeout_exception", &self.to_string()),
-            Self::Internal => simple("exception", &self.to_string()),
+            // Paths and the like are for the log.
+            Self::Definitions { .. } | Self::Internal => simple("exception", "an internal error"),
         };
         json!({"error": error, "status": status})
     }
@@ -147,6 +245,15 @@ impl From<serde_json::Error> for ElasticError {
 fn simple(kind: &str, reason: &str) -> Value {
     let cause = json!({"type": kind, "reason": reason});
     json!({"root_cause": [cause], "type": kind, "reason": reason})
+}
+
+/// An error that is its own cause.
+fn with_itself_as_root(cause: Value) -> Value {
+    let mut error = json!({ "root_cause": [cause] });
+    if let (Some(error), Value::Object(cause)) = (error.as_object_mut(), cause) {
+        error.extend(cause);
+    }
+    error
 }
 
 /// What a shard finds out is told as the failure of all shards.
@@ -200,11 +307,7 @@ fn store_error(error: &StoreError) -> Value {
                 "index_uuid": "_na_",
                 "index": index,
             });
-            let mut error = json!({ "root_cause": [cause] });
-            if let (Some(error), Value::Object(cause)) = (error.as_object_mut(), cause) {
-                error.extend(cause);
-            }
-            error
+            with_itself_as_root(cause)
         }
         StoreError::Query(error) => of_all_shards(error.es_type(), &reason),
         StoreError::Aggregation { .. } => {

@@ -1,14 +1,16 @@
 //! The Elasticsearch-compatible HTTP API over the embedded store, so that tools made for Elasticsearch work unchanged.
 //!
-//! - [`router`] answers what clients and tools ask first (`GET /`, `_cat/indices`, `_mapping`, `_cluster/health`) and
-//!   what they come for (`_search`, `_count`). Its paths are relative to where it is mounted.
+//! - [`Elastic::router`] answers what clients and tools ask first (`GET /`, `_cat`, `_mapping`, `_cluster/health`, templates)
+//!   and what they come for: `_search`, `_msearch`, `_count`, scrolls, points in time, documents by id; and `_bulk`, by
+//!   which they write into a [`Book`]. Its paths are relative to where it is mounted.
+//! - [`Right::of`] says what a key must be allowed to for a request.
 //! - [`search()`] is the same search for callers inside the house.
 //! - Errors have Elasticsearch's bodies; [`ElasticError`] is the one table of what is answered to what.
 //!
 //! Every answer carries `X-Elastic-Product: Elasticsearch`; the media types `compatible-with=8` and `=9` are taken and
 //! given back. What is asked for and not supported is an error that says so, never an answer to another question.
 //!
-//! It never checks who asks (that is done outside), never writes to an index, and lets no more searches run at once than
+//! It never checks who asks (that is done outside), never writes to an index itself, never changes a document, and lets no more searches run at once than
 //! the machine can bear: the others wait, and when too many wait they are refused with 429.
 //!
 //! ```
@@ -19,10 +21,11 @@
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
 //! # let dir = tempfile::tempdir()?;
-//! # let dir = dir.path().to_owned();
+//! # let (dir, definitions) = (dir.path().to_owned(), dir.path().join("definitions.json"));
 //! # runtime.block_on(async {
 //! let store = Store::open(StoreOptions { dir, service: "gate".into(), keep_days: 30, keep_bytes: 20 << 30 })?;
-//! let answer = tollhouse_elastic::router(store).oneshot(Request::get("/_search?q=kind:request").body(Body::empty())?).await?;
+//! let elastic = tollhouse_elastic::Elastic::new(store, definitions, None)?;
+//! let answer = elastic.router().oneshot(Request::get("/_search?q=kind:request").body(Body::empty())?).await?;
 //! assert_eq!(answer.status(), StatusCode::OK);
 //! assert_eq!(answer.headers()["x-elastic-product"], "Elasticsearch");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -31,16 +34,37 @@
 //! ```
 
 mod asked;
+mod book;
+mod bulk;
 mod cat;
+mod claims;
+mod cluster;
+mod contexts;
+mod definitions;
+mod document;
+mod elastic;
 mod error;
-mod info;
+mod fields;
+mod filter_path;
+mod gate;
+mod gzip;
+mod indices;
 mod media;
+mod msearch;
+mod names;
+mod pit;
 mod pretty;
+mod right;
+mod room;
 mod router;
+mod scroll;
 mod search;
 #[cfg(test)]
 mod tests;
+mod validate;
 
+pub use book::{Book, By, NewDocument};
+pub use elastic::Elastic;
 pub use error::ElasticError;
-pub use router::router;
-pub use search::search;
+pub use right::Right;
+pub use search::search_here as search;

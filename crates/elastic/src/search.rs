@@ -1,26 +1,30 @@
 //! `_search` and `_count`: bodies and parameters read into one plan, run where blocking is allowed, only so many at once.
 
+use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use tokio::sync::Semaphore;
+use tollhouse_query::ast::SearchRequest;
 use tollhouse_query::dsl;
-use tollhouse_store::{SEARCH_TIME_MAX, SearchResponse, Shards, Store};
+use tollhouse_store::{SearchResponse, Shards, Store, StoreError};
 
-use crate::asked::{Asked, Params, error_response, json_response, read_json};
+use crate::asked::{Asked, Names, Params, error_response, json_response, read_json, warn};
+use crate::elastic::Elastic;
 use crate::error::ElasticError;
+use crate::gate::GATE;
 use crate::media::{PRODUCT, Wanted};
+use crate::{pit, scroll};
 
-/// Searches that run at once; each keeps one core busy.
-const RUNNING_MAX: usize = 4;
-/// Searches that wait for one of these to end.
-const WAITING_MAX: usize = 64;
+/// A name list that stands for all indices.
+pub(crate) const ALL: &str = "_all";
+/// What is said when hits were to be marked.
+pub(crate) const NO_HIGHLIGHT: &str = "[highlight] has no effect: words are not marked in hits";
 
-/// One for the whole process, however many routers there are: it stands for the machine.
-static GATE: Gate = Gate::new(RUNNING_MAX, WAITING_MAX);
+/// Parameters that say what becomes of names that are not there.
+pub(crate) const NAMING: [&str; 3] = ["ignore_unavailable", "allow_no_indices", "expand_wildcards"];
 
 /// Parameters of a search that are body members in the address, or change what is answered.
-const PARAMETERS: [&str; 25] = [
+const PARAMETERS: [&str; 26] = [
     "q",
     "df",
     "default_operator",
@@ -28,6 +32,7 @@ const PARAMETERS: [&str; 25] = [
     "size",
     "from",
     "sort",
+    "scroll",
     "_source",
     "_source_includes",
     "_source_excludes",
@@ -50,10 +55,10 @@ const PARAMETERS: [&str; 25] = [
 ];
 
 /// Answers an Elasticsearch search body over the indices of a list of names and patterns.
-pub async fn search(store: &Store, indices: &str, body: &[u8]) -> Response {
+pub async fn search_here(store: &Store, indices: &str, body: &[u8]) -> Response {
     let found = async {
-        let body = read_json(body)?;
-        run(store, indices.to_owned(), body).await
+        let request = dsl::parse_search(&read_json(body)?)?;
+        searched(store, indices.to_owned(), request).await
     };
     let bytes = found.await.and_then(|found| Ok(serde_json::to_vec(&found)?));
     let mut response = match bytes {
@@ -64,52 +69,43 @@ pub async fn search(store: &Store, indices: &str, body: &[u8]) -> Response {
     response
 }
 
-pub(crate) async fn answer_search(store: &Store, indices: &str, asked: &Asked) -> Response {
+/// `GET|POST [/{indices}]/_search`.
+pub(crate) async fn search(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+    let mut has_highlight = false;
     let found = async {
         asked.params.only(&PARAMETERS)?;
-        let body = with_params(asked.json()?, &asked.params)?;
-        let indices = indices_of(store, indices, &asked.params)?;
-        let found = run(store, indices, body).await?;
-        if !asked.params.flag("rest_total_hits_as_int") {
-            return Ok(Found::Plain(found));
-        }
-        let mut found = serde_json::to_value(found)?;
-        if let Some(total) = found.pointer_mut("/hits/total") {
-            *total = total["value"].take();
-        }
-        Ok(Found::Changed(found))
+        let mut body = with_params(asked.json()?, &asked.params)?;
+        has_highlight = take_highlight(&mut body);
+        let indices = Wanting::new(&names.indices, &asked.params);
+        let found = match asked.params.get("scroll") {
+            Some(keep_alive) => scroll::begin(&elastic, indices, &body, keep_alive, asked.body.len()).await?,
+            None => run(&elastic, indices, body).await?,
+        };
+        found.shown(asked.params.flag("rest_total_hits_as_int"))
     };
-    asked.answer(found.await)
+    let mut response = asked.answer(found.await);
+    if has_highlight {
+        warn(&mut response, NO_HIGHLIGHT);
+    }
+    response
 }
 
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Found {
-    Plain(SearchResponse),
-    Changed(Value),
-}
-
-async fn run(store: &Store, indices: String, body: Value) -> Result<SearchResponse, ElasticError> {
-    let request = dsl::parse_search(&body)?;
-    let store = store.clone();
-    GATE.run(move || Ok(store.search(&indices, &request)?)).await
-}
-
-pub(crate) async fn answer_count(store: &Store, indices: &str, asked: &Asked) -> Response {
+/// `GET|POST [/{indices}]/_count`.
+pub(crate) async fn count(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
     let counted = async {
         asked.params.only(&[
             "q",
             "df",
             "default_operator",
             "analyze_wildcard",
+            "preference",
             "ignore_unavailable",
             "allow_no_indices",
             "expand_wildcards",
-            "preference",
         ])?;
         let query = dsl::parse_count(&with_params(asked.json()?, &asked.params)?)?;
-        let indices = indices_of(store, indices, &asked.params)?;
-        let store = store.clone();
+        let store = elastic.store.clone();
+        let indices = Wanting::new(&names.indices, &asked.params).resolve(&store)?;
         GATE.run(move || {
             let shards = Shards::all(store.resolve(&indices)?.len());
             Ok(json!({"count": store.count(&indices, &query)?, "_shards": shards}))
@@ -119,40 +115,122 @@ pub(crate) async fn answer_count(store: &Store, indices: &str, asked: &Asked) ->
     asked.answer(counted.await)
 }
 
-/// Lets so many searches run and so many wait.
-struct Gate {
-    running: Semaphore,
-    admitted: Semaphore,
-    running_max: usize,
-    waiting_max: usize,
+/// Runs a search body over these indices, or over those of the point in time that it names.
+pub(crate) async fn run(elastic: &Elastic, indices: Wanting<'_>, mut body: Value) -> Result<Found, ElasticError> {
+    if let Some(pit) = pit::take(&mut body)? {
+        if indices.names != ALL {
+            return Err(ElasticError::Validation(
+                "[indices] cannot be used with point in time. Do not specify any index with point in time.",
+            ));
+        }
+        return pit::search(elastic, pit, body).await;
+    }
+    let request = dsl::parse_search(&body)?;
+    let indices = indices.resolve(&elastic.store)?;
+    Ok(searched(&elastic.store, indices, request).await?.into())
 }
 
-impl Gate {
-    const fn new(running_max: usize, waiting_max: usize) -> Self {
-        Self {
-            running: Semaphore::const_new(running_max),
-            admitted: Semaphore::const_new(running_max + waiting_max),
-            running_max,
-            waiting_max,
+/// Runs a search when there is room for it.
+pub(crate) async fn searched(
+    store: &Store,
+    indices: String,
+    request: SearchRequest,
+) -> Result<SearchResponse, ElasticError> {
+    let store = store.clone();
+    GATE.run(move || Ok(store.search(&indices, &request)?)).await
+}
+
+/// What was found, and how to go on.
+#[derive(Serialize)]
+pub(crate) struct Found {
+    #[serde(rename = "_scroll_id", skip_serializing_if = "Option::is_none")]
+    pub(crate) scroll_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pit_id: Option<String>,
+    #[serde(flatten)]
+    pub(crate) response: SearchResponse,
+    /// Told of each of several searches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<u16>,
+}
+
+impl From<SearchResponse> for Found {
+    fn from(response: SearchResponse) -> Self {
+        Self { scroll_id: None, pit_id: None, response, status: None }
+    }
+}
+
+impl Found {
+    /// As it is answered; the total is a bare number where the client wants it so.
+    pub(crate) fn shown(self, total_as_number: bool) -> Result<Shown, ElasticError> {
+        if !total_as_number {
+            return Ok(Shown::Plain(Box::new(self)));
         }
+        let mut found = serde_json::to_value(self)?;
+        if let Some(total) = found.pointer_mut("/hits/total") {
+            *total = total["value"].take();
+        }
+        Ok(Shown::Changed(found))
+    }
+}
+
+/// What was found, in one of its two forms.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum Shown {
+    Plain(Box<Found>),
+    Changed(Value),
+}
+
+/// Takes out what would mark the words found in hits.
+pub(crate) fn take_highlight(body: &mut Value) -> bool {
+    let highlight = body.as_object_mut().and_then(|body| body.shift_remove("highlight"));
+    highlight.is_some_and(|highlight| !highlight.is_null())
+}
+
+/// The indices asked for, and what becomes of names that are not there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanting<'a> {
+    pub(crate) names: &'a str,
+    pub(crate) ignore_unavailable: bool,
+    pub(crate) allow_none: bool,
+}
+
+impl<'a> Wanting<'a> {
+    pub(crate) fn new(names: &'a str, params: &Params) -> Self {
+        let allow_none = params.get("allow_no_indices") != Some("false");
+        Self { names, ignore_unavailable: params.flag("ignore_unavailable"), allow_none }
     }
 
-    /// Runs a search where blocking is allowed, as soon as there is room for it.
-    async fn run<T: Send + 'static>(
-        &'static self,
-        work: impl FnOnce() -> Result<T, ElasticError> + Send + 'static,
-    ) -> Result<T, ElasticError> {
-        let busy = || ElasticError::Busy { running: self.running_max, waiting: self.waiting_max };
-        let admitted = self.admitted.try_acquire().map_err(|_| busy())?;
-        let running = tokio::time::timeout(SEARCH_TIME_MAX, self.running.acquire()).await;
-        let running = running.map_err(|_| busy())?.map_err(|_| ElasticError::Internal)?;
-        blocking(move || {
-            // Held by the search itself: it goes on when the client has left.
-            let _held = (admitted, running);
-            work()
-        })
-        .await
+    /// As the store takes them: with `ignore_unavailable` without those that are not there.
+    pub(crate) fn resolve(self, store: &Store) -> Result<String, ElasticError> {
+        let mut names: Vec<&str> = self.names.split(',').collect();
+        if self.ignore_unavailable {
+            names.retain(|name| store.resolve(name).is_ok());
+            if names.is_empty() {
+                names.push(NONE);
+            }
+        }
+        let names = names.join(",");
+        if !self.allow_none && store.resolve(&names)?.is_empty() {
+            return Err(StoreError::IndexNotFound { index: self.names.to_owned() }.into());
+        }
+        Ok(names)
     }
+
+    /// The names of those that there are.
+    pub(crate) fn list(self, store: &Store) -> Result<Vec<String>, ElasticError> {
+        Ok(store.resolve(&self.resolve(store)?)?)
+    }
+}
+
+/// Stands for no index: an empty list would mean all.
+const NONE: &str = "-*";
+
+/// Of names that were there, those that still are.
+pub(crate) fn still_there(store: &Store, names: &str) -> String {
+    let names: Vec<&str> = names.split(',').filter(|name| store.resolve(name).is_ok()).collect();
+    if names.is_empty() { NONE.to_owned() } else { names.join(",") }
 }
 
 /// Runs what reads files where blocking is allowed.
@@ -162,25 +240,8 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(ElasticError::Internal))
 }
 
-/// The names asked for; with `ignore_unavailable` without those that are not there.
-pub(crate) fn indices_of(store: &Store, indices: &str, params: &Params) -> Result<String, ElasticError> {
-    let mut names: Vec<&str> = indices.split(',').collect();
-    if params.flag("ignore_unavailable") {
-        names.retain(|name| store.resolve(name).is_ok());
-        if names.is_empty() {
-            // An empty list would mean all.
-            names.push("-*");
-        }
-    }
-    let names = names.join(",");
-    if params.get("allow_no_indices") == Some("false") && store.resolve(&names)?.is_empty() {
-        return Err(tollhouse_store::StoreError::IndexNotFound { index: indices.to_owned() }.into());
-    }
-    Ok(names)
-}
-
 /// Parameters of the address that stand for members of the body; they win, as in Elasticsearch.
-fn with_params(body: Value, params: &Params) -> Result<Value, ElasticError> {
+pub(crate) fn with_params(body: Value, params: &Params) -> Result<Value, ElasticError> {
     let mut body = match body {
         Value::Null => Map::new(),
         Value::Object(body) => body,
@@ -244,38 +305,7 @@ fn with_params(body: Value, params: &Params) -> Result<Value, ElasticError> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-
     use super::*;
-
-    #[tokio::test]
-    async fn refuses_when_too_many_run_and_wait() {
-        static GATE: Gate = Gate::new(1, 1);
-        let (release, held) = mpsc::sync_channel::<()>(1);
-        let (started, has_started) = tokio::sync::oneshot::channel();
-        let first = tokio::spawn(GATE.run(move || {
-            let _ = started.send(());
-            let _ = held.recv();
-            Ok(1)
-        }));
-        has_started.await.unwrap();
-        let mut second = Box::pin(GATE.run(|| Ok(2)));
-        assert!(poll_once(&mut second).await.is_none());
-        assert!(matches!(GATE.run(|| Ok(3)).await, Err(ElasticError::Busy { running: 1, waiting: 1 })));
-        release.send(()).unwrap();
-        assert_eq!(first.await.unwrap().unwrap(), 1);
-        assert_eq!(second.await.unwrap(), 2);
-        assert_eq!(GATE.run(|| Ok(4)).await.unwrap(), 4);
-    }
-
-    /// Polls once: takes the future's place in the queue.
-    async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
-        std::future::poll_fn(|context| match std::pin::Pin::new(&mut *future).poll(context) {
-            std::task::Poll::Ready(value) => std::task::Poll::Ready(Some(value)),
-            std::task::Poll::Pending => std::task::Poll::Ready(None),
-        })
-        .await
-    }
 
     #[tokio::test]
     async fn a_panic_is_an_internal_error() {

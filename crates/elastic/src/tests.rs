@@ -1,12 +1,18 @@
 //! The API as clients meet it: requests into the router, answers compared.
 
-use std::fmt::Write as _;
+mod reading;
+mod writing;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE};
 use axum::http::{Request, StatusCode};
+use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -16,11 +22,14 @@ use tollhouse_store::{Indexer, Store, StoreOptions};
 use tower::ServiceExt;
 
 use crate::asked::BODY_BYTES_MAX;
+use crate::{Book, Elastic, ElasticError, NewDocument};
 
 struct World {
-    _dir: TempDir,
+    dir: TempDir,
     router: Router,
+    elastic: Elastic,
     store: Store,
+    book: Arc<Lines>,
     indexer: Option<Indexer>,
 }
 
@@ -32,7 +41,7 @@ impl World {
             StoreOptions { dir: dir.path().join("index"), service: "gate".into(), keep_days: 0, keep_bytes: 0 };
         let store = Store::open(options).unwrap();
         let file = dir.path().join("gateway.log");
-        let mut lines = String::new();
+        let book = Arc::new(Lines::new(file.clone()));
         for (seq, (ts, rest)) in [
             (
                 "2026-01-27T10:00:00.000Z",
@@ -56,14 +65,13 @@ impl World {
         .into_iter()
         .enumerate()
         {
-            let seq = seq + 1;
-            writeln!(lines, r#"{{"ts":"{ts}","level":"info",{rest},"seq":{seq},"prev":"{seq:032x}"}}"#).unwrap();
+            assert_eq!(book.line(&format!(r#""ts":"{ts}","level":"info",{rest}"#)), seq as u64 + 1);
         }
-        std::fs::write(&file, lines).unwrap();
-        let written = watch::Sender::new(6);
-        let indexer = store.follow(file, written.subscribe(), written.subscribe(), Shaper::new(&[]).unwrap()).unwrap();
+        let (written, shaper) = (book.written.subscribe(), Shaper::new(&[]).unwrap());
+        let indexer = store.follow(file, written.clone(), written, shaper).unwrap();
         assert!(store.wait_indexed(6, Duration::from_secs(60)).await);
-        Self { _dir: dir, router: crate::router(store.clone()), store, indexer: Some(indexer) }
+        let elastic = Elastic::new(store.clone(), dir.path().join("definitions.json"), Some(book.clone())).unwrap();
+        Self { dir, router: elastic.router(), elastic, store, book, indexer: Some(indexer) }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
@@ -79,8 +87,12 @@ impl World {
     }
 
     async fn post(&self, path: &str, body: &Value) -> Answer {
-        let request = Request::post(path).header(CONTENT_TYPE, "application/json");
-        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+        self.ask("POST", path, body.to_string()).await
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: impl Into<String>) -> Answer {
+        let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
+        self.send(request.body(Body::from(body.into())).unwrap()).await
     }
 }
 
@@ -89,6 +101,62 @@ impl Drop for World {
         if let Some(indexer) = self.indexer.take() {
             let _ = indexer.close();
         }
+    }
+}
+
+/// A journal without digests: one line for each record.
+struct Lines {
+    file: Mutex<std::fs::File>,
+    written: watch::Sender<u64>,
+    is_full: std::sync::atomic::AtomicBool,
+}
+
+impl Lines {
+    fn new(file: PathBuf) -> Self {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
+        Self { file: Mutex::new(file), written: watch::Sender::new(0), is_full: false.into() }
+    }
+
+    /// Appends a record with these members.
+    fn line(&self, members: &str) -> u64 {
+        let mut file = self.file.lock().unwrap();
+        let seq = *self.written.borrow() + 1;
+        writeln!(file, r#"{{{members},"seq":{seq},"prev":"{seq:032x}"}}"#).unwrap();
+        self.written.send_replace(seq);
+        seq
+    }
+}
+
+impl Book for Lines {
+    fn append(&self, documents: Vec<NewDocument>) -> BoxFuture<'_, Vec<Result<u64, ElasticError>>> {
+        let write = |document: NewDocument| {
+            if self.is_full.load(std::sync::atomic::Ordering::SeqCst) {
+                return Err(ElasticError::Unwritable("no room".into()));
+            }
+            let mut record = json!({"ts": jiff::Timestamp::now().to_string(), "level": "info", "kind": "log",
+                "source": "bulk", "index": document.index, "doc_id": document.id});
+            let source: Value = serde_json::from_slice(&document.source).unwrap();
+            record.as_object_mut().unwrap().extend(source.as_object().unwrap().clone());
+            let text = record.to_string();
+            Ok(self.line(&text[1..text.len() - 1]))
+        };
+        let results = documents.into_iter().map(write).collect();
+        Box::pin(async move { results })
+    }
+
+    fn synced(&self, _seq: u64) -> BoxFuture<'_, Result<(), ElasticError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn delete(&self, indices: Vec<String>, _by: Option<String>) -> BoxFuture<'_, Result<u64, ElasticError>> {
+        let now = jiff::Timestamp::now();
+        let members = format!(
+            r#""ts":"{now}","level":"warn","kind":"{}","index":{}"#,
+            tollhouse_store::INDEX_DELETED,
+            json!(indices)
+        );
+        let seq = self.line(&members);
+        Box::pin(async move { Ok(seq) })
     }
 }
 
@@ -250,6 +318,8 @@ async fn draws_the_table_of_indices() {
     );
     let answer = world.get("/_cat/indices/gate-*?h=i,dc&s=dc:asc").await;
     assert_eq!(answer.text, "gate-2026.01.28 2\ngate-2026.01.27 4\n");
+    let answer = world.get("/_cat/indices/gate-*?h=i,docs.c*&v").await;
+    assert_eq!(answer.text.lines().next(), Some("i               docs.count"));
     let answer = world.get("/_cat/indices?format=json&h=index,store.size&bytes=b&s=index:desc").await;
     assert_eq!(answer.content_type(), "application/json");
     let rows = answer.json();
@@ -283,7 +353,7 @@ async fn errors_have_the_bodies_of_elasticsearch() {
     for (body, kind, reason) in [
         (json!({"query": {"mtch": {}}}), "parsing_exception", "mtch"),
         (json!({"from": 10_000, "size": 1}), "illegal_argument_exception", "Result window is too large"),
-        (json!({"highlight": {"fields": {}}}), "parsing_exception", "highlight"),
+        (json!({"collapse": {"field": "kind"}}), "parsing_exception", "collapse"),
         (json!({"query": {"term": {"status": "many"}}}), "search_phase_execution_exception", "all shards failed"),
         (json!({"sort": ["msg"]}), "search_phase_execution_exception", "all shards failed"),
         (
@@ -304,8 +374,8 @@ async fn errors_have_the_bodies_of_elasticsearch() {
     assert_eq!(answer.json()["error"]["type"], "x_content_parse_exception");
     assert!(answer.json()["error"]["reason"].as_str().unwrap().starts_with("[2:"), "{}", answer.text);
 
-    let answer = world.get("/_search?scroll=1m").await;
-    assert_eq!(answer.json()["error"]["reason"], "request [/_search] contains unrecognized parameter: [scroll]");
+    let answer = world.get("/_search?scrol=1m").await;
+    assert_eq!(answer.json()["error"]["reason"], "request [/_search] contains unrecognized parameter: [scrol]");
     let answer = world.get("/_search?size=many").await;
     assert_eq!(answer.json()["error"]["type"], "illegal_argument_exception");
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, RwLock};
 
 use http::{HeaderMap, HeaderName};
-use tollhouse_access::{AddressList, Credential, Key, Keyring, client_address, credential};
+use tollhouse_access::{AddressList, Credential, Key, Keyring, Role, client_address, credential};
 use tollhouse_limits::Failures;
 
 use crate::Refusal;
@@ -91,11 +91,18 @@ impl Door {
         Ok(Caller { key: Some(key.clone()), key_id: Some(key.id.clone()) })
     }
 
-    /// Whether the book may be read with what this head carries.
-    pub fn check_reader(&self, headers: &HeaderMap, client: IpAddr, now_ms: i64) -> Result<Caller, Refusal> {
+    /// Who sends this, if the key's role `may` do what is asked; `role` names one that may.
+    pub fn check_role(
+        &self,
+        headers: &HeaderMap,
+        client: IpAddr,
+        now_ms: i64,
+        may: fn(Role) -> bool,
+        role: &'static str,
+    ) -> Result<Caller, Refusal> {
         let caller = self.identify(headers, client, now_ms)?;
         match &caller.key {
-            Some(key) if !key.role.may_read_logs() => Err(Refusal::RoleNotAllowed("logs:read")),
+            Some(key) if !may(key.role) => Err(Refusal::RoleNotAllowed(role)),
             _ => Ok(caller),
         }
     }

@@ -19,7 +19,7 @@ pub struct KeySettings {
     pub name: String,
     /// Whom its requests are counted for; the name when absent.
     pub user: Option<String>,
-    /// `user` (may call models), `logs:read`, `admin`.
+    /// `user` (may call models), `logs:read`, `logs:write`, `admin`.
     pub role: String,
     /// Patterns of the models it may call; empty means every model.
     pub models: Vec<String>,
@@ -92,7 +92,7 @@ impl KeySettings {
         let text = format!("a text of 1 to {TEXT_CHARS_MAX} characters, none of them a control character");
         demand(is_text(&self.name), "name", &text)?;
         demand(self.user.as_deref().is_none_or(is_text), "user", &text)?;
-        demand(matches!(self.role.as_str(), "user" | "logs:read" | "admin"), "role", "one of: user, logs:read, admin")?;
+        demand(matches!(self.role.as_str(), "user" | "logs:read" | "logs:write" | "admin"), "role", "one of: user, logs:read, logs:write, admin")?;
         let patterns = self.models.len() <= LIST_MAX && self.models.iter().all(|pattern| is_text(pattern));
         demand(patterns, "models", &format!("at most {LIST_MAX} patterns such as qwen3:*, each {text}"))?;
         demand(matches!(self.priority.as_str(), "low" | "normal" | "high"), "priority", "one of: low, normal, high")?;

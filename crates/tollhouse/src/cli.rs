@@ -188,8 +188,8 @@ pub(crate) struct CreateArgs {
     /// Whom its requests are counted for
     #[arg(long)]
     pub(crate) user: Option<String>,
-    /// user: call models; logs:read: read the records at /es; admin: both, and manage model servers
-    #[arg(long, default_value = "user", value_parser = ["user", "logs:read", "admin"])]
+    /// user: call models; logs:read: read the records at /es; logs:write: write documents there (`_bulk`); admin: all of it, and manage model servers
+    #[arg(long, default_value = "user", value_parser = ["user", "logs:read", "logs:write", "admin"])]
     pub(crate) role: String,
     /// Models it may call, * stands for any characters [default: all]
     #[arg(long, value_name = "PATTERN", value_delimiter = ',')]

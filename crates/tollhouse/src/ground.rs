@@ -8,6 +8,7 @@ use anyhow::Context;
 use tollhouse_access::Keyring;
 use tollhouse_config::Config;
 use tollhouse_console::{AskKeeper, Console};
+use tollhouse_elastic::Elastic;
 use tollhouse_gateway::{Door, Gateway};
 use tollhouse_journal::Journal;
 use tollhouse_limits::{Failures, Limits};
@@ -23,6 +24,7 @@ use crate::{cli, wiring};
 pub(crate) struct Ground {
     pub(crate) state: State,
     pub(crate) store: Store,
+    pub(crate) elastic: Elastic,
     pub(crate) journal: Journal,
     pub(crate) limits: Limits,
     pub(crate) failures: Failures,
@@ -66,7 +68,7 @@ impl Ground {
             hosts: HostGuard::new(wiring::host_names(config)),
             gateway,
             journal: self.journal.clone(),
-            elastic: tollhouse_elastic::router(self.store.clone()),
+            elastic: self.elastic.router(),
             console: tollhouse_console::router(console),
         })
     }

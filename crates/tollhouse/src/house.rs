@@ -5,17 +5,16 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use http::uri::{Authority, PathAndQuery};
 use http::{Request, StatusCode, Uri};
 use hyper::body::Incoming;
-use serde_json::json;
-use tollhouse_gateway::{Entry, Gateway, Refusal};
+use tollhouse_elastic::By;
+use tollhouse_gateway::{Caller, Entry, Gateway, Refusal};
 use tollhouse_journal::{Journal, Level, Record};
-use tollhouse_web::{Answer, Dropped, HostGuard, Peer, json as json_answer, text};
+use tollhouse_web::{Answer, Dropped, HostGuard, Peer, text};
 use tower::ServiceExt;
 
-use crate::health;
+use crate::{es, health};
 
 /// From the head of a request to the console or the book to the head of its answer: a body that drips in ends here.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
@@ -83,6 +82,10 @@ pub(crate) async fn answer(house: Arc<House>, request: Request<Incoming>, peer: 
         "/healthz" => Ok(health::alive()),
         "/readyz" => Ok(health::ready(&house)),
         "/health" => Ok(health::summary(&house)),
+        // As above: such a page could write into the book.
+        path if path.starts_with("/es/") && !house.gateway.door().asks_for_keys() && is_from_a_page_elsewhere(&request) => {
+            Ok(text(StatusCode::FORBIDDEN, "requests of web pages of other origins are not taken\n"))
+        }
         path if path == "/es" || path.starts_with("/es/") => Ok(elastic(&house, request, peer, client).await),
         _ => Ok(route(&house.console, request, peer).await),
     }
@@ -102,14 +105,18 @@ fn is_from_a_page_elsewhere<B>(request: &Request<B>) -> bool {
     }
 }
 
-/// The Elasticsearch-compatible API: for keys that may read the book.
+/// The Elasticsearch-compatible API: for keys that may read or write the book.
 async fn elastic(house: &House, mut request: Request<Incoming>, peer: Peer, client: IpAddr) -> Answer {
     let now_ms = jiff::Timestamp::now().as_millisecond();
-    if let Err(refusal) = house.gateway.door().check_reader(request.headers(), client, now_ms) {
-        record_refusal(house, &request, client, &refusal);
-        return elastic_refusal(&refusal);
-    }
-    *request.uri_mut() = without_prefix(request.uri(), "/es");
+    let uri = without_prefix(request.uri(), "/es");
+    match es::check(house.gateway.door(), &request, uri.path(), client, now_ms) {
+        Ok(Caller { key_id, .. }) => key_id.map(|id| request.extensions_mut().insert(By(id))),
+        Err(refusal) => {
+            record_refusal(house, &request, client, &refusal);
+            return es::refusal(&refusal);
+        }
+    };
+    *request.uri_mut() = uri;
     route(&house.elastic, request, peer).await
 }
 
@@ -127,27 +134,6 @@ fn record_refusal(house: &House, request: &Request<Incoming>, client: IpAddr, re
     if let Err(error) = house.journal.enqueue(record) {
         tracing::error!(error = %error, "recording a refusal");
     }
-}
-
-/// A refusal as Elasticsearch's security layer words it.
-fn elastic_refusal(refusal: &Refusal) -> Answer {
-    let status = refusal.status();
-    let reason = match refusal {
-        Refusal::InvalidKey => "missing or invalid api key (send it as `Authorization: Bearer …` or `X-Api-Key: …`)",
-        _ => "this key may not read the records: role logs:read or admin is needed",
-    };
-    let cause = json!({"type": "security_exception", "reason": reason});
-    let body = json!({
-        "error": {"root_cause": [cause], "type": "security_exception", "reason": reason},
-        "status": status.as_u16(),
-    });
-    let mut answer = json_answer(status, body.to_string());
-    let headers = answer.headers_mut();
-    headers.insert(HeaderName::from_static("x-elastic-product"), HeaderValue::from_static("Elasticsearch"));
-    if status == StatusCode::UNAUTHORIZED {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"security\""));
-    }
-    answer
 }
 
 async fn route(router: &Router, mut request: Request<Incoming>, peer: Peer) -> Answer {

@@ -4,6 +4,7 @@ mod bench;
 mod cli;
 mod collecting;
 mod counts;
+mod es;
 mod export;
 mod ground;
 mod health;

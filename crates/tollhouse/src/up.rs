@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tollhouse_config::{Auth, Config, SourceKind};
 use tollhouse_console::AskKeeper;
+use tollhouse_elastic::Elastic;
 use tollhouse_gateway::Door;
 use tollhouse_journal::{Journal, Level, Opened, Record};
 use tollhouse_limits::{Failures, Limits};
@@ -19,6 +20,7 @@ use tollhouse_upstream::Upstreams;
 
 use crate::collecting::{Collecting, Prepared};
 use crate::counts::Counts;
+use crate::es::JournalBook;
 use crate::ground::Ground;
 use crate::house::Current;
 use crate::keeper::{Keeper, Signals};
@@ -62,10 +64,14 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         .follow(config.journal_file(), journal.written(), journal.synced(), shaper)
         .context("starting the indexer")?;
 
+    let book = std::sync::Arc::new(JournalBook(journal.clone()));
+    let elastic = Elastic::new(store.clone(), config.data_dir.join("elastic.json"), Some(book))
+        .context("preparing the Elasticsearch API")?;
+
     let (ask_keeper, asks) = AskKeeper::channel();
     let limits = limits(&config)?;
     let (failures, began) = (Failures::new(), Instant::now());
-    let ground = Ground { state, store, journal, limits, failures, began, keeper: ask_keeper };
+    let ground = Ground { state, store, elastic, journal, limits, failures, began, keeper: ask_keeper };
     let house = ground.house(&config, bound.address, None)?;
     let mut ring = Ring::default();
     let revoked = ring.look(&ground.state, house.gateway.door(), &ground.journal).await?;

@@ -1,0 +1,215 @@
+//! The Elasticsearch-compatible API at `/es`: who may do what there, and how documents that clients write become records.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::BoxFuture;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use http::{HeaderMap, Request, StatusCode};
+use serde_json::json;
+use tokio::task::coop::consume_budget;
+use tollhouse_access::Role;
+use tollhouse_collect::formats::{self, Entry};
+use tollhouse_elastic::{Book, ElasticError, NewDocument, Right};
+use tollhouse_gateway::{Caller, Door, Refusal};
+use tollhouse_journal::{Appending, Journal, JournalError, Level, Record};
+use tollhouse_store::INDEX_DELETED;
+use tollhouse_web::{Answer, json as json_answer};
+
+/// Records of one request that are with the journal at once: what the line of a request to a model may find before it.
+const RECORDS_MAX: usize = 64;
+/// How long written documents may wait for their fsync.
+const SYNC_TIME_MAX: Duration = Duration::from_secs(30);
+/// Where these records come from.
+const CALLER: &str = "collect/bulk";
+/// The `source` of documents that clients write.
+const SOURCE: &str = "bulk";
+
+/// Who sends a request to `/es`, if the key may do what it asks for; `path` is relative to it.
+pub(crate) fn check<B>(
+    door: &Door,
+    request: &Request<B>,
+    path: &str,
+    client: IpAddr,
+    now_ms: i64,
+) -> Result<Caller, Refusal> {
+    let (may, role): (fn(Role) -> bool, &'static str) = match Right::of(request.method(), path) {
+        Right::Any => (|role| role.may_read_logs() || role.may_write_logs(), "logs:read, logs:write"),
+        Right::Read => (Role::may_read_logs, "logs:read"),
+        Right::Write => (Role::may_write_logs, "logs:write"),
+        Right::Manage => (Role::may_manage, "admin"),
+    };
+    door.check_role(&with_bearer(request.headers()), client, now_ms, may, role)
+}
+
+/// The head with the key where the door looks for it. Clients of Elasticsearch send it as the password of a user, or as an
+/// API key: `base64(id:key)`.
+fn with_bearer(headers: &HeaderMap) -> HeaderMap {
+    let mut headers = headers.clone();
+    let text = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if let Some(secret) = text.and_then(secret_of)
+        && let Ok(bearer) = HeaderValue::try_from(format!("Bearer {secret}"))
+    {
+        headers.insert(AUTHORIZATION, bearer);
+    }
+    headers
+}
+
+/// The secret of `Basic` and `ApiKey`; nothing for other schemes.
+fn secret_of(authorization: &str) -> Option<String> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    let token = token.trim();
+    let pair = || String::from_utf8(STANDARD.decode(token).ok()?).ok();
+    let behind_name = |pair: String| pair.split_once(':').map(|(_, secret)| secret.to_owned());
+    match scheme.to_ascii_lowercase().as_str() {
+        "basic" => pair().and_then(behind_name),
+        // A key of ours, written as it is.
+        "apikey" => pair().and_then(behind_name).or_else(|| Some(token.to_owned())),
+        _ => None,
+    }
+}
+
+/// A refusal as Elasticsearch's security layer words it.
+pub(crate) fn refusal(refusal: &Refusal) -> Answer {
+    let status = refusal.status();
+    let reason = match refusal {
+        Refusal::InvalidKey => {
+            "missing or invalid api key (send it as `Authorization: Bearer …`, `ApiKey …`, the password of `Basic …`, or \
+             as `X-Api-Key: …`)"
+                .to_owned()
+        }
+        Refusal::RoleNotAllowed(role) => format!("this key may not do that: role {role} or admin is needed"),
+        other => other.to_string(),
+    };
+    let cause = json!({"type": "security_exception", "reason": reason});
+    let body = json!({
+        "error": {"root_cause": [cause], "type": "security_exception", "reason": reason},
+        "status": status.as_u16(),
+    });
+    let mut answer = json_answer(status, body.to_string());
+    let headers = answer.headers_mut();
+    headers.insert(HeaderName::from_static("x-elastic-product"), HeaderValue::from_static("Elasticsearch"));
+    if status == StatusCode::UNAUTHORIZED {
+        headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"security\", charset=\"UTF-8\""));
+        headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"security\""));
+        headers.append(WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"));
+    }
+    answer
+}
+
+/// The journal, as the place where clients' documents go.
+#[derive(Debug)]
+pub(crate) struct JournalBook(pub(crate) Journal);
+
+impl Book for JournalBook {
+    fn append(&self, documents: Vec<NewDocument>) -> BoxFuture<'_, Vec<Result<u64, ElasticError>>> {
+        Box::pin(async move {
+            let mut results = Vec::with_capacity(documents.len());
+            let mut begun = VecDeque::with_capacity(RECORDS_MAX);
+            for document in documents {
+                // Hundreds may be there at once: others have their turn in between.
+                consume_budget().await;
+                if begun.len() == RECORDS_MAX
+                    && let Some(oldest) = begun.pop_front()
+                {
+                    results.push(number(oldest).await);
+                }
+                begun.push_back(self.0.hand_over(record(document)).await);
+            }
+            for appending in begun {
+                results.push(number(appending).await);
+            }
+            results
+        })
+    }
+
+    fn synced(&self, seq: u64) -> BoxFuture<'_, Result<(), ElasticError>> {
+        let mut synced = self.0.synced();
+        Box::pin(async move {
+            let reached = tokio::time::timeout(SYNC_TIME_MAX, synced.wait_for(|synced| *synced >= seq)).await;
+            match reached {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(_)) => Err(ElasticError::Unwritable("it is closed".to_owned())),
+                Err(_) => Err(ElasticError::Unwritable("what is written is not known to be on the disk".to_owned())),
+            }
+        })
+    }
+
+    fn delete(&self, indices: Vec<String>, by: Option<String>) -> BoxFuture<'_, Result<u64, ElasticError>> {
+        let mut record = Record::new(INDEX_DELETED, Level::Warn, "indices taken out of searching")
+            .caller("tollhouse/es.rs")
+            .field("index", indices);
+        if let Some(by) = by {
+            record = record.field("key_id", by);
+        }
+        Box::pin(async move { self.0.append_synced(record).await.map_err(|error| unwritable(&error)) })
+    }
+}
+
+async fn number(begun: Result<Appending, JournalError>) -> Result<u64, ElasticError> {
+    let seq = async { begun?.seq().await };
+    seq.await.map_err(|error| unwritable(&error))
+}
+
+fn unwritable(error: &JournalError) -> ElasticError {
+    ElasticError::Unwritable(error.to_string())
+}
+
+/// The record of a document: the same as that of the event in it would be, had it come from a Beat.
+fn record(document: NewDocument) -> Record {
+    let Entry { time, level, text, fields, parse_error, is_cut, has_bytes } = formats::beats(&document.source);
+    let mut record = Record::new("log", level.map_or(Level::Info, level_of), text)
+        .caller(CALLER)
+        .field("source", SOURCE)
+        .field("index", document.index);
+    if let Some(id) = document.id {
+        record = record.field("doc_id", id);
+    }
+    if let Some(time) = time {
+        record = record.field("time", time.to_string());
+    }
+    if is_cut {
+        record = record.field("cut", true);
+    }
+    if has_bytes {
+        record = record.field("utf8", false);
+    }
+    if let Some(parse_error) = parse_error {
+        record = record.field("parse_error", parse_error);
+    }
+    fields.iter().fold(record, |record, (name, value)| record.field(name, value))
+}
+
+fn level_of(level: formats::Level) -> Level {
+    match level {
+        formats::Level::Trace => Level::Trace,
+        formats::Level::Debug => Level::Debug,
+        formats::Level::Info => Level::Info,
+        formats::Level::Warn => Level::Warn,
+        formats::Level::Error => Level::Error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_in_the_ways_of_elasticsearch() {
+        for (authorization, secret) in [
+            // elastic:th_s3cret
+            ("Basic ZWxhc3RpYzp0aF9zM2NyZXQ=", Some("th_s3cret")),
+            ("basic ZWxhc3RpYzp0aF9zM2NyZXQ=", Some("th_s3cret")),
+            ("ApiKey ZWxhc3RpYzp0aF9zM2NyZXQ=", Some("th_s3cret")),
+            ("ApiKey th_s3cret", Some("th_s3cret")),
+            ("Basic th_s3cret", None),
+            ("Bearer th_s3cret", None),
+            ("", None),
+        ] {
+            assert_eq!(secret_of(authorization).as_deref(), secret, "{authorization}");
+        }
+    }
+}

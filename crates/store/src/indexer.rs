@@ -57,7 +57,7 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 /// How long a commit waits for the journal's fsync before the round is given up and tried again.
 const SYNC_TIME_MAX: Duration = Duration::from_secs(30);
 /// A record that says it is from later than this after it was written is put into the day it was written.
-const FUTURE_MS_MAX: i64 = 24 * 3_600 * 1_000;
+pub(crate) const FUTURE_MS_MAX: i64 = 24 * 3_600 * 1_000;
 
 /// Kind of the records that say that indices are taken out of searching, in their field `index`. The journal keeps what was in
 /// them; an index that is made again from it obeys them again.
@@ -551,7 +551,7 @@ impl DayWriter {
 }
 
 /// The index that a document which a client wrote was written to; others are in the day of their time.
-fn named_by(document: &Document) -> Option<(String, Date)> {
+pub(crate) fn named_by(document: &Document) -> Option<(String, Date)> {
     let is_log = document.source.get("kind").is_some_and(|kind| kind == "log");
     let name = document.source.get("index").filter(|_| is_log)?.as_str()?;
     match read_name(name)? {
@@ -561,7 +561,7 @@ fn named_by(document: &Document) -> Option<(String, Date)> {
 }
 
 /// The indices that a record says are taken away.
-fn deleted_by(document: &Document) -> Vec<String> {
+pub(crate) fn deleted_by(document: &Document) -> Vec<String> {
     if document.source.get("kind").is_none_or(|kind| kind != INDEX_DELETED) {
         return Vec::new();
     }

@@ -57,6 +57,7 @@ mod indexer;
 mod lock;
 mod schema;
 mod search;
+mod seqs;
 mod shown;
 mod sort;
 mod store;

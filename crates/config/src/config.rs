@@ -424,6 +424,28 @@ pub struct Logging {
     pub compress: Compress,
     /// When a line is on the disk for good.
     pub sync: SyncPolicy,
+    /// Prompts and answers.
+    pub content: Content,
+}
+
+/// Prompts and answers, which are kept apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Content {
+    /// Whether they are kept, and how.
+    pub mode: ContentMode,
+    /// For how long.
+    pub keep: Keep,
+}
+
+/// Whether prompts and answers are kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ContentMode {
+    /// They are not.
+    Off,
+    /// Without keys, addresses of mail, and numbers of telephones, cards and identity papers.
+    Redacted,
+    /// As they are.
+    Full,
 }
 
 impl Default for Logging {
@@ -437,6 +459,7 @@ impl Default for Logging {
             keep: Keep { days: 30, bytes: Bytes(10 << 30) },
             compress: Compress::Zstd,
             sync: SyncPolicy::Within(Duration::from_millis(100)),
+            content: Content { mode: ContentMode::Off, keep: Keep { days: 7, bytes: Bytes(5 << 30) } },
         }
     }
 }

@@ -8,8 +8,9 @@ use tollhouse_units::format_duration;
 
 use crate::{
     config::{
-        Auth, By, CallerLimits, Compress, Config, Deny, ErrorStyle, KeyConfig, Listen, ListenSource, ModelConfig,
-        Overflow, Priority, SourceConfig, SourceKind, SyncPolicy, TlsFiles, UpstreamConfig, UpstreamKind,
+        Auth, By, CallerLimits, Compress, Config, ContentMode, Deny, ErrorStyle, FileSource, JournaldSource, KeyConfig,
+        Listen, ListenSource, ModelConfig, Overflow, Priority, ShipConfig, ShipKind, ShipLogin, SourceConfig,
+        SourceKind, SyncPolicy, TlsFiles, UpstreamConfig, UpstreamKind,
     },
     decode::resolve,
 };
@@ -114,7 +115,14 @@ impl Config {
         writeln!(out, "  rotate: {{every: {every}, size: {}}}", logging.rotate.size)?;
         writeln!(out, "  keep: {{days: {}, bytes: {}}}", logging.keep.days, logging.keep.bytes)?;
         writeln!(out, "  compress: {}", if logging.compress == Compress::Zstd { "zstd" } else { "none" })?;
-        writeln!(out, "  sync: {sync}")
+        writeln!(out, "  sync: {sync}")?;
+        let mode = match logging.content.mode {
+            ContentMode::Off => "off",
+            ContentMode::Redacted => "redacted",
+            ContentMode::Full => "full",
+        };
+        let keep = logging.content.keep;
+        writeln!(out, "  content: {{mode: {mode}, keep: {{days: {}, bytes: {}}}}}", keep.days, keep.bytes)
     }
 }
 

@@ -39,9 +39,10 @@ mod source;
 mod tree;
 
 pub use config::{
-    AccessConfig, Auth, By, CallerLimits, Compress, Config, Deny, ErrorStyle, Keep, KeyConfig, Limits, Listen,
-    ListenSource, Logging, ModelConfig, Overflow, Priority, Queue, Rate, Rotate, Shared, SourceConfig, SourceKind,
-    StoreConfig, SyncPolicy, Timeouts, TlsFiles, UpstreamConfig, UpstreamKind,
+    AccessConfig, Auth, Begin, By, CallerLimits, Compress, Config, Content, ContentMode, Deny, ErrorStyle, FileSource,
+    JournaldSource, Keep, KeyConfig, Limits, LineFormat, Listen, ListenSource, Logging, ModelConfig, Overflow,
+    Priority, Queue, Rate, Rotate, Shared, ShipConfig, ShipKind, ShipLogin, SourceConfig, SourceKind, StoreConfig,
+    SyncPolicy, Timeouts, TlsFiles, UpstreamConfig, UpstreamKind,
 };
 pub use import::{Fate, Imported, Note, Old, import};
 pub use ipnet::IpNet;

@@ -13,7 +13,10 @@ use serde_json::{Map, Value};
 use tollhouse_units::parse_duration;
 
 use crate::{
-    config::{By, Compress, Config, ErrorStyle, Keep, Limits, Listen, Logging, Queue, Shared, SyncPolicy, Timeouts},
+    config::{
+        By, Compress, Config, Content, ContentMode, ErrorStyle, Keep, Limits, Listen, Logging, Queue, Shared,
+        SyncPolicy, Timeouts,
+    },
     decode::{Decoder, Section},
     problem::{Problem, shown},
     tree::{Data, Node},
@@ -262,6 +265,21 @@ fn logging(d: &mut Decoder<'_>, s: &mut Section<'_>, logging: &mut Logging) {
     let methods = [("zstd", Compress::Zstd), ("none", Compress::None)];
     s.set(d, "compress", &mut logging.compress, |d, node| d.word(node, &methods));
     s.set(d, "sync", &mut logging.sync, sync);
+    content(d, s, &mut logging.content);
+}
+
+/// `content: redacted`, or a section where the time that it is kept is set too.
+fn content(d: &mut Decoder<'_>, s: &mut Section<'_>, content: &mut Content) {
+    let modes = [("off", ContentMode::Off), ("redacted", ContentMode::Redacted), ("full", ContentMode::Full)];
+    let Some(node) = s.get("content") else { return };
+    if matches!(node.data, Data::Map(_)) {
+        d.section(node, |d, s| {
+            s.set(d, "mode", &mut content.mode, |d, node| d.word(node, &modes));
+            s.section(d, "keep", |d, s| keep(d, s, &mut content.keep));
+        });
+    } else if let Some(mode) = d.word(node, &modes) {
+        content.mode = mode;
+    }
 }
 
 fn journal_file(d: &mut Decoder<'_>, node: &Node) -> Option<PathBuf> {

@@ -64,6 +64,7 @@ impl Gateway {
         let context = self.context(way, caller, &model, tokens, answer.min(ANSWER_TOKENS_EXPECTED));
         let quiet_after = request.stream.then_some(settings.keep_alive);
         let request = Arc::new(request);
+        way.open.talk = settings.contents.as_ref().and_then(|contents| contents.talk(request.clone())).map(Box::new);
         let talk = if let Some(events) = self.known_answer(&request, &model) {
             Talk::known(events)
         } else {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::Instant;
+use tollhouse_content::{Owner, Talk};
 use tollhouse_dialect::{Event, Usage};
 use tollhouse_journal::{Journal, JournalError, Level, Record};
 use tollhouse_limits::Entered;
@@ -143,6 +144,9 @@ pub struct RequestRecord {
     /// `upstream` or `estimated`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage_source: Option<&'static str>,
+    /// Where prompts and answers are kept: `kept`, or `lost` when too much waited to be kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<&'static str>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -171,6 +175,8 @@ pub(crate) struct OpenRecord {
     /// Its start is in the journal.
     start_written: bool,
     tally: Option<Tally>,
+    /// What is said, where that is kept.
+    pub(crate) talk: Option<Box<Talk>>,
     closed: bool,
 }
 
@@ -193,6 +199,7 @@ impl OpenRecord {
             prompt_tokens: 0,
             start_written: false,
             tally: None,
+            talk: None,
             closed: false,
         }
     }
@@ -207,6 +214,9 @@ impl OpenRecord {
         let now = self.elapsed();
         let tally = self.tally.get_or_insert_default();
         tally.count(events, now);
+        if let Some(talk) = &mut self.talk {
+            talk.note(events);
+        }
         // What a long answer has beyond its reservation counts while it is written, not only at its end.
         if let Some(entered) = &mut self.entered {
             entered.note(self.prompt_tokens + estimate(tally.answer_chars));
@@ -371,6 +381,7 @@ impl OpenRecord {
             let used = [self.record.input_tokens, self.record.output_tokens];
             entered.settle(used.into_iter().flatten().sum());
         }
+        self.keep_content();
         let msg = match (&self.record.error, self.record.cancelled) {
             (_, true) => "request cancelled by the client",
             (Some(_), _) if self.record.status < 400 => "request broke off",
@@ -379,6 +390,21 @@ impl OpenRecord {
             (None, _) => "request completed",
         };
         Record::with("request", level, msg, &self.record).caller(CALLER)
+    }
+}
+
+impl OpenRecord {
+    /// Hands over what was said, where that is kept. Nothing waits for it.
+    fn keep_content(&mut self) {
+        let Some(talk) = self.talk.take() else { return };
+        let RequestRecord { user_id, key_id, request_id, model, .. } = &self.record;
+        let owner = match (user_id, key_id) {
+            (Some(user), _) => Owner::User(user.clone()),
+            (None, Some(key)) => Owner::Key(key.clone()),
+            (None, None) => Owner::Nobody,
+        };
+        let is_kept = talk.keep(request_id, owner, model.as_deref());
+        self.record.content = Some(if is_kept { "kept" } else { "lost" });
     }
 }
 

@@ -17,6 +17,7 @@ use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::Instant;
 use tollhouse_access::secret_in_query;
+use tollhouse_content::Contents;
 use tollhouse_dialect::{JsonLimits, Shape};
 use tollhouse_journal::{Journal, JournalError};
 use tollhouse_limits::{Limits, Rules, Sharing};
@@ -56,6 +57,8 @@ pub struct Settings {
     pub keep_alive: Duration,
     /// What is set for single models, by public name.
     pub models: HashMap<String, ModelSettings>,
+    /// Where prompts and answers are kept, if anywhere.
+    pub contents: Option<Contents>,
 }
 
 /// What the gateway has to know of a configured model.

@@ -1,4 +1,4 @@
-//! The home of everything that changes: keys, console tokens, sessions and what was used of the limits, in one SQLite file.
+//! The home of everything that changes: keys, console tokens, sessions, what was used of the limits, in one SQLite file.
 //!
 //! [`State`] opens `<data_dir>/state/state.db` (and brings its tables up to date), and beside it the *pepper*: 32 random
 //! bytes, readable by the owner alone, under which every secret is hashed. A copy of the database without the pepper is
@@ -8,7 +8,8 @@
 //! The command line and a running house open the same file at the same time; SQLite's write-ahead log keeps them apart,
 //! and [`State::keys_version`] tells the house cheaply that something changed.
 //!
-//! What this crate never does: decide who may do what (that is `access`), or keep a secret that can be read back.
+//! What this crate never does: decide who may do what (that is `access`), or keep a credential that can be read back. The
+//! keys that seal prompts and answers ([`State::content_key`]) are no credentials; they are here so that they can be deleted.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), tollhouse_state::StateError> {
@@ -18,6 +19,7 @@
 //! # Ok(()) }
 //! ```
 
+mod content;
 mod keys;
 mod limits;
 mod pepper;
@@ -31,6 +33,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{SqlStr, SqlitePool};
 
+pub use content::{ContentKey, Erasure};
 pub use keys::CreatedKey;
 pub use limits::LimitsSnapshot;
 pub use pepper::{Digest, Pepper, random_token};
@@ -93,7 +96,9 @@ impl State {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
-            .foreign_keys(true);
+            .foreign_keys(true)
+            // What is deleted is overwritten.
+            .pragma("secure_delete", "on");
         let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).connect_with(options).await?;
         migrations().run(&pool).await?;
         Ok(Self { pool, pepper })
@@ -115,6 +120,7 @@ fn migrations() -> Migrator {
     let steps = [
         ("first", include_str!("../migrations/0001_first.sql")),
         ("limits", include_str!("../migrations/0002_limits.sql")),
+        ("content", include_str!("../migrations/0003_content.sql")),
     ];
     let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
         Migration::new(number, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)

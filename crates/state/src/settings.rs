@@ -92,7 +92,11 @@ impl KeySettings {
         let text = format!("a text of 1 to {TEXT_CHARS_MAX} characters, none of them a control character");
         demand(is_text(&self.name), "name", &text)?;
         demand(self.user.as_deref().is_none_or(is_text), "user", &text)?;
-        demand(matches!(self.role.as_str(), "user" | "logs:read" | "logs:write" | "admin"), "role", "one of: user, logs:read, logs:write, admin")?;
+        demand(
+            matches!(self.role.as_str(), "user" | "logs:read" | "logs:write" | "admin"),
+            "role",
+            "one of: user, logs:read, logs:write, admin",
+        )?;
         let patterns = self.models.len() <= LIST_MAX && self.models.iter().all(|pattern| is_text(pattern));
         demand(patterns, "models", &format!("at most {LIST_MAX} patterns such as qwen3:*, each {text}"))?;
         demand(matches!(self.priority.as_str(), "low" | "normal" | "high"), "priority", "one of: low, normal, high")?;

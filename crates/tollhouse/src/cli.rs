@@ -44,8 +44,14 @@ pub(crate) enum Command {
     Why(WhyArgs),
     /// Load a running installation as so many users would, and say whether it is fast enough
     Bench(BenchArgs),
+    /// Show or erase prompts and answers, where they are kept (`logging.content`)
+    Content(ContentArgs),
+    /// Recount the journal, write records out, and take old log files in
+    Journal(JournalArgs),
     /// Write files for the programs around the house, by its configuration
     Export(ExportArgs),
+    /// Tell how far each cluster has been brought the records, and whether it has them all
+    Ship(ShipArgs),
     /// Print the version
     Version,
 }
@@ -105,6 +111,49 @@ pub(crate) struct InitArgs {
     /// Print what became of every value as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ContentArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    #[command(subcommand)]
+    pub(crate) command: ContentCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContentCommand {
+    /// Show what was asked and answered in one request
+    #[command(after_help = "\
+Examples:
+  tollhouse content show req_8f3k2m9x0c7v5b1n4q6w2e8r
+  tollhouse content show REQUEST_ID --json | jq -r .answer.text")]
+    Show {
+        /// Id of the request, as its record and its answer's X-Request-Id have it
+        request_id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Erase all that was kept of a user, or of a key whose requests named no user; it cannot be taken back
+    #[command(after_help = "\
+Examples:
+  tollhouse content erase --user alice --yes
+  tollhouse content erase --key 3kX9aQ0bZr --yes
+
+The key that their texts are sealed with is deleted, so that they cannot be read in any file any more; the journal gets a
+record of it. Backups of the state store that were made before hold that key still.")]
+    Erase {
+        /// The user, as records name them (user_id)
+        #[arg(long, conflicts_with = "key", required_unless_present = "key")]
+        user: Option<String>,
+        /// Public id of the key
+        #[arg(long, value_name = "ID")]
+        key: Option<String>,
+        /// Do it; without this, only say what would be done
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -1,15 +1,17 @@
 //! What stays while the configuration changes, and how a house is built upon it.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use tokio::task::JoinHandle;
 use tollhouse_access::Keyring;
 use tollhouse_config::Config;
 use tollhouse_console::{AskKeeper, Console};
+use tollhouse_content::{Contents, Mode};
 use tollhouse_elastic::Elastic;
-use tollhouse_gateway::{Door, Gateway};
+use tollhouse_gateway::{Door, Gateway, Settings};
 use tollhouse_journal::Journal;
 use tollhouse_limits::{Failures, Limits};
 use tollhouse_state::State;
@@ -19,6 +21,9 @@ use tollhouse_web::HostGuard;
 
 use crate::house::House;
 use crate::{cli, wiring};
+
+/// How long what waits to be kept may take at the end.
+const CONTENTS_END_MAX: Duration = Duration::from_secs(10);
 
 /// The parts that are opened once: what they count, keep and write goes on over every change of the configuration.
 pub(crate) struct Ground {
@@ -31,6 +36,25 @@ pub(crate) struct Ground {
     pub(crate) began: Instant,
     /// By which the console asks for what it cannot change itself.
     pub(crate) keeper: AskKeeper,
+    /// Prompts and answers, once a configuration wanted them kept.
+    pub(crate) contents: OnceLock<OpenContents>,
+}
+
+/// The open file of prompts and answers, and the task that fills it.
+#[derive(Debug)]
+pub(crate) struct OpenContents {
+    contents: Contents,
+    task: JoinHandle<()>,
+}
+
+impl OpenContents {
+    /// Keeps what waits, and closes the file, once nobody else has a handle.
+    pub(crate) async fn end(self) {
+        drop(self.contents);
+        if tokio::time::timeout(CONTENTS_END_MAX, self.task).await.is_err() {
+            tracing::warn!("not all prompts and answers were kept");
+        }
+    }
 }
 
 impl Ground {
@@ -45,8 +69,8 @@ impl Ground {
         let upstreams = upstreams.context("preparing the model servers")?;
         let keyring = before.map_or_else(|| self.no_keys(), |before| (*before.gateway.door().keyring()).clone());
         let door = Arc::new(Door::new(wiring::door_settings(config)?, keyring, self.failures.clone()));
-        let gateway =
-            Gateway::new(wiring::gateway_settings(config), door, self.limits.clone(), upstreams, self.journal.clone());
+        let gateway_settings = Settings { contents: self.contents(config)?, ..wiring::gateway_settings(config) };
+        let gateway = Gateway::new(gateway_settings, door, self.limits.clone(), upstreams, self.journal.clone());
         let settings = tollhouse_console::Settings {
             service: config.service.clone(),
             version: cli::VERSION,
@@ -71,6 +95,20 @@ impl Ground {
             elastic: self.elastic.router(),
             console: tollhouse_console::router(console),
         })
+    }
+
+    /// Where the prompts and answers of this configuration are kept.
+    fn contents(&self, config: &Config) -> anyhow::Result<Option<Contents>> {
+        let mode = wiring::content_mode(config);
+        if mode == Mode::Off {
+            return Ok(None);
+        }
+        if self.contents.get().is_none() {
+            let opened = Contents::open(wiring::content_options(config), self.state.clone());
+            let (contents, task) = opened.context("opening the file of prompts and answers (`logging.content`)")?;
+            let _: Result<(), OpenContents> = self.contents.set(OpenContents { contents, task });
+        }
+        Ok(self.contents.get().map(|open| open.contents.with_mode(mode)))
     }
 
     fn no_keys(&self) -> Keyring {

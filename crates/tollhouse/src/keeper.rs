@@ -24,8 +24,9 @@ use crate::house::Current;
 use crate::listening::{Bound, Listening, Serving};
 use crate::logging::Logging;
 use crate::ring::Ring;
+use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
-use crate::{up, wiring};
+use crate::{content, up, wiring};
 
 /// How often is looked for changed keys and a changed file.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -41,6 +42,7 @@ const FIXED: [&str; 11] = [
     "logging.keep",
     "logging.compress",
     "logging.sync",
+    "logging.content.keep",
     "tags",
     "store",
     "shared",
@@ -147,6 +149,9 @@ impl Keeper {
         }
         while self.draining.try_join_next().is_some() {}
         self.collecting.look();
+        if let Err(error) = content::record_erasures(&self.ground.state, &self.ground.journal).await {
+            tracing::error!(error = format!("{error:#}"), "recording that content was erased");
+        }
         if self.file.changed().await {
             let _: anyhow::Result<Vec<String>> = self.reload("file").await;
         }
@@ -283,11 +288,11 @@ mod tests {
     #[test]
     fn what_needs_a_restart_is_named() {
         let refused = |path: &str| refuse_fixed(&[path.to_owned()]).is_err();
-        for path in ["service", "logging.rotate.size", "tags.slow", "store.keep.days", "shared.redis", "logging.fields"]
+        for path in ["service", "logging.content.keep.days", "logging.rotate.size", "tags.slow", "store.keep.days", "shared.redis", "logging.fields"]
         {
             assert!(refused(path), "{path}");
         }
-        for path in ["services", "logging.level", "access.keys[0]", "models.store", "listen", "limits.head"] {
+        for path in ["services", "logging.content.mode", "logging.level", "access.keys[0]", "models.store", "listen", "limits.head"] {
             assert!(!refused(path), "{path}");
         }
         let error = refuse_fixed(&["listen".to_owned(), "data_dir".to_owned()]).unwrap_err();

@@ -3,6 +3,7 @@
 mod bench;
 mod cli;
 mod collecting;
+mod content;
 mod counts;
 mod es;
 mod export;
@@ -70,7 +71,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Why(args) => why::why(&args),
         // It tells by its exit status how the installation did.
         Command::Bench(args) => return runtime()?.block_on(bench::bench(&args)),
+        Command::Content(args) => runtime()?.block_on(content::content(&args)),
+        // So does this one, of the journal.
+        Command::Journal(args) => return journal::journal(&args),
         Command::Export(args) => export::export(&args),
+        // It tells by its exit status whether the cluster has what it should.
+        Command::Ship(args) => return runtime()?.block_on(ship::ship(&args)),
         Command::Version => say(&format!("tollhouse {}\n", cli::VERSION)),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,7 @@
 //! `tollhouse up`: builds every part in order, serves, and stops them in the reverse order.
 
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -71,7 +72,8 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let (ask_keeper, asks) = AskKeeper::channel();
     let limits = limits(&config)?;
     let (failures, began) = (Failures::new(), Instant::now());
-    let ground = Ground { state, store, elastic, journal, limits, failures, began, keeper: ask_keeper };
+    let contents = OnceLock::new();
+    let ground = Ground { state, store, elastic, journal, limits, failures, began, keeper: ask_keeper, contents };
     let house = ground.house(&config, bound.address, None)?;
     let mut ring = Ring::default();
     let revoked = ring.look(&ground.state, house.gateway.door(), &ground.journal).await?;
@@ -105,7 +107,10 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     keeper.keep(signals, asks).await;
 
     eprintln!("stopping: running requests may end within {:?}", keeper.config.timeouts.drain);
-    let ground = keeper.end().await;
+    let mut ground = keeper.end().await;
+    if let Some(contents) = ground.contents.take() {
+        contents.end().await;
+    }
     stop.send_replace(true);
     counting.await.context("keeping what was used of the limits")?;
     if tokio::time::timeout(FLUSH_TIME_MAX, ground.limits.flush()).await.is_err() {

@@ -8,11 +8,17 @@ use std::time::Duration;
 use anyhow::Context;
 use http::HeaderName;
 use tollhouse_access::{AddressList, Digest, Key, OtherSecret, Priority};
+use tollhouse_collect::file::{self, Pattern};
+use tollhouse_collect::formats::Format;
 use tollhouse_collect::net::{ListenOptions, server_tls};
 use tollhouse_config::{self as config, Config};
+use tollhouse_content::Mode;
 use tollhouse_dialect::JsonLimits;
 use tollhouse_gateway::{By, DoorSettings, ErrorStyle, ModelSettings, Settings};
+use tollhouse_journal::{Holds, Journal};
 use tollhouse_limits::{Budget, Period, Rate, Rules};
+use tollhouse_shape::Shaper;
+use tollhouse_ship::Book;
 use tollhouse_state::StoredKey;
 use tollhouse_tokens::Overflow;
 use tollhouse_upstream as upstream;
@@ -117,6 +123,27 @@ pub(crate) fn gateway_settings(config: &Config) -> Settings {
             .iter()
             .map(|model| (model.name.clone(), model_settings(model)))
             .collect::<HashMap<_, _>>(),
+        contents: None,
+    }
+}
+
+/// Whether prompts and answers are kept.
+pub(crate) fn content_mode(config: &Config) -> Mode {
+    match config.logging.content.mode {
+        config::ContentMode::Off => Mode::Off,
+        config::ContentMode::Redacted => Mode::Redacted,
+        config::ContentMode::Full => Mode::Full,
+    }
+}
+
+/// Where prompts and answers lie, and for how long.
+pub(crate) fn content_options(config: &Config) -> tollhouse_content::Options {
+    let keep = config.logging.content.keep;
+    tollhouse_content::Options {
+        file: config.data_dir.join("content/content.log"),
+        service: config.service.clone(),
+        keep_days: keep.days,
+        keep_bytes: keep.bytes.0,
     }
 }
 

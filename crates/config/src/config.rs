@@ -514,6 +514,105 @@ pub struct SourceConfig {
 pub enum SourceKind {
     /// Others send them.
     Listen(ListenSource),
+    /// They are read from files that grow and rotate.
+    File(FileSource),
+    /// They are read from the systemd journal.
+    Journald(JournaldSource),
+    /// They come by our own standard input.
+    Stdin(LineFormat),
+}
+
+/// Files whose lines are read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FileSource {
+    /// Absolute paths with `*`, `?`, `[…]` and `**`; at least one.
+    pub paths: Vec<String>,
+    /// How their lines are written.
+    pub format: LineFormat,
+    /// Where reading begins in what is there at the first time.
+    pub begin: Begin,
+}
+
+/// What is read of the systemd journal.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct JournaldSource {
+    /// Entries of this unit only.
+    pub unit: Option<String>,
+    /// How their texts are written.
+    pub format: LineFormat,
+    /// Where reading begins at the first time.
+    pub begin: Begin,
+}
+
+/// Where reading begins the first time.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Begin {
+    /// With the oldest that is there.
+    #[default]
+    Start,
+    /// With what comes from now on.
+    End,
+}
+
+impl Begin {
+    /// Words in the configuration.
+    pub const WORDS: [(&'static str, Self); 2] = [("start", Self::Start), ("end", Self::End)];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        word_of(&Self::WORDS, self)
+    }
+}
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum LineFormat {
+    /// As the lines themselves show.
+    #[default]
+    Auto,
+    /// JSON objects.
+    Json,
+    /// As OpenClaw and what it was called before write.
+    Openclaw,
+    /// The same by its older name.
+    Clawdbot,
+    /// nginx's access and error logs.
+    Nginx,
+    /// Ollama's server.
+    Ollama,
+    /// llama.cpp's server.
+    LlamaCpp,
+    /// As syslog servers write files.
+    Syslog,
+    /// Pairs of names and values.
+    Logfmt,
+    /// Text.
+    Plain,
+}
+
+impl LineFormat {
+    /// Words in the configuration.
+    pub const WORDS: [(&'static str, Self); 10] = [
+        ("auto", Self::Auto),
+        ("json", Self::Json),
+        ("openclaw", Self::Openclaw),
+        ("clawdbot", Self::Clawdbot),
+        ("nginx", Self::Nginx),
+        ("ollama", Self::Ollama),
+        ("llama.cpp", Self::LlamaCpp),
+        ("syslog", Self::Syslog),
+        ("logfmt", Self::Logfmt),
+        ("plain", Self::Plain),
+    ];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        word_of(&Self::WORDS, self)
+    }
+}
+
+fn word_of<T: Copy + PartialEq>(words: &[(&'static str, T)], wanted: T) -> &'static str {
+    words.iter().find(|(_, value)| *value == wanted).map_or("", |(word, _)| word)
 }
 
 /// An address to which others send: Beats and syslog over TCP, told apart by their first bytes.

@@ -144,10 +144,22 @@ fn listen_yaml(listen: Listen) -> String {
 }
 
 fn source_yaml(source: &SourceConfig) -> String {
-    let SourceKind::Listen(ListenSource { address, udp, tls, allow }) = &source.kind;
-    let address = scalar(&address.to_string());
-    let tls = or_null(tls.as_ref().map(tls_yaml));
-    format!("{{type: listen, address: {address}, udp: {udp}, tls: {tls}, allow: {}}}", list(allow))
+    match &source.kind {
+        SourceKind::Listen(ListenSource { address, udp, tls, allow }) => {
+            let address = scalar(&address.to_string());
+            let tls = or_null(tls.as_ref().map(tls_yaml));
+            format!("{{type: listen, address: {address}, udp: {udp}, tls: {tls}, allow: {}}}", list(allow))
+        }
+        SourceKind::File(FileSource { paths, format, begin }) => {
+            let (format, begin) = (scalar(format.as_str()), begin.as_str());
+            format!("{{type: file, paths: {}, format: {format}, begin: {begin}}}", list(paths))
+        }
+        SourceKind::Journald(JournaldSource { unit, format, begin }) => {
+            let (format, begin) = (scalar(format.as_str()), begin.as_str());
+            format!("{{type: journald, unit: {}, format: {format}, begin: {begin}}}", optional(unit.as_deref()))
+        }
+        SourceKind::Stdin(format) => format!("{{type: stdin, format: {}}}", scalar(format.as_str())),
+    }
 }
 
 fn tls_yaml(files: &TlsFiles) -> String {

@@ -16,6 +16,11 @@ pub const INGEST_ERROR: &str = "ingest_error";
 /// these fields, and whose place they take.
 const OWN: [(&str, &str); 2] = [("own_service", "service"), ("own_caller", "caller")];
 
+/// What collecting keeps for itself in its records: how far it has read.
+const PROGRESS: [&str; 3] = ["file_mark", "file_note", "journald_cursor"];
+/// How the callers of these begin.
+const COLLECTING: &str = "collect/";
+
 /// Longest piece of a wrong value that is told, in characters.
 const SHOWN_CHARS_MAX: usize = 256;
 /// Most wrong values that are told of one record.
@@ -102,6 +107,7 @@ impl Shaper {
     fn shape(&self, record: Map<String, Value>) -> Result<Document, ShapeError> {
         let seq = record.get("seq").and_then(Value::as_u64).ok_or(ShapeError::NoSeq)?;
         let is_log = record.get("kind").is_some_and(|kind| kind == "log");
+        let is_collected = record.get("caller").and_then(Value::as_str).is_some_and(|by| by.starts_with(COLLECTING));
         let (timestamp, timestamp_ms) = time_of(&record, is_log).ok_or(ShapeError::NoTime { seq })?;
         let replaced: Vec<&str> =
             OWN.iter().filter(|(own, _)| is_log && record.contains_key(*own)).map(|(_, replaced)| *replaced).collect();
@@ -115,6 +121,8 @@ impl Shaper {
                 }
                 // The chain is verified on the journal; in the index it would only take room.
                 "ts" | "prev" => {}
+                // As would these, which nobody searches for: they are others on each line.
+                name if is_collected && PROGRESS.contains(&name) => {}
                 // Used for the time above unless it could not be read.
                 "@timestamp" | "time" if is_log || key == "@timestamp" => {
                     if !value.is_null() && value.as_str().and_then(parse_rfc3339).is_none() {
@@ -389,6 +397,7 @@ mod tests {
             "kind": "log", "msg": "request", "caller": "collect/listen", "source": "network",
             "time": "2026-01-27T02:20:30.456Z", "own_caller": "gateway/handler.go:123", "own_service": "clawdbot-qwen3",
             "model": "qwen3:32b", "status": "500", "duration_ms": "4200", "input_tokens": "200", "output_tokens": "201",
+            "file_mark": [1, 2, 3, 4],
         }));
         let source = shaped(&record);
         assert_eq!(

@@ -1,34 +1,39 @@
-//! Collects log lines: listens where the configuration says, and keeps in the journal what comes.
+//! Collects log lines: listens and reads where the configuration says, and keeps in the journal what comes.
 //!
-//! `prepared.rs` does all that can fail before a source begins, `keeping.rs` is the task that puts messages into the journal.
-//! A changed configuration leaves those sources alone that stay as they are; one that changes but for its address goes on
-//! with the same sockets, and nobody is turned away.
+//! `prepared.rs` does all that can fail before a source begins. A source that listens is in `listener.rs`, with `keeping.rs` as
+//! the task that puts messages into the journal. Those that read are tasks of their own: `following.rs` follows files,
+//! `journald.rs` the systemd journal, `piped.rs` the standard input; `ledger.rs` keeps how far they have come, so that each line
+//! is kept exactly once over restarts. A changed configuration leaves those sources alone that stay as they are; one
+//! that listens and changes but for its address goes on with the same sockets, one that reads goes on where it was.
 
+mod following;
+mod journald;
 mod keeping;
+mod ledger;
+mod lines;
+mod listener;
+mod piped;
 mod prepared;
+mod reading;
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinHandle, JoinSet};
-use tokio::time::Instant;
-use tollhouse_collect::net::{self, Closed, Counts};
-use tollhouse_config::{Config, SourceConfig, SourceKind};
-use tollhouse_journal::{Journal, Level, Record};
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tollhouse_config::{Config, SourceConfig};
+use tollhouse_journal::{Journal, Record};
 
-use crate::collecting::keeping::{CALLER, Keeping};
+use crate::collecting::listener::Listener;
+use crate::collecting::piped::Piped;
 pub(crate) use crate::collecting::prepared::Prepared;
-use crate::collecting::prepared::{Bound, Files, Ready, Wanted};
-
-/// Batches that wait for the task of their source.
-const BATCHES_MAX: usize = 16;
-/// How often dropped datagrams are told.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+use crate::collecting::prepared::{Files, Ready, Wanted};
+use crate::collecting::reading::{Ground, Reading};
 
 /// All sources at work.
 pub(crate) struct Collecting {
-    journal: Journal,
+    ground: Ground,
     running: Vec<Running>,
     /// Sources that take nothing more and bring what they have to its end.
     ending: JoinSet<()>,
@@ -37,18 +42,29 @@ pub(crate) struct Collecting {
 /// One source at work.
 struct Running {
     config: SourceConfig,
-    files: Files,
-    bound: Bound,
-    listening: net::Listening,
-    keeping: JoinHandle<()>,
-    /// Dropped datagrams that were told, and when.
-    told: (u64, Instant),
+    work: Work,
+}
+
+/// How a source works.
+enum Work {
+    /// Others send to it.
+    Listen(Box<Listener>),
+    /// It reads.
+    Read(Reading),
 }
 
 impl Collecting {
-    /// Begins what was prepared.
-    pub(crate) fn new(journal: Journal, prepared: Prepared) -> Self {
-        let mut collecting = Self { journal, running: Vec::new(), ending: JoinSet::new() };
+    /// Begins what was prepared. `journal_file` is where the journal's lines are; beside them in `directory` stands how far
+    /// the sources have read.
+    pub(crate) fn new(journal: Journal, journal_file: PathBuf, directory: PathBuf, prepared: Prepared) -> Self {
+        let ground = Ground {
+            journal,
+            journal_file,
+            directory,
+            turns: BTreeMap::new(),
+            piped: Arc::new(Mutex::new(Piped::new())),
+        };
+        let mut collecting = Self { ground, running: Vec::new(), ending: JoinSet::new() };
         collecting.adopt(prepared);
         collecting
     }
@@ -62,7 +78,9 @@ impl Collecting {
     pub(crate) async fn renewed(&self) -> Vec<String> {
         let mut renewed = Vec::new();
         for running in &self.running {
-            if running.files != Files::of(&running.config).await {
+            if let Some(listener) = running.listener()
+                && listener.files != Files::of(&running.config).await
+            {
                 renewed.push(format!("sources.{}.tls", running.config.name));
             }
         }
@@ -78,121 +96,70 @@ impl Collecting {
                     let place = before.iter().position(|running| running.config.name == name);
                     self.running.extend(place.map(|place| before.remove(place)));
                 }
-                Wanted::New(ready) => self.running.push(Running::begin(*ready, &self.journal)),
+                Wanted::New(ready) => self.running.push(Running::begin(*ready, &mut self.ground)),
             }
         }
         for running in before {
-            self.ending.spawn(running.end(self.journal.clone()));
+            self.ending.spawn(running.end(self.ground.journal.clone()));
         }
+        self.ground.forget_turns();
     }
 
     /// Tells of datagrams that were dropped since the last look.
     pub(crate) fn look(&mut self) {
         while self.ending.try_join_next().is_some() {}
         for running in &mut self.running {
-            running.tell_dropped(&self.journal);
+            if let Work::Listen(listener) = &mut running.work {
+                listener.tell_dropped(&running.config.name, &self.ground.journal);
+            }
         }
     }
 
-    /// Ends all sources: what came before is kept and acknowledged as far as its senders wait for that.
+    /// Ends all sources: what came before is kept, and acknowledged as far as its senders wait for that.
     pub(crate) async fn end(mut self) {
         for running in self.running {
-            self.ending.spawn(running.end(self.journal.clone()));
+            self.ending.spawn(running.end(self.ground.journal.clone()));
         }
         while self.ending.join_next().await.is_some() {}
     }
 
     /// What is collected where, a line each.
     pub(crate) fn greeting(&self) -> Vec<String> {
-        let line = |running: &Running| {
-            let SourceKind::Listen(listen) = &running.config.kind;
-            let tls = if listen.tls.is_some() { " in TLS" } else { "" };
-            let udp = if listen.udp { ", syslog over UDP" } else { "" };
-            format!("{} at {}  (Beats and syslog over TCP{tls}{udp})", running.config.name, running.bound.address)
+        let line = |running: &Running| match &running.work {
+            Work::Listen(listener) => format!("{} at {}", running.config.name, listener.greeting()),
+            Work::Read(reading) => format!("{} from {}", running.config.name, reading.greeting),
         };
         self.running.iter().map(line).collect()
     }
 }
 
 impl Running {
-    fn begin(ready: Ready, journal: &Journal) -> Self {
-        let Ready { config, files, bound, sockets, options } = ready;
-        let (to, from) = mpsc::channel(BATCHES_MAX);
-        let tell = {
-            let (journal, source) = (journal.clone(), config.name.clone());
-            move |peer, closed: &Closed| record_closed(&journal, &source, peer, closed)
-        };
-        let SourceKind::Listen(listen) = &config.kind;
-        let began = Record::new("process", Level::Info, "source started")
-            .caller(CALLER)
-            .field("source", &config.name)
-            .field("address", bound.address.to_string())
-            .field("udp", listen.udp)
-            .field("tls", listen.tls.is_some());
-        record(journal, began);
-        let listening = net::listen(sockets, options, to, tell);
-        let keeping = tokio::spawn(Keeping::new(config.name.clone(), journal.clone(), from).run());
-        Self { config, files, bound, listening, keeping, told: (0, Instant::now()) }
+    fn begin(ready: Ready, ground: &mut Ground) -> Self {
+        match ready {
+            Ready::Listen(config, ready) => {
+                let listener = Listener::begin(&config.name, *ready, &ground.journal);
+                Self { config, work: Work::Listen(Box::new(listener)) }
+            }
+            Ready::Read(config, way) => {
+                let reading = Reading::begin(&config.name, way, ground);
+                Self { config, work: Work::Read(reading) }
+            }
+        }
+    }
+
+    fn listener(&self) -> Option<&Listener> {
+        match &self.work {
+            Work::Listen(listener) => Some(listener),
+            Work::Read(_) => None,
+        }
     }
 
     async fn end(self, journal: Journal) {
-        let Self { config, bound, listening, keeping, .. } = self;
-        // Only who listens has the sockets now, and closes them.
-        drop(bound);
-        let counts = listening.stop().await;
-        // An error is a panic, which has been printed; its batches were refused.
-        let _: Result<(), JoinError> = keeping.await;
-        let ended = Record::new("process", Level::Info, "source stopped").caller(CALLER).field("source", &config.name);
-        record(&journal, with_counts(ended, &counts));
-    }
-
-    fn tell_dropped(&mut self, journal: &Journal) {
-        let Counts { dropped, dropped_by_system, .. } = self.listening.counts();
-        let (told, at) = self.told;
-        let now = dropped + dropped_by_system;
-        if now <= told || at.elapsed() < TELL_EVERY {
-            return;
+        match self.work {
+            Work::Listen(listener) => listener.end(&self.config.name, &journal).await,
+            Work::Read(reading) => reading.end().await,
         }
-        self.told = (now, Instant::now());
-        let lost =
-            Record::new("process", Level::Warn, "datagrams were dropped: they came faster than they could be kept");
-        record(journal, lost.caller(CALLER).field("source", &self.config.name).field("dropped", now - told));
     }
-}
-
-fn with_counts(record: Record, counts: &Counts) -> Record {
-    let closed: serde_json::Map<_, _> = counts
-        .closed
-        .iter()
-        .filter(|(_, count)| **count > 0)
-        .map(|(name, count)| ((*name).to_owned(), serde_json::Value::from(*count)))
-        .collect();
-    record
-        .field("connections", counts.connections)
-        .field("beats", counts.beats)
-        .field("syslog_tcp", counts.syslog_tcp)
-        .field("syslog_udp", counts.syslog_udp)
-        .field("confirmed", counts.confirmed)
-        .field("refused", counts.refused)
-        .field("unfinished", counts.unfinished)
-        .field("dropped", counts.dropped + counts.dropped_by_system)
-        .field("closed", closed)
-}
-
-/// Who was turned away, and whose connection broke off.
-fn record_closed(journal: &Journal, source: &str, peer: SocketAddr, closed: &Closed) {
-    let level = match closed {
-        Closed::Refused(_) | Closed::Over => Level::Error,
-        Closed::Silent(_) | Closed::Idle(_) | Closed::Cut(_) | Closed::Unacknowledged(_) => Level::Info,
-        _ => Level::Warn,
-    };
-    let ended = Record::new("access", level, "connection of a log sender closed")
-        .caller(CALLER)
-        .field("source", source)
-        .field("client_ip", peer.ip().to_canonical().to_string())
-        .field("reason", closed.name())
-        .field("error", closed.to_string());
-    record(journal, ended);
 }
 
 fn record(journal: &Journal, record: Record) {

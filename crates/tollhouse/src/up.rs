@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tollhouse_config::{Auth, Config, SourceKind};
+use tollhouse_config::{Auth, Config, SourceConfig, SourceKind};
 use tollhouse_console::AskKeeper;
 use tollhouse_elastic::Elastic;
 use tollhouse_gateway::Door;
@@ -95,7 +95,8 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let current = Current::new(house);
     let serving = Serving::new(&config, current.clone(), ground.journal.clone());
     let listening = bound.serve(&config, &serving)?;
-    let collecting = Collecting::new(ground.journal.clone(), sources);
+    let collecting =
+        Collecting::new(ground.journal.clone(), config.journal_file(), config.data_dir.join("collect"), sources);
     greet(&config, &ground.state, listening.address, &door, &upstreams, &collecting).await;
     drop((door, upstreams));
 
@@ -134,9 +135,7 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
     wiring::door_settings(config)?;
     wiring::configured_keys(config)?;
     for source in &config.sources {
-        let SourceKind::Listen(listen) = &source.kind;
-        let options = wiring::listen_options(listen, config.sources.len());
-        options.with_context(|| format!("preparing source {} (`sources.{}.tls`)", source.name, source.name))?;
+        check_source(config, source).with_context(|| format!("preparing source {}", source.name))?;
     }
     for model in &config.models {
         if let Some(path) = &model.tokenizer {
@@ -145,6 +144,19 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
             let file = file.with_context(|| format!("opening the tokenizer of {}: {}", model.name, path.display()))?;
             anyhow::ensure!(file.is_file(), "the tokenizer of {} is no file: {}", model.name, path.display());
         }
+    }
+    Ok(())
+}
+
+/// What is wrong with a source.
+fn check_source(config: &Config, source: &SourceConfig) -> anyhow::Result<()> {
+    match &source.kind {
+        SourceKind::Listen(listen) => {
+            let options = wiring::listen_options(listen, config.sources.len());
+            options.with_context(|| format!("reading `sources.{}.tls`", source.name))?;
+        }
+        SourceKind::File(file) => wiring::check_files(file, config)?,
+        SourceKind::Journald(_) | SourceKind::Stdin(_) => {}
     }
     Ok(())
 }

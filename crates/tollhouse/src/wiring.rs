@@ -10,6 +10,8 @@ use http::HeaderName;
 use tollhouse_access::{AddressList, Digest, Key, OtherSecret, Priority};
 use tollhouse_collect::file::{self, Pattern};
 use tollhouse_collect::formats::Format;
+use tollhouse_collect::file::{self, Pattern};
+use tollhouse_collect::formats::Format;
 use tollhouse_collect::net::{ListenOptions, server_tls};
 use tollhouse_config::{self as config, Config};
 use tollhouse_content::Mode;
@@ -303,6 +305,43 @@ pub(crate) fn listen_options(source: &config::ListenSource, sources: usize) -> a
         allow: source.allow.clone(),
         connections_max: options.connections_max.min(connections_max.max(SENDERS_MIN)),
         ..options
+    })
+}
+
+/// What a source of files reads.
+pub(crate) fn file_options(source: &config::FileSource) -> anyhow::Result<file::Options> {
+    let patterns: Result<Vec<Pattern>, _> = source.paths.iter().map(|path| Pattern::new(path)).collect();
+    let begin = match source.begin {
+        config::Begin::Start => file::Begin::Start,
+        config::Begin::End => file::Begin::End,
+    };
+    Ok(file::Options::new(patterns?).begin(begin))
+}
+
+/// Refuses files whose lines would tell of themselves: those of our own journal.
+pub(crate) fn check_files(source: &config::FileSource, config: &Config) -> anyhow::Result<()> {
+    let own = std::path::absolute(config.journal_file()).context("finding our own journal")?;
+    for path in &source.paths {
+        anyhow::ensure!(
+            !Pattern::new(path)?.means(&own),
+            "{path} is our own journal: each line that is read of it would add another one"
+        );
+    }
+    Ok(())
+}
+
+/// How lines are read; none where they show it themselves.
+pub(crate) fn line_format(format: config::LineFormat) -> Option<Format> {
+    Some(match format {
+        config::LineFormat::Auto => return None,
+        config::LineFormat::Json => Format::Json,
+        config::LineFormat::Openclaw | config::LineFormat::Clawdbot => Format::Openclaw,
+        config::LineFormat::Nginx => Format::Nginx,
+        config::LineFormat::Ollama => Format::Ollama,
+        config::LineFormat::LlamaCpp => Format::LlamaCpp,
+        config::LineFormat::Syslog => Format::Syslog,
+        config::LineFormat::Logfmt => Format::Logfmt,
+        config::LineFormat::Plain => Format::Plain,
     })
 }
 

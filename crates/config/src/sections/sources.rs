@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::{access::networks, check_name, listen_address};
 use crate::{
-    config::{ListenSource, SourceConfig, SourceKind, TlsFiles},
+    config::{Begin, FileSource, JournaldSource, LineFormat, ListenSource, SourceConfig, SourceKind, TlsFiles},
     decode::{Decoder, Section},
     problem::{Problem, shown},
     tree::Node,
@@ -15,12 +15,17 @@ use crate::{
 type ReadKind = fn(&mut Decoder<'_>, &mut Section<'_>) -> Option<SourceKind>;
 
 /// What stands as `type`.
-const TYPES: [(&str, ReadKind); 1] = [("listen", listen)];
+const TYPES: [(&str, ReadKind); 4] = [("listen", listen), ("file", file), ("journald", journald), ("stdin", stdin)];
+/// Most patterns of one source.
+const PATHS_MAX: usize = 64;
+/// Longest name of a unit (systemd's own bound).
+const UNIT_BYTES_MAX: usize = 255;
 
 /// Reads all sources. `house` is where the house itself listens.
 pub(super) fn sources(d: &mut Decoder<'_>, node: &Node, house: SocketAddr) -> Option<Vec<SourceConfig>> {
     let entries = d.entries(node, "names with settings, such as network: {type: listen, address: 127.0.0.1:5044}")?;
     let mut taken = HashMap::from([(house, "`listen`".to_owned())]);
+    let mut stdin_of = None;
     let mut sources = Vec::new();
     for entry in entries {
         if let Err(what) = check_name(&entry.name) {
@@ -30,15 +35,35 @@ pub(super) fn sources(d: &mut Decoder<'_>, node: &Node, house: SocketAddr) -> Op
         let mut kind = None;
         d.section(&entry.value, |d, s| kind = source(d, s));
         let Some(kind) = kind else { continue };
-        let SourceKind::Listen(ListenSource { address, .. }) = &kind;
-        // Port 0 is a port of the system's choice, each time another one.
-        let other = (address.port() != 0).then(|| taken.insert(*address, format!("source `{}`", entry.name))).flatten();
-        if let Some(other) = other {
-            d.wrong(&entry.value, &format!("{address} belongs to {} already", shown(&other)), "an address of its own");
-        }
+        check_alone(d, &entry.name, &entry.value, &kind, &mut taken, &mut stdin_of);
         sources.push(SourceConfig { name: entry.name.clone(), kind });
     }
     Some(sources)
+}
+
+/// What one source has, no other one can have.
+fn check_alone(
+    d: &mut Decoder<'_>,
+    name: &str,
+    node: &Node,
+    kind: &SourceKind,
+    taken: &mut HashMap<SocketAddr, String>,
+    stdin_of: &mut Option<String>,
+) {
+    let (what, other, expected) = match kind {
+        // Port 0 is a port of the system's choice, each time another one.
+        SourceKind::Listen(ListenSource { address, .. }) if address.port() != 0 => {
+            (address.to_string(), taken.insert(*address, format!("source `{name}`")), "an address of its own")
+        }
+        SourceKind::Stdin(_) => {
+            let other = stdin_of.replace(format!("source `{name}`"));
+            ("the standard input".to_owned(), other, "one source of this type")
+        }
+        SourceKind::Listen(_) | SourceKind::File(_) | SourceKind::Journald(_) => return,
+    };
+    if let Some(other) = other {
+        d.wrong(node, &format!("{what} belongs to {} already", shown(&other)), expected);
+    }
 }
 
 fn source(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<SourceKind> {
@@ -78,6 +103,67 @@ fn listen(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<SourceKind> {
         tls: tls.map_or(Some(None), |tls| tls.map(Some))?,
         allow,
     }))
+}
+
+fn file(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<SourceKind> {
+    let expected = "a list of absolute paths, such as [/var/log/app/*.log]";
+    let paths = s.require(d, "paths", expected, |d, node| {
+        let paths = d.list(node, expected, path_pattern)?;
+        // What was wrong with one of them is told already.
+        if node.is_empty() || paths.len() > PATHS_MAX {
+            d.wrong(node, &format!("{} paths stand here", paths.len()), &format!("1 to {PATHS_MAX} paths"));
+            return None;
+        }
+        Some(paths)
+    });
+    let (format, begin) = (format(d, s), begin(d, s));
+    Some(SourceKind::File(FileSource { paths: paths?, format, begin }))
+}
+
+/// The rest of its form is read where it is used.
+fn path_pattern(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
+    let expected = "an absolute path, in which `*`, `?`, `[…]` and `**` stand for others";
+    let text = d.text(node, expected)?.value;
+    if text.starts_with('/') {
+        return Some(text);
+    }
+    d.wrong(node, &format!("`{}` does not begin with `/`", shown(&text)), expected);
+    None
+}
+
+fn journald(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<SourceKind> {
+    let unit = s.get("unit").map(|node| unit(d, node));
+    let (format, begin) = (format(d, s), begin(d, s));
+    Some(SourceKind::Journald(JournaldSource { unit: unit.map_or(Some(None), |unit| unit.map(Some))?, format, begin }))
+}
+
+fn unit(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
+    let expected = "the name of a unit, such as ollama.service";
+    let text = d.text(node, expected)?.value;
+    let is_name = !text.starts_with('-')
+        && text.len() <= UNIT_BYTES_MAX
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":-_.\\@*?[]!".contains(&byte));
+    if !is_name {
+        d.wrong(node, &format!("`{}` is not a name", shown(&text)), expected);
+    }
+    is_name.then_some(text)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as the other types are read")]
+fn stdin(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<SourceKind> {
+    Some(SourceKind::Stdin(format(d, s)))
+}
+
+fn format(d: &mut Decoder<'_>, s: &mut Section<'_>) -> LineFormat {
+    let mut format = LineFormat::default();
+    s.set(d, "format", &mut format, |d, node| d.word(node, &LineFormat::WORDS));
+    format
+}
+
+fn begin(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Begin {
+    let mut begin = Begin::default();
+    s.set(d, "begin", &mut begin, |d, node| d.word(node, &Begin::WORDS));
+    begin
 }
 
 /// Whoever may send can fill the journal and say what it likes: beyond this machine it must be said who that is.

@@ -10,9 +10,11 @@ use jiff::Zoned;
 use tokio::sync::{mpsc, watch};
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
-use tollhouse_collect::formats::{self, Entry};
+use tollhouse_collect::formats;
 use tollhouse_collect::net::{Batch, Message, Receipt, Received, Transport, Wire};
-use tollhouse_journal::{Appending, Journal, JournalError, Level, Record};
+use tollhouse_journal::{Appending, Journal, JournalError, Record};
+
+use crate::collecting::lines;
 
 /// Records of a source that are with the journal at once: what the line of a request may find before it.
 const RECORDS_MAX: usize = 64;
@@ -120,43 +122,21 @@ async fn on_disk(synced: &mut watch::Receiver<u64>, line: Option<(u64, Instant)>
 /// The record of a message.
 fn record(source: &str, transport: &Transport, message: Message<'_>, now: &Zoned) -> Record {
     let bytes = if message.left_out_bytes > 0 { whole_characters(message.bytes) } else { message.bytes };
-    let entry = match transport.wire {
+    let mut entry = match transport.wire {
         Wire::Beats => formats::beats(bytes),
         Wire::SyslogTcp | Wire::SyslogUdp => formats::syslog(bytes, now),
     };
-    let Entry { time, level, text, fields, parse_error, is_cut, has_bytes } = entry;
-    let mut record =
-        Record::new("log", level.map_or(Level::Info, level_of), text).caller(CALLER).field("source", source);
-    if let Some(time) = time {
-        record = record.field("time", time.to_string());
-    }
-    record = record.field("peer", message.peer.ip().to_canonical().to_string());
-    if let Some(certificate) = &transport.certificate_sha256 {
-        record = record.field("certificate_sha256", certificate);
-    }
-    if is_cut || message.left_out_bytes > 0 {
-        record = record.field("cut", true);
-    }
-    if message.left_out_bytes > 0 {
-        record = record.field("left_out_bytes", message.left_out_bytes);
-    }
-    if has_bytes {
-        record = record.field("utf8", false);
-    }
-    if let Some(parse_error) = parse_error {
-        record = record.field("parse_error", parse_error);
-    }
-    fields.iter().fold(record, |record, (name, value)| record.field(name, value))
-}
-
-fn level_of(level: formats::Level) -> Level {
-    match level {
-        formats::Level::Trace => Level::Trace,
-        formats::Level::Debug => Level::Debug,
-        formats::Level::Info => Level::Info,
-        formats::Level::Warn => Level::Warn,
-        formats::Level::Error => Level::Error,
-    }
+    entry.is_cut |= message.left_out_bytes > 0;
+    lines::record(CALLER, source, entry, |mut record| {
+        record = record.field("peer", message.peer.ip().to_canonical().to_string());
+        if let Some(certificate) = &transport.certificate_sha256 {
+            record = record.field("certificate_sha256", certificate);
+        }
+        if message.left_out_bytes > 0 {
+            record = record.field("left_out_bytes", message.left_out_bytes);
+        }
+        record
+    })
 }
 
 /// Bytes without the character that was cut at their end.
@@ -202,7 +182,7 @@ mod tests {
         Kept { address, listening, keeping, writer }
     }
 
-    fn lines(file: &Path) -> Vec<Map<String, Value>> {
+    fn kept_lines(file: &Path) -> Vec<Map<String, Value>> {
         let mut lines = Vec::new();
         let mut reader = Reader::open(file, None).unwrap();
         while reader.next_batch(1_000, &mut lines).unwrap() > 0 {}
@@ -225,7 +205,7 @@ mod tests {
             assert_eq!((counts.confirmed, counts.refused), (LINES as u64, 0));
             spawn_blocking(move || writer.close()).await.unwrap().unwrap();
             let numbers: Vec<usize> =
-                lines(&file).iter().map(|line| line["msg"].as_str().unwrap().parse().unwrap()).collect();
+                kept_lines(&file).iter().map(|line| line["msg"].as_str().unwrap().parse().unwrap()).collect();
             assert_eq!(numbers, (0..LINES).collect::<Vec<_>>(), "{sync:?}");
         }
     }
@@ -262,7 +242,7 @@ mod tests {
             journal.enqueue(record("network", &transport, message, &now)).unwrap();
         }
         writer.close().unwrap();
-        let mut lines = lines(&file);
+        let mut lines = kept_lines(&file);
         for line in &mut lines {
             for name in ["ts", "prev"] {
                 line.shift_remove(name);

@@ -1,4 +1,4 @@
-//! What a source needs before it begins: its sockets and its TLS. All that can fail is here.
+//! What a source needs before it begins: its sockets and its TLS, its patterns. All that can fail is here.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,8 @@ use tokio::task::spawn_blocking;
 use tollhouse_collect::net::{ListenOptions, Sockets};
 use tollhouse_config::{Config, ListenSource, SourceConfig, SourceKind};
 
-use crate::collecting::Running;
+use crate::collecting::reading::Way;
+use crate::collecting::{Running, journald};
 use crate::source::Print;
 use crate::wiring;
 
@@ -24,8 +25,14 @@ pub(super) enum Wanted {
 }
 
 /// All that a source begins with.
-pub(super) struct Ready {
-    pub(super) config: SourceConfig,
+pub(super) enum Ready {
+    Listen(SourceConfig, Box<ReadyListener>),
+    Read(SourceConfig, Way),
+}
+
+/// All that a source that listens begins with.
+pub(super) struct ReadyListener {
+    pub(super) listen: ListenSource,
     pub(super) files: Files,
     pub(super) bound: Bound,
     pub(super) sockets: Sockets,
@@ -43,7 +50,10 @@ impl Prepared {
         for source in &config.sources {
             // Before they are read: what comes in between is noticed at the next reload.
             let files = Files::of(source).await;
-            if running.iter().any(|running| running.config == *source && running.files == files) {
+            let is_same = |running: &Running| {
+                running.config == *source && running.listener().is_none_or(|listener| listener.files == files)
+            };
+            if running.iter().any(is_same) {
                 wanted.push(Wanted::Same(source.name.clone()));
                 continue;
             }
@@ -56,15 +66,34 @@ impl Prepared {
 
 impl Ready {
     async fn new(source: &SourceConfig, files: Files, sources: usize, running: &[Running]) -> anyhow::Result<Self> {
-        let SourceKind::Listen(listen) = &source.kind;
-        let ListenSource { address, udp, .. } = *listen;
-        let bound = match running.iter().find(|running| running.bound.address == address) {
+        let config = source.clone();
+        let way = match &source.kind {
+            SourceKind::Listen(listen) => {
+                let ready = ReadyListener::new(listen.clone(), files, sources, running).await?;
+                return Ok(Self::Listen(config, Box::new(ready)));
+            }
+            SourceKind::File(file) => Way::Files { options: wiring::file_options(file)?, source: file.clone() },
+            SourceKind::Journald(source) => {
+                journald::check().await?;
+                Way::Journald(source.clone())
+            }
+            SourceKind::Stdin(format) => Way::Stdin(*format),
+        };
+        Ok(Self::Read(config, way))
+    }
+}
+
+impl ReadyListener {
+    async fn new(listen: ListenSource, files: Files, sources: usize, running: &[Running]) -> anyhow::Result<Self> {
+        let ListenSource { address, udp, .. } = listen;
+        let bound = match running.iter().filter_map(Running::listener).find(|running| running.bound.address == address)
+        {
             Some(running) => running.bound.share(udp).await?,
             None => Bound::new(address, udp).await?,
         };
-        let listen = listen.clone();
-        let options = spawn_blocking(move || wiring::listen_options(&listen, sources)).await??;
-        Ok(Self { config: source.clone(), files, sockets: bound.sockets()?, bound, options })
+        let of_files = listen.clone();
+        let options = spawn_blocking(move || wiring::listen_options(&of_files, sources)).await??;
+        Ok(Self { listen, files, sockets: bound.sockets()?, bound, options })
     }
 }
 
@@ -117,8 +146,7 @@ pub(super) struct Files(Vec<Option<Print>>);
 
 impl Files {
     pub(super) async fn of(source: &SourceConfig) -> Self {
-        let SourceKind::Listen(listen) = &source.kind;
-        let Some(tls) = &listen.tls else { return Self::default() };
+        let SourceKind::Listen(ListenSource { tls: Some(tls), .. }) = &source.kind else { return Self::default() };
         let mut prints = Vec::new();
         for path in [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()].into_iter().flatten() {
             prints.push(Print::of(path).await);

@@ -22,6 +22,14 @@ impl Config {
                 paths.push(path);
             }
         }
+        for destination in &self.ship {
+            let same_name = other.ship.iter().find(|other| other.name == destination.name);
+            let path = tree::join("ship", &destination.name);
+            let is_told = paths.iter().any(|told| told.starts_with(&path));
+            if same_name.is_some_and(|other| other.login != destination.login) && !is_told {
+                paths.push(path);
+            }
+        }
         if self.shared != other.shared && !paths.iter().any(|path| path == "shared.redis") {
             paths.push("shared.redis".to_owned());
         }
@@ -75,12 +83,13 @@ upstreams:
 models: {one: {context: 5, aliases: [x, y]}, two: {}}
 access: {keys: [{id: k, sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08}]}
 shared: {redis: 'redis://:one@h'}
+ship: {es: {kind: elasticsearch, url: 'http://e', user: u, password: p1}, os: {kind: opensearch, url: 'http://o', api_key: k1}}
 sources: {net: {type: listen, address: '127.0.0.1:5044'}, tls: {type: listen, address: '127.0.0.1:6514', tls: {cert: a, key: b}}}
 ";
 
     #[test]
     fn each_difference_is_named_once_and_no_value() {
-        let cases: [(&str, &str, &[&str]); 13] = [
+        let cases: [(&str, &str, &[&str]); 17] = [
             ("gate", "gate", &[]),
             ("service: gate", "service: gate2", &["service"]),
             ("sk-1", "sk-2", &["upstreams.a.key"]),
@@ -89,6 +98,10 @@ sources: {net: {type: listen, address: '127.0.0.1:5044'}, tls: {type: listen, ad
             ("key: b", "key: c", &["sources.tls.tls.key"]),
             ("net: {type: listen, address: '127.0.0.1:5044'}, ", "", &["sources.net"]),
             (":one@", ":two@", &["shared.redis"]),
+            ("p1", "p2", &["ship.es"]),
+            ("k1", "k2", &["ship.os"]),
+            ("http://e", "http://f", &["ship.es.urls[0]"]),
+            (", api_key: k1", "", &["ship.os.api_key"]),
             ("context: 5", "context: 6", &["models.one.context"]),
             ("[x, y]", "[x, z]", &["models.one.aliases[1]"]),
             ("[x, y]", "[x]", &["models.one.aliases"]),

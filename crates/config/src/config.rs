@@ -1,5 +1,7 @@
 //! What is usable: every value of a configuration with its type, its unit and its default.
 
+mod ship;
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -10,6 +12,7 @@ use ipnet::IpNet;
 use serde_json::{Map, Value};
 use tollhouse_units::Bytes;
 
+pub use self::ship::{ShipConfig, ShipKind, ShipLogin};
 use crate::secret::Secret;
 
 /// A whole configuration. `Config::default()` is what an empty file means.
@@ -49,6 +52,8 @@ pub struct Config {
     pub tags: Vec<(String, String)>,
     /// The index.
     pub store: StoreConfig,
+    /// Clusters that documents are brought to, in the order of the file.
+    pub ship: Vec<ShipConfig>,
 }
 
 impl Config {
@@ -88,6 +93,7 @@ impl Default for Config {
                 ("truncated_prompt".to_owned(), "truncated:true".to_owned()),
             ],
             store: StoreConfig::default(),
+            ship: Vec::new(),
         }
     }
 }

@@ -50,7 +50,12 @@ impl Config {
             writeln!(out, "  {}: {}", key(name), scalar(query))?;
         }
         let keep = self.store.keep;
-        writeln!(out, "store:\n  keep: {{days: {}, bytes: {}}}", keep.days, keep.bytes)
+        writeln!(out, "store:\n  keep: {{days: {}, bytes: {}}}", keep.days, keep.bytes)?;
+        writeln!(out, "ship:{}", if self.ship.is_empty() { " {}" } else { "" })?;
+        for destination in &self.ship {
+            writeln!(out, "  {}: {}", key(&destination.name), ship_yaml(destination))?;
+        }
+        Ok(())
     }
 
     fn write_access(&self, out: &mut String) -> std::fmt::Result {
@@ -166,6 +171,22 @@ fn tls_yaml(files: &TlsFiles) -> String {
     let path = |path: &Path| scalar(&path.to_string_lossy());
     let client_ca = or_null(files.client_ca.as_deref().map(path));
     format!("{{cert: {}, key: {}, client_ca: {client_ca}}}", path(&files.cert), path(&files.key))
+}
+
+fn ship_yaml(destination: &ShipConfig) -> String {
+    let kind = match destination.kind {
+        ShipKind::Elasticsearch => "elasticsearch",
+        ShipKind::OpenSearch => "opensearch",
+    };
+    let login = match &destination.login {
+        None => String::new(),
+        Some(ShipLogin::User { name, .. }) => format!("user: {}, password: \"***\", ", scalar(name)),
+        Some(ShipLogin::ApiKey(_)) => "api_key: \"***\", ".to_owned(),
+    };
+    let ca = destination.ca.as_deref().map(Path::to_string_lossy);
+    let (urls, ca) = (list(&destination.urls), optional(ca.as_deref()));
+    let (template, buffer) = (destination.template, destination.buffer);
+    format!("{{kind: {kind}, urls: {urls}, {login}ca: {ca}, template: {template}, buffer: {buffer}}}")
 }
 
 /// A URL without what stands before its `@`.

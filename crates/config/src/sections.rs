@@ -2,6 +2,7 @@
 
 mod access;
 mod models;
+mod ship;
 mod sources;
 
 use std::{
@@ -71,6 +72,7 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
             tags(d, node, &mut config.tags);
         }
         s.section(d, "store", |d, s| s.section(d, "keep", |d, s| keep(d, s, &mut config.store.keep)));
+        s.set(d, "ship", &mut config.ship, ship::destinations);
     });
     config
 }

@@ -344,7 +344,9 @@ impl Round {
 
     /// Something failed: notes it, tells it when it lasts, and waits before the next attempt.
     async fn wait_after(&mut self, trouble: Trouble) -> Option<()> {
-        self.attempts = self.attempts.saturating_add(1);
+        // Another trouble may be over sooner.
+        let is_other = self.board.notes().state != trouble.state;
+        self.attempts = if is_other { 1 } else { self.attempts.saturating_add(1) };
         let since = *self.failing.get_or_insert_with(Instant::now);
         if trouble.state == State::Unreachable {
             self.destination.client.turn();
@@ -476,7 +478,7 @@ mod tests {
         let pause = |attempts, state, retry_after| {
             pause_of(&pace, attempts, &Trouble { retry_after, ..Trouble::new(state, "") })
         };
-        for (attempts, from, to) in [(1, 125, 250), (3, 500, 1_000), (8, 15_000, 30_000), (u32::MAX, 15_000, 30_000)] {
+        for (attempts, from, to) in [(1, 125, 250), (3, 500, 1_000), (8, 5_000, 10_000), (u32::MAX, 5_000, 10_000)] {
             for _ in 0..50 {
                 let pause = pause(attempts, State::Busy, None).as_millis();
                 assert!((from..=to).contains(&pause), "{attempts}: {pause}");

@@ -49,6 +49,11 @@ impl Destination {
             })?,
             // A login that may write need not be let ask that.
             StatusCode::FORBIDDEN => return Ok(None),
+            // Elasticsearch, before all of its parts are there.
+            StatusCode::METHOD_NOT_ALLOWED => {
+                let text = format!("{}: it answers 405, as a cluster does that is starting", self.client.url());
+                return Err(Trouble::new(State::Unreachable, text));
+            }
             status => return Err(Trouble::of_answer(status, &answer.body, answer.retry_after)),
         };
         let is_opensearch = told["version"]["distribution"] == "opensearch";

@@ -82,7 +82,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             gather: Duration::from_millis(250),
-            again: (Duration::from_millis(250), Duration::from_secs(30)),
+            again: (Duration::from_millis(250), Duration::from_secs(10)),
             slow: (Duration::from_secs(5), Duration::from_mins(1)),
             tell_after: Duration::from_secs(1),
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::bench::BenchArgs;
+use crate::journal::JournalArgs;
 use crate::source::Source;
 
 /// Version of this build.
@@ -20,6 +21,7 @@ Examples:
   tollhouse token                      print the address that opens the console
   tollhouse search 'tag:slow_request'  search the records
   tollhouse why REQUEST_ID             what happened to one request, and why it took so long
+  tollhouse journal verify --index     whether every record is there, and in the index once
   tollhouse bench --users 200          whether 200 users at once hear the first token in time")]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -282,6 +284,40 @@ pub(crate) struct TokenArgs {
     /// How long the address opens the console
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = crate::keys::parse_lifetime)]
     pub(crate) expires: std::time::Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShipArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    #[command(subcommand)]
+    pub(crate) command: ShipCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ShipCommand {
+    /// How far each destination has come, what waits, and what it said last that was no success
+    #[command(after_help = "\
+Examples:
+  tollhouse ship status
+  tollhouse ship status --json | jq '.[] | {name, state, behind}'")]
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare the journal with a cluster, record by record; exit status 0 when each that was shipped is there once
+    #[command(after_help = "\
+Examples:
+  tollhouse ship verify es
+  tollhouse ship verify es --json | jq .missing_seqs")]
+    Verify {
+        /// Name of the destination in the configuration
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]

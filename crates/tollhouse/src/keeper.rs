@@ -33,7 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Changed keys of the configuration that one record names.
 const CHANGES_MAX: usize = 50;
 /// What is opened once, so that a change of it needs a restart.
-const FIXED: [&str; 11] = [
+const FIXED: [&str; 12] = [
     "service",
     "data_dir",
     "logging.file",
@@ -60,6 +60,7 @@ pub(crate) struct Keeper {
     pub(crate) serving: Serving,
     pub(crate) listening: Listening,
     pub(crate) collecting: Collecting,
+    pub(crate) shipping: Shipping,
     pub(crate) ring: Ring,
     pub(crate) logging: Logging,
     /// Servers that take no more connections and let their last requests end.
@@ -118,6 +119,7 @@ impl Keeper {
     pub(crate) async fn end(mut self) -> Ground {
         tokio::join!(self.listening.end(), self.collecting.end());
         while self.draining.join_next().await.is_some() {}
+        self.shipping.end().await;
         self.ground
     }
 
@@ -200,6 +202,7 @@ impl Keeper {
         let config = tokio::task::spawn_blocking(read).await.context("reading the configuration")??;
         let mut changed = self.config.changes(&config);
         changed.extend(self.collecting.renewed().await);
+        changed.extend(self.shipping.renewed().await);
         if changed.is_empty() {
             return Ok(changed);
         }
@@ -219,6 +222,7 @@ impl Keeper {
         up::check_reach(&config, address, has_keys)?;
         let house = self.ground.house(&config, address, Some(&before))?;
         let sources = self.collecting.prepare(&config).await?;
+        let destinations = self.shipping.prepare(&config).await?;
         let listening = bound.map(|bound| bound.serve(&config, &self.serving)).transpose()?;
 
         // From here on nothing fails.
@@ -229,6 +233,7 @@ impl Keeper {
             self.draining.spawn(old.end());
         }
         self.collecting.adopt(sources);
+        self.shipping.adopt(destinations);
         self.serving.configure(&config);
         self.logging.set_level(&config);
         self.config = config;
@@ -288,11 +293,26 @@ mod tests {
     #[test]
     fn what_needs_a_restart_is_named() {
         let refused = |path: &str| refuse_fixed(&[path.to_owned()]).is_err();
-        for path in ["service", "logging.content.keep.days", "logging.rotate.size", "tags.slow", "store.keep.days", "shared.redis", "logging.fields"]
-        {
+        for path in [
+            "service",
+            "logging.content.keep.days",
+            "logging.rotate.size",
+            "tags.slow",
+            "store.keep.days",
+            "shared.redis",
+            "logging.fields",
+        ] {
             assert!(refused(path), "{path}");
         }
-        for path in ["services", "logging.content.mode", "logging.level", "access.keys[0]", "models.store", "listen", "limits.head"] {
+        for path in [
+            "services",
+            "logging.content.mode",
+            "logging.level",
+            "access.keys[0]",
+            "models.store",
+            "listen",
+            "limits.head",
+        ] {
             assert!(!refused(path), "{path}");
         }
         let error = refuse_fixed(&["listen".to_owned(), "data_dir".to_owned()]).unwrap_err();

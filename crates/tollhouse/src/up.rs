@@ -28,8 +28,9 @@ use crate::keeper::{Keeper, Signals};
 use crate::listening::{Bound, Serving};
 use crate::logging::Logging;
 use crate::ring::Ring;
+use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
-use crate::{cli, keeper, keys, wiring};
+use crate::{cli, keeper, keys, shipping, wiring};
 
 /// How long the address printed at the start opens the console.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -49,17 +50,20 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     // The port first: whoever finds it taken should not have touched the data.
     let bound = Bound::new(&config).await?;
     let sources = Prepared::first(&config).await?;
+    let destinations = shipping::Prepared::first(&config).await?;
     let state = State::open(&config.data_dir).await?;
     let configured = wiring::configured_keys(&config)?;
     let has_keys = !configured.is_empty() || state.keys().await?.iter().any(|key| key.revoked_ms.is_none());
     check_reach(&config, bound.address, has_keys)?;
 
     let options = wiring::journal_options(&config);
+    let holds = options.holds.clone();
     let Opened { journal, writer, recovery } = tokio::task::spawn_blocking(move || Journal::open(options)).await??;
     close_interrupted(&journal, recovery.unfinished).await?;
     let started = Record::new("process", Level::Info, "started").caller(CALLER);
-    journal.append(started.field("version", cli::VERSION).field("pid", std::process::id())).await?;
+    journal.tell(started.field("version", cli::VERSION).field("pid", std::process::id())).await?;
 
+    let shipping = Shipping::new(wiring::book(&config, &journal, &shaper, holds), destinations);
     let store = Store::open(wiring::store_options(&config)).context("opening the index")?;
     let indexer = store
         .follow(config.journal_file(), journal.written(), journal.synced(), shaper)
@@ -97,14 +101,27 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let listening = bound.serve(&config, &serving)?;
     let collecting =
         Collecting::new(ground.journal.clone(), config.journal_file(), config.data_dir.join("collect"), sources);
-    greet(&config, &ground.state, listening.address, &door, &upstreams, &collecting).await;
+    greet(&config, &ground.state, listening.address, &door, &upstreams, &collecting, &shipping).await;
     drop((door, upstreams));
 
     let (stop, stopped) = watch::channel(false);
     let counting = tokio::spawn(counts.keep(stopped));
     let draining = JoinSet::new();
-    let mut keeper =
-        Keeper { ground, current, config, source, file, serving, listening, collecting, ring, logging, draining, owes };
+    let mut keeper = Keeper {
+        ground,
+        current,
+        config,
+        source,
+        file,
+        serving,
+        listening,
+        collecting,
+        shipping,
+        ring,
+        logging,
+        draining,
+        owes,
+    };
     keeper.keep(signals, asks).await;
 
     eprintln!("stopping: running requests may end within {:?}", keeper.config.timeouts.drain);
@@ -117,7 +134,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     if tokio::time::timeout(FLUSH_TIME_MAX, ground.limits.flush()).await.is_err() {
         tracing::warn!("other nodes were not told all that was used here");
     }
-    ground.journal.append(Record::new("process", Level::Info, "stopped").caller(CALLER)).await?;
+    ground.journal.tell(Record::new("process", Level::Info, "stopped").caller(CALLER)).await?;
     tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
         // The journal first: the indexer reads on to its last line before it ends.
         writer.close().context("closing the journal")?;
@@ -136,6 +153,9 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
     wiring::configured_keys(config)?;
     for source in &config.sources {
         check_source(config, source).with_context(|| format!("preparing source {}", source.name))?;
+    }
+    for ship in &config.ship {
+        shipping::destination(ship)?;
     }
     for model in &config.models {
         if let Some(path) = &model.tokenizer {
@@ -185,7 +205,7 @@ pub(crate) fn check_reach(config: &Config, address: SocketAddr, has_keys: bool) 
 }
 
 /// Closes the records of requests that a crash cut off, so that each has an end.
-async fn close_interrupted(journal: &Journal, unfinished: Vec<Map<String, Value>>) -> anyhow::Result<()> {
+pub(crate) async fn close_interrupted(journal: &Journal, unfinished: Vec<Map<String, Value>>) -> anyhow::Result<()> {
     const KEPT: [&str; 9] =
         ["method", "path", "request_id", "user_id", "model", "key_id", "trace_id", "client_ip", "stream"];
     for mut start in unfinished {
@@ -196,7 +216,7 @@ async fn close_interrupted(journal: &Journal, unfinished: Vec<Map<String, Value>
             }
         }
         let record = record.field("status", 503).field("error", "interrupted").field("cancelled", false);
-        journal.append(record).await.context("closing the record of an interrupted request")?;
+        journal.tell(record).await.context("closing the record of an interrupted request")?;
     }
     Ok(())
 }
@@ -209,6 +229,7 @@ async fn greet(
     door: &Door,
     upstreams: &Upstreams,
     collecting: &Collecting,
+    shipping: &Shipping,
 ) {
     let base = format!("http://{}", keys::reachable(address));
     eprintln!("tollhouse {} · {}", cli::VERSION, config.service);
@@ -229,6 +250,9 @@ async fn greet(
     }
     for line in collecting.greeting() {
         eprintln!("  collect    {line}");
+    }
+    for line in shipping.greeting() {
+        eprintln!("  ship       {line}");
     }
     eprintln!("  journal    {}", config.journal_file().display());
     if config.access.auth == Auth::Off {

@@ -10,8 +10,6 @@ use http::HeaderName;
 use tollhouse_access::{AddressList, Digest, Key, OtherSecret, Priority};
 use tollhouse_collect::file::{self, Pattern};
 use tollhouse_collect::formats::Format;
-use tollhouse_collect::file::{self, Pattern};
-use tollhouse_collect::formats::Format;
 use tollhouse_collect::net::{ListenOptions, server_tls};
 use tollhouse_config::{self as config, Config};
 use tollhouse_content::Mode;
@@ -33,6 +31,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 const SENDERS_SHARE: usize = 8;
 const SENDERS_MIN: usize = 16;
 
+/// Reads how far was shipped, so it blocks.
 pub(crate) fn journal_options(config: &Config) -> tollhouse_journal::Options {
     let logging = &config.logging;
     let mut fields = logging.fields.clone();
@@ -46,6 +45,7 @@ pub(crate) fn journal_options(config: &Config) -> tollhouse_journal::Options {
         rotate_bytes: logging.rotate.size.0,
         keep_days: logging.keep.days,
         keep_bytes: logging.keep.bytes.0,
+        holds: crate::shipping::holds(config),
         compress: logging.compress == config::Compress::Zstd,
         sync: match logging.sync {
             config::SyncPolicy::Each => tollhouse_journal::Sync::Each,
@@ -61,6 +61,18 @@ pub(crate) fn store_options(config: &Config) -> tollhouse_store::StoreOptions {
         service: config.service.clone(),
         keep_days: config.store.keep.days,
         keep_bytes: config.store.keep.bytes.0,
+    }
+}
+
+/// What couriers read, and where they keep how far they have come.
+pub(crate) fn book(config: &Config, journal: &Journal, shaper: &Shaper, holds: Holds) -> Book {
+    Book {
+        journal: journal.clone(),
+        journal_file: config.journal_file(),
+        shaper: shaper.clone(),
+        service: config.service.clone(),
+        cursors: crate::shipping::cursors(config),
+        holds,
     }
 }
 

@@ -84,11 +84,11 @@ impl Report {
 /// Reads all that is kept of a journal, given its current file; also while it is being written. A chain found whole shows
 /// that nothing was changed by accident; who can write the files could have computed a new one.
 pub fn verify(current_file: &Path) -> Result<Report, JournalError> {
-    verify_each(current_file, |_| {})
+    verify_each(current_file, |_, _| {})
 }
 
-/// As [`verify`], and gives each line to `each`, damaged ones too.
-pub fn verify_each(current_file: &Path, mut each: impl FnMut(&Line)) -> Result<Report, JournalError> {
+/// As [`verify`], and gives each line to `each` with the `seq` that it says itself; damaged ones too, which may say none.
+pub fn verify_each(current_file: &Path, mut each: impl FnMut(&Line, Option<u64>)) -> Result<Report, JournalError> {
     let mut reader = Reader::open(current_file, None)?;
     let mut report = Report::default();
     let mut lines = Vec::new();
@@ -108,10 +108,10 @@ pub fn verify_each(current_file: &Path, mut each: impl FnMut(&Line)) -> Result<R
             Err(error) => return Err(error),
         }
         for line in &lines {
-            each(line);
+            let ends = line::ends(&line.bytes);
+            each(line, ends.map(|(seq, _)| seq));
             report.lines += 1;
             report.count_gap(&line.bytes);
-            let ends = line::ends(&line.bytes);
             let continues = match ends {
                 Some((1, prev)) => prev == Head::START.hash,
                 Some((_, prev)) => expected.is_none_or(|expected| prev == expected),

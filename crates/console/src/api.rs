@@ -34,6 +34,7 @@ pub(crate) async fn status(State(console): State<Console>) -> Json<Value> {
         Health::Well => "every model server answers".to_owned(),
         Health::SomeSilent(names) => format!("not answering: {}", names.join(", ")),
         Health::AllSilent(names) => format!("no model server answers: {}", names.join(", ")),
+        Health::Unkept => "the disk takes no records; requests are answered, and what is not kept is counted".to_owned(),
         Health::Unrecorded => "the journal cannot be written; requests are refused".to_owned(),
     };
     let upstreams = console.inner.gateway.upstreams().status();
@@ -51,7 +52,10 @@ pub(crate) async fn status(State(console): State<Console>) -> Json<Value> {
         "status": health.word(),
         "reason": reason,
         "upstreams": upstreams,
-        "journal": {"seq": *console.inner.journal.written().borrow()},
+        "journal": {
+            "seq": *console.inner.journal.written().borrow(),
+            "disk": console.inner.journal.disk().borrow().as_str(),
+        },
         "index": {"seq": console.inner.store.indexed_seq()},
         "limits": console.inner.gateway.sharing(),
         "uptime_s": console.inner.settings.began.elapsed().as_secs(),

@@ -9,14 +9,16 @@ pub enum Health {
     SomeSilent(Vec<String>),
     /// None of the model servers, which are these, answers.
     AllSilent(Vec<String>),
+    /// Requests are served, but the disk does not take their records; they are counted.
+    Unkept,
     /// The journal takes no records, so requests are refused.
     Unrecorded,
 }
 
 impl Health {
-    /// Judges from what is known without asking anybody: whether the last record could be written, and each model
-    /// server's name with whether its breaker lets requests pass.
-    pub(crate) fn of(records: bool, upstreams: impl Iterator<Item = (String, bool)>) -> Self {
+    /// Judges from what is known without asking anybody: whether the last record could be handed to the journal, whether the
+    /// disk takes what is, and each model server's name with whether its breaker lets requests pass.
+    pub(crate) fn of(records: bool, keeps: bool, upstreams: impl Iterator<Item = (String, bool)>) -> Self {
         if !records {
             return Self::Unrecorded;
         }
@@ -24,6 +26,7 @@ impl Health {
         let silent: Vec<String> = silent.into_iter().map(|(name, _)| name).collect();
         match (answering.is_empty(), silent.is_empty()) {
             (true, _) => Self::AllSilent(silent),
+            _ if !keeps => Self::Unkept,
             (false, true) => Self::Well,
             (false, false) => Self::SomeSilent(silent),
         }
@@ -34,13 +37,13 @@ impl Health {
         match self {
             Self::Well => "ok",
             Self::SomeSilent(_) => "warn",
-            Self::AllSilent(_) | Self::Unrecorded => "fault",
+            Self::AllSilent(_) | Self::Unkept | Self::Unrecorded => "fault",
         }
     }
 
     /// Whether some request can be served.
     pub fn can_serve(&self) -> bool {
-        matches!(self, Self::Well | Self::SomeSilent(_))
+        matches!(self, Self::Well | Self::SomeSilent(_) | Self::Unkept)
     }
 }
 
@@ -50,14 +53,16 @@ mod tests {
 
     #[test]
     fn judgements() {
-        let of = |records, passes: &[bool]| {
+        let of = |(records, keeps), passes: &[bool]| {
             let names = ["a", "b"].iter().map(|name| (*name).to_owned());
-            let health = Health::of(records, names.zip(passes.iter().copied()));
+            let health = Health::of(records, keeps, names.zip(passes.iter().copied()));
             (health.word(), health.can_serve())
         };
-        assert_eq!(of(true, &[true, true]), ("ok", true));
-        assert_eq!(of(true, &[true, false]), ("warn", true));
-        assert_eq!(of(true, &[false, false]), ("fault", false));
-        assert_eq!(of(false, &[true, true]), ("fault", false));
+        assert_eq!(of((true, true), &[true, true]), ("ok", true));
+        assert_eq!(of((true, true), &[true, false]), ("warn", true));
+        assert_eq!(of((true, false), &[true, true]), ("fault", true));
+        assert_eq!(of((true, false), &[false, false]), ("fault", false));
+        assert_eq!(of((true, true), &[false, false]), ("fault", false));
+        assert_eq!(of((false, false), &[true, true]), ("fault", false));
     }
 }

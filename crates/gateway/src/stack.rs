@@ -148,15 +148,20 @@ impl Gateway {
     /// How the gate is.
     pub fn health(&self) -> Health {
         let upstreams = self.inner.upstreams.status().into_iter();
-        Health::of(self.records(), upstreams.map(|upstream| (upstream.name, upstream.breaker != "open")))
+        let keeps = self.inner.journal.disk().borrow().takes_records();
+        Health::of(self.records(), keeps, upstreams.map(|upstream| (upstream.name, upstream.breaker != "open")))
     }
 
-    /// Remembers whether a record could be written.
-    pub(crate) fn recorded<T>(&self, result: Result<T, JournalError>) -> Result<T, Refusal> {
+    /// Remembers whether a record could be written. A disk that does not take it is no reason to refuse: the journal counts the
+    /// record and tells of it when there is room, and the gate goes on.
+    pub(crate) fn recorded(&self, result: Result<(), JournalError>) -> Result<(), Refusal> {
+        if matches!(result, Err(JournalError::NotKept { .. } | JournalError::Unsynced)) {
+            return Ok(());
+        }
         let failed = result.is_err();
         if self.inner.unrecorded.swap(failed, Ordering::Relaxed) != failed {
             match &result {
-                Ok(_) => tracing::info!("the journal takes records again"),
+                Ok(()) => tracing::info!("the journal takes records again"),
                 Err(error) => {
                     tracing::error!(error = chain(error), "the journal takes no records; requests are refused");
                 }

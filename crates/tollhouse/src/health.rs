@@ -15,7 +15,7 @@ pub(crate) fn alive() -> Answer {
 /// `/readyz`: the journal takes lines and at least one model server is thought to answer.
 pub(crate) fn ready(house: &House) -> Answer {
     match house.gateway.health() {
-        Health::Well | Health::SomeSilent(_) => text(StatusCode::OK, "ready\n"),
+        Health::Well | Health::SomeSilent(_) | Health::Unkept => text(StatusCode::OK, "ready\n"),
         Health::AllSilent(_) => text(StatusCode::SERVICE_UNAVAILABLE, "no model server answers\n"),
         Health::Unrecorded => text(StatusCode::SERVICE_UNAVAILABLE, "the journal cannot be written\n"),
     }
@@ -31,6 +31,7 @@ pub(crate) fn summary(house: &House) -> Answer {
         "service": house.service,
         "version": crate::cli::VERSION,
         "upstreams": {"answering": answering, "configured": upstreams.len()},
+        "journal": {"disk": house.journal.disk().borrow().as_str()},
         "uptime_s": house.began.elapsed().as_secs(),
     });
     let code = if health.can_serve() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -7,7 +7,14 @@ The requests are in tests/data/differential, one file for each sort. Each is a s
 - `differs`: by server, why its answer is another one. It then has to be another one, or the reason is out of date;
 - `unsupported`: ours does not know it, and has to say so by 400. It is never an answer to another question.
 
-What is compared: the status; the total and its relation; each hit's id, source, sort values and fields; aggregations
+The requests of tests/data/differential/endpoints are to other endpoints than `_search`, whose answers are compared whole but
+for what is another one on each server anyway. Besides the above, they have:
+
+- `method`, `path`, and `body`, `lines` (of JSON) or `raw`; `{indices}` and `{day}` stand for names of indices;
+- `only`: paths in the answer that are compared; `leave_out`: members that are not, wherever they are;
+- `columns`: only the names of the columns of a table are compared.
+
+What is compared of searches: the status; the total and its relation; each hit's id, source, sort values and fields; aggregations
 whole; of an error, that ours has a type that theirs has, too. Not compared: times taken, scores, shards, texts of errors.
 """
 
@@ -26,11 +33,15 @@ CASES = [
     for path in sorted((ROOT / "tests/data/differential").glob("*.json"))
     for case in json.loads(path.read_text())
 ]
+ENDPOINTS = json.loads((ROOT / "tests/data/differential/endpoints/endpoints.json").read_text())
+SCROLLS = json.loads((ROOT / "tests/data/differential/endpoints/scrolls.json").read_text())
 PEERS = ["elasticsearch", "opensearch"]
 RECORDS, SEED = 20_000, 20_260_328
 # Three days around a change to summer time, so that hours and days of a zone are not all alike.
 BEGIN = datetime(2026, 3, 28, 0, 0, 0, tzinfo=UTC)
-INDICES = "clawdbot-qwen3-2026.03.*"
+SERVICE, DAY, INDICES = "clawdbot-qwen3", "clawdbot-qwen3-2026.03.28", "clawdbot-qwen3-2026.03.*"
+# What is another one on each server, whatever is asked.
+OWN = {"took", "_shards", "_score", "max_score", "_version", "_seq_no", "_primary_term", "_scroll_id", "pit_id", "reason"}
 
 MODELS = ["qwen3:32b", "qwen3:4b", "llama3.3:70b", "gpt-oss:20b"]
 WORDS = "the model answered slowly after loading 重新 加载 qwen cache miss GPU memory spilled to CPU retry upstream".split()
@@ -106,6 +117,7 @@ def servers(tmp_path_factory):
         logging={"keep": {"days": 3650}},
         store={"keep": {"days": 3650}},
     )
+    ours = Ours(house)  # its key is known from the start
     try:
         house.start()
         count = {"size": 0, "track_total_hits": True}
@@ -116,7 +128,7 @@ def servers(tmp_path_factory):
         assert len(documents) == RECORDS
         for node in nodes:
             load(node.ready(), mapping, documents)
-        yield {"ours": Ours(house), **{node.kind: node for node in nodes}}
+        yield {"ours": ours, **{node.kind: node for node in nodes}}
     finally:
         house.stop()
         for node in nodes:
@@ -127,7 +139,7 @@ class Ours:
     """Ours, asked as the others are."""
 
     def __init__(self, house):
-        self.client = house.client(house.reader)
+        self.client = house.client(house.create_key("admin", "--role", "admin")["key"])
 
     def ask(self, method, path, **options):
         return self.client.request(method, f"/es{path}", **options)
@@ -144,7 +156,10 @@ def load(node, mapping, documents):
     # Other programs ask with our mapping; it has to be one that Elasticsearch takes.
     for index, described in mapping.items():
         settings = {"number_of_shards": 1, "number_of_replicas": 0}
-        answer = node.ask("PUT", f"/{index}", json={"settings": settings, "mappings": described["mappings"]})
+        # All days of a service have its name, too.
+        aliases = {SERVICE: {}}
+        body = {"settings": settings, "mappings": described["mappings"], "aliases": aliases}
+        answer = node.ask("PUT", f"/{index}", json=body)
         assert answer.status_code == 200, answer.text
     for begin in range(0, len(documents), 2000):
         lines = []
@@ -233,6 +248,89 @@ def test_the_answer_is_that_of_the_real_one(servers, file, case, peer):
         assert found, f"answered alike now, so this is out of date: {reason}"
     else:
         assert found is None, f"{found}\n{json.dumps(case['body'])}\n{ours.text[:500]}\n{theirs.text[:500]}"
+
+
+def asked(server, case):
+    """The answer to a request to an endpoint."""
+    names = lambda text: text.replace("{indices}", INDICES).replace("{day}", DAY)  # noqa: E731
+    options = {"headers": {"Content-Type": "application/json"}}
+    if "lines" in case:
+        options["content"] = names("".join(json.dumps(line) + "\n" for line in case["lines"]))
+    elif "raw" in case:
+        options["content"] = case["raw"]
+    elif "body" in case:
+        options["content"] = names(json.dumps(case["body"]))
+    return server.ask(case["method"], names(case["path"]), **options)
+
+
+def compared(answer, case):
+    """What of an endpoint's answer has to be equal."""
+    found = {"status": answer.status_code}
+    if case["method"] == "HEAD" or not answer.content:
+        return found
+    if not answer.headers["Content-Type"].startswith("application/json"):
+        return found | {"text": answer.text}
+    body = answer.json()
+    if case.get("columns"):
+        return found | {"columns": sorted({name for row in body for name in row})}
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        return found
+    if "only" in case:
+        body = {path: at(body, path.split(".")) for path in case["only"]}
+    return found | {"body": without(body, OWN | set(case.get("leave_out", [])))}
+
+
+def at(value, path):
+    for name in path:
+        value = value[int(name)] if isinstance(value, list) else value.get(name)
+    return value
+
+
+def without(value, left_out):
+    if isinstance(value, dict):
+        return {name: without(inner, left_out) for name, inner in value.items() if name not in left_out}
+    return [without(inner, left_out) for inner in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("case", ENDPOINTS, ids=[case["name"] for case in ENDPOINTS])
+def test_the_endpoint_answers_as_the_real_one(servers, case, peer):
+    ours, theirs = asked(servers["ours"], case), asked(servers[peer], case)
+    found = difference(compared(ours, case), compared(theirs, case), 1e-9)
+    errors = [told_error(answer) for answer in (ours, theirs)]
+    if not found and all(errors):
+        names = [error_types(error) for error in errors]
+        found = None if names[0] & names[1] else f"errors {names[0]}, theirs {names[1]}"
+    if reason := case.get("differs", {}).get(peer):
+        assert found, f"answered alike now, so this is out of date: {reason}"
+    else:
+        assert found is None, f"{found}\n{json.dumps(case)}\n{ours.text[:800]}\n{theirs.text[:800]}"
+
+
+def told_error(answer):
+    """The error of an answer, where it is more than a text."""
+    error = answer.json().get("error") if answer.status_code >= 400 and answer.content else None
+    return error if isinstance(error, dict) else None
+
+
+def pages(server, body):
+    """All pages of a scroll, and that it is closed at the end."""
+    answer = server.ask("POST", f"/{INDICES}/_search?scroll=1m", json=body).json()
+    found = [answer]
+    while answer["hits"]["hits"]:
+        scroll = {"scroll": "1m", "scroll_id": answer["_scroll_id"]}
+        answer = server.ask("POST", "/_search/scroll", json=scroll).json()
+        found.append(answer)
+    ids = {"scroll_id": answer["_scroll_id"]}
+    closed = [server.ask("DELETE", "/_search/scroll", json=ids) for _ in range(2)]
+    assert [close.status_code for close in closed] == [200, 404]
+    return [without(page, OWN | {"_type"}) for page in found]
+
+
+@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("case", SCROLLS, ids=[case["name"] for case in SCROLLS])
+def test_a_scroll_gives_the_same_pages(servers, case, peer):
+    assert difference(pages(servers["ours"], case["body"]), pages(servers[peer], case["body"]), 1e-9) is None
 
 
 def test_there_are_enough_cases():

@@ -390,7 +390,10 @@ impl Written {
         for (index, ids) in by_index {
             let store = self.elastic.store.clone();
             let (asked, name) = (ids.clone(), index.clone());
-            let known = blocking(move || Ok(store.known_ids(&name, &asked)?)).await;
+            let known = match self.elastic.catch_up().await {
+                Ok(()) => blocking(move || Ok(store.known_ids(&name, &asked)?)).await,
+                Err(error) => Err(error),
+            };
             let error_of = |id: &str| match &known {
                 Ok(known) if known.contains(id) => Some(ItemError::conflict(id)),
                 Ok(_) => None,

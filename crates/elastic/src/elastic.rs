@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::{Timestamp, ToSpan, tz};
+use tokio::sync::OnceCell;
 use tollhouse_store::Store;
 
 use crate::book::Book;
@@ -12,6 +14,7 @@ use crate::claims::Claims;
 use crate::contexts::Contexts;
 use crate::definitions::Definitions;
 use crate::error::ElasticError;
+use crate::indices::REFRESH_S_MAX;
 use crate::names::Target;
 
 /// Different services that documents are written for: each has an index a day, and an index costs files and memory.
@@ -24,6 +27,8 @@ pub struct Elastic {
     pub(crate) contexts: Arc<Contexts>,
     pub(crate) definitions: Arc<Definitions>,
     pub(crate) claims: Arc<Claims>,
+    /// What was in the journal before the start can be found: ids in it are known.
+    caught_up: Arc<OnceCell<()>>,
     /// Services that were written for since the start; their indices may be on the way.
     services: Arc<Mutex<HashSet<String>>>,
     book: Option<Arc<dyn Book>>,
@@ -44,6 +49,7 @@ impl Elastic {
             contexts: Arc::new(Contexts::default()),
             definitions: Arc::new(Definitions::open(definitions)?),
             claims: Arc::new(Claims::default()),
+            caught_up: Arc::default(),
             services: Arc::default(),
             book,
         })
@@ -52,6 +58,15 @@ impl Elastic {
     /// Where documents are written.
     pub(crate) fn book(&self) -> Result<Arc<dyn Book>, ElasticError> {
         self.book.clone().ok_or_else(|| ElasticError::Unwritable("it is opened for reading only".to_owned()))
+    }
+
+    /// Waits until the index knows all ids of before the start: what was written just before a crash may be on its way.
+    pub(crate) async fn catch_up(&self) -> Result<(), ElasticError> {
+        let caught_up = async {
+            let is_indexed = self.store.refresh(Duration::from_secs(REFRESH_S_MAX)).await;
+            is_indexed.then_some(()).ok_or(ElasticError::NotIndexed(REFRESH_S_MAX))
+        };
+        self.caught_up.get_or_try_init(|| caught_up).await.map(|()| ())
     }
 
     /// The index of a document of this time that is written to `target`.

@@ -313,7 +313,8 @@ async fn draws_the_table_of_indices() {
             "docs.count",
             "docs.deleted",
             "store.size",
-            "pri.store.size"
+            "pri.store.size",
+            "dataset.size"
         ]
     );
     let answer = world.get("/_cat/indices/gate-*?h=i,dc&s=dc:asc").await;

@@ -180,7 +180,9 @@ fn record(document: NewDocument) -> Record {
     if let Some(parse_error) = parse_error {
         record = record.field("parse_error", parse_error);
     }
-    fields.iter().fold(record, |record, (name, value)| record.field(name, value))
+    // A document that was in a book before brings its service under the name that fields have there.
+    let own = |name| if name == "service_name" { "own_service" } else { name };
+    fields.iter().fold(record, |record, (name, value)| record.field(own(name), value))
 }
 
 fn level_of(level: formats::Level) -> Level {

@@ -31,7 +31,7 @@ const INDICES: [Column; 13] = [
     Column::number("creation.date.string", &["cds"], "index creation date (as string)").hidden(),
     Column::number("store.size", &["ss", "storeSize"], "store size of primaries & replicas"),
     Column::number("pri.store.size", &[], "store size of primaries"),
-    Column::number("dataset.size", &[], "total size of dataset").hidden(),
+    Column::number("dataset.size", &[], "total size of dataset"),
 ];
 
 /// `_cat/indices`.
@@ -181,13 +181,15 @@ pub(crate) async fn aliases(State(elastic): State<Elastic>, names: Names, asked:
     answer(&asked, found())
 }
 
-const NODES: [Column; 11] = [
+const NODES: [Column; 13] = [
     Column::text("id", &["id", "nodeId"], "unique node id").hidden(),
     Column::text("ip", &["i"], "ip address"),
     Column::number("heap.percent", &["hp", "heapPercent"], "used heap ratio"),
     Column::number("ram.percent", &["rp", "ramPercent"], "used machine memory ratio"),
     Column::number("cpu", &["cpu"], "recent cpu usage"),
     Column::number("load_1m", &["l"], "1m load avg"),
+    Column::number("load_5m", &[], "5m load avg"),
+    Column::number("load_15m", &[], "15m load avg"),
     Column::text("node.role", &["r", "role", "nodeRole"], "m:master eligible node, d:data node"),
     Column::text("master", &["m"], "*:current master"),
     Column::text("name", &["n"], "node name"),
@@ -207,6 +209,8 @@ pub(crate) async fn nodes(asked: Asked) -> Response {
             nothing(),
             nothing(),
             nothing(),
+            nothing(),
+            nothing(),
             Cell::text("dm"),
             Cell::text("*"),
             Cell::text(CLUSTER),
@@ -218,13 +222,14 @@ pub(crate) async fn nodes(asked: Asked) -> Response {
     answer(&asked, found())
 }
 
-const SHARDS: [Column; 8] = [
+const SHARDS: [Column; 9] = [
     Column::text("index", &["i", "idx"], "index name"),
     Column::text("shard", &["s", "sh"], "shard name"),
     Column::text("prirep", &["p", "pr", "primaryOrReplica"], "primary or replica"),
     Column::text("state", &["st"], "shard state"),
     Column::number("docs", &["d", "dc"], "number of docs in shard"),
     Column::number("store", &["sto"], "store size of shard"),
+    Column::number("dataset", &[], "total size of dataset"),
     Column::text("ip", &[], "ip of node where it lives"),
     Column::text("node", &["n"], "name of node where it lives"),
 ];
@@ -242,6 +247,7 @@ pub(crate) async fn shards(State(elastic): State<Elastic>, names: Names, asked: 
                 Cell::text("p"),
                 Cell::text("STARTED"),
                 Cell::number(info.docs),
+                Cell::size(info.bytes, table.bytes),
                 Cell::size(info.bytes, table.bytes),
                 Cell::text("127.0.0.1"),
                 Cell::text(CLUSTER),

@@ -342,7 +342,8 @@ class Tollhouse(Process):
     def journal_bytes(self):
         """The whole journal, rotated and compressed files first."""
         current = self.journal_file
-        rotated = [file for file in current.parent.glob(f"{current.stem}-*.log*")]
+        # A compression under way is nobody's to read.
+        rotated = [file for file in current.parent.glob(f"{current.stem}-*.log*") if file.suffix != ".tmp"]
         rotated.sort(key=lambda file: int(re.search(r"-(\d+)\.log", file.name).group(1)))
         whole, seen = io.BytesIO(), set()
         for file in rotated:

@@ -47,13 +47,8 @@ impl Destination {
             StatusCode::OK => serde_json::from_slice(&answer.body).map_err(|_| {
                 Trouble::new(State::Rejected, format!("{}: what answers there is no cluster", self.client.url()))
             })?,
-            // A login that may write need not be let ask that.
-            StatusCode::FORBIDDEN => return Ok(None),
-            // Elasticsearch, before all of its parts are there.
-            StatusCode::METHOD_NOT_ALLOWED => {
-                let text = format!("{}: it answers 405, as a cluster does that is starting", self.client.url());
-                return Err(Trouble::new(State::Unreachable, text));
-            }
+            // A login that may write need not be let ask that, and a cluster made of few parts does not tell.
+            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => return Ok(None),
             status => return Err(Trouble::of_answer(status, &answer.body, answer.retry_after)),
         };
         let is_opensearch = told["version"]["distribution"] == "opensearch";

@@ -97,6 +97,13 @@ fn behind(journal_file: &Path, cursor: Option<&Cursor>) -> anyhow::Result<(u64, 
 }
 
 async fn verify(config: &Config, name: &str, as_json: bool) -> anyhow::Result<ExitCode> {
+    let compared = compared(config, name).await?;
+    if as_json { say(&format!("{:#}\n", comparison_json(&compared))) } else { say(&comparison_text(name, &compared)) }?;
+    Ok(if compared.is_equal() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Compares the journal with the destination of this name, and tells on a terminal how far that is.
+pub(crate) async fn compared(config: &Config, name: &str) -> anyhow::Result<Comparison> {
     let ship = config.ship.iter().find(|ship| ship.name == name).ok_or_else(|| {
         let known: Vec<&str> = config.ship.iter().map(|ship| ship.name.as_str()).collect();
         anyhow!("the configuration has no destination {name}; it has: {}", known.join(", "))
@@ -112,15 +119,14 @@ async fn verify(config: &Config, name: &str, as_json: bool) -> anyhow::Result<Ex
     };
     let journal_file = config.journal_file();
     let compared = compare(&destination, &config.service, &journal_file, cursor.as_ref(), progress).await;
-    let compared = compared.with_context(|| format!("comparing the journal with {name}"))?;
     if shows_progress {
         eprintln!();
     }
-    if as_json { say(&format!("{:#}\n", comparison_json(&compared))) } else { say(&comparison_text(name, &compared)) }?;
-    Ok(if compared.is_equal() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    compared.with_context(|| format!("comparing the journal with {name}"))
 }
 
-fn comparison_json(compared: &Comparison) -> Value {
+/// What was found, for programs.
+pub(crate) fn comparison_json(compared: &Comparison) -> Value {
     json!({
         "equal": compared.is_equal(),
         "first_seq": compared.compared.map(|(first, _)| first),
@@ -137,7 +143,8 @@ fn comparison_json(compared: &Comparison) -> Value {
     })
 }
 
-fn comparison_text(name: &str, compared: &Comparison) -> String {
+/// What was found, for people.
+pub(crate) fn comparison_text(name: &str, compared: &Comparison) -> String {
     let Comparison { records, there, missing, doubled, dead_letters, others, behind, .. } = compared;
     let verdict = if compared.is_equal() { "equal" } else { "NOT equal" };
     let of = compared.compared.map_or_else(String::new, |(first, last)| format!(" (seq {first} to {last})"));

@@ -31,6 +31,7 @@ Examples:
   tollhouse journal verify
   tollhouse journal verify --index                 # and does each record have exactly one document?
   tollhouse journal verify --index --json | jq .index.missing
+  tollhouse journal verify --against es            # does the cluster `ship.es` have each record once?
 
 Everything that is kept is read, also while the house runs. A line that was changed, removed or put in breaks the chain
 of hashes at that place; who can write the files could make a new chain, so keep a hash elsewhere if that matters.
@@ -42,6 +43,9 @@ pub(super) struct VerifyArgs {
     /// Compare the journal with the index: records without a document, or with several
     #[arg(long)]
     pub(super) index: bool,
+    /// Compare the journal with a cluster that is shipped to: what it has not, or more than once
+    #[arg(long, value_name = "DESTINATION")]
+    pub(super) against: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,

@@ -1,4 +1,4 @@
-//! `tollhouse journal verify`: the chain, the gaps, and the index.
+//! `tollhouse journal verify`: the chain, the gaps, the index, and a cluster that is shipped to.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -7,9 +7,11 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use tollhouse_config::Config;
 use tollhouse_journal::{Report, verify_each};
+use tollhouse_ship::Comparison;
 
 use super::args::VerifyArgs;
 use super::recount::{Findings, Recount};
+use crate::ship;
 
 /// Faults of one sort that are printed; all are counted.
 const PRINTED_MAX: usize = 20;
@@ -29,18 +31,26 @@ pub(super) fn verify(config: &Config, args: &VerifyArgs) -> anyhow::Result<ExitC
         file.display()
     );
     let findings = recount.map(Recount::end);
-    let is_sound = report.is_sound() && findings.as_ref().is_none_or(Findings::is_sound);
+    let compare = |name: &String| crate::runtime()?.block_on(ship::compared(config, name));
+    let cluster = args.against.as_ref().map(compare).transpose()?;
+    let is_sound = report.is_sound()
+        && findings.as_ref().is_none_or(Findings::is_sound)
+        && cluster.as_ref().is_none_or(Comparison::is_equal);
 
     let mut out = std::io::stdout().lock();
     if args.json {
         let index = findings.as_ref().map(Findings::to_json);
-        let all = json!({"sound": is_sound, "journal": to_json(&report), "index": index});
+        let cluster = cluster.as_ref().map(ship::comparison_json);
+        let all = json!({"sound": is_sound, "journal": to_json(&report), "index": index, "cluster": cluster});
         writeln!(out, "{all:#}")?;
     } else {
         writeln!(out, "journal   {}", file.display())?;
         print(&mut out, &report)?;
         if let Some(findings) = &findings {
             print_index(&mut out, findings)?;
+        }
+        if let (Some(name), Some(compared)) = (&args.against, &cluster) {
+            write!(out, "cluster   {}", ship::comparison_text(name, compared))?;
         }
         writeln!(out, "{}", if is_sound { "all is well" } else { "something is wrong" })?;
     }

@@ -24,7 +24,7 @@ from test_reload import reload
 ROTATIONS = int(os.environ.get("TOLLHOUSE_TEST_ROTATIONS", "25"))
 RATE = int(os.environ.get("TOLLHOUSE_TEST_RATE", "3000"))
 # Lines between two rotations, and rotations between two kills.
-BETWEEN, KILL_EVERY = RATE // 2, 4
+BETWEEN, KILL_EVERY = RATE // 2, int(os.environ.get("TOLLHOUSE_TEST_KILL_EVERY", "4"))
 # Rotated files that stay: as many as are written while a killed house comes back, and more.
 KEPT = 12
 SEED = 20_260_127
@@ -97,7 +97,13 @@ class Writer:
         self.out.write(piece)
 
     def caught_up(self):
-        until("all that was written is in the journal", lambda: len(self.seen.times) >= self.number, within=120, every=0.01)
+        def missing():
+            return [number for number in range(self.number) if not self.seen.times[number]]
+
+        try:
+            until("all that was written is read", lambda: len(self.seen.times) >= self.number, within=120, every=0.01)
+        except AssertionError:
+            raise AssertionError(f"not read of {self.number} lines: {missing()[:20]}… ({len(missing())})") from None
 
     def shift(self):
         """`app.log.1` becomes `app.log.2` and so on."""

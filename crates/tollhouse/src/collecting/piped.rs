@@ -62,12 +62,11 @@ impl Piped {
                 Some(from) => from,
                 None => pieces.insert(begin()?),
             };
-            match from.recv().await {
-                Some(piece) => cutter.take(&piece),
-                None => {
-                    *has_ended = true;
-                    cutter.end();
-                }
+            if let Some(piece) = from.recv().await {
+                cutter.take(&piece);
+            } else {
+                *has_ended = true;
+                cutter.end();
             }
         }
     }

@@ -81,9 +81,9 @@ fn login(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<ShipLogin> {
     }
     match (user, password) {
         (Some(user), Some(password)) => {
-            let name = d.parsed(user, "the name of a user", |text| match text.contains(':') {
-                true => Err("a name with a colon in it cannot be sent"),
-                false => Ok(text.to_owned()),
+            let name = d.parsed(user, "the name of a user", |text| {
+                let has_colon = text.contains(':');
+                if has_colon { Err("a name with a colon in it cannot be sent") } else { Ok(text.to_owned()) }
             });
             let password = d.secret(password)?;
             Some(ShipLogin::User { name: name?, password })

@@ -66,7 +66,7 @@ impl Elastic {
             let is_indexed = self.store.refresh(Duration::from_secs(REFRESH_S_MAX)).await;
             is_indexed.then_some(()).ok_or(ElasticError::NotIndexed(REFRESH_S_MAX))
         };
-        self.caught_up.get_or_try_init(|| caught_up).await.map(|()| ())
+        self.caught_up.get_or_try_init(|| caught_up).await.copied()
     }
 
     /// The index of a document of this time that is written to `target`.

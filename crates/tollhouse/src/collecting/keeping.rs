@@ -89,7 +89,11 @@ impl Keeping {
             {
                 last = Appending::seq(oldest).await?;
             }
-            begun.push_back(self.journal.hand_over(record(&self.source, transport, message, &now)).await?);
+            let record = record(&self.source, transport, message, &now);
+            // Who is not answered sends it again; a datagram is gone.
+            let comes_again = !matches!(transport.wire, Wire::SyslogUdp);
+            let record = if comes_again { record.comes_again() } else { record };
+            begun.push_back(self.journal.hand_over(record).await?);
         }
         for appending in begun {
             last = appending.seq().await?;

@@ -114,6 +114,8 @@ impl<P> Ledger<P> {
     /// Appends a record, however long that takes, unless the source is to end meanwhile. The caller then changes the progress as
     /// the record says.
     pub(super) async fn append(&mut self, record: Record) -> Result<(), Ended> {
+        // Tried until it is kept: no refusal on the way is a loss.
+        let record = record.comes_again();
         let mut wait = RETRY_FIRST;
         loop {
             match self.journal.append(record.clone()).await {

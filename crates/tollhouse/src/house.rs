@@ -83,7 +83,10 @@ pub(crate) async fn answer(house: Arc<House>, request: Request<Incoming>, peer: 
         "/readyz" => Ok(health::ready(&house)),
         "/health" => Ok(health::summary(&house)),
         // As above: such a page could write into the book.
-        path if path.starts_with("/es/") && !house.gateway.door().asks_for_keys() && is_from_a_page_elsewhere(&request) => {
+        path if path.starts_with("/es/")
+            && !house.gateway.door().asks_for_keys()
+            && is_from_a_page_elsewhere(&request) =>
+        {
             Ok(text(StatusCode::FORBIDDEN, "requests of web pages of other origins are not taken\n"))
         }
         path if path == "/es" || path.starts_with("/es/") => Ok(elastic(&house, request, peer, client).await),

@@ -35,7 +35,7 @@ fn status(config: &Config, as_json: bool) -> anyhow::Result<()> {
     for ship in &config.ship {
         let cursor = Cursor::load(&Cursor::path(&shipping::cursors(config), &ship.name))?;
         let (behind, oldest_ts) = behind(&config.journal_file(), cursor.as_ref())?;
-        told.push(status_json(ship, cursor.as_ref(), behind, oldest_ts));
+        told.push(status_json(ship, cursor.as_ref(), behind, oldest_ts.as_deref()));
     }
     if as_json {
         return say(&format!("{:#}\n", Value::from(told)));
@@ -59,7 +59,7 @@ fn status(config: &Config, as_json: bool) -> anyhow::Result<()> {
     say(&format!("{}\n", lines.join("\n")))
 }
 
-fn status_json(ship: &ShipConfig, cursor: Option<&Cursor>, behind: u64, oldest_ts: Option<String>) -> Value {
+fn status_json(ship: &ShipConfig, cursor: Option<&Cursor>, behind: u64, oldest_ts: Option<&str>) -> Value {
     let saved = cursor.and_then(|cursor| jiff::Timestamp::from_millisecond(cursor.saved_ms).ok());
     json!({
         "name": ship.name,

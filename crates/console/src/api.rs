@@ -34,7 +34,9 @@ pub(crate) async fn status(State(console): State<Console>) -> Json<Value> {
         Health::Well => "every model server answers".to_owned(),
         Health::SomeSilent(names) => format!("not answering: {}", names.join(", ")),
         Health::AllSilent(names) => format!("no model server answers: {}", names.join(", ")),
-        Health::Unkept => "the disk takes no records; requests are answered, and what is not kept is counted".to_owned(),
+        Health::Unkept => {
+            "the disk takes no records; requests are answered, and what is not kept is counted".to_owned()
+        }
         Health::Unrecorded => "the journal cannot be written; requests are refused".to_owned(),
     };
     let upstreams = console.inner.gateway.upstreams().status();

@@ -66,7 +66,7 @@ impl Gateway {
             Refusal::Upstream(error)
         })?;
         way.open.embedded(&reply);
-        let mut answer = json(StatusCode::OK, api.write_answer(&meta, &reply.embeddings));
+        let mut answer = json(StatusCode::OK, api.write_answer(&meta, &reply.answer));
         crate::answer::tell(answer.headers_mut(), &reply.upstream, &reply.model, reply.queue_ms, reply.queue_position);
         if let Some(entered) = &way.open.entered {
             rate_headers(answer.headers_mut(), &entered.told());

@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 use tollhouse_content::{Owner, Talk};
-use tollhouse_dialect::{Event, Usage};
+use tollhouse_dialect::{Embeddings, Event, Usage};
 use tollhouse_journal::{Journal, JournalError, Level, Record};
 use tollhouse_limits::Entered;
 use tollhouse_tokens::Count;
-use tollhouse_upstream::{EmbedReply, Reply, UpstreamError};
+use tollhouse_upstream::{Reply, UpstreamError};
 
 use crate::Refusal;
 
@@ -230,7 +230,7 @@ impl OpenRecord {
     }
 
     /// A server began to answer.
-    pub(crate) fn replied(&mut self, reply: &Reply) {
+    pub(crate) fn replied<A>(&mut self, reply: &Reply<A>) {
         let gateway_ms = self.own_part_ms(reply.attempts, reply.queue_ms + reply.exchange_ms);
         let record = &mut self.record;
         record.upstream = Some(reply.upstream.clone());
@@ -246,20 +246,11 @@ impl OpenRecord {
     }
 
     /// Embeddings came.
-    pub(crate) fn embedded(&mut self, reply: &EmbedReply) {
-        let gateway_ms = self.own_part_ms(reply.attempts, reply.queue_ms + reply.exchange_ms);
+    pub(crate) fn embedded(&mut self, reply: &Reply<Embeddings>) {
+        self.replied(reply);
         let record = &mut self.record;
-        record.upstream = Some(reply.upstream.clone());
-        if record.model.as_ref() != Some(&reply.model) {
-            record.asked_model = record.model.replace(reply.model.clone());
-        }
-        record.attempts = reply.attempts;
-        record.queue_ms = Some(round3(reply.queue_ms));
-        record.queue_position = reply.queue_position;
-        record.connect_ms = Some(round3(reply.connect_ms));
-        record.gateway_ms = gateway_ms;
-        record.load_ms = reply.embeddings.load_ms.map(round3);
-        let told = reply.embeddings.input_tokens;
+        record.load_ms = reply.answer.load_ms.map(round3);
+        let told = reply.answer.input_tokens;
         record.usage_source = Some(if told.is_some() { "upstream" } else { "estimated" });
         record.input_tokens = told.or_else(|| record.prompt_chars.map(estimate));
     }

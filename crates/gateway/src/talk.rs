@@ -135,7 +135,7 @@ impl Source {
             Self::Asking(asking) => match asking.await {
                 Ok(reply) => {
                     open.replied(&reply);
-                    let Reply { upstream, model, queue_ms, queue_position, events, .. } = reply;
+                    let Reply { upstream, model, queue_ms, queue_position, answer: events, .. } = reply;
                     *told = Some(Told { upstream, model, queue_ms, queue_position });
                     *self = Self::Answering(events);
                     None

@@ -40,6 +40,7 @@ fn house(change: impl FnOnce(&mut Settings, &mut DoorSettings, &mut Key)) -> Hou
         errors: ErrorStyle::Dialect,
         keep_alive: Duration::from_secs(10),
         models: HashMap::new(),
+        contents: None,
     };
     let mut door = DoorSettings {
         keys_asked: true,

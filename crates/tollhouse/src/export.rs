@@ -67,10 +67,14 @@ fn ports(config: &Config) -> Vec<Port> {
     if !from.is_empty() {
         from.extend(&access.trusted_proxies);
     }
-    let mut ports =
-        vec![Port { what: "the gate and the console".to_owned(), address: config.listen.address, protocols: "tcp", from }];
+    let mut ports = vec![Port {
+        what: "the gate and the console".to_owned(),
+        address: config.listen.address,
+        protocols: "tcp",
+        from,
+    }];
     for source in &config.sources {
-        let SourceKind::Listen(listen) = &source.kind;
+        let SourceKind::Listen(listen) = &source.kind else { continue };
         ports.push(Port {
             what: format!("log lines (sources.{})", source.name),
             address: listen.address,

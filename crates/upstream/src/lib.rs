@@ -36,7 +36,7 @@
 //! let local = UpstreamSpec { name: "local".into(), kind: Kind::Ollama, url, key: None, parallel: None };
 //! let upstreams = Upstreams::new(vec![local], Vec::new(), Settings::default())?;
 //! let mut reply = upstreams.chat(request.into(), Context::default()).await?;
-//! while let Some(events) = reply.events.next().await {
+//! while let Some(events) = reply.answer.next().await {
 //!     println!("{:?}", events?);
 //! }
 //! # Ok(())
@@ -78,4 +78,4 @@ pub use scheduler::CLASS_WAIT_MAX;
 pub use server::{ANSWER_BYTES_MAX, HEALTH_LIMIT, NUM_CTX_MAX, NUM_CTX_MIN, VOCABULARY_BYTES_MAX};
 pub use spec::{Kind, ModelSpec, QueueSpec, Settings, Timeouts, UpstreamSpec};
 pub use stream::EventStream;
-pub use upstreams::{EmbedReply, Model, Reply, UpstreamStatus, Upstreams};
+pub use upstreams::{Model, Reply, UpstreamStatus, Upstreams};

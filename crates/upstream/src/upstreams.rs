@@ -20,7 +20,7 @@ use crate::route::{Models, Route, listed_route, trusted_route};
 use crate::scheduler::{Scheduler, ServerId};
 use crate::server::{Server, ServerState};
 use crate::stream::EventStream;
-use crate::way::Way;
+use crate::way::{Done, Way};
 use crate::work::{Product, Work};
 use crate::{Context, Kind, ModelSpec, Settings, SetupError, UpstreamError, UpstreamSpec};
 
@@ -71,9 +71,9 @@ pub struct Model {
     pub details: Value,
 }
 
-/// An answer whose first event is there.
+/// What a server answered, and how it came: a chat of which the first events are there, or [`Embeddings`].
 #[derive(Debug)]
-pub struct Reply {
+pub struct Reply<A = EventStream> {
     /// The server that answers.
     pub upstream: String,
     /// The public name of the model that answers: another than the asked one when a fallback does.
@@ -91,32 +91,8 @@ pub struct Reply {
     pub exchange_ms: f64,
     /// The context length that the server was asked for, in tokens.
     pub num_ctx: Option<u32>,
-    /// The answer. Dropping it closes the connection, and frees the place at the server.
-    pub events: EventStream,
-}
-
-/// Embeddings, and how they came.
-#[derive(Debug)]
-pub struct EmbedReply {
-    /// The server that made them.
-    pub upstream: String,
-    /// The public name of the model that made them.
-    pub model: String,
-    /// How often a server was asked, this time included.
-    pub attempts: u32,
-    /// Time in the queue, in ms.
-    pub queue_ms: f64,
-    /// The place in the queue at first, from 1; `None` when they had not to wait.
-    pub queue_position: Option<u32>,
-    /// Time to a connection with this server, in ms; near 0 for one that was open.
-    pub connect_ms: f64,
-    /// Time of the exchange with this server, in ms: from its beginning, connecting included, until the whole answer
-    /// was there.
-    pub exchange_ms: f64,
-    /// The context length that the server was asked for, in tokens.
-    pub num_ctx: Option<u32>,
-    /// What was asked for, in the order of the inputs.
-    pub embeddings: Embeddings,
+    /// The answer. Dropping an [`EventStream`] closes the connection, and frees the place at the server.
+    pub answer: A,
 }
 
 /// How a server is.
@@ -264,20 +240,9 @@ impl Upstreams {
         Box::pin(async move {
             let work = Work::Chat(request);
             let done = Way::new(&inner, &work, &context).go().await?;
-            let events = match done.product {
-                Product::Events(events) => events,
-                Product::Embeddings(_) => EventStream::ready(Vec::new()),
-            };
-            Ok(Reply {
-                upstream: done.upstream,
-                model: done.model,
-                attempts: done.attempts,
-                queue_ms: done.queue.as_secs_f64() * 1e3,
-                queue_position: context.progress.first_position(),
-                connect_ms: done.times.connect_ms,
-                exchange_ms: done.times.exchange_ms,
-                num_ctx: done.num_ctx,
-                events,
+            reply(done, &context).try_map(|product| match product {
+                Product::Events(events) => Ok(events),
+                Product::Embeddings(_) => Ok(EventStream::ready(Vec::new())),
             })
         })
     }
@@ -287,25 +252,14 @@ impl Upstreams {
         &self,
         request: Arc<EmbedRequest>,
         context: Context,
-    ) -> impl Future<Output = Result<EmbedReply, UpstreamError>> + Send + use<> {
+    ) -> impl Future<Output = Result<Reply<Embeddings>, UpstreamError>> + Send + use<> {
         let inner = Arc::clone(&self.inner);
         Box::pin(async move {
             let work = Work::Embed(request);
             let done = Way::new(&inner, &work, &context).go().await?;
-            let embeddings = match done.product {
-                Product::Embeddings(embeddings) => embeddings,
-                Product::Events(_) => return Err(UpstreamError::new(Cause::Read("no embeddings".to_owned()))),
-            };
-            Ok(EmbedReply {
-                upstream: done.upstream,
-                model: done.model,
-                attempts: done.attempts,
-                queue_ms: done.queue.as_secs_f64() * 1e3,
-                queue_position: context.progress.first_position(),
-                connect_ms: done.times.connect_ms,
-                exchange_ms: done.times.exchange_ms,
-                num_ctx: done.num_ctx,
-                embeddings,
+            reply(done, &context).try_map(|product| match product {
+                Product::Embeddings(embeddings) => Ok(embeddings),
+                Product::Events(_) => Err(UpstreamError::new(Cause::Read("no embeddings".to_owned()))),
             })
         })
     }
@@ -313,6 +267,29 @@ impl Upstreams {
     /// How the servers are, in their order.
     pub fn status(&self) -> Vec<UpstreamStatus> {
         self.inner.backends.iter().map(status).collect()
+    }
+}
+
+fn reply(done: Done, context: &Context) -> Reply<Product> {
+    Reply {
+        upstream: done.upstream,
+        model: done.model,
+        attempts: done.attempts,
+        queue_ms: done.queue.as_secs_f64() * 1e3,
+        queue_position: context.progress.first_position(),
+        connect_ms: done.times.connect_ms,
+        exchange_ms: done.times.exchange_ms,
+        num_ctx: done.num_ctx,
+        answer: done.product,
+    }
+}
+
+impl<A> Reply<A> {
+    fn try_map<B, E>(self, map: impl FnOnce(A) -> Result<B, E>) -> Result<Reply<B>, E> {
+        let Self { upstream, model, attempts, queue_ms, queue_position, connect_ms, exchange_ms, num_ctx, answer } =
+            self;
+        let answer = map(answer)?;
+        Ok(Reply { upstream, model, attempts, queue_ms, queue_position, connect_ms, exchange_ms, num_ctx, answer })
     }
 }
 

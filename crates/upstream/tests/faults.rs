@@ -96,7 +96,7 @@ async fn a_client_that_leaves_closes_the_connection() {
         let mut fake = Fake::start([("/api/chat", steps), healthy()]).await;
         let upstreams = ollama(&fake.url, Timeouts::default());
         let mut reply = chat(&upstreams, true).await.expect("reply");
-        assert!(matches!(reply.events.next().await, Some(Ok(_))));
+        assert!(matches!(reply.answer.next().await, Some(Ok(_))));
         drop(reply);
         soon(fake.hung_up.recv()).await.expect("closed");
     }
@@ -273,10 +273,10 @@ async fn an_answer_that_nobody_reads_ends_all_the_same() {
     // The connection is closed and the place is free, though nobody has asked for an event.
     soon(fake.hung_up.recv()).await.expect("closed");
     state_becomes(&upstreams, "free", |now| now.running == 0).await;
-    let error = reply.events.next().await.expect("an error").expect_err("too long");
+    let error = reply.answer.next().await.expect("an error").expect_err("too long");
     assert_eq!((error.status(), error.upstream()), (503, Some("local")));
     assert!(error.to_string().contains("longer than 80ms"), "{error}");
-    assert!(reply.events.next().await.is_none());
+    assert!(reply.answer.next().await.is_none());
 }
 
 #[tokio::test(start_paused = true)]

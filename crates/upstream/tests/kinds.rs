@@ -65,7 +65,7 @@ async fn texts_are_embedded() {
     let body = br#"{"model":"m","input":["one","two"]}"#;
     let asked = Arc::new(EmbedApi::OpenAi.parse(body, &JsonLimits::default()).expect("a request"));
     let reply = upstreams.embed(Arc::clone(&asked), Context::default()).await.expect("embeddings");
-    assert_eq!((reply.embeddings.vectors.len(), reply.embeddings.vectors[1][0]), (2, 3.0));
+    assert_eq!((reply.answer.vectors.len(), reply.answer.vectors[1][0]), (2, 3.0));
     assert_eq!((reply.attempts, reply.upstream.as_str(), upstreams.status()[0].loads), (1, "local", 1));
     assert!(soon(fake.requests.recv()).await.expect("request").starts_with("POST /api/embed"));
     // One vector too few is no answer.

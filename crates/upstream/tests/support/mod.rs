@@ -229,7 +229,7 @@ pub async fn chat(upstreams: &Upstreams, stream: bool) -> Result<Reply, Upstream
 
 pub async fn all(mut reply: Reply) -> (Vec<Event>, Option<UpstreamError>) {
     let mut events = Vec::new();
-    while let Some(next) = reply.events.next().await {
+    while let Some(next) = reply.answer.next().await {
         match next {
             Ok(next) => events.extend(next),
             Err(error) => return (events, Some(error)),

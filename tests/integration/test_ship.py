@@ -102,7 +102,7 @@ def all_seqs(node):
 
 
 @pytest.mark.parametrize("kind", ["elasticsearch", "opensearch"])
-def test_scenario_b10_each_record_is_there_once_whoever_is_killed(make_house, kind):
+def test_scenario_b06_each_record_is_there_once_whoever_is_killed(make_house, kind):
     other = {"elasticsearch": "opensearch", "opensearch": "elasticsearch"}[kind]
     node = ElasticNode(kind, heap="1g").launch()
     house = make_house(start=False, upstreams={"demo": {"kind": "demo"}})

@@ -49,6 +49,7 @@ mod uploads;
 
 pub use answer::{Answer, Body, end_on_error, full, json, text};
 pub use host::HostGuard;
+pub use places::{Place, Places};
 pub use refusal::Refusal;
 pub use request_id::RequestId;
 pub use serve::{Dropped, Listening, Peer, Proxied, ServeOptions, Server, serve};

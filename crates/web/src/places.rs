@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The places of all listeners together.
 #[derive(Clone, Debug)]
-pub(crate) struct Places {
+pub struct Places {
     all: Arc<Semaphore>,
     /// Only addresses that hold a place: never more entries than places.
     by_address: Counts,
@@ -33,25 +33,26 @@ impl Bucket {
 }
 
 impl Places {
-    pub(crate) fn new(connections_max: usize) -> Self {
+    /// So many places.
+    pub fn new(connections_max: usize) -> Self {
         let all = Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS));
         Self { all: Arc::new(all), by_address: Arc::default() }
     }
 
     /// Waits for a place. Further connections stay in the system's backlog meanwhile.
-    pub(crate) async fn wait(&self) -> Place {
+    pub async fn wait(&self) -> Place {
         let permit = self.all.clone().acquire_owned().await.expect("the semaphore is never closed");
         Place { _permit: permit, by_address: None }
     }
 
     /// A place if one is free now.
-    pub(crate) fn at_once(&self) -> Option<Place> {
+    pub fn at_once(&self) -> Option<Place> {
         let permit = self.all.clone().try_acquire_owned().ok()?;
         Some(Place { _permit: permit, by_address: None })
     }
 
     /// Counts the place for this address; `false` when the address holds `most` already (0 = any number).
-    pub(crate) fn count(&self, place: &mut Place, address: IpAddr, most: usize) -> bool {
+    pub fn count(&self, place: &mut Place, address: IpAddr, most: usize) -> bool {
         if most == 0 {
             return true;
         }
@@ -70,7 +71,7 @@ impl Places {
 
 /// The right to hold one connection, given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     _permit: OwnedSemaphorePermit,
     by_address: Option<(Counts, Bucket)>,
 }

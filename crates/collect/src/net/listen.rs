@@ -10,13 +10,13 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle, JoinSet, yield_now};
 use tokio::time::{Instant, sleep, timeout_at};
+use tollhouse_web::Place;
 
 use super::closed::Closed;
 use super::connection::{self, Stop, stopped};
 use super::counts::Counts;
 use super::datagrams;
 use super::options::ListenOptions;
-use super::places::Place;
 use super::received::Received;
 use super::shared::Shared;
 

@@ -32,7 +32,6 @@ mod listen;
 mod lumberjack;
 mod options;
 mod pace;
-mod places;
 mod reading;
 mod received;
 mod shared;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
+use tollhouse_web::Places;
 
 use super::batch::Batch;
 use super::closed::Closed;
 use super::counts::Counters;
 use super::options::ListenOptions;
-use super::places::Places;
 use super::received::{Receipt, Received, Transport};
 
 /// How often one reason for closing connections is told: there may be thousands of them.

@@ -7,9 +7,8 @@ from house import until
 SECRETS = "mail zhang@example.com, phone 13812345678, id 11010519491231002X, card 4111 1111 1111 1111, sk-abcdefghijklmnopqrst"
 
 
-def ask(house, text, user="alice", stream=False):
-    body = {"model": "echo", "messages": [{"role": "user", "content": text}], "stream": stream, "user": user}
-    answer = house.post("/v1/chat/completions", body)
+def ask(house, text, key=None, **fields):
+    answer = house.chat(text, key=key, **fields)
     assert answer.status_code == 200, answer.text
     return answer.headers["x-request-id"]
 
@@ -42,8 +41,10 @@ def test_scenario_g08_by_default_no_prompt_is_kept_anywhere(make_house, scripted
 
 def test_scenario_g08_redacted_content_is_kept_apart_and_erased_by_user(make_house, scripted):
     config = {"upstreams": {"s": {"kind": "openai", "url": scripted.url}}}
-    house = make_house(**config, logging={"content": "redacted"})
-    first, second = ask(house, SECRETS), ask(house, "hello from bob", user="bob", stream=True)
+    house = make_house(start=False, **config, logging={"content": "redacted"})
+    alice, bob = (house.create_key(name, "--user", name)["key"] for name in ("alice", "bob"))
+    house.start()
+    first, second = ask(house, SECRETS, alice), ask(house, "hello from bob", bob, stream=True)
     assert house.record(first)["content"] == "kept"
     kept = shown(house, first)
     expected = "mail [email], phone [phone], id [id_number], card [card], [key]"
@@ -65,7 +66,7 @@ def test_scenario_g08_redacted_content_is_kept_apart_and_erased_by_user(make_hou
     assert record["owner"] == "user:alice"
 
     # Whoever comes again is kept again; nothing lies in the clear, in no file.
-    third = ask(house, "alice is back, zyzzyva")
+    third = ask(house, "alice is back, zyzzyva", alice)
     assert "zyzzyva" in shown(house, third)["asked"][0]["text"]
     house.stop()
     for text in ["zyzzyva", "hello from bob", "zhang@example.com"]:

@@ -10,7 +10,7 @@ mod following;
 mod journald;
 mod keeping;
 mod ledger;
-mod lines;
+pub(crate) mod lines;
 mod listener;
 mod piped;
 mod prepared;

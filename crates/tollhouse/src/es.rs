@@ -12,12 +12,14 @@ use http::{HeaderMap, Request, StatusCode};
 use serde_json::json;
 use tokio::task::coop::consume_budget;
 use tollhouse_access::Role;
-use tollhouse_collect::formats::{self, Entry};
+use tollhouse_collect::formats;
 use tollhouse_elastic::{Book, ElasticError, NewDocument, Right};
 use tollhouse_gateway::{Caller, Door, Refusal};
 use tollhouse_journal::{Appending, Journal, JournalError, Level, Record};
 use tollhouse_store::INDEX_DELETED;
 use tollhouse_web::{Answer, json as json_answer};
+
+use crate::collecting::lines;
 
 /// Records of one request that are with the journal at once: what the line of a request to a model may find before it.
 const RECORDS_MAX: usize = 64;
@@ -160,38 +162,20 @@ fn unwritable(error: &JournalError) -> ElasticError {
 
 /// The record of a document: the same as that of the event in it would be, had it come from a Beat.
 fn record(document: NewDocument) -> Record {
-    let Entry { time, level, text, fields, parse_error, is_cut, has_bytes } = formats::beats(&document.source);
-    let mut record = Record::new("log", level.map_or(Level::Info, level_of), text)
-        .caller(CALLER)
-        .field("source", SOURCE)
-        .field("index", document.index);
-    if let Some(id) = document.id {
-        record = record.field("doc_id", id);
-    }
-    if let Some(time) = time {
-        record = record.field("time", time.to_string());
-    }
-    if is_cut {
-        record = record.field("cut", true);
-    }
-    if has_bytes {
-        record = record.field("utf8", false);
-    }
-    if let Some(parse_error) = parse_error {
-        record = record.field("parse_error", parse_error);
-    }
-    // A document that was in a book before brings its service under the name that fields have there.
-    let own = |name| if name == "service_name" { "own_service" } else { name };
-    fields.iter().fold(record, |record, (name, value)| record.field(own(name), value))
-}
-
-fn level_of(level: formats::Level) -> Level {
-    match level {
-        formats::Level::Trace => Level::Trace,
-        formats::Level::Debug => Level::Debug,
-        formats::Level::Info => Level::Info,
-        formats::Level::Warn => Level::Warn,
-        formats::Level::Error => Level::Error,
+    let NewDocument { index, id, source } = document;
+    let mut entry = formats::beats(&source);
+    let service = entry.fields.shift_remove("service_name");
+    let record = lines::record(CALLER, SOURCE, entry, |record| {
+        let record = record.field("index", index);
+        match id {
+            Some(id) => record.field("doc_id", id),
+            None => record,
+        }
+    });
+    match service {
+        // A document that was in a book before brings its service under the name that fields have there.
+        Some(service) => record.field("own_service", service),
+        None => record,
     }
 }
 

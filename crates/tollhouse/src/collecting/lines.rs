@@ -3,8 +3,8 @@
 use tollhouse_collect::formats::{self, Entry};
 use tollhouse_journal::{Level, Record};
 
-/// The record of a collected line; `beside` adds what is known of how it came.
-pub(super) fn record(
+/// The record of a line that came by a source, an import or `/es`; `beside` adds what is known of how it came.
+pub(crate) fn record(
     caller: &'static str,
     source: &str,
     entry: Entry,

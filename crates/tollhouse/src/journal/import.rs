@@ -19,6 +19,7 @@ use tollhouse_journal::{Journal, JournalError, Level, Line, Opened, Options, Rea
 use super::args::ImportArgs;
 use super::old::{BytesRead, OldFile, OldLine};
 use super::progress::{Done, Progress, grouped};
+use crate::collecting::lines;
 use crate::{cli, up, wiring};
 
 /// Lines of the journal that are read at once.
@@ -273,30 +274,12 @@ struct Flaws {
     end: u64,
 }
 
-fn record(source: &str, path: &str, id: &str, entry: Entry, last: Flaws) -> Record {
-    let Entry { time, level, text, fields, parse_error, is_cut, has_bytes } = entry;
-    let level = match level {
-        None | Some(formats::Level::Info) => Level::Info,
-        Some(formats::Level::Trace) => Level::Trace,
-        Some(formats::Level::Debug) => Level::Debug,
-        Some(formats::Level::Warn) => Level::Warn,
-        Some(formats::Level::Error) => Level::Error,
-    };
-    let mut record = Record::new("log", level, text).comes_again().caller(CALLER).field("source", source);
-    if let Some(time) = time {
-        record = record.field("time", time.to_string());
-    }
-    record = record.field("file", path).field("file_id", id).field("offset", last.end);
-    if is_cut || last.is_cut {
-        record = record.field("cut", true);
-    }
-    if has_bytes || last.has_bytes {
-        record = record.field("utf8", false);
-    }
-    if let Some(parse_error) = parse_error {
-        record = record.field("parse_error", parse_error);
-    }
-    fields.iter().fold(record, |record, (name, value)| record.field(name, value))
+fn record(source: &str, path: &str, id: &str, mut entry: Entry, last: Flaws) -> Record {
+    entry.is_cut |= last.is_cut;
+    entry.has_bytes |= last.has_bytes;
+    lines::record(CALLER, source, entry, |record| {
+        record.comes_again().field("file", path).field("file_id", id).field("offset", last.end)
+    })
 }
 
 fn id_of(content: &str, run: u32) -> String {

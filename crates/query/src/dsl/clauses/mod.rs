@@ -16,7 +16,7 @@ use crate::lucene::least;
 use crate::minimum::Minimum;
 use crate::regexp::REGEXPS_MAX;
 
-const SUPPORTED: [&str; 22] = [
+const SUPPORTED: [&str; 23] = [
     "match_all",
     "match_none",
     "term",
@@ -30,6 +30,7 @@ const SUPPORTED: [&str; 22] = [
     "multi_match",
     "query_string",
     "simple_query_string",
+    "kql",
     "prefix",
     "wildcard",
     "regexp",
@@ -101,6 +102,7 @@ impl Reader {
                 Ok(query)
             }
             "simple_query_string" => strings::simple_query_string(body),
+            "kql" => strings::kibana_query(body),
             "prefix" => terms::prefix(body),
             "wildcard" => terms::wildcard(body),
             "regexp" => {

@@ -8,6 +8,7 @@ use crate::ast::Query;
 use crate::date::Zone;
 use crate::dsl::read::{count_of, object_of, only_keys, string_of, text_of};
 use crate::error::{ParseError, hint};
+use crate::kql::{self, KqlOptions};
 use crate::lucene::{self, LuceneOptions, TextKind};
 use crate::similar::{Fuzziness, Fuzzy};
 use crate::simple::{self, Signs, SimpleOptions};
@@ -142,6 +143,20 @@ pub(super) fn simple_query_string(body: &Value) -> Result<Query, ParseError> {
         fields,
     };
     simple::parse(&text, &options)
+}
+
+/// `kql`, as Elasticsearch has it since 8.16: Kibana's language in a search body.
+pub(super) fn kibana_query(body: &Value) -> Result<Query, ParseError> {
+    const NAME: &str = "kql";
+    let body = object_of(body, "[kql]")?;
+    only_keys(NAME, body, &["query", "default_field", "time_zone", "boost"])?;
+    let text = required_text(body, NAME)?;
+    let default_field = body.get("default_field").map(|field| string_of(field, "default_field")).transpose()?;
+    let options = KqlOptions {
+        default_fields: default_field.map(str::to_owned).into_iter().collect(),
+        time_zone: time_zone(body)?,
+    };
+    kql::parse(&text, &options)
 }
 
 fn signs(body: &Map<String, Value>) -> Result<Signs, ParseError> {

@@ -1,4 +1,6 @@
-//! The console's JSON API: search, models, state of the house, chat.
+//! The console's JSON API: search, fields, models, state of the house, chat.
+
+use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Extension, Request, State};
@@ -11,10 +13,43 @@ use tollhouse_web::Peer;
 
 use crate::Console;
 
+/// Fields that are told of; foreign records may have any number.
+const FIELDS_MAX: usize = 2000;
+
 /// Any search over this service's records; what it answers is what `/es` answers.
 pub(crate) async fn search(State(console): State<Console>, body: Bytes) -> Response {
     let indices = format!("{}-*", console.inner.settings.service);
     tollhouse_elastic::search(&console.inner.store, &indices, &body).await
+}
+
+/// The fields that this service's records have, by name, each with its type, as `_mapping` tells them.
+pub(crate) async fn fields(State(console): State<Console>) -> Response {
+    let store = console.inner.store.clone();
+    let indices = format!("{}-*", console.inner.settings.service);
+    // The mapping reads the days' term dictionaries: nothing to do on a thread that answers others.
+    let mapping = tokio::task::spawn_blocking(move || store.mapping(&indices)).await;
+    let Ok(Ok(mapping)) = mapping else {
+        let error = "the fields cannot be read right now";
+        return (http::StatusCode::SERVICE_UNAVAILABLE, Json(json!({"error": error}))).into_response();
+    };
+    let mut fields = BTreeMap::new();
+    for properties in mapping.as_object().into_iter().flat_map(|days| days.values()) {
+        take_fields("", &properties["mappings"]["properties"], &mut fields);
+    }
+    let fields: Vec<Value> =
+        fields.into_iter().take(FIELDS_MAX).map(|(name, kind)| json!({"name": name, "type": kind})).collect();
+    Json(json!({"fields": fields})).into_response()
+}
+
+/// Takes up the fields below a path; other names of a field are left out.
+fn take_fields(path: &str, properties: &Value, fields: &mut BTreeMap<String, String>) {
+    for (name, property) in properties.as_object().into_iter().flatten() {
+        let name = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        take_fields(&name, &property["properties"], fields);
+        if let Some(kind) = property["type"].as_str().filter(|kind| !matches!(*kind, "alias" | "object")) {
+            fields.insert(name, kind.to_owned());
+        }
+    }
 }
 
 /// The models that can be chosen in the chat.

@@ -2,8 +2,9 @@
 //!
 //! [`router`] serves the built pages of `ui/` (embedded in the program) and `/console/api/v1/…`. Whoever opens the
 //! tokenised address gets a cookie in exchange, at once and without the token staying in the address. Every figure on
-//! the pages comes from `/console/api/v1/search`, which answers what `/es` answers. Keys are made, rotated and revoked at
-//! `/console/api/v1/keys`, and `/console/api/v1/reload` puts a changed configuration file in force.
+//! the pages comes from `/console/api/v1/search`, which answers what `/es` answers. Searches are saved at
+//! `/console/api/v1/saved`, keys made, rotated and revoked at `/console/api/v1/keys`, and `/console/api/v1/reload` puts a
+//! changed configuration file in force.
 //!
 //! What this crate never does: compute a figure of its own, or let a page of another origin change anything.
 
@@ -13,6 +14,7 @@ mod guard;
 mod keeper;
 mod keys;
 mod reload;
+mod saved;
 mod session;
 
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::middleware;
-use axum::routing::{any, get, post};
+use axum::routing::{any, get, post, put};
 use tollhouse_gateway::Gateway;
 use tollhouse_journal::Journal;
 use tollhouse_state::State;
@@ -92,6 +94,9 @@ pub fn router(console: Console) -> Router {
         .merge(admin)
         .route("/console/api/v1/session", get(session::show).delete(session::close))
         .route("/console/api/v1/search", post(api::search))
+        .route("/console/api/v1/fields", get(api::fields))
+        .route("/console/api/v1/saved", get(saved::list).post(saved::create))
+        .route("/console/api/v1/saved/{id}", put(saved::change).delete(saved::remove))
         .route("/console/api/v1/models", get(api::models))
         .route("/console/api/v1/status", get(api::status))
         .route(CHAT_PATH, post(api::chat))
@@ -100,7 +105,11 @@ pub fn router(console: Console) -> Router {
         .merge(signed_in)
         .route("/console/api/v1/session", post(session::open))
         .route("/", any(assets::index))
+        .route("/discover", get(assets::page))
         .route("/requests", get(assets::page))
+        .route("/requests/{id}", get(assets::page))
+        .route("/efficiency", get(assets::page))
+        .route("/keys", get(assets::page))
         .route("/chat", get(assets::page))
         .route("/assets/{*path}", get(assets::asset))
         .fallback(assets::nothing)

@@ -1,4 +1,5 @@
-//! The home of everything that changes: keys, console tokens, sessions, what was used of the limits, in one SQLite file.
+//! The home of everything that changes: keys, console tokens, sessions, saved searches, what was used of the limits, in one
+//! SQLite file.
 //!
 //! [`State`] opens `<data_dir>/state/state.db` (and brings its tables up to date), and beside it the *pepper*: 32 random
 //! bytes, readable by the owner alone, under which every secret is hashed. A copy of the database without the pepper is
@@ -23,6 +24,7 @@ mod content;
 mod keys;
 mod limits;
 mod pepper;
+mod saved;
 mod sessions;
 mod settings;
 
@@ -37,6 +39,7 @@ pub use content::{ContentKey, Erasure};
 pub use keys::CreatedKey;
 pub use limits::LimitsSnapshot;
 pub use pepper::{Digest, Pepper, random_token};
+pub use saved::{SAVED_MAX, Saved, SavedSearch, Saving};
 pub use settings::{KeyLimits, KeySettings, OldSecret, StoredKey, WrongSetting};
 
 /// How long a statement waits for another process that is writing.
@@ -121,6 +124,7 @@ fn migrations() -> Migrator {
         ("first", include_str!("../migrations/0001_first.sql")),
         ("limits", include_str!("../migrations/0002_limits.sql")),
         ("content", include_str!("../migrations/0003_content.sql")),
+        ("saved", include_str!("../migrations/0004_saved.sql")),
     ];
     let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
         Migration::new(number, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)

@@ -107,7 +107,7 @@ async function themesAndLanguages(page) {
   await until("the page is Chinese", () => page.evaluate(() => document.documentElement.lang.startsWith("zh")));
   seen.chinese = await text(page, "nav-overview");
   await shot(page, "overview-dark-zh");
-  await get(page, "nav-requests").click();
+  await get(page, "nav-discover").click();
   await get(page, "requests-row").first().waitFor();
   await shot(page, "requests-dark-zh");
   await get(page, "lang-switch").click();
@@ -116,7 +116,7 @@ async function themesAndLanguages(page) {
 }
 
 async function requests(page) {
-  await get(page, "nav-requests").click();
+  await get(page, "nav-discover").click();
   const began = Date.now();
   await get(page, "requests-search").fill('tag:"slow_request"');
   await get(page, "requests-search").press("Enter");

@@ -147,6 +147,37 @@ function answered(rand, doc, model, crowd, chance) {
   if (cancelled) doc.error = "client closed the connection";
 }
 
+/** What other programs wrote about a request: lines with its id, and some of nobody. */
+export function makeLines(rand, doc) {
+  if (rand() > 0.35) return [];
+  const end = Date.parse(doc["@timestamp"]);
+  const begin = end - doc.duration_ms;
+  const line = (ms, source, level, msg, more = {}) => {
+    seq += 1;
+    return {
+      "@timestamp": new Date(Math.min(ms, end)).toISOString(),
+      kind: "log",
+      level,
+      msg,
+      caller: "collect/file.rs",
+      service_name: SERVICE,
+      source,
+      seq,
+      ...more,
+    };
+  };
+  const { trace_id, request_id } = doc;
+  const access = `${doc.client_ip} "POST ${doc.path} HTTP/1.1" ${doc.http_status} ${(doc.duration_ms / 1000).toFixed(3)}`;
+  const lines = [
+    line(begin + 4, "openclaw", "info", `run started for ${doc.user_id ?? "nobody"}`, { trace_id, agent: "main" }),
+    line(end, "nginx", doc.http_status >= 500 ? "error" : "info", access, { request_id, http_status: doc.http_status }),
+  ];
+  if ((doc.load_ms ?? 0) > 500)
+    lines.splice(1, 0, line(begin + 30, "ollama", "info", `loading model ${doc.model_name}: 65/65 layers offloaded to GPU`, { trace_id }));
+  if (doc.http_status === 503) lines.push(line(end, "ollama", "error", "llama runner terminated: CUDA error: out of memory", { trace_id }));
+  return lines;
+}
+
 /** Requests of the last `days` days up to `nowMs`, oldest first. */
 export function makeHistory(nowMs, days = 7, seed = 7) {
   const rand = random(seed);
@@ -155,8 +186,10 @@ export function makeHistory(nowMs, days = 7, seed = 7) {
   for (let at = nowMs - days * 86_400_000; at < nowMs; at += step) {
     const crowd = busyness(at, nowMs);
     const count = Math.floor(crowd * 17 * (0.65 + rand() * 0.7) + rand());
-    for (let one = 0; one < count; one++)
-      docs.push(makeRequest(rand, Math.min(at + Math.floor(rand() * step), nowMs - 50), crowd));
+    for (let one = 0; one < count; one++) {
+      const doc = makeRequest(rand, Math.min(at + Math.floor(rand() * step), nowMs - 50), crowd);
+      docs.push(doc, ...makeLines(rand, doc));
+    }
   }
   return docs.sort((a, b) => (a["@timestamp"] < b["@timestamp"] ? -1 : 1));
 }

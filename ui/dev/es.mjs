@@ -14,7 +14,13 @@ export function search(docs, body) {
   const started = performance.now();
   const test = compile(body.query ?? { match_all: {} });
   const found = docs.filter(test);
-  const hits = sorted(found, body.sort ?? []).slice(body.from ?? 0, (body.from ?? 0) + (body.size ?? 10));
+  let ordered = sorted(found, body.sort ?? []);
+  if (body.search_after) {
+    // The sequence number closes every order of the console.
+    const at = ordered.findIndex((doc) => doc.seq === body.search_after.at(-1));
+    ordered = ordered.slice(at + 1);
+  }
+  const hits = ordered.slice(body.from ?? 0, (body.from ?? 0) + (body.size ?? 10));
   const answer = {
     took: 0,
     timed_out: false,
@@ -22,10 +28,13 @@ export function search(docs, body) {
     hits: {
       total: { value: found.length, relation: "eq" },
       max_score: null,
-      hits: hits.map((doc) => hit(doc, body._source)),
+      hits: hits.map((doc) => ({
+        ...hit(doc, body._source),
+        sort: (body.sort ?? []).map((entry) => doc[name(Object.keys(entry)[0])] ?? null),
+      })),
     },
   };
-  if (body.aggs) answer.aggregations = aggregate(found, body.aggs);
+  if (body.aggs) answer.aggregations = aggregate(found, body.aggs, docs);
   answer.took = Math.round(performance.now() - started);
   return answer;
 }
@@ -94,8 +103,14 @@ function compile(query) {
         !none.some((test) => test(doc)) &&
         (any.length === 0 || any.some((test) => test(doc)));
     }
+    case "terms": {
+      const [field, wanted] = entry();
+      return (doc) => values(doc, field).some((one) => wanted.includes(one));
+    }
     case "query_string":
       return lucene(value.query);
+    case "kql":
+      return lucene(fromKql(value.query));
     default:
       throw new QueryError(`unknown query [${kind}]`, null);
   }
@@ -107,12 +122,21 @@ function values(doc, field) {
   return Array.isArray(value) ? value : [value];
 }
 
-function aggregate(docs, aggs) {
-  return Object.fromEntries(Object.entries(aggs).map(([key, agg]) => [key, one(docs, agg)]));
+function aggregate(docs, aggs, all) {
+  return Object.fromEntries(Object.entries(aggs).map(([key, agg]) => [key, one(docs, agg, all)]));
 }
 
-function one(docs, agg) {
-  const nested = (part) => ({ doc_count: part.length, ...(agg.aggs ? aggregate(part, agg.aggs) : {}) });
+function one(docs, agg, all) {
+  const nested = (part) => ({ doc_count: part.length, ...(agg.aggs ? aggregate(part, agg.aggs, all) : {}) });
+  if (agg.filters) {
+    const parts = Object.entries(agg.filters.filters);
+    return { buckets: Object.fromEntries(parts.map(([key, clause]) => [key, nested(docs.filter(compile(clause)))])) };
+  }
+  if (agg.max) {
+    const list = docs.flatMap((doc) => values(doc, agg.max.field)).map((one) => (typeof one === "string" ? Date.parse(one) : one));
+    return { value: list.length === 0 ? null : list.reduce((a, b) => Math.max(a, b)) };
+  }
+  if (agg.significant_terms) return significant(docs, all, agg.significant_terms);
   const numbers = (field) => docs.flatMap((doc) => values(doc, field)).filter((value) => typeof value === "number");
   if (agg.filter) return nested(docs.filter(compile(agg.filter)));
   if (agg.sum) return { value: numbers(agg.sum.field).reduce((sum, value) => sum + value, 0) };
@@ -162,6 +186,32 @@ function one(docs, agg) {
     return { doc_count_error_upper_bound: 0, sum_other_doc_count: rest, buckets: list.slice(0, size) };
   }
   throw new QueryError(`unknown aggregation [${Object.keys(agg)[0]}]`, null);
+}
+
+/** Values that are more frequent here than in the background, with the JLH score. */
+function significant(docs, all, { field, size, background_filter: filter }) {
+  const background = all.filter(compile(filter));
+  const count = (list) => {
+    const counts = new Map();
+    for (const doc of list) for (const value of values(doc, field)) counts.set(value, (counts.get(value) ?? 0) + 1);
+    return counts;
+  };
+  const there = count(background);
+  const list = [...count(docs)].map(([key, here]) => {
+    const share = here / docs.length;
+    const base = (there.get(key) ?? here) / Math.max(background.length, 1);
+    return { key, doc_count: here, bg_count: there.get(key) ?? here, score: share > base ? (share - base) * (share / base) : 0 };
+  });
+  const buckets = list.filter(({ score, doc_count: here }) => score > 0 && here >= 3).sort((a, b) => b.score - a.score);
+  return { doc_count: docs.length, bg_count: background.length, buckets: buckets.slice(0, size) };
+}
+
+/** As much of KQL as the mock needs, written as Lucene. */
+function fromKql(text) {
+  return text
+    .replace(/([\w@.]+)\s*(>=|<=|>|<)\s*(-?[\d.]+)/g, "$1:$2$3")
+    .replace(/([\w@.]+)\s*:\s+/g, "$1:")
+    .replace(/\b(and|or|not)\b/g, (word) => word.toUpperCase());
 }
 
 function quantile(sortedList, share) {

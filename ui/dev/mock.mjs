@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { ANSWERS } from "./answers.mjs";
 import { MODEL_LIST, makeHistory, makeRequest, random, SERVICE_NAME } from "./data.mjs";
 import { QueryError, search } from "./es.mjs";
+import { fieldsOf, firstKeys, makeKey, storyOf } from "./house.mjs";
 
 const dist = path.join(path.dirname(fileURLToPath(import.meta.url)), "..", "dist");
 const TOKEN = "toll";
@@ -38,7 +39,16 @@ export async function startMock({ port = 0, scenario = "full", grow = true } = {
     return doc;
   };
   const timer = grow && scenario !== "empty" && scenario !== "quiet" ? setInterval(add, NEW_REQUEST_MS) : null;
-  const state = { docs, scenario, began, add, searches: [], cancelled: 0 };
+  const state = {
+    docs,
+    scenario,
+    began,
+    add,
+    searches: [],
+    cancelled: 0,
+    saved: [],
+    keys: scenario === "empty" ? [] : firstKeys(began),
+  };
   const server = createServer((request, response) => {
     answer(request, response, state).catch((error) => {
       response.statusCode = 500;
@@ -78,7 +88,7 @@ async function answer(request, response, state) {
   };
   if (request.method !== "GET" && request.headers["x-tollhouse-console"] !== "1")
     return json(403, { error: "the console header is missing" });
-  const body = request.method === "POST" ? JSON.parse((await read(request)) || "{}") : null;
+  const body = request.method === "POST" || request.method === "PUT" ? JSON.parse((await read(request)) || "{}") : null;
 
   if (call === "POST /session") {
     if (body.token !== TOKEN) return json(401, { error: REFUSED });
@@ -109,9 +119,49 @@ async function answer(request, response, state) {
       return find(json, body, state);
     case "POST /chat":
       return talk(response, body, state);
+    case "GET /fields":
+      return json(200, { fields: fieldsOf(state.docs) });
+    case "GET /saved":
+      return json(200, { saved: [...state.saved].sort((a, b) => (a.name < b.name ? -1 : 1)) });
+    case "POST /saved":
+      if (state.saved.some(({ name }) => name === body.name))
+        return json(409, { error: "another saved search has this name" });
+      state.saved.push({ ...body, id: `s${state.saved.length + 1}`, owner: "admin", changed_ms: Date.now() });
+      return json(201, state.saved.at(-1));
+    case "GET /keys":
+      return json(200, { keys: state.keys, configured: [{ id: "batch", user: "nightly-report", models: ["qwen3:*"] }] });
+    case "POST /keys": {
+      const key = makeKey(body, state.keys.length);
+      state.keys.push(key);
+      return json(201, { ...key, key: `th_${key.id}_4mYc0vYhV0cXkq3aM1xq8sZ2` });
+    }
     default:
-      return json(404, { error: "there is no such call" });
+      return named(json, call, body, state);
   }
+}
+
+/** Calls that name one thing in their path. */
+function named(json, call, body, state) {
+  const [method, path] = call.split(" ");
+  const [, kind, id, action] = path.split("/").map(decodeURIComponent);
+  if (method === "GET" && kind === "requests" && action === "story") return json(200, storyOf(state.docs, id));
+  if (kind === "saved") {
+    const at = state.saved.findIndex((one) => one.id === id);
+    if (at < 0) return json(404, { error: "there is no saved search with this id" });
+    if (method === "DELETE") {
+      state.saved.splice(at, 1);
+      return json(204);
+    }
+    state.saved[at] = { ...state.saved[at], ...body };
+    return json(200, state.saved[at]);
+  }
+  const key = kind === "keys" ? state.keys.find((one) => one.id === id) : undefined;
+  if (key !== undefined && action === "rotate") return json(200, { ...key, key: `th_${key.id}_N7pWq2rT9uXzB4cD6eF8gH1j` });
+  if (key !== undefined && action === "revoke") {
+    Object.assign(key, { state: "revoked", revoked: new Date().toISOString() });
+    return json(204);
+  }
+  return json(404, { error: "there is no such call" });
 }
 
 function find(json, body, state) {

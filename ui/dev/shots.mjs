@@ -15,6 +15,10 @@ const DESK = { width: 1440, height: 900 };
 const WIDE = { width: 1920, height: 1080 };
 const PHONE = { width: 390, height: 844 };
 const SMALL = { width: 360, height: 740 };
+const TABLET = { width: 768, height: 1024 };
+const ALL_VIEWS = [DESK, TABLET, SMALL];
+const BOTH = ["light", "dark"];
+const TONGUES = ["en", "zh"];
 
 const openFirstRow = async (page) => {
   await page.getByTestId("requests-row").nth(2).click();
@@ -147,6 +151,117 @@ const SHOTS = [
     languages: ["en"],
     full: false,
     act: async (page) => page.locator(".help summary").click(),
+  },
+  {
+    name: "discover-fields",
+    at: "/discover?q=http_status%3A200",
+    views: [DESK, TABLET, SMALL],
+    themes: ["light"],
+    languages: ["en"],
+    full: false,
+    act: async (page) => {
+      await page.getByTestId("fields-switch").click();
+      await page.locator('[data-field="model_name"] .field-name').click();
+      await page.getByTestId("field-values").waitFor();
+    },
+  },
+  {
+    name: "discover-different",
+    at: "/discover?q=tag%3A%22slow_request%22&compare=on&from=now-24h&to=now",
+    views: [DESK, SMALL],
+    themes: BOTH,
+    languages: TONGUES,
+    full: false,
+  },
+  {
+    name: "discover-suggest",
+    at: "/discover",
+    views: [DESK],
+    themes: ["dark"],
+    languages: ["en"],
+    full: false,
+    act: async (page) => {
+      await page.getByTestId("requests-search").fill("model_name:");
+      await page.getByTestId("suggestion").first().waitFor();
+      await page.keyboard.press("ArrowDown");
+    },
+  },
+  { name: "discover-lines", at: "/discover?kind=log", views: ALL_VIEWS, themes: ["light"], languages: ["en"], full: false },
+  { name: "discover-all", at: "/discover?kind=all&lang=kql", views: [DESK], themes: ["dark"], languages: ["zh"], full: false },
+  {
+    name: "discover-around",
+    at: "/discover?kind=log",
+    views: [DESK, SMALL],
+    themes: ["light"],
+    languages: ["en"],
+    full: false,
+    act: async (page) => {
+      await page.getByTestId("requests-row").nth(2).click();
+      await page.getByTestId("request-around").click();
+      await page.getByTestId("around").waitFor();
+    },
+  },
+  {
+    name: "discover-saved",
+    at: "/discover?q=tag%3A%22slow_request%22",
+    views: [DESK, SMALL],
+    themes: ["light"],
+    languages: ["en"],
+    full: false,
+    act: async (page) => {
+      await page.getByTestId("saved-menu").click();
+      if ((await page.getByTestId("saved-open").count()) > 0) return;
+      await page.getByTestId("saved-name").fill("Slow requests");
+      await page.getByTestId("saved-save").click();
+      await page.getByTestId("saved-open").first().waitFor();
+    },
+  },
+  {
+    name: "request",
+    at: "/discover?q=duration_ms:%3E4000%20AND%20load_ms:%3E500&from=now-24h&to=now",
+    views: ALL_VIEWS,
+    themes: BOTH,
+    languages: TONGUES,
+    act: async (page) => {
+      await page.getByTestId("requests-row").first().click();
+      await page.getByTestId("request-story").click();
+      await page.getByTestId("verdict").waitFor();
+    },
+  },
+  { name: "request-missing", at: "/requests/nobody", views: [DESK], themes: ["light"], languages: ["en"], full: false },
+  { name: "efficiency", at: "/efficiency", views: ALL_VIEWS, themes: BOTH, languages: TONGUES },
+  { name: "efficiency-empty", at: "/efficiency", scenario: "empty", views: [DESK], themes: ["light"], languages: ["en"], full: false },
+  { name: "keys", at: "/keys", views: ALL_VIEWS, themes: BOTH, languages: TONGUES, full: false },
+  {
+    name: "keys-create",
+    at: "/keys",
+    views: [DESK, SMALL],
+    themes: ["light"],
+    languages: TONGUES,
+    full: false,
+    act: async (page) => page.getByTestId("key-create").click(),
+  },
+  {
+    name: "keys-secret",
+    at: "/keys",
+    views: [DESK],
+    themes: ["dark"],
+    languages: ["en"],
+    full: false,
+    act: async (page) => {
+      await page.getByTestId("key-rotate").first().click();
+      await page.getByTestId("rotate-submit").click();
+      await page.getByTestId("key-secret").waitFor();
+    },
+  },
+  {
+    name: "help",
+    at: "/",
+    views: [DESK],
+    themes: ["light"],
+    languages: TONGUES,
+    full: false,
+    act: async (page) => page.keyboard.press("?"),
   },
   {
     name: "chat-start",

@@ -1,6 +1,8 @@
 // Walks through the built console in a real browser as a person would, against the mock, and says what does not work.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 import { startMock } from "./mock.mjs";
 
@@ -20,6 +22,7 @@ const context = await browser.newContext({
   viewport: { width: 1440, height: 900 },
   locale: "en-GB",
   permissions: ["clipboard-read", "clipboard-write"],
+  acceptDownloads: true,
 });
 const page = await context.newPage();
 const faults = [];
@@ -33,6 +36,18 @@ const until = async (test) => {
   for (let tries = 0; tries < 40 && !test(); tries++) await page.waitForTimeout(50);
   return test();
 };
+/** Address, what must be there before it is looked at, and what else is opened. */
+const AXE_PAGES = (requestId) => [
+  ["/", "figure-requests"],
+  ["/discover", "requests-row"],
+  ["/discover?kind=log", "requests-row", async () => id("requests-row").first().click()],
+  ["/discover?q=tag:%22slow_request%22&compare=on", "different", async () => id("saved-menu").click()],
+  ["/discover?q=status%3A(", "search-error"],
+  [`/requests/${requestId}`, "verdict"],
+  ["/efficiency", "efficiency-row"],
+  ["/keys", "key-row", async () => id("key-create").click()],
+  ["/chat", "chat-input"],
+];
 const step = (words) => console.log(`- ${words}`);
 
 step("without a session: the message; a wrong token is told, the right one lets in and stays out of the page");
@@ -101,7 +116,7 @@ step("sorting by a column, and showing more rows");
 await page.waitForFunction(() => !location.search.includes("error_request"));
 await page.locator('[data-field="token_efficiency"]').click();
 await page.waitForURL(/sort=token_efficiency%3Adesc/);
-await page.waitForFunction(() => document.querySelector(".requests-main")?.getAttribute("aria-busy") === "false");
+await page.waitForFunction(() => document.querySelector(".discover-main")?.getAttribute("aria-busy") === "false");
 const values = (await page.locator(".col-efficiency").allInnerTexts()).slice(1).map(Number);
 assert.deepEqual(
   values,
@@ -123,12 +138,131 @@ await page.getByRole("button", { name: "Next request" }).click();
 assert.notEqual(url().searchParams.get("open"), opened);
 await id("request-json").click();
 assert.equal(JSON.parse(await id("request-json-text").textContent())._source.kind, "request");
+await id("request-around").click();
+assert.equal(await id("around").locator("li").count(), 13);
 await page.reload();
 await id("request-phases").waitFor();
 await page.keyboard.press("Escape");
 await id("request-panel").waitFor({ state: "detached" });
 
+step("KQL and Lucene: the box speaks both, fields and values are completed");
+await page.goto(`${mock.url}/discover`);
+await id("requests-row").first().waitFor();
+await id("query-language").selectOption("kql");
+await page.waitForURL(/lang=kql/);
+await id("requests-search").fill("mod");
+await id("suggestion").filter({ hasText: "model_name" }).first().waitFor();
+await page.keyboard.press("ArrowDown");
+await page.keyboard.press("Enter");
+assert.equal(await id("requests-search").inputValue(), "model_name: ");
+await id("suggestion").filter({ hasText: "qwen3:4b" }).waitFor();
+await id("suggestion").filter({ hasText: "qwen3:4b" }).click();
+assert.equal(await id("requests-search").inputValue(), 'model_name: "qwen3:4b" ');
+await page.keyboard.press("Enter");
+await page.waitForURL(/qwen3/);
+await page.waitForFunction(() =>
+  [...document.querySelectorAll("td.col-model")].every((cell) => cell.textContent === "qwen3:4b"),
+);
+
+step("fields: values with their shares, one becomes a condition, another a column");
+await id("fields-switch").click();
+await page.locator('[data-field="http_status"] .field-name').click();
+await page.locator('[data-testid=field-values] li[data-value="200"] button').first().click();
+await page.waitForURL(/http_status%3A\+200/);
+await page.locator('.field-item[data-field="client_ip"] .icon-button').click();
+await page.waitForURL(/cols=.*client_ip/);
+await page.locator('th [data-field="client_ip"]').waitFor();
+await id("fields-switch").click();
+
+step("what is different here");
+await page.goto(`${mock.url}/discover?q=tag:%22error_request%22&from=now-24h&to=now&compare=on`);
+await page.locator('[data-testid=different] tr[data-field="error"]').first().waitFor();
+
+step("a saved search is kept by the server, opened again and removed");
+await id("saved-menu").click();
+await id("saved-name").fill("Errors of a day");
+await id("saved-save").click();
+await id("saved-open").waitFor();
+assert.deepEqual([mock.state.saved[0].query, mock.state.saved[0].from], ['tag:"error_request"', "now-24h"]);
+await page.goto(`${mock.url}/discover`);
+await id("saved-menu").click();
+await id("saved-open").click();
+await page.waitForURL(/error_request.*from=now-24h/);
+await id("saved-menu").click();
+await id("saved-remove").click();
+await id("saved-open").waitFor({ state: "detached" });
+await page.keyboard.press("Escape");
+await id("saved-name").waitFor({ state: "detached" });
+
+step("export: what was found as NDJSON and CSV");
+await id("export-menu").click();
+const total = Number(await id("requests-total").getAttribute("data-total"));
+const file = async (name) => {
+  const waiting = page.waitForEvent("download");
+  await id(name).click();
+  const chunks = [];
+  for await (const chunk of await (await waiting).createReadStream()) chunks.push(chunk);
+  return Buffer.concat(chunks).toString("utf8").trim().split(/\r?\n/);
+};
+const lines = await file("export-ndjson");
+assert.equal(lines.length, total);
+assert.ok(lines.every((line) => JSON.parse(line).tags.includes("error_request")));
+await id("export-menu").click();
+assert.match((await file("export-csv"))[0], /^\ufeff?@timestamp,http_status,model_name/);
+
+step("lines of other sources; one request's story and its lines");
+await page.goto(`${mock.url}/discover?kind=log&q=source:ollama%20AND%20level:info&from=now-24h&to=now`);
+await id("requests-row").first().click();
+await id("request-panel").waitFor();
+const traced = mock.state.docs.findLast((doc) => doc.source === "ollama" && doc.level === "info").trace_id;
+const told = mock.state.docs.findLast((doc) => doc.kind === "request" && doc.trace_id === traced).request_id;
+await page.goto(`${mock.url}/requests/${told}`);
+await id("verdict").waitFor();
+assert.ok((await page.locator("[data-testid=story-lines] tbody tr").count()) >= 3);
+await page.locator("[data-testid=request-phases] [data-phase=load]").waitFor();
+
+step("efficiency: worst first, by model, and the way into Discover");
+await id("nav-efficiency").click();
+await id("efficiency-row").first().waitFor();
+const shares = await page.locator("[data-testid=efficiency-row]").evaluateAll((rows) => rows.map((row) => Number(row.dataset.efficiency)));
+assert.deepEqual(
+  shares,
+  [...shares].sort((a, b) => a - b),
+);
+await page.locator('[data-group="model"]').click();
+await page.locator('[data-testid=efficiency-groups] tr[data-group="qwen3:4b"] a').click();
+await page.waitForURL(/discover.*qwen3/);
+
+step("keys: made, its secret shown once, revoked");
+await id("nav-keys").click();
+await id("key-create").click();
+await page.locator("input[name=name]").fill("walker");
+await page.locator("input[name=requests]").fill("30");
+await id("key-submit").click();
+assert.match(await id("key-secret").textContent(), /^th_/);
+await id("secret-done").click();
+const row = page.locator("[data-testid=key-row]").filter({ hasText: "walker" });
+assert.match(await row.textContent(), /30 requests/);
+await row.getByTestId("key-revoke").click();
+await id("revoke-submit").click();
+await row.waitFor({ state: "detached" });
+assert.ok(!(await page.content()).includes("4mYc0vYhV0cXkq3aM1xq8sZ2"), "no secret stays in the page");
+
+step("keys lead from page to page; the zone is one for all");
+await page.keyboard.press("?");
+await id("help-dialog").waitFor();
+await page.keyboard.press("Escape");
+await page.keyboard.press("g");
+await page.keyboard.press("d");
+await id("requests-row").first().waitFor();
+await page.locator('[data-range="custom"]').click();
+await page.locator('[data-zone="utc"]').click();
+await id("nav-efficiency").click();
+assert.equal(url().searchParams.get("tz"), "utc");
+
 step("a new request is on the screen within a second");
+await page.goto(`${mock.url}/discover`);
+await id("requests-row").first().waitFor();
 const before = Date.now();
 const fresh = mock.state.add();
 await page.locator(`[data-request-id="${fresh.request_id}"]`).waitFor({ timeout: 3_000 });
@@ -164,7 +298,7 @@ await page.locator(".code-head button").first().click();
 assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^#!\/usr\/bin\/env bash/);
 await page.reload();
 await page.locator('[data-testid=chat-answer][data-state="done"]').waitFor();
-assert.equal(await id("chat-model").inputValue(), "qwen3:4b");
+await page.waitForFunction(() => document.querySelector("[data-testid=chat-model]")?.value === "qwen3:4b");
 
 step("leaving the page, and a new chat, end an answer");
 await id("chat-input").fill("And now?");
@@ -187,6 +321,34 @@ assert.equal(await page.evaluate(() => document.documentElement.lang), "zh-CN");
 assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
 const dark = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
 assert.equal(dark, "rgb(12, 18, 17)");
+
+step("accessible: no finding of axe on any page, in both languages and themes");
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const rules = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] };
+const findings = [];
+for (const language of ["en", "zh"]) {
+  for (const theme of ["light", "dark"]) {
+    await page.evaluate(
+      ([one, other]) => {
+        localStorage.setItem("language", one);
+        localStorage.setItem("theme", other);
+      },
+      [language, theme],
+    );
+    for (const [path, ready, act] of AXE_PAGES(told)) {
+      await page.goto(mock.url + path);
+      await id(ready).first().waitFor();
+      await act?.();
+      await page.waitForTimeout(150);
+      // Evaluated by the test's own door: the policy of the page forbids it to the page.
+      await page.evaluate(axe);
+      const found = await page.evaluate((options) => window.axe.run(document, options), rules);
+      for (const { id: rule, nodes } of found.violations)
+        findings.push(`${language} ${theme} ${path} ${rule}: ${nodes.map((node) => node.html.slice(0, 160)).slice(0, 3).join(" | ")}`);
+    }
+  }
+}
+assert.deepEqual([...new Set(findings)], []);
 
 step("a session that ends brings the sign-in page");
 await context.clearCookies();

@@ -6,18 +6,23 @@ import { session as loadSession, type Session, signOut } from "./api/session";
 import { status as loadStatus } from "./api/status";
 import type { TextKey } from "./i18n/en";
 import type { Language } from "./lib/format";
-import { address, changed, PATHS, type Page, usePlace } from "./lib/route";
+import { zoneOf, sharedOf } from "./lib/range";
+import { address, go, PATHS, type Page, usePlace } from "./lib/route";
 import { remember, remembered } from "./lib/store";
 import { useQuery } from "./lib/use-query";
 import { Chat } from "./pages/chat";
+import { DiscoverPage } from "./pages/discover";
+import { EfficiencyPage } from "./pages/efficiency";
+import { KeysPage } from "./pages/keys";
 import { OverviewPage } from "./pages/overview";
-import { RequestsPage } from "./pages/requests";
+import { RequestPage } from "./pages/request";
 import { SignIn } from "./pages/signin";
 import { type Theme, type Ui, UiContext, uiFor, useUi } from "./ui/context";
 import { Icon, type IconName } from "./ui/icon";
 import { Link } from "./ui/link";
 import { Mark } from "./ui/mark";
 import { Empty, ErrorNotice } from "./ui/notice";
+import { HelpDialog } from "./ui/help";
 import { type Choices, Tools } from "./ui/tools";
 
 const STATUS_EVERY_MS = 5_000;
@@ -32,7 +37,9 @@ type Entry =
 export function App() {
   const [language, setLanguage] = useState<Language>(firstLanguage);
   const [theme, setTheme] = useState<Theme>(firstTheme);
-  const ui = useMemo(() => uiFor(language, theme), [language, theme]);
+  const { params } = usePlace();
+  const zone = zoneOf(params);
+  const ui = useMemo(() => uiFor(language, theme, zone), [language, theme, zone]);
 
   useEffect(() => {
     document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
@@ -106,35 +113,54 @@ function Door({ choices, ui }: { choices: Choices; ui: Ui }) {
   }
 }
 
-const NAV: { page: Page; text: TextKey; icon: IconName }[] = [
-  { page: "overview", text: "nav.overview", icon: "overview" },
-  { page: "requests", text: "nav.requests", icon: "requests" },
-  { page: "chat", text: "nav.chat", icon: "chat" },
+interface NavEntry {
+  page: Page;
+  text: TextKey;
+  icon: IconName;
+  /** Pressed after `g`, it leads to the page. */
+  letter: string;
+}
+
+const NAV: NavEntry[] = [
+  { page: "overview", text: "nav.overview", icon: "overview", letter: "o" },
+  { page: "discover", text: "nav.discover", icon: "requests", letter: "d" },
+  { page: "efficiency", text: "nav.efficiency", icon: "efficiency", letter: "e" },
+  { page: "keys", text: "nav.keys", icon: "key", letter: "k" },
+  { page: "chat", text: "nav.chat", icon: "chat", letter: "c" },
 ];
+
+/** A letter counts as the second key for so long. */
+const CHORD_MS = 1_500;
 
 function House({ choices, session, leave }: { choices: Choices; session: Session; leave: () => void }) {
   const { t } = useUi();
   const place = usePlace();
   const status = useQuery("status", loadStatus, STATUS_EVERY_MS);
+  const [help, setHelp] = useState(false);
+  const showHelp = useCallback(() => setHelp(true), []);
+  useKeys(place.params, showHelp);
 
   useEffect(() => {
-    const words = NAV.find((entry) => entry.page === place.page)?.text;
-    document.title = `${t(words ?? "common.missing_page")} · ${session.service} · ${t("app.name")}`;
+    const words = place.page === "request" ? t("record.title") : undefined;
+    const known = NAV.find((entry) => entry.page === place.page)?.text;
+    const title = words ?? t(known ?? "common.missing_page");
+    document.title = `${title} · ${session.service} · ${t("app.name")}`;
   }, [place.page, session.service, t]);
 
+  const current = place.page === "request" ? "discover" : place.page;
   return (
     <div class="frame">
       <a class="skip" href="#content">
         {t("app.skip")}
       </a>
-      <header class="top">
-        <Link class="brand" href={PATHS.overview}>
+      <header class="rail">
+        <Link class="brand" href={PATHS.overview} title={`${session.service} · ${session.version}`}>
           <Mark />
-          <span>{t("app.name")}</span>
+          <span class="brand-words">
+            <span>{t("app.name")}</span>
+            <span class="service">{session.service}</span>
+          </span>
         </Link>
-        <span class="service" title={`${session.service} · ${session.version}`}>
-          {session.service}
-        </span>
         {session.demo && place.page !== "overview" && (
           <span class="badge" title={t("nav.demo_note")}>
             {t("nav.demo")}
@@ -144,16 +170,26 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
           {NAV.map(({ page, text, icon }) => (
             <Link
               key={page}
-              href={navAddress(page, place.params)}
+              href={address(page, sharedOf(place.params))}
               data-testid={`nav-${page}`}
-              aria-current={place.page === page ? "page" : undefined}
+              aria-current={current === page ? "page" : undefined}
             >
               <Icon name={icon} />
               <span>{t(text)}</span>
             </Link>
           ))}
         </nav>
-        <div class="top-tools">
+        <div class="rail-tools">
+          <button
+            type="button"
+            class="icon-button help-button"
+            data-testid="help"
+            aria-label={t("help.title")}
+            title={t("help.title")}
+            onClick={showHelp}
+          >
+            ?
+          </button>
           <Tools {...choices} />
           <button
             type="button"
@@ -169,7 +205,10 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
       </header>
       <div class="content" id="content" tabIndex={-1}>
         {place.page === "overview" && <OverviewPage params={place.params} session={session} status={status} />}
-        {place.page === "requests" && <RequestsPage params={place.params} />}
+        {place.page === "discover" && <DiscoverPage params={place.params} session={session} />}
+        {place.page === "request" && <RequestPage requestId={place.id} params={place.params} />}
+        {place.page === "efficiency" && <EfficiencyPage params={place.params} session={session} />}
+        {place.page === "keys" && <KeysPage params={place.params} session={session} />}
         {place.page === "chat" && <Chat />}
         {place.page === null && (
           <main>
@@ -181,14 +220,27 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
           </main>
         )}
       </div>
+      {help && <HelpDialog close={() => setHelp(false)} />}
     </div>
   );
 }
 
-/** The chosen time range goes along from page to page. */
-function navAddress(page: Page, params: URLSearchParams): string {
-  if (page === "chat") return address(page, {});
-  return address(page, changed(new URLSearchParams(), { from: params.get("from"), to: params.get("to") }));
+/** `?` shows the keys, `g` and a letter lead to a page; `/` belongs to the pages that search. */
+function useKeys(params: URLSearchParams, help: () => void) {
+  useEffect(() => {
+    let chordUntil = 0;
+    const press = (event: KeyboardEvent) => {
+      const typing = event.target instanceof HTMLElement && event.target.matches("input, textarea, select");
+      if (typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+      if (event.key === "?") return help();
+      const now = Date.now();
+      const entry = now < chordUntil ? NAV.find(({ letter }) => letter === event.key) : undefined;
+      chordUntil = event.key === "g" ? now + CHORD_MS : 0;
+      if (entry !== undefined) go(address(entry.page, sharedOf(params)));
+    };
+    addEventListener("keydown", press);
+    return () => removeEventListener("keydown", press);
+  }, [params, help]);
 }
 
 function firstLanguage(): Language {

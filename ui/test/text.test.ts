@@ -83,10 +83,10 @@ test("JSON is cut into pieces that give the same text again", () => {
 });
 
 test("addresses name a page and its state, and nothing else", () => {
-  assert.equal(address("requests", { q: "a b", open: null, from: "" }), "/requests?q=a+b");
+  assert.equal(address("discover", { q: "a b", open: null, from: "" }), "/discover?q=a+b");
   assert.equal(address("overview", {}), "/");
   const place = placeOf({ pathname: "/requests/", search: "?open=1" });
-  assert.equal(place.page, "requests");
+  assert.equal(place.page, "discover");
   assert.equal(place.params.get("open"), "1");
   assert.equal(placeOf({ pathname: "/nowhere", search: "" }).page, null);
 });

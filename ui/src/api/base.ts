@@ -39,6 +39,11 @@ export async function post<T>(path: string, body: unknown, signal?: AbortSignal)
   return (await answer.json()) as T;
 }
 
+export async function put<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
+  const answer = await send("PUT", path, body, bounded(signal));
+  return (await answer.json()) as T;
+}
+
 function bounded(signal: AbortSignal | undefined): AbortSignal {
   const limit = AbortSignal.timeout(WAIT_MS_MAX);
   return signal === undefined ? limit : AbortSignal.any([signal, limit]);

@@ -17,10 +17,10 @@ import {
   textsField,
 } from "./search";
 
-const REQUESTS: Clause = { term: { kind: "request" } };
+export const REQUESTS: Clause = { term: { kind: "request" } };
 
 /** The same condition as the tag `error_request`. */
-const FAILED: Clause = { bool: { must_not: [{ range: { http_status: { gte: 200, lte: 299 } } }] } };
+export const FAILED: Clause = { bool: { must_not: [{ range: { http_status: { gte: 200, lte: 299 } } }] } };
 
 /** Stands in the heat map for requests that never named a model (refused before). */
 export const NO_MODEL = "(none)";
@@ -31,7 +31,7 @@ const TOKEN_MODELS_MAX = 6;
 const SLOWEST = 8;
 
 /** What a table of requests needs. */
-const ROW_FIELDS = [
+export const ROW_FIELDS = [
   "@timestamp",
   "request_id",
   "http_status",
@@ -174,77 +174,6 @@ export function readOverview(answer: SearchAnswer, span: Span, widthMs: number):
   };
 }
 
-export type SortOrder = { field: string; descending: boolean };
-
-export const NEWEST_FIRST: SortOrder = { field: "@timestamp", descending: true };
-
-const SORTABLE = new Set([
-  "@timestamp",
-  "http_status",
-  "model_name",
-  "user_id",
-  "key_id",
-  "input_tokens",
-  "output_tokens",
-  "token_efficiency",
-  "duration_ms",
-  "ttft_ms",
-]);
-
-/** `duration_ms:desc` as the address writes it. */
-export function parseSort(text: string | null): SortOrder {
-  const [name = "", order] = (text ?? "").split(":");
-  return SORTABLE.has(name) ? { field: name, descending: order !== "asc" } : NEWEST_FIRST;
-}
-
-export function writeSort(sort: SortOrder): string | null {
-  const isDefault = sort.field === NEWEST_FIRST.field && sort.descending;
-  return isDefault ? null : `${sort.field}:${sort.descending ? "desc" : "asc"}`;
-}
-
-export function requestsBody(query: string, span: Span, widthMs: number, sort: SortOrder, size: number): SearchBody {
-  const filter: Clause[] = [REQUESTS, within(span)];
-  if (query.trim() !== "") filter.push({ query_string: { query } });
-  return {
-    query: { bool: { filter } },
-    size,
-    track_total_hits: true,
-    sort: [{ [sort.field]: { order: sort.descending ? "desc" : "asc" } }, { seq: { order: "desc" } }],
-    _source: ROW_FIELDS,
-    aggs: { over_time: { ...histogram(span, widthMs), aggs: { errors: { filter: FAILED } } } },
-  };
-}
-
-export interface Requests {
-  total: number;
-  tookMs: number;
-  rows: Row[];
-  series: Bucket[];
-  span: Span;
-  widthMs: number;
-}
-
-export function readRequests(answer: SearchAnswer, span: Span, widthMs: number): Requests {
-  return {
-    total: total(answer),
-    tookMs: answer.took,
-    rows: answer.hits.hits.map(readRow),
-    series: readSeries(field(answer.aggregations, "over_time"), span, widthMs),
-    span,
-    widthMs,
-  };
-}
-
-/** One request, whenever it was. */
-export function requestBody(requestId: string): SearchBody {
-  return {
-    query: { bool: { filter: [REQUESTS, { term: { request_id: requestId } }] } },
-    size: 1,
-    track_total_hits: false,
-    sort: [{ "@timestamp": { order: "desc" } }],
-  };
-}
-
 /** The newest request of all: tells an empty range from an empty house. */
 export function newestBody(): SearchBody {
   return {
@@ -301,13 +230,13 @@ export function timestamp(source: Source): number | null {
   return Number.isNaN(ms) ? null : ms;
 }
 
-function within(span: Span): Clause {
+export function within(span: Span): Clause {
   const gte = new Date(span.fromMs).toISOString();
   // A live range stays open: a record written this very moment is in.
   return { range: { "@timestamp": span.live ? { gte } : { gte, lte: new Date(span.toMs).toISOString() } } };
 }
 
-function histogram(span: Span, widthMs: number): Agg {
+export function histogram(span: Span, widthMs: number): Agg {
   return {
     date_histogram: {
       field: "@timestamp",
@@ -319,7 +248,7 @@ function histogram(span: Span, widthMs: number): Agg {
 }
 
 /** The buckets of the span in order; those that the server left out are empty ones. */
-function readSeries(aggregation: unknown, span: Span, widthMs: number): Bucket[] {
+export function readSeries(aggregation: unknown, span: Span, widthMs: number): Bucket[] {
   const found = new Map(buckets(aggregation).map((bucket) => [numberField(bucket, "key"), bucket]));
   return starts(span, widthMs).map((startMs) => {
     const bucket = found.get(startMs);
@@ -360,15 +289,15 @@ function readTokens(bucket: unknown, span: Span, widthMs: number): TokenSeries {
   };
 }
 
-function starts(span: Span, widthMs: number): number[] {
+export function starts(span: Span, widthMs: number): number[] {
   // One more than the limit: the first bucket may begin before the span.
   return bucketStarts(span, widthMs).slice(0, BUCKETS_MAX + 2);
 }
 
-function metric(aggregations: unknown, name: string): number | null {
+export function metric(aggregations: unknown, name: string): number | null {
   return numberField(field(aggregations, name), "value");
 }
 
-function total(answer: SearchAnswer): number {
+export function total(answer: SearchAnswer): number {
   return answer.hits.total?.value ?? answer.hits.hits.length;
 }

@@ -4,9 +4,11 @@ import { post } from "./base";
 
 export type Clause =
   | { term: Record<string, string | number | boolean> }
-  | { range: Record<string, { gte?: string | number; lte?: string | number; lt?: string | number }> }
+  | { range: Record<string, { gte?: string | number; gt?: number; lte?: string | number; lt?: string | number }> }
   | { exists: { field: string } }
+  | { terms: Record<string, string[]> }
   | { query_string: { query: string } }
+  | { kql: { query: string } }
   | { bool: { filter?: Clause[]; must_not?: Clause[] } };
 
 export interface Agg {
@@ -17,11 +19,14 @@ export interface Agg {
     min_doc_count: 0;
     extended_bounds: { min: number; max: number };
   };
+  significant_terms?: { field: string; size: number; background_filter: Clause };
   terms?: { field: string; size: number; missing?: string; order?: Record<string, "asc" | "desc"> };
   percentiles?: { field: string; percents: number[] };
   sum?: { field: string };
   avg?: { field: string };
+  max?: { field: string };
   filter?: Clause;
+  filters?: { filters: Record<string, Clause> };
 }
 
 export interface SearchBody {
@@ -30,6 +35,7 @@ export interface SearchBody {
   track_total_hits: boolean;
   sort?: Record<string, { order: "asc" | "desc" }>[];
   _source?: string[];
+  search_after?: unknown[];
   aggs?: Record<string, Agg>;
 }
 
@@ -40,6 +46,8 @@ export interface Hit {
   _id: string;
   _index: string;
   _source: Source;
+  /** Where the hit stands in the order, for `search_after`. */
+  sort?: unknown[];
 }
 
 export interface SearchAnswer {

@@ -36,7 +36,7 @@ interface Props {
 const ZOOM_MS_MIN = 1_000;
 
 export function Chart(props: Props) {
-  const { t, format, language, theme } = useUi();
+  const { t, format, language, theme, zone } = useUi();
   const { axes = true, legend = true, series, times, widthMs } = props;
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
@@ -50,6 +50,7 @@ export function Chart(props: Props) {
     series,
     height: props.height,
     axes,
+    utc: zone === "utc",
     value: props.axisValue ?? props.value,
     clock: format.clock,
     onHover: setHover,
@@ -63,7 +64,7 @@ export function Chart(props: Props) {
   latest.current = spec;
 
   // Colours and the kinds of the curves are fixed when a plot is made; new ones need a new plot.
-  const shape = [theme, language, props.height, axes, ...series.map((one) => one.kind + one.colour)].join();
+  const shape = [theme, language, zone, props.height, axes, ...series.map((one) => one.kind + one.colour)].join();
   useEffect(() => {
     let gone = false;
     let sizes: ResizeObserver | null = null;

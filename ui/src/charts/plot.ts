@@ -20,6 +20,7 @@ export interface PlotSpec {
   series: PlotSeries[];
   height: number;
   axes: boolean;
+  utc: boolean;
   value: (value: number) => string;
   clock: (ms: number, stepMs: number) => string;
   /** The bucket under the pointer and its place in CSS pixels; null when the pointer leaves. */
@@ -51,6 +52,7 @@ export function createPlot(host: HTMLElement, first: PlotSpec): Plot {
     height: spec.height,
     padding: [8, spec.axes ? 10 : 0, spec.axes ? 0 : 2, spec.axes ? 0 : 0],
     legend: { show: false },
+    ...(spec.utc ? { tzDate: (at: number) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC") } : {}),
     cursor: {
       sync: { key: SYNC_KEY, setSeries: false },
       drag: { x: true, y: false, setScale: false, dist: DRAG_PX_MIN },

@@ -2,6 +2,9 @@
 
 export type Language = "en" | "zh";
 
+/** In which zone times are shown: that of the browser, or UTC. */
+export type Zone = "local" | "utc";
+
 const LOCALES: Record<Language, string> = { en: "en-GB", zh: "zh-CN" };
 
 /** Short units are the same everywhere; of the long ones each language has its own. */
@@ -28,16 +31,20 @@ export interface Format {
   compact(value: number | null): string;
   percent(share: number | null): string;
   decimal(value: number | null, digits: number): string;
+  /** Any number with as many digits as tell something. */
+  number(value: number | null): string;
   duration(ms: number | null): string;
   /** A duration for an axis: no more digits than it needs. */
   tick(ms: number): string;
   clock(ms: number, widthMs: number): string;
   dateTime(ms: number | null): string;
+  day(ms: number | null): string;
   width(ms: number): string;
 }
 
-export function formatFor(language: Language): Format {
+export function formatFor(language: Language, zone: Zone = "local"): Format {
   const locale = LOCALES[language];
+  const at: Intl.DateTimeFormatOptions = zone === "utc" ? { timeZone: "UTC" } : {};
   const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
   const short = new Intl.NumberFormat(locale, { notation: "compact", maximumSignificantDigits: 3 });
   const plain = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 });
@@ -46,16 +53,18 @@ export function formatFor(language: Language): Format {
   const decimals = [0, 1, 2, 3].map(
     (digits) => new Intl.NumberFormat(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
   );
-  const hour = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
-  const second = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-  const day = new Intl.DateTimeFormat(locale, { month: "short", day: "numeric" });
+  const hour = new Intl.DateTimeFormat(locale, { ...at, hour: "2-digit", minute: "2-digit" });
+  const second = new Intl.DateTimeFormat(locale, { ...at, hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  const day = new Intl.DateTimeFormat(locale, { ...at, month: "short", day: "numeric" });
   const dayHour = new Intl.DateTimeFormat(locale, {
+    ...at,
     month: "short",
     day: "numeric",
     hour: "2-digit",
     minute: "2-digit",
   });
   const full = new Intl.DateTimeFormat(locale, {
+    ...at,
     month: "short",
     day: "2-digit",
     hour: "2-digit",
@@ -63,6 +72,7 @@ export function formatFor(language: Language): Format {
     second: "2-digit",
     fractionalSecondDigits: 3,
   });
+  const date = new Intl.DateTimeFormat(locale, { ...at, year: "numeric", month: "short", day: "numeric" });
   const known = (value: number | null): value is number => value !== null && Number.isFinite(value);
   const decimal = (value: number, digits: number) => (decimals[digits] ?? whole).format(value);
 
@@ -71,6 +81,7 @@ export function formatFor(language: Language): Format {
     compact: (value) => (known(value) ? (Math.abs(value) < 10_000 ? whole : short).format(value) : NONE),
     percent: (value) => (known(value) ? share.format(value) : NONE),
     decimal: (value, digits) => (known(value) ? decimal(value, digits) : NONE),
+    number: (value) => (known(value) ? plain.format(value) : NONE),
     duration: (ms) => (known(ms) ? duration(ms, decimal, units) : NONE),
     tick: (ms) => tick(ms, plain, units),
     clock: (ms, widthMs) => {
@@ -78,6 +89,7 @@ export function formatFor(language: Language): Format {
       if (widthMs < 60 * MINUTE) return hour.format(ms);
       return widthMs < DAY ? dayHour.format(ms) : day.format(ms);
     },
+    day: (ms) => (known(ms) ? date.format(ms) : NONE),
     dateTime: (ms) => (known(ms) ? full.format(ms) : NONE),
     width: (ms) => width(ms, units),
   };

@@ -49,7 +49,7 @@ function splitAnd(query: string): string[] {
 }
 
 /** The parts between separators that stand outside of quotes and brackets. */
-function splitOutside(query: string, separator: string): string[] {
+export function splitOutside(query: string, separator: string): string[] {
   const parts: string[] = [];
   let depth = 0;
   let quoted = false;

@@ -1,6 +1,15 @@
 // Cuts the time of one request into the phases that it went through.
 
-export type PhaseName = "queue" | "connect" | "load" | "prefill" | "wait" | "decode" | "rest";
+export type PhaseName =
+  | "gateway"
+  | "queue"
+  | "connect"
+  | "server"
+  | "load"
+  | "prefill"
+  | "wait"
+  | "decode"
+  | "rest";
 
 export interface Phase {
   name: PhaseName;

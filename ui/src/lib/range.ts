@@ -1,5 +1,7 @@
 // Time ranges as the address names them (`now-1h`, ISO times), and the bucket widths that suit them.
 
+import type { Zone } from "./format";
+
 /** A range as written in the address. Both ends are date math on `now`, or ISO 8601 times. */
 export interface TimeRange {
   from: string;
@@ -102,10 +104,27 @@ export function bucketStarts(span: Span, widthMs: number): number[] {
   return starts;
 }
 
-/** Value for `<input type="datetime-local">`, in the browser's zone. */
-export function toLocalInput(ms: number): string {
+/** Value for `<input type="datetime-local">`, in the chosen zone. */
+export function toLocalInput(ms: number, zone: Zone = "local"): string {
   const date = new Date(ms);
+  if (zone === "utc") return date.toISOString().slice(0, 16);
   const two = (value: number) => String(value).padStart(2, "0");
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
   return `${day}T${two(date.getHours())}:${two(date.getMinutes())}`;
+}
+
+/** The moment that `<input type="datetime-local">` names; NaN when it names none. */
+export function fromLocalInput(text: string, zone: Zone): number {
+  return new Date(zone === "utc" ? `${text}Z` : text).getTime();
+}
+
+/** What every page keeps of an address: range, zone, and whether it refreshes itself. */
+export const SHARED = ["from", "to", "tz", "live"] as const;
+
+export function sharedOf(params: URLSearchParams): Record<string, string | null> {
+  return Object.fromEntries(SHARED.map((name) => [name, params.get(name)]));
+}
+
+export function zoneOf(params: URLSearchParams): Zone {
+  return params.get("tz") === "utc" ? "utc" : "local";
 }

@@ -2,12 +2,24 @@
 
 import { useEffect, useState } from "preact/hooks";
 
-export type Page = "overview" | "requests" | "chat";
+export type Page = "overview" | "discover" | "request" | "efficiency" | "keys" | "chat";
 
-export const PATHS: Record<Page, string> = { overview: "/", requests: "/requests", chat: "/chat" };
+export const PATHS: Record<Page, string> = {
+  overview: "/",
+  discover: "/discover",
+  request: "/requests/",
+  efficiency: "/efficiency",
+  keys: "/keys",
+  chat: "/chat",
+};
+
+/** Addresses of earlier versions go on to work. */
+const FORMER: Record<string, Page> = { "/requests": "discover" };
 
 export interface Place {
   page: Page | null;
+  /** What the path names: the id of a request. */
+  id: string;
   params: URLSearchParams;
 }
 
@@ -15,8 +27,19 @@ export type Changes = Record<string, string | null>;
 
 export function placeOf(url: { pathname: string; search: string }): Place {
   const path = url.pathname.replace(/\/+$/, "") || "/";
+  const params = new URLSearchParams(url.search);
+  const request = /^\/requests\/([^/]+)$/.exec(path)?.[1];
+  if (request !== undefined) return { page: "request", id: decoded(request), params };
   const found = (Object.keys(PATHS) as Page[]).find((page) => PATHS[page] === path);
-  return { page: found ?? null, params: new URLSearchParams(url.search) };
+  return { page: found ?? FORMER[path] ?? null, id: "", params };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** Address of a page with these parameters; null leaves one out. */
@@ -25,6 +48,13 @@ export function address(page: Page, params: Changes): string {
   for (const [name, value] of Object.entries(params)) if (value !== null && value !== "") search.set(name, value);
   const text = search.toString();
   return text === "" ? PATHS[page] : `${PATHS[page]}?${text}`;
+}
+
+/** Address of the page of one request. */
+export function requestAddress(requestId: string, params: Changes): string {
+  const [, search = ""] = address("discover", params).split("?");
+  const path = PATHS.request + encodeURIComponent(requestId);
+  return search === "" ? path : `${path}?${search}`;
 }
 
 /** The same parameters with some changed. */

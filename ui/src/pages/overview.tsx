@@ -7,11 +7,12 @@ import type { Session } from "../api/session";
 import { models, type Status } from "../api/status";
 import { Chart, type ChartSeries, MODEL_COLOURS } from "../charts/chart";
 import { peaks } from "../lib/peaks";
-import { bucketWidth, PRESETS, presetRange, rangeOf, resolve } from "../lib/range";
+import { bucketWidth, PRESETS, presetRange, rangeOf, resolve, sharedOf } from "../lib/range";
 import { address, type Changes, changed } from "../lib/route";
 import { type Loaded, useQuery } from "../lib/use-query";
 import { useUi } from "../ui/context";
 import { CopyButton } from "../ui/copy";
+import { CurlButton } from "../ui/curl";
 import { Icon } from "../ui/icon";
 import { Link } from "../ui/link";
 import { Barrier } from "../ui/mark";
@@ -57,12 +58,17 @@ export function OverviewPage({ params, session, status }: Props) {
     live ? REFRESH_MS : 0,
   );
   const { data, error, stale, reload } = loaded;
+  const curlBody = () => {
+    const span = resolve(range, Date.now());
+    return overviewBody(span, bucketWidth(span));
+  };
 
   return (
     <main class="overview" aria-busy={stale}>
       <div class="toolbar">
         <StateStrip status={status} demo={session.demo} />
         <div class="toolbar-tools">
+          <CurlButton body={curlBody} session={session} />
           <LiveSwitch page="overview" params={params} />
           <RangePicker page="overview" params={params} />
         </div>
@@ -84,7 +90,7 @@ function Board({ overview, params }: { overview: Overview; params: URLSearchPara
   const times = useMemo(() => series.map((bucket) => bucket.startMs), [series]);
   const height = TALL.matches ? TALL_CHART_HEIGHT : CHART_HEIGHT;
   const shared = { times, widthMs, fromMs: span.fromMs, toMs: span.toMs, params, page: "overview" as const };
-  const range: Changes = { from: params.get("from"), to: params.get("to") };
+  const range: Changes = sharedOf(params);
   const per = t("chart.per_width", { width: format.width(widthMs) });
 
   const rate = rateSeries(overview);
@@ -104,10 +110,22 @@ function Board({ overview, params }: { overview: Overview; params: URLSearchPara
     { kind: "line", colour: "--series-1", label: "p50", values: series.map((bucket) => bucket.p50) },
   ];
 
+  const inDiscover = (changes: Changes) => (
+    <Link
+      class="quiet-link"
+      href={address("discover", { ...range, ...changes })}
+      title={t("common.in_discover")}
+      aria-label={t("common.in_discover")}
+    >
+      <Icon name="search" />
+    </Link>
+  );
+
   return (
     <div class="board">
+      <h1 class="visually-hidden">{t("nav.overview")}</h1>
       <Figures overview={overview} params={params} />
-      <Panel area="rate" title={t("chart.rate")} note={per}>
+      <Panel area="rate" title={t("chart.rate")} note={per} actions={inDiscover({})}>
         <div data-testid="rate-peaks" data-peaks={rate.peaks.map((at) => times[at]).join(" ")}>
           <Chart
             {...shared}
@@ -120,7 +138,12 @@ function Board({ overview, params }: { overview: Overview; params: URLSearchPara
           />
         </div>
       </Panel>
-      <Panel area="latency" title={t("chart.latency")} note={per}>
+      <Panel
+        area="latency"
+        title={t("chart.latency")}
+        note={per}
+        actions={inDiscover({ q: "duration_ms:*", sort: "duration_ms:desc" })}
+      >
         <Chart
           {...shared}
           name="latency"
@@ -134,7 +157,12 @@ function Board({ overview, params }: { overview: Overview; params: URLSearchPara
       <Panel area="heat" title={t("chart.heat")} note={t("chart.heat_note")}>
         <HeatMap cells={overview.heat} range={range} />
       </Panel>
-      <Panel area="tokens" title={t("chart.tokens")} note={per}>
+      <Panel
+        area="tokens"
+        title={t("chart.tokens")}
+        note={per}
+        actions={inDiscover({ q: "input_tokens:*", sort: "input_tokens:desc" })}
+      >
         <Chart
           {...shared}
           name="tokens"
@@ -149,7 +177,7 @@ function Board({ overview, params }: { overview: Overview; params: URLSearchPara
         area="slowest"
         title={t("overview.slowest")}
         actions={
-          <Link class="quiet-link" href={address("requests", { ...range, sort: "duration_ms:desc" })}>
+          <Link class="quiet-link" href={address("discover", { ...range, sort: "duration_ms:desc" })}>
             {t("overview.slowest_all")}
             <Icon name="right" />
           </Link>

@@ -57,3 +57,9 @@ export function Tags({ tags }: { tags: string[] }) {
     </span>
   );
 }
+
+export function Level({ level }: { level: string | null }) {
+  if (level === null) return null;
+  const tone = ["error", "fatal", "critical"].includes(level) ? "fault" : level.startsWith("warn") ? "warn" : "plain";
+  return <span class={`level level-${tone}`}>{level}</span>;
+}

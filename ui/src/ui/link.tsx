@@ -8,18 +8,21 @@ interface Props {
   children: ComponentChildren;
   class?: string;
   title?: string;
+  /** Called when the link was followed inside the console. */
+  followed?: () => void;
   "aria-label"?: string;
   "aria-current"?: "page" | undefined;
   [data: `data-${string}`]: string | number;
 }
 
-export function Link({ href, children, ...rest }: Props) {
+export function Link({ href, children, followed, ...rest }: Props) {
   const follow = (event: MouseEvent) => {
     // New tab, new window and download stay the browser's business.
     if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
     event.stopPropagation();
     go(href);
+    followed?.();
   };
   return (
     <a {...rest} href={href} onClick={follow}>

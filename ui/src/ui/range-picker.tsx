@@ -1,8 +1,9 @@
 // Chooses the time range of a page; the address keeps it.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { PRESETS, presetOf, presetRange, rangeOf, resolve, type TimeRange, toLocalInput } from "../lib/range";
+import { fromLocalInput, PRESETS, presetOf, presetRange, rangeOf, resolve, type TimeRange, toLocalInput } from "../lib/range";
 import { address, changed, go, type Page } from "../lib/route";
+import type { Zone } from "../lib/format";
 import { useUi } from "./context";
 import { Icon } from "./icon";
 
@@ -72,30 +73,39 @@ export function RangePicker({ page, params }: Props) {
           <span class="range-custom">{custom}</span>
         </button>
       </div>
-      {open && <CustomRange fromMs={span.fromMs} toMs={span.toMs} choose={choose} />}
+      {open && <CustomRange fromMs={span.fromMs} toMs={span.toMs} choose={choose} page={page} params={params} />}
     </div>
   );
 }
 
-interface CustomProps {
+interface CustomProps extends Props {
   fromMs: number;
   toMs: number;
   choose: (range: TimeRange) => void;
 }
 
-function CustomRange({ fromMs, toMs, choose }: CustomProps) {
-  const { t } = useUi();
-  const [from, setFrom] = useState(toLocalInput(fromMs));
-  const [to, setTo] = useState(toLocalInput(toMs));
+const ZONES: Zone[] = ["local", "utc"];
+
+function CustomRange({ fromMs, toMs, choose, page, params }: CustomProps) {
+  const { t, zone } = useUi();
+  const [from, setFrom] = useState(toLocalInput(fromMs, zone));
+  const [to, setTo] = useState(toLocalInput(toMs, zone));
   const [wrong, setWrong] = useState(false);
+  const zoneWords = { local: Intl.DateTimeFormat().resolvedOptions().timeZone, utc: "UTC" };
+
+  const chooseZone = (next: Zone) => {
+    setFrom(toLocalInput(fromLocalInput(from, zone), next));
+    setTo(toLocalInput(fromLocalInput(to, zone), next));
+    go(address(page, changed(params, { tz: next === "utc" ? "utc" : null })), true);
+  };
 
   const apply = (event: Event) => {
     event.preventDefault();
-    const start = new Date(from);
-    const end = new Date(to);
+    const start = fromLocalInput(from, zone);
+    const end = fromLocalInput(to, zone);
     // Written so that an unreadable date is wrong too.
-    if (!(start.getTime() < end.getTime())) return setWrong(true);
-    choose({ from: start.toISOString(), to: end.toISOString() });
+    if (!(start < end)) return setWrong(true);
+    choose({ from: new Date(start).toISOString(), to: new Date(end).toISOString() });
   };
 
   return (
@@ -108,6 +118,19 @@ function CustomRange({ fromMs, toMs, choose }: CustomProps) {
         <span>{t("range.to")}</span>
         <input type="datetime-local" value={to} onInput={(event) => setTo(event.currentTarget.value)} />
       </label>
+      <div class="segments range-zone" role="group" aria-label={t("range.zone")}>
+        {ZONES.map((name) => (
+          <button
+            key={name}
+            type="button"
+            data-zone={name}
+            aria-pressed={zone === name}
+            onClick={() => chooseZone(name)}
+          >
+            {zoneWords[name]}
+          </button>
+        ))}
+      </div>
       {wrong && (
         <p class="field-error" role="alert">
           {t("range.order")}

@@ -15,6 +15,7 @@ export function Tools({ setLanguage, setTheme }: Choices) {
   const { t, language, theme } = useUi();
   const themeWords = { auto: t("nav.theme_auto"), light: t("nav.theme_light"), dark: t("nav.theme_dark") }[theme];
   const other = language === "en" ? "zh" : "en";
+  const shown = other === "zh" ? "中文" : "EN";
   return (
     <>
       <button
@@ -22,11 +23,11 @@ export function Tools({ setLanguage, setTheme }: Choices) {
         class="icon-button language"
         data-testid="lang-switch"
         data-language={language}
-        aria-label={t("nav.language")}
+        aria-label={`${shown}: ${t("nav.language")}`}
         title={t("nav.language")}
         onClick={() => setLanguage(other)}
       >
-        <span lang={other === "zh" ? "zh-CN" : "en"}>{other === "zh" ? "中文" : "EN"}</span>
+        <span lang={other === "zh" ? "zh-CN" : "en"}>{shown}</span>
       </button>
       <button
         type="button"

@@ -1,6 +1,6 @@
 // One turn of a conversation: a question, or an answer with its thoughts and its cost.
 
-import { address } from "../../lib/route";
+import { requestAddress } from "../../lib/route";
 import { useUi } from "../../ui/context";
 import { CopyButton } from "../../ui/copy";
 import { Icon } from "../../ui/icon";
@@ -84,7 +84,7 @@ function Cost({ turn, again }: { turn: Turn; again: (() => void) | null }) {
         ))}
         {turn.requestId !== null && (
           <li>
-            <Link href={address("requests", { open: turn.requestId })}>{t("chat.record")}</Link>
+            <Link href={requestAddress(turn.requestId, {})}>{t("chat.record")}</Link>
           </li>
         )}
       </ul>

@@ -16,7 +16,7 @@ export function Figures({ overview, params }: { overview: Overview; params: URLS
   const { total, errors, durations, ttft, span, series } = overview;
   const perMinute = total / ((span.toMs - span.fromMs) / MINUTE_MS);
   const share = total > 0 ? errors / total : null;
-  const failed = address("requests", {
+  const failed = address("discover", {
     q: "NOT http_status:[200 TO 299]",
     from: params.get("from"),
     to: params.get("to"),

@@ -24,17 +24,21 @@ export function HeatMap({ cells, range }: { cells: HeatCell[]; range: Changes })
       <td key={model}>
         <Link
           class={`heat-cell heat-${step}`}
-          href={address("requests", { ...range, q: cellQuery(status, model) })}
+          href={address("discover", { ...range, q: cellQuery(status, model) })}
           data-testid="heatmap-cell"
           data-status={status}
           data-model={model}
           data-count={cell.count}
           data-mean={cell.meanMs ?? ""}
-          aria-label={t("chart.heat_cell", words)}
           title={t("chart.heat_cell", words)}
         >
-          <span class="heat-count">{format.compact(cell.count)}</span>
-          <span class="heat-mean">{format.duration(cell.meanMs)}</span>
+          <span class="visually-hidden">{t("chart.heat_cell", words)}</span>
+          <span class="heat-count" aria-hidden="true">
+            {format.compact(cell.count)}
+          </span>
+          <span class="heat-mean" aria-hidden="true">
+            {format.duration(cell.meanMs)}
+          </span>
         </Link>
       </td>
     );

@@ -1,7 +1,7 @@
 // The slowest requests of the range.
 
 import type { Row } from "../../api/requests";
-import { address, type Changes } from "../../lib/route";
+import { type Changes, requestAddress } from "../../lib/route";
 import { DurationBar, Model, StatusBadge } from "../../ui/cells";
 import { useUi } from "../../ui/context";
 import { Link } from "../../ui/link";
@@ -40,7 +40,7 @@ export function Slowest({ rows, range }: { rows: Row[]; range: Changes }) {
               <td class="nowrap">
                 <Link
                   class="row-link"
-                  href={address("requests", { ...range, sort: "duration_ms:desc", open: row.requestId })}
+                  href={requestAddress(row.requestId, range)}
                 >
                   {format.dateTime(row.atMs)}
                 </Link>

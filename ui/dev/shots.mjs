@@ -231,6 +231,8 @@ const SHOTS = [
   { name: "request-missing", at: "/requests/nobody", views: [DESK], themes: ["light"], languages: ["en"], full: false },
   { name: "efficiency", at: "/efficiency", views: ALL_VIEWS, themes: BOTH, languages: TONGUES },
   { name: "efficiency-empty", at: "/efficiency", scenario: "empty", views: [DESK], themes: ["light"], languages: ["en"], full: false },
+  { name: "sources", at: "/sources?from=now-24h&to=now", views: ALL_VIEWS, themes: BOTH, languages: TONGUES, full: false },
+  { name: "sources-empty", at: "/sources", scenario: "empty", views: [DESK], themes: ["light"], languages: ["zh"], full: false },
   { name: "keys", at: "/keys", views: ALL_VIEWS, themes: BOTH, languages: TONGUES, full: false },
   {
     name: "keys-create",

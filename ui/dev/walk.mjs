@@ -45,6 +45,7 @@ const AXE_PAGES = (requestId) => [
   ["/discover?q=status%3A(", "search-error"],
   [`/requests/${requestId}`, "verdict"],
   ["/efficiency", "efficiency-row"],
+  ["/sources", "source-row"],
   ["/keys", "key-row", async () => id("key-create").click()],
   ["/chat", "chat-input"],
 ];
@@ -232,6 +233,12 @@ assert.deepEqual(
 await page.locator('[data-group="model"]').click();
 await page.locator('[data-testid=efficiency-groups] tr[data-group="qwen3:4b"] a').click();
 await page.waitForURL(/discover.*qwen3/);
+
+step("sources: what each sent, and its lines");
+await id("nav-sources").click();
+await page.locator('[data-testid=source-row][data-source="nginx"] a').first().click();
+await page.waitForURL(/kind=log.*nginx/);
+await id("requests-row").first().waitFor();
 
 step("keys: made, its secret shown once, revoked");
 await id("nav-keys").click();

@@ -17,6 +17,7 @@ import { KeysPage } from "./pages/keys";
 import { OverviewPage } from "./pages/overview";
 import { RequestPage } from "./pages/request";
 import { SignIn } from "./pages/signin";
+import { SourcesPage } from "./pages/sources";
 import { type Theme, type Ui, UiContext, uiFor, useUi } from "./ui/context";
 import { Icon, type IconName } from "./ui/icon";
 import { Link } from "./ui/link";
@@ -125,6 +126,7 @@ const NAV: NavEntry[] = [
   { page: "overview", text: "nav.overview", icon: "overview", letter: "o" },
   { page: "discover", text: "nav.discover", icon: "requests", letter: "d" },
   { page: "efficiency", text: "nav.efficiency", icon: "efficiency", letter: "e" },
+  { page: "sources", text: "nav.sources", icon: "sources", letter: "s" },
   { page: "keys", text: "nav.keys", icon: "key", letter: "k" },
   { page: "chat", text: "nav.chat", icon: "chat", letter: "c" },
 ];
@@ -208,6 +210,7 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
         {place.page === "discover" && <DiscoverPage params={place.params} session={session} />}
         {place.page === "request" && <RequestPage requestId={place.id} params={place.params} />}
         {place.page === "efficiency" && <EfficiencyPage params={place.params} session={session} />}
+        {place.page === "sources" && <SourcesPage params={place.params} session={session} />}
         {place.page === "keys" && <KeysPage params={place.params} session={session} />}
         {place.page === "chat" && <Chat />}
         {place.page === null && (

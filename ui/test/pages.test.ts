@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { CLASS_BOUNDS, classQuery, efficiencyBody, parseOrder, ratio, readEfficiency, writeOrder } from "../src/api/efficiency";
 import { readUsage, usageBody } from "../src/api/keys";
 import type { SearchAnswer } from "../src/api/search";
+import { readSources, sourcesBody } from "../src/api/sources";
 import { readStory } from "../src/api/story";
 import { causeOf } from "../src/lib/causes";
 import { fromLocalInput, sharedOf, toLocalInput, zoneOf } from "../src/lib/range";
@@ -82,6 +83,22 @@ test("keys: usage by id, and a form whose empty fields are left out", () => {
     per_ms: 60_000,
     expires: "1970-01-08T00:00:00.000Z",
   });
+});
+
+test("sources: lines, errors and what could not be read", () => {
+  assert.equal(sourcesBody(SPAN, 60_000).aggs?.sources?.terms?.field, "source");
+  const bucket = {
+    key: "nginx",
+    doc_count: 9,
+    errors: { doc_count: 1 },
+    unread: { doc_count: 2 },
+    last: { value: 5 },
+    over_time: { buckets: [{ key: SPAN.fromMs, doc_count: 9 }] },
+  };
+  const { rows } = readSources(answer({ sources: { buckets: [bucket] } }), SPAN, 60_000);
+  assert.deepEqual(rows, [
+    { name: "nginx", lines: 9, errors: 1, warnings: 0, unread: 2, lastMs: 5, series: [9, 0, 0] },
+  ]);
 });
 
 test("zone and range are shared by all pages", () => {

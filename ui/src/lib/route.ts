@@ -2,13 +2,14 @@
 
 import { useEffect, useState } from "preact/hooks";
 
-export type Page = "overview" | "discover" | "request" | "efficiency" | "keys" | "chat";
+export type Page = "overview" | "discover" | "request" | "efficiency" | "sources" | "keys" | "chat";
 
 export const PATHS: Record<Page, string> = {
   overview: "/",
   discover: "/discover",
   request: "/requests/",
   efficiency: "/efficiency",
+  sources: "/sources",
   keys: "/keys",
   chat: "/chat",
 };

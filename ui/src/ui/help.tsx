@@ -11,6 +11,7 @@ export function HelpDialog({ close }: { close: () => void }) {
     [["g", "o"], t("nav.overview")],
     [["g", "d"], t("nav.discover")],
     [["g", "e"], t("nav.efficiency")],
+    [["g", "s"], t("nav.sources")],
     [["g", "k"], t("nav.keys")],
     [["g", "c"], t("nav.chat")],
     [["j"], t("help.next")],

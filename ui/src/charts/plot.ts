@@ -50,7 +50,7 @@ export function createPlot(host: HTMLElement, first: PlotSpec): Plot {
   const options: uPlot.Options = {
     width: Math.max(host.clientWidth, 120),
     height: spec.height,
-    padding: [8, spec.axes ? 10 : 0, spec.axes ? 0 : 2, spec.axes ? 0 : 0],
+    padding: [8, spec.axes ? 18 : 0, spec.axes ? 0 : 2, spec.axes ? 0 : 0],
     legend: { show: false },
     ...(spec.utc ? { tzDate: (at: number) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC") } : {}),
     cursor: {

@@ -166,6 +166,7 @@ export const en = {
   "common.cancel": "Cancel",
   "common.curl": "Copy the question as curl",
   "common.in_discover": "Open in Discover",
+  "range.local": "Here ({zone})",
   "range.zone": "Time zone",
   "scope.label": "Kind of records",
   "scope.requests": "Requests",

@@ -167,6 +167,7 @@ export const zh: Record<TextKey, string> = {
   "common.cancel": "取消",
   "common.curl": "复制为 curl 命令",
   "common.in_discover": "在查询页打开",
+  "range.local": "本地（{zone}）",
   "range.zone": "时区",
   "scope.label": "记录类型",
   "scope.requests": "请求",

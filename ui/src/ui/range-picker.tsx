@@ -91,7 +91,8 @@ function CustomRange({ fromMs, toMs, choose, page, params }: CustomProps) {
   const [from, setFrom] = useState(toLocalInput(fromMs, zone));
   const [to, setTo] = useState(toLocalInput(toMs, zone));
   const [wrong, setWrong] = useState(false);
-  const zoneWords = { local: Intl.DateTimeFormat().resolvedOptions().timeZone, utc: "UTC" };
+  const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const zoneWords = { local: t("range.local", { zone: here }), utc: "UTC" };
 
   const chooseZone = (next: Zone) => {
     setFrom(toLocalInput(fromLocalInput(from, zone), next));

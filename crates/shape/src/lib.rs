@@ -5,6 +5,8 @@
 //!   `status` becomes `http_status`, numbers become numbers, a request gets its `token_efficiency` and its tags.
 //! - A collected line (kind `log`) brings its own time, service and caller: `time` becomes `@timestamp`, and so chooses the
 //!   day; one that tells of a request is derived from and tagged as our own requests are.
+//! - [`Kinds`] brings the own fields of collected lines into the kinds that users declare, before they become records.
+//! - [`Cap`] lets so many lines of one [`pattern()`] through in a time, so that a crash loop does not fill the journal.
 //! - A line or a value that does not fit is kept all the same, beside the tag [`INGEST_ERROR`]: every journal record has
 //!   a document with the same `seq`.
 //!
@@ -21,9 +23,15 @@
 //! # Ok::<(), tollhouse_query::ParseError>(())
 //! ```
 
+mod cap;
 mod catalogue;
 mod fit;
+mod kinds;
+mod pattern;
 mod shaper;
 
+pub use cap::{Cap, LeftOut, LeftOutPattern, PATTERNS_MAX, TOLD_MAX};
 pub use catalogue::catalogue;
+pub use kinds::{KINDS_MAX, KindError, Kinds, OwnKind};
+pub use pattern::{LOOKED_AT_BYTES_MAX, PATTERN_BYTES_MAX, pattern};
 pub use shaper::{Document, INGEST_ERROR, ShapeError, Shaper};

@@ -17,7 +17,9 @@ pub const INGEST_ERROR: &str = "ingest_error";
 const OWN: [(&str, &str); 2] = [("own_service", "service"), ("own_caller", "caller")];
 
 /// What collecting keeps for itself in its records: how far it has read.
-const PROGRESS: [&str; 3] = ["file_mark", "file_note", "journald_cursor"];
+const PROGRESS: [&str; 4] = ["file_mark", "file_marks", "file_note", "journald_cursor"];
+/// A line as it was given to a program that failed: in the index it is one text, whatever its fields are.
+const EVENT: &str = "event";
 /// How the callers of these begin.
 const COLLECTING: &str = "collect/";
 
@@ -108,6 +110,7 @@ impl Shaper {
         let seq = record.get("seq").and_then(Value::as_u64).ok_or(ShapeError::NoSeq)?;
         let is_log = record.get("kind").is_some_and(|kind| kind == "log");
         let is_collected = record.get("caller").and_then(Value::as_str).is_some_and(|by| by.starts_with(COLLECTING));
+        let is_letter = is_collected && record.get("kind").is_some_and(|kind| kind == "dead_letter");
         let (timestamp, timestamp_ms) = time_of(&record, is_log).ok_or(ShapeError::NoTime { seq })?;
         let replaced: Vec<&str> =
             OWN.iter().filter(|(own, _)| is_log && record.contains_key(*own)).map(|(_, replaced)| *replaced).collect();
@@ -124,6 +127,9 @@ impl Shaper {
                 // As would these, which nobody searches for: they are others on each line.
                 name if is_collected && PROGRESS.contains(&name) => {}
                 // Used for the time above unless it could not be read.
+                EVENT if is_letter => {
+                    source.insert("line".to_owned(), shortened(&value.to_string(), BAD_LINE_CHARS_MAX).into());
+                }
                 "@timestamp" | "time" if is_log || key == "@timestamp" => {
                     if !value.is_null() && value.as_str().and_then(parse_rfc3339).is_none() {
                         problems.push(problem(&key, &value, "is not a date"));
@@ -151,7 +157,12 @@ impl Shaper {
             let fulfilled = self.tags.iter().filter(|(_, query)| fulfilled(query));
             tags.extend(fulfilled.map(|(name, _)| name.as_str()));
         }
-        if !problems.is_empty() {
+        if problems.is_empty() {
+            // Of a value that did not fit before it came into the journal.
+            if is_collected && source.contains_key(INGEST_ERROR) {
+                tags.push(INGEST_ERROR);
+            }
+        } else {
             tags.push(INGEST_ERROR);
             add_problems(&mut source, problems);
         }
@@ -412,6 +423,22 @@ mod tests {
         // A request of our own has no such fields.
         let source = shaped(&request(&json!({"own_service": "x"})));
         assert_eq!((&source["service_name"], &source["own_service"]), (&json!("s"), &json!("x")));
+    }
+
+    #[test]
+    fn a_dead_letter_of_a_line_is_searchable_by_its_text() {
+        let record = request(&json!({
+            "kind": "dead_letter", "caller": "collect/file", "source": "app", "reason": "no number", "program": "shape[0]",
+            "event": {"msg": "took fast", "took": {"deep": [1]}}, "file_mark": [1, 2, 3, 4],
+        }));
+        let source = shaped(&record);
+        assert_eq!(source["line"], "{\"msg\":\"took fast\",\"took\":{\"deep\":[1]}}");
+        assert!(!source.contains_key("event") && !source.contains_key("file_mark"));
+        // A line of its own may well have a field of that name.
+        let source = shaped(&request(&json!({"kind": "log", "caller": "collect/file", "event": {"a": 1}})));
+        assert_eq!(source["event"], json!({"a": 1}));
+        let source = shaped(&request(&json!({"kind": "log", "caller": "collect/file", "ingest_error": "x: no"})));
+        assert_eq!((&source["ingest_error"], &source["tags"][0]), (&json!("x: no"), &json!("ingest_error")));
     }
 
     #[test]

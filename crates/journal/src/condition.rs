@@ -220,12 +220,14 @@ pub(crate) struct Telling {
     in_gap: Option<Missing>,
     gap_told: Option<Instant>,
     look_at: Instant,
+    /// A record of our own is being written to see whether the disk takes one: it is no loss when not.
+    is_trying: bool,
 }
 
 impl Telling {
     pub(crate) fn new(bound: TightBound) -> Self {
         let look_at = Instant::now() + LOOK_EVERY;
-        Self { bound, state: DiskState::Ok, space: None, in_gap: None, gap_told: None, look_at }
+        Self { bound, state: DiskState::Ok, space: None, in_gap: None, gap_told: None, look_at, is_trying: false }
     }
 
     /// Whether a line may be written as if nothing were the matter.
@@ -261,7 +263,9 @@ impl Lines {
             self.telling.in_gap.take().into_iter().for_each(|missing| self.condition.put_back(missing));
             return;
         }
-        self.counters.lost.fetch_add(1, Ordering::Relaxed);
+        if !self.telling.is_trying {
+            self.counters.lost.fetch_add(1, Ordering::Relaxed);
+        }
         if !comes_again {
             self.condition.add(kind, (self.clock)(), Why::Disk);
         }
@@ -292,7 +296,7 @@ impl Lines {
         let is_tight = self.telling.space.is_some_and(|space| bound.is_tight(space, true));
         let state = if is_tight { DiskState::Tight } else { DiskState::Ok };
         self.turn(state, "what was not kept is told");
-        self.tell_state("the disk of the journal takes records again");
+        self.tell_state(state, "the disk of the journal takes records again");
     }
 
     /// All is written and on the disk; a record that says so would come behind the one that says that the house has stopped.
@@ -305,6 +309,13 @@ impl Lines {
     /// What a look at the disk found.
     pub(crate) fn looked(&mut self, space: Space) {
         self.telling.space = Some(space);
+        if self.telling.state == DiskState::Full && !self.condition.is_missing() {
+            // What was refused comes again, perhaps much later, and nothing else would be written until then.
+            self.telling.is_trying = true;
+            self.tell_state(DiskState::Recovering, "the disk of the journal takes a record again");
+            self.telling.is_trying = false;
+            return;
+        }
         let was_tight = self.telling.state == DiskState::Tight;
         let is_tight = self.telling.bound.is_tight(space, was_tight);
         if !self.telling.takes_records() || is_tight == was_tight {
@@ -312,10 +323,10 @@ impl Lines {
         }
         if is_tight {
             self.turn(DiskState::Tight, "little room is left");
-            self.tell_state("the disk of the journal is getting full");
+            self.tell_state(DiskState::Tight, "the disk of the journal is getting full");
         } else {
             self.turn(DiskState::Ok, "there is room again");
-            self.tell_state("the disk of the journal has room again");
+            self.tell_state(DiskState::Ok, "the disk of the journal has room again");
         }
     }
 
@@ -337,8 +348,7 @@ impl Lines {
         self.keeper.look();
     }
 
-    fn tell_state(&mut self, msg: &'static str) {
-        let state = self.telling.state;
+    fn tell_state(&mut self, state: DiskState, msg: &'static str) {
         let level = if state == DiskState::Ok { Level::Info } else { Level::Warn };
         // When the disk is full again before it could be told, that is no loss.
         let mut record = Record::new("resource", level, msg).comes_again().caller(CALLER).field("disk", state.as_str());

@@ -22,13 +22,14 @@ use crate::names::Names;
 use crate::record::Record;
 use crate::recover::{Recovered, Recovery, recover};
 use crate::sync::{Mark, Syncer};
+use crate::together::Together;
 use crate::writer::{Desk, Lines, Rules};
 
 /// The wall clock, in milliseconds since 1970 UTC; tests bring their own.
 pub(crate) type Clock = Arc<dyn Fn() -> i64 + Send + std::marker::Sync>;
 /// A clock that has a printable form, for [`Journal`].
 #[derive(Clone)]
-struct ClockOf(Clock);
+pub(crate) struct ClockOf(pub(crate) Clock);
 
 impl std::fmt::Debug for ClockOf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -112,15 +113,17 @@ pub struct Opened {
 /// Appends records. Cheap to clone; all clones share the one writer.
 #[derive(Debug, Clone)]
 pub struct Journal {
-    desk: Arc<Desk>,
-    queue: mpsc::Sender<Message>,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) queue: mpsc::Sender<Message>,
     places: usize,
     written: watch::Receiver<u64>,
     synced: watch::Receiver<u64>,
     disk: watch::Receiver<DiskState>,
-    counters: Arc<Counters>,
-    condition: Arc<Condition>,
-    clock: ClockOf,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) condition: Arc<Condition>,
+    pub(crate) clock: ClockOf,
+    /// Whether every append is answered only after its fsync.
+    pub(crate) is_always_synced: bool,
 }
 
 /// Owns the thread that writes. When it is dropped without [`Writer::close`], the thread ends by itself, synced, after the
@@ -186,6 +189,7 @@ pub(crate) struct Counters {
 #[derive(Debug)]
 pub(crate) enum Message {
     Append(Record, Reply),
+    AppendAll(Together),
     /// The keeper tells what it did.
     Own(Record),
     /// The keeper looked at the disk.
@@ -314,7 +318,8 @@ impl Journal {
             .map_err(spawning())?;
         let (disk, clock) = (condition.state(), ClockOf(clock));
         let places = options.queue.max(1);
-        let journal = Self { desk, queue, places, written, synced, disk, counters, condition, clock };
+        let is_always_synced = always_synced;
+        let journal = Self { desk, queue, places, written, synced, disk, counters, condition, clock, is_always_synced };
         Ok(Opened { journal, writer: Writer { thread, close }, recovery })
     }
 

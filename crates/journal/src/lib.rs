@@ -80,7 +80,9 @@ mod names;
 mod reader;
 mod record;
 mod recover;
+mod seek;
 mod sync;
+mod together;
 mod verify;
 mod writer;
 
@@ -95,4 +97,5 @@ pub use line::LINE_BYTES_MAX;
 pub use reader::{Line, Position, Reader};
 pub use record::{Level, Record};
 pub use recover::Recovery;
+pub use together::Appended;
 pub use verify::{Break, Gap, Report, verify, verify_each};

@@ -14,6 +14,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::error::JournalError;
 use crate::line::{self, LINE_BYTES_MAX};
 use crate::names::{Names, Rotated, day_text};
 use crate::recover::first_seq;
+use crate::seek::shortly_before;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 128 << 10;
@@ -165,6 +167,14 @@ impl Reader {
 
     /// The next complete line of the open file.
     fn next_line(&mut self) -> Result<Option<Line>, JournalError> {
+        let Some((seq, line)) = self.next_range()? else { return Ok(None) };
+        let file = self.source.as_ref().map(|source| source.name.clone()).unwrap_or_default();
+        let next = Position { file, offset: self.offset, seq: self.count.next };
+        Ok(Some(Line { seq, bytes: self.buffer[line].to_vec(), next }))
+    }
+
+    /// The `seq` of the next complete line of the open file, and where it is in the buffer until more is read.
+    fn next_range(&mut self) -> Result<Option<(u64, Range<usize>)>, JournalError> {
         loop {
             let Some(length) = memchr::memchr(b'\n', &self.buffer[self.start..self.end]) else {
                 if self.fill()? {
@@ -179,13 +189,11 @@ impl Reader {
             if std::mem::take(&mut source.is_skipping) {
                 continue;
             }
-            let bytes = &self.buffer[line];
-            let Some(seq) = self.count.take(bytes) else { continue };
+            let Some(seq) = self.count.take(&self.buffer[line.clone()]) else { continue };
             if self.offset == length as u64 + 1 {
                 source.first_seq.get_or_insert(seq);
             }
-            let next = Position { file: source.name.clone(), offset: self.offset, seq: self.count.next };
-            return Ok(Some(Line { seq, bytes: bytes.to_vec(), next }));
+            return Ok(Some((seq, line)));
         }
     }
 
@@ -317,21 +325,37 @@ impl Reader {
                 Err(error) => return self.tell_later(error),
             }
         }
-        // The offset is not where the line begins: the file is damaged or another. Look for the line from the begin.
+        // The offset is not known, or not where the line begins: the file is damaged or another. Look for the line.
         let path = self.source.as_ref().map(|source| self.names.dir.join(&source.name)).unwrap_or_default();
-        let reopened = if is_current { open_current(&self.names)? } else { reopen(&self.names, count.next)? };
-        let Some(source) = reopened else {
-            return Err(JournalError::io("reopening", &path)(io::ErrorKind::NotFound.into()));
+        let before = match self.source.as_ref().map(|source| &source.input) {
+            Some(Input::Plain(file)) => {
+                shortly_before(file, position.seq).map_err(JournalError::io("reading", &path))?
+            }
+            _ => None,
         };
-        self.enter(source, count);
-        while self.count.next < position.seq {
-            match self.next_line() {
-                Ok(Some(_)) => {}
-                Ok(None) => return Ok(false),
+        let begin = (0, count.next);
+        for from in before.filter(|(_, seq)| *seq > count.next).into_iter().chain([begin]) {
+            let source = if is_current { open_current(&self.names)? } else { reopen(&self.names, count.next)? };
+            let gone = || JournalError::io("reopening", &path)(io::ErrorKind::NotFound.into());
+            self.enter(source.ok_or_else(gone)?, count);
+            (self.offset, self.count.next) = from;
+            match self.scan_to(position.seq) {
+                Ok(false) => {}
+                Ok(true) => return Ok(true),
                 Err(error) => return self.tell_later(error),
             }
         }
-        Ok(self.count.next == position.seq)
+        Ok(false)
+    }
+
+    /// Reads on to the line of this `seq`; false when it does not come.
+    fn scan_to(&mut self, seq: u64) -> Result<bool, JournalError> {
+        while self.count.next < seq {
+            if self.next_range()?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(self.count.next == seq)
     }
 
     /// A damaged file does not keep the reader from opening: reading goes on with the next one.

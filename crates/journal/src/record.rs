@@ -74,6 +74,8 @@ pub struct Record {
     pub(crate) body: Vec<u8>,
     /// Where the names, with their quotes, are in `body`.
     pub(crate) names: Vec<Range<usize>>,
+    /// The marks of the names.
+    marks: u64,
     pub(crate) dropped: usize,
     /// Whoever appends it tries again until it is kept.
     pub(crate) comes_again: bool,
@@ -84,7 +86,7 @@ impl Record {
     pub fn new(kind: &'static str, level: Level, msg: impl Into<Cow<'static, str>>) -> Self {
         let (body, names) = (Vec::new(), Vec::new());
         let caller = Cow::Borrowed("");
-        Self { kind, level, msg: msg.into(), caller, body, names, dropped: 0, comes_again: false }
+        Self { kind, level, msg: msg.into(), caller, body, names, marks: 0, dropped: 0, comes_again: false }
     }
 
     /// A record with the fields of `object`, in its order. What is not an object becomes the field `value`; what cannot
@@ -95,14 +97,14 @@ impl Record {
         if let Err(error) = serde_json::to_writer(&mut json, object) {
             return record.field("unserialisable", error.to_string());
         }
-        if let Some(names) = plain_names(&json) {
+        if let Some((names, marks)) = plain_names(&json) {
             // As it stands: only the braces are not wanted.
             json.pop();
             match json.first_mut() {
                 Some(brace) if !names.is_empty() => *brace = b',',
                 _ => json.clear(),
             }
-            (record.body, record.names) = (json, names);
+            (record.body, record.names, record.marks) = (json, names, marks);
             return record;
         }
         let Ok(Fields(fields)) = serde_json::from_slice(&json) else {
@@ -158,8 +160,11 @@ impl Record {
             self.body.push(b',');
             push_json(&mut self.body, &*name);
             let (earlier, quoted) = self.body.split_at(start + 1);
-            let taken = RESERVED.contains(&&*name) || self.names.iter().any(|other| earlier[other.clone()] == *quoted);
-            if !taken {
+            let mark = mark(name.as_bytes());
+            let is_taken = (RESERVED_MARKS & mark != 0 && RESERVED.contains(&&*name))
+                || (self.marks & mark != 0 && self.names.iter().any(|other| earlier[other.clone()] == *quoted));
+            if !is_taken {
+                self.marks |= mark;
                 break;
             }
             self.body.truncate(start);
@@ -185,10 +190,10 @@ pub(crate) fn push_json(out: &mut Vec<u8>, value: impl Serialize) {
 }
 
 /// Where the names, with their quotes, are in a JSON object that can be taken over as it stands: as `serde_json` writes it,
-/// without spaces, in one line, and with names that are all different, free to be given, and not too many.
+/// without spaces, in one line, and with names that are all different, free to be given, and not too many. With their marks.
 ///
 /// A record's object is as a rule; parsing it again and copying it field by field would cost more than writing it.
-fn plain_names(json: &[u8]) -> Option<Vec<Range<usize>>> {
+fn plain_names(json: &[u8]) -> Option<(Vec<Range<usize>>, u64)> {
     let inner = json.strip_prefix(b"{")?.strip_suffix(b"}")?;
     if memchr::memchr2(b'\n', b'\r', inner).is_some() {
         return None;
@@ -211,7 +216,7 @@ fn plain_names(json: &[u8]) -> Option<Vec<Range<usize>>> {
         at = value_end(json, name.end + 1)? + 1;
         names.push(name);
     }
-    Some(names)
+    Some((names, marks))
 }
 
 /// The marks of the names in [`RESERVED`].
@@ -341,7 +346,7 @@ mod tests {
             (r"[]", None),
             (r"7", None),
         ] {
-            assert_eq!(plain_names(json.as_bytes()).map(|names| names.len()), expected, "{json}");
+            assert_eq!(plain_names(json.as_bytes()).map(|(names, _)| names.len()), expected, "{json}");
         }
     }
 

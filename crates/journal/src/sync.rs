@@ -101,6 +101,24 @@ impl Syncer {
         }
     }
 
+    /// Answers once this line, which is the last one written, is on the disk.
+    pub(crate) fn answer_when_synced(&self, seq: u64, answer: Answer) {
+        let mut state = self.shared.lock();
+        debug_assert_eq!(state.written.seq, seq, "who waits, waits in order");
+        if state.failed {
+            refuse(vec![(seq, answer)]);
+        } else if state.synced.seq >= seq {
+            let _ = answer.send(Ok(seq));
+        } else {
+            state.waiting.push((seq, answer));
+            let due = Instant::now() + self.shared.within;
+            if state.due.is_some_and(|later| due < later) {
+                state.due = Some(due);
+                self.shared.changed.notify_all();
+            }
+        }
+    }
+
     /// The last mark that is known to be on the disk.
     pub(crate) fn synced(&self) -> Mark {
         self.shared.lock().synced

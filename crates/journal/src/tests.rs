@@ -6,6 +6,7 @@ mod faults;
 mod follow;
 mod model;
 mod open;
+mod together;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

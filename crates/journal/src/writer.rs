@@ -153,6 +153,10 @@ impl Desk {
                         records += 1;
                         lines.add(&record, reply);
                     }
+                    Message::AppendAll(together) => {
+                        records += 1;
+                        lines.add_all(together);
+                    }
                     Message::Own(record) => lines.add(&record, Reply::Never),
                     Message::Looked(space) => lines.looked(space),
                     Message::Repair => lines.repair_if_failed(),
@@ -206,9 +210,13 @@ impl Lines {
         Some(written)
     }
 
-    /// Forms the line of a record; it is written with the batch.
+    /// Forms the line of a record; it is written with the batch. What becomes of it is told to `reply`.
     pub(crate) fn add(&mut self, record: &Record, reply: Reply) {
-        let now_ms = (self.clock)();
+        let _: Result<(), JournalError> = self.add_at((self.clock)(), record, reply);
+    }
+
+    /// As [`Lines::add`]. An error says that this record, or one that was formed before it, could not be written.
+    pub(crate) fn add_at(&mut self, now_ms: i64, record: &Record, reply: Reply) -> Result<(), JournalError> {
         if self.rotation_is_due(now_ms) && !self.rotate_tried && self.rotate().is_err() {
             self.rotate_tried = true;
             self.counters.rotate_errors.fetch_add(1, Ordering::Relaxed);
@@ -219,14 +227,18 @@ impl Lines {
                 let source = Arc::new(io::Error::other(error));
                 self.took_no_line(&source);
                 self.not_kept(record.kind, record.comes_again);
-                reply.send(Err(JournalError::NotKept { file: self.names.current.clone(), source }));
-                return;
+                let error = JournalError::NotKept { file: self.names.current.clone(), source };
+                reply.send(Err(error.clone()));
+                return Err(error);
             }
         }
         self.form(record, reply, now_ms);
-        if self.tail.len() - self.written >= BATCH_BYTES {
-            let _: Result<(), JournalError> = self.flush();
-        }
+        if self.tail.len() - self.written >= BATCH_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Whether something is written, apart from the record itself, before a record of this time is formed.
+    pub(crate) fn must_write_before(&self, now_ms: i64) -> bool {
+        (self.rotation_is_due(now_ms) && !self.rotate_tried) || self.tail.len() >= UNSYNCED_BYTES_MAX
     }
 
     fn form(&mut self, record: &Record, reply: Reply, now_ms: i64) {

@@ -143,6 +143,31 @@ fn an_idle_journal_notices_that_its_disk_has_room_again() {
 }
 
 #[test]
+fn a_disk_that_only_refused_what_comes_again_is_well_again_by_itself() {
+    let (bed, disk) = small();
+    let Opened { journal, writer, .. } = bed.open();
+    disk.is_full.store(true, Ordering::Relaxed);
+    wait(journal.append(record(1).comes_again())).unwrap_err();
+    let lost = journal.stats().lost;
+    becomes(&journal, DiskState::Full);
+    // It is tried now and then, which is no loss.
+    let tried = journal.stats().write_errors;
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while journal.stats().write_errors == tried {
+        assert!(std::time::Instant::now() < deadline, "the disk is never tried again");
+        std::thread::yield_now();
+    }
+    assert_eq!((journal.stats().lost, *journal.disk().borrow()), (lost, DiskState::Full));
+    disk.is_full.store(false, Ordering::Relaxed);
+    becomes(&journal, DiskState::Ok);
+    writer.close().unwrap();
+    let lines = bed.lines();
+    let told: Vec<Value> = of_kind(&lines, "resource").iter().map(|record| record["disk"].clone()).collect();
+    assert_eq!((told, told_missing(&lines)), (vec![json!("recovering"), json!("ok")], 0));
+    bed.assert_sound();
+}
+
+#[test]
 fn a_tight_disk_is_told_and_takes_the_oldest_files() {
     let (mut bed, disk) = small();
     (bed.options.rotate_bytes, bed.options.keep_bytes) = (700, 2_000_000);

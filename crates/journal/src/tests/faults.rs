@@ -1,6 +1,7 @@
 //! Every operation of the writer on the disk fails once, in every way, and what was acknowledged is there all the same.
 
 use super::*;
+use crate::Appended;
 use crate::disk::{DiskFile, Space};
 use std::io;
 use std::sync::Mutex;
@@ -120,11 +121,21 @@ impl DiskFile for FaultyFile {
     }
 }
 
-/// One life of a journal, during which the given operations fail; gives the number of operations. `queued`: nobody but the
-/// thread writes.
-fn check(fault: Fault, failing: std::ops::Range<u64>, sync: Sync, queued: bool) -> u64 {
+/// How records are appended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    /// One by one, by whoever appends them where that is possible.
+    Itself,
+    /// One by one, by the thread.
+    Queued,
+    /// Those of a round together.
+    Together,
+}
+
+/// One life of a journal, during which the given operations fail; gives the number of operations.
+fn check(fault: Fault, failing: std::ops::Range<u64>, sync: Sync, way: Way) -> u64 {
     let mut bed = Bed::new();
-    let case = format!("{fault:?} {failing:?} {sync:?} {queued}");
+    let case = format!("{fault:?} {failing:?} {sync:?} {way:?}");
     (bed.options.rotate_bytes, bed.options.sync) = (900, sync);
     let state = State { fault, failing: failing.clone(), count: 0, short: false, unsynced: Vec::new() };
     let state = Arc::new(Mutex::new(state));
@@ -133,11 +144,26 @@ fn check(fault: Fault, failing: std::ops::Range<u64>, sync: Sync, queued: bool) 
     let mut acknowledged = Vec::new();
     let (mut refused, mut not_kept) = (0, 0);
     if let Ok(Opened { journal, writer, .. }) = bed.try_open() {
-        if queued {
+        if way == Way::Queued {
             journal.always_queues();
         }
         wait(async {
             for round in 0..4 {
+                if way == Way::Together {
+                    let numbers = round * 4..round * 4 + 4;
+                    let Appended { seqs, error } = journal.append_all(numbers.clone().map(record).collect()).await;
+                    let others = 4 - seqs.len() as u64;
+                    match error {
+                        None => assert_eq!(others, 0, "{case}"),
+                        Some(JournalError::Unsynced) => {
+                            refused += 1;
+                            assert_eq!(others, 0, "{case}");
+                        }
+                        Some(_) => (refused, not_kept) = (refused + others, not_kept + others),
+                    }
+                    acknowledged.extend(seqs.into_iter().zip(numbers));
+                    continue;
+                }
                 // Several at once, so that a batch has lines on both sides of where a write stops.
                 let mut tasks = tokio::task::JoinSet::new();
                 for n in round * 4..round * 4 + 4 {
@@ -187,6 +213,12 @@ fn check(fault: Fault, failing: std::ops::Range<u64>, sync: Sync, queued: bool) 
     assert_eq!(seqs(&found), (1..=found.len() as u64).collect::<Vec<_>>(), "{case}");
     assert_eq!(told_missing(&found), not_kept, "{case}: every record that was not kept is told");
     bed.assert_sound();
+    let kept = numbers(&found);
+    let is_prefix = |round: u64| {
+        let of_round: Vec<u64> = kept.iter().copied().filter(|n| n / 4 == round).collect();
+        of_round == (round * 4..round * 4 + of_round.len() as u64).collect::<Vec<_>>()
+    };
+    assert!(way != Way::Together || (0..4).all(is_prefix), "{case}: {kept:?}");
     let Opened { journal, writer, recovery } = bed.open();
     assert_eq!((recovery.torn_bytes, recovery.last_seq), (0, found.len() as u64), "{case}");
     append(&journal, [200]);
@@ -197,10 +229,17 @@ fn check(fault: Fault, failing: std::ops::Range<u64>, sync: Sync, queued: bool) 
 
 #[test]
 fn each_operation_fails_once() {
-    for (sync, queued) in [(NEVER, false), (NEVER, true), (Sync::Each, true)] {
+    let ways = [
+        (NEVER, Way::Itself),
+        (NEVER, Way::Queued),
+        (NEVER, Way::Together),
+        (Sync::Each, Way::Queued),
+        (Sync::Each, Way::Together),
+    ];
+    for (sync, way) in ways {
         for fault in [Fault::Full, Fault::Short, Fault::Broken, Fault::Interrupted] {
             let mut nth = 1;
-            while check(fault, nth..nth + 1, sync, queued) >= nth {
+            while check(fault, nth..nth + 1, sync, way) >= nth {
                 nth += 1;
             }
             assert!(nth > 15, "there is more to do than {nth} operations");
@@ -213,9 +252,11 @@ fn each_operation_and_the_next_ones_fail() {
     for fault in [Fault::Full, Fault::Short, Fault::Broken] {
         for failures in [2, 3, 7, 1000] {
             // The journal is opened by the first operation, so that there is one.
-            let mut nth = 2;
-            while check(fault, nth..nth + failures, Sync::Each, true) >= nth {
-                nth += 1;
+            for way in [Way::Queued, Way::Together] {
+                let mut nth = 2;
+                while check(fault, nth..nth + failures, Sync::Each, way) >= nth {
+                    nth += 1;
+                }
             }
         }
     }

@@ -68,6 +68,37 @@ fn impossible_positions_begin_at_the_oldest() {
 }
 
 #[test]
+fn a_bare_number_is_found_in_a_long_file() {
+    const LINES: u64 = 6_000;
+    let bed = Bed::new();
+    let Opened { journal, writer, .. } = bed.open();
+    let numbered = |n: u64| record(n).field("text", "x".repeat(n as usize % 300));
+    assert_eq!(wait(journal.append_all((1..=LINES).map(numbered).collect())).seqs.len(), LINES as usize);
+    writer.close().unwrap();
+    let whole = std::fs::read_to_string(bed.file()).unwrap();
+    assert!(whole.len() > 1 << 20, "so long that it is halved");
+    let first_of = |seq: u64| {
+        let position = Position { file: String::new(), offset: 0, seq };
+        let mut lines = Vec::new();
+        Reader::open(bed.file(), Some(position)).unwrap().next_batch(1, &mut lines).unwrap();
+        lines.first().map(|line| line.seq)
+    };
+    for seq in (1..=LINES).step_by(97).chain([2, LINES - 1, LINES]) {
+        assert_eq!(first_of(seq), Some(seq));
+    }
+    assert_eq!(first_of(LINES + 1), None, "the next one is yet to come");
+    // Lines that say wrong numbers, and one end that is gone, mislead nobody.
+    let mut damaged = whole.clone();
+    for (seq, wrong) in [(LINES / 2 + 1, 7), (LINES / 4 + 1, LINES - 3), (LINES / 8, 5_555_555)] {
+        damaged = damaged.replacen(&format!("\"seq\":{seq},"), &format!("\"seq\":{wrong},"), 1);
+    }
+    std::fs::write(bed.file(), damaged).unwrap();
+    for seq in (1..=LINES).step_by(97).chain([2, LINES / 2, LINES / 2 + 2, LINES]) {
+        assert_eq!(first_of(seq), Some(seq));
+    }
+}
+
+#[test]
 fn a_reader_may_come_before_the_journal() {
     let bed = Bed::new();
     let mut reader = Reader::open(bed.file(), None).unwrap();

@@ -357,6 +357,43 @@ for (const language of ["en", "zh"]) {
 }
 assert.deepEqual([...new Set(findings)], []);
 
+step("hostile records are text on every page");
+const hostile = await startMock({ grow: false, scenario: "hostile" });
+const [cookieName, cookieValue] = hostile.cookie.split("=");
+const outside = [];
+const foreign = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+await foreign.addCookies([{ name: cookieName, value: cookieValue, url: hostile.url }]);
+const victim = await foreign.newPage();
+victim.on("pageerror", (error) => faults.push(error.message));
+victim.on("console", (message) => message.type() === "error" && faults.push(message.text()));
+victim.on("request", (request) => request.url().startsWith(hostile.url) || outside.push(request.url()));
+const evil = hostile.state.docs.findLast((doc) => doc.kind === "request" && doc.constructor === "data");
+for (const [path, ready] of [
+  ["/", "figure-requests"],
+  [`/discover?compare=on&cols=@timestamp,model_name,user_id,error,tags,constructor&open=${evil.request_id}`, "request-panel"],
+  ["/discover?kind=all", "requests-row"],
+  [`/requests/${evil.request_id}`, "verdict"],
+  ["/efficiency?by=model", "efficiency-row"],
+  ["/sources", "source-row"],
+  ["/keys", "keys-table"],
+]) {
+  await victim.goto(hostile.url + path);
+  await victim.getByTestId(ready).first().waitFor();
+  if (path.includes("compare")) {
+    await victim.getByTestId("fields-switch").click();
+    await victim.locator('.field-item[data-field="user_id"] .field-name').click();
+    await victim.getByTestId("field-values").waitFor();
+    await victim.getByTestId("requests-search").fill("model_name:");
+    await victim.getByTestId("suggestion").first().waitFor();
+  }
+  await victim.waitForTimeout(150);
+  const ran = await victim.evaluate(() => `${window.ran ?? ""}${Object.prototype.polluted ?? ""}`);
+  assert.equal(ran, "", `${path}: nothing ran`);
+}
+assert.deepEqual(outside, []);
+await foreign.close();
+hostile.stop();
+
 step("a session that ends brings the sign-in page");
 await context.clearCookies();
 await id("nav-overview").click();

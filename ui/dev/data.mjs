@@ -191,6 +191,15 @@ export function makeHistory(nowMs, days = 7, seed = 7) {
       docs.push(doc, ...makeLines(rand, doc));
     }
   }
+  const change = (minutes, kind, level, msg, more = {}) => {
+    seq += 2;
+    const at = new Date(nowMs - minutes * 60_000).toISOString();
+    docs.push({ "@timestamp": at, kind, level, msg, caller: "tollhouse/keeper.rs", service_name: SERVICE, seq, ...more });
+  };
+  change(1_900, "process", "info", "started", { version: "0.1.0" });
+  change(41, "config", "info", "configuration reloaded", { changed: ["models", "access.rate_limit"] });
+  change(23, "audit", "info", "key made in the console", { key_id: "dev-laptop" });
+  change(17, "config", "error", "configuration refused", { error: "models.qwen3:32b.context: expected a number" });
   return docs.sort((a, b) => (a["@timestamp"] < b["@timestamp"] ? -1 : 1));
 }
 

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { changesBody, readChanges } from "../src/api/changes";
 import { CLASS_BOUNDS, classQuery, efficiencyBody, parseOrder, ratio, readEfficiency, writeOrder } from "../src/api/efficiency";
 import { readUsage, usageBody } from "../src/api/keys";
 import type { SearchAnswer } from "../src/api/search";
@@ -99,6 +100,22 @@ test("sources: lines, errors and what could not be read", () => {
   assert.deepEqual(rows, [
     { name: "nginx", lines: 9, errors: 1, warnings: 0, unread: 2, lastMs: 5, series: [9, 0, 0] },
   ]);
+});
+
+test("changes: what happened, without those who signed in", () => {
+  assert.ok(JSON.stringify(changesBody(SPAN).query).includes('"terms":{"kind":["process"'));
+  const hit = (source: Record<string, unknown>) => ({ _id: "1", _index: "i", _source: source });
+  const at = "2026-01-27T08:00:00Z";
+  const hits = [
+    hit({ "@timestamp": at, seq: 4, kind: "config", level: "info", msg: "configuration reloaded", changed: ["models"] }),
+    hit({ "@timestamp": at, seq: 3, kind: "audit", level: "info", msg: "console session opened" }),
+    hit({ kind: "process", msg: "no time" }),
+  ];
+  const read = readChanges({ took: 0, hits: { hits } });
+  assert.deepEqual(
+    read.map(({ seq, text }) => [seq, text]),
+    [["4", "configuration reloaded · models"]],
+  );
 });
 
 test("zone and range are shared by all pages", () => {

@@ -15,6 +15,14 @@ export interface ChartSeries extends PlotSeries {
   total?: string;
 }
 
+export interface Mark {
+  ms: number;
+  text: string;
+  fault: boolean;
+}
+
+const NO_MARKS: Mark[] = [];
+
 interface Props {
   name: string;
   times: number[];
@@ -31,13 +39,15 @@ interface Props {
   params: URLSearchParams;
   summary: string;
   legend?: boolean;
+  /** What happened meanwhile. */
+  marks?: Mark[];
 }
 
 const ZOOM_MS_MIN = 1_000;
 
 export function Chart(props: Props) {
   const { t, format, language, theme, zone } = useUi();
-  const { axes = true, legend = true, series, times, widthMs } = props;
+  const { axes = true, legend = true, marks = NO_MARKS, series, times, widthMs } = props;
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
   const [hover, setHover] = useState<{ index: number; left: number } | null>(null);
@@ -48,6 +58,7 @@ export function Chart(props: Props) {
     fromMs: props.fromMs,
     toMs: props.toMs,
     series,
+    marks: marks.map(({ ms, fault }) => ({ ms, colour: fault ? "--fault" : "--ink-3" })),
     height: props.height,
     axes,
     utc: zone === "utc",
@@ -93,7 +104,7 @@ export function Chart(props: Props) {
   }, [shape]);
 
   // Only new data is drawn anew: uPlot tells the pointer's place after each drawing, and that renders this component.
-  useEffect(() => plot.current?.setData(latest.current), [series, times]);
+  useEffect(() => plot.current?.setData(latest.current), [series, times, marks]);
 
   const told = series.filter((one) => one.quiet !== true);
   const empty = series.every((one) => one.values.every((value) => value === null || value === 0));
@@ -102,7 +113,7 @@ export function Chart(props: Props) {
       {legend && <Legend series={told} />}
       <div class="chart-host" ref={host} title={axes ? undefined : t("chart.zoom")} data-height={props.height}>
         {hover !== null && times[hover.index] !== undefined && (
-          <HoverCard hover={hover} series={told} time={times[hover.index] ?? 0} widthMs={widthMs} value={props.value} />
+          <HoverCard hover={hover} series={told} time={times[hover.index] ?? 0} widthMs={widthMs} value={props.value} marks={marks} />
         )}
       </div>
       {empty && <p class="chart-empty">{t("chart.no_data")}</p>}
@@ -131,15 +142,20 @@ interface HoverProps {
   time: number;
   widthMs: number;
   value: (value: number) => string;
+  marks: Mark[];
 }
 
-function HoverCard({ hover, series, time, widthMs, value }: HoverProps) {
+/** Marks that are told under the pointer. */
+const MARKS_TOLD_MAX = 4;
+
+function HoverCard({ hover, series, time, widthMs, value, marks }: HoverProps) {
   const { format } = useUi();
   const rows = series.flatMap((one) => {
     const found = (one.shown ?? one.values)[hover.index];
     return found === null || found === undefined ? [] : [{ one, found }];
   });
-  if (rows.length === 0) return null;
+  const here = marks.filter(({ ms }) => ms >= time && ms < time + widthMs).slice(0, MARKS_TOLD_MAX);
+  if (rows.length === 0 && here.length === 0) return null;
   const half = hover.left > 260;
   return (
     <div class={half ? "hover hover-left" : "hover"} style={{ "--left": `${hover.left}px` }} aria-hidden="true">
@@ -151,6 +167,11 @@ function HoverCard({ hover, series, time, widthMs, value }: HoverProps) {
           <span class={`swatch swatch-${one.kind} ${colourClass(one.colour)}`} />
           <span class="hover-name">{one.label}</span>
           <span class="hover-value">{value(found)}</span>
+        </div>
+      ))}
+      {here.map((mark) => (
+        <div class={mark.fault ? "hover-mark hover-fault" : "hover-mark"} key={`${mark.ms} ${mark.text}`}>
+          {mark.text}
         </div>
       ))}
     </div>

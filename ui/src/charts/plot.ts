@@ -11,6 +11,13 @@ export interface PlotSeries {
   values: (number | null)[];
 }
 
+/** Something that happened at a moment. */
+export interface PlotMark {
+  ms: number;
+  /** Name of the CSS variable that holds the colour. */
+  colour: string;
+}
+
 export interface PlotSpec {
   /** Begin of each bucket, milliseconds since 1970. */
   times: number[];
@@ -18,6 +25,7 @@ export interface PlotSpec {
   fromMs: number;
   toMs: number;
   series: PlotSeries[];
+  marks: PlotMark[];
   height: number;
   axes: boolean;
   utc: boolean;
@@ -98,6 +106,7 @@ export function createPlot(host: HTMLElement, first: PlotSpec): Plot {
           spec.onHover(inside && own ? { index: idx, left: left + plot.over.offsetLeft } : null);
         },
       ],
+      draw: [(plot) => drawMarks(plot, spec.marks, colour)],
       setSelect: [
         (plot) => {
           const { left, width } = plot.select;
@@ -125,6 +134,31 @@ export function createPlot(host: HTMLElement, first: PlotSpec): Plot {
       plot.destroy();
     },
   };
+}
+
+/** A dashed line at each moment, with a small flag at its foot that also shows over bars. */
+function drawMarks(plot: uPlot, marks: PlotMark[], colour: (name: string) => string): void {
+  const { ctx, bbox } = plot;
+  const ratio = devicePixelRatio || 1;
+  ctx.save();
+  ctx.lineWidth = ratio;
+  for (const mark of marks) {
+    const x = Math.round(plot.valToPos(mark.ms / 1000, "x", true));
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    ctx.strokeStyle = colour(mark.colour);
+    ctx.fillStyle = ctx.strokeStyle;
+    ctx.setLineDash([3 * ratio, 3 * ratio]);
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    ctx.beginPath();
+    ctx.moveTo(x - 4 * ratio, bbox.top);
+    ctx.lineTo(x + 4 * ratio, bbox.top);
+    ctx.lineTo(x, bbox.top + 6 * ratio);
+    ctx.fill();
+  }
+  ctx.restore();
 }
 
 function seriesOptions(one: PlotSeries, stroke: string): uPlot.Series {

@@ -88,6 +88,8 @@ export const en = {
   "chart.failed": "Failed",
   "chart.no_data": "No value in this range",
 
+  "overview.changes": "What changed",
+  "overview.changes_note": "marks on the time axes",
   "overview.slowest": "Slowest requests",
   "overview.slowest_all": "All, slowest first",
   "empty.first_title": "No request yet",

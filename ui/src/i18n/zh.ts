@@ -90,6 +90,8 @@ export const zh: Record<TextKey, string> = {
   "chart.failed": "失败",
   "chart.no_data": "该范围内没有数值",
 
+  "overview.changes": "最近的变化",
+  "overview.changes_note": "时间轴上的标记",
   "overview.slowest": "最慢的请求",
   "overview.slowest_all": "全部，按耗时排序",
   "empty.first_title": "还没有请求",

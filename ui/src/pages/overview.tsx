@@ -1,11 +1,12 @@
 // The overview: how the house is, and what its requests cost, at one glance.
 
 import { useMemo } from "preact/hooks";
+import { type Change, changesBody, readChanges } from "../api/changes";
 import { newestBody, type Overview, overviewBody, readNewest, readOverview } from "../api/requests";
 import { search } from "../api/search";
 import type { Session } from "../api/session";
 import { models, type Status } from "../api/status";
-import { Chart, type ChartSeries, MODEL_COLOURS } from "../charts/chart";
+import { Chart, type ChartSeries, MODEL_COLOURS, type Mark } from "../charts/chart";
 import { peaks } from "../lib/peaks";
 import { bucketWidth, PRESETS, presetRange, rangeOf, resolve, sharedOf } from "../lib/range";
 import { address, type Changes, changed } from "../lib/route";
@@ -19,6 +20,7 @@ import { Barrier } from "../ui/mark";
 import { Empty, ErrorNotice, Skeleton } from "../ui/notice";
 import { Panel } from "../ui/panel";
 import { isLive, LiveSwitch, RangePicker } from "../ui/range-picker";
+import { ChangeList } from "./overview/changes";
 import { Figures } from "./overview/figures";
 import { HeatMap } from "./overview/heat-map";
 import { Slowest } from "./overview/slowest";
@@ -39,6 +41,7 @@ interface Props {
 
 interface Answer {
   overview: Overview;
+  changes: Change[];
   /** The newest request of all, asked for only when the range has none. */
   newestMs: number | null;
 }
@@ -51,9 +54,14 @@ export function OverviewPage({ params, session, status }: Props) {
     async (signal) => {
       const span = resolve(range, Date.now());
       const widthMs = bucketWidth(span);
-      const overview = readOverview(await search(overviewBody(span, widthMs), signal), span, widthMs);
+      const [found, changed] = await Promise.all([
+        search(overviewBody(span, widthMs), signal),
+        search(changesBody(span), signal),
+      ]);
+      const overview = readOverview(found, span, widthMs);
+      const changes = readChanges(changed);
       const newestMs = overview.total > 0 ? null : readNewest(await search(newestBody(), signal));
-      return { overview, newestMs };
+      return { overview, changes, newestMs };
     },
     live ? REFRESH_MS : 0,
   );
@@ -78,18 +86,28 @@ export function OverviewPage({ params, session, status }: Props) {
       {data !== null && data.overview.total === 0 && (
         <Nothing newestMs={data.newestMs} session={session} params={params} />
       )}
-      {data !== null && data.overview.total > 0 && <Board overview={data.overview} params={params} />}
+      {data !== null && data.overview.total > 0 && <Board overview={data.overview} changes={data.changes} params={params} />}
     </main>
   );
 }
 
-function Board({ overview, params }: { overview: Overview; params: URLSearchParams }) {
+interface BoardProps {
+  overview: Overview;
+  changes: Change[];
+  params: URLSearchParams;
+}
+
+function Board({ overview, changes, params }: BoardProps) {
   const { t, format } = useUi();
   const { span, widthMs, series } = overview;
   const { p50, p95, p99 } = overview.durations;
   const times = useMemo(() => series.map((bucket) => bucket.startMs), [series]);
   const height = TALL.matches ? TALL_CHART_HEIGHT : CHART_HEIGHT;
-  const shared = { times, widthMs, fromMs: span.fromMs, toMs: span.toMs, params, page: "overview" as const };
+  const marks = useMemo(
+    () => changes.map(({ atMs, text, level }): Mark => ({ ms: atMs, text, fault: level === "error" || level === "fatal" })),
+    [changes],
+  );
+  const shared = { marks, times, widthMs, fromMs: span.fromMs, toMs: span.toMs, params, page: "overview" as const };
   const range: Changes = sharedOf(params);
   const per = t("chart.per_width", { width: format.width(widthMs) });
 
@@ -185,6 +203,11 @@ function Board({ overview, params }: { overview: Overview; params: URLSearchPara
       >
         <Slowest rows={overview.slowest} range={range} />
       </Panel>
+      {changes.length > 0 && (
+        <Panel area="changes" title={t("overview.changes")} note={t("overview.changes_note")}>
+          <ChangeList changes={changes} range={range} />
+        </Panel>
+      )}
     </div>
   );
 }

@@ -1,0 +1,44 @@
+// What changed in the house: starts, stops, reloads, changed keys, full disks. Marks on every time axis, and a list.
+
+import type { Span } from "../lib/range";
+import { timestamp, within } from "./requests";
+import { field, type SearchAnswer, type SearchBody, textField } from "./search";
+
+/** Kinds of records that tell of a change; sign-ins are none. */
+const KINDS = ["process", "config", "alert", "certificate", "resource", "audit"];
+const CHANGES_MAX = 100;
+const SIGN_INS = ["console session opened", "console sign-in refused: wrong or expired token"];
+
+export interface Change {
+  seq: string;
+  atMs: number;
+  kind: string;
+  level: string;
+  text: string;
+}
+
+export function changesBody(span: Span): SearchBody {
+  return {
+    query: { bool: { filter: [{ terms: { kind: KINDS } }, within(span)] } },
+    size: CHANGES_MAX,
+    track_total_hits: false,
+    sort: [{ "@timestamp": { order: "desc" } }, { seq: { order: "desc" } }],
+    _source: ["@timestamp", "seq", "kind", "level", "msg", "source", "key_id", "changed", "error"],
+  };
+}
+
+/** The newest first. */
+export function readChanges(answer: SearchAnswer): Change[] {
+  return answer.hits.hits.flatMap((hit) => {
+    const source = hit._source;
+    const atMs = timestamp(source);
+    const msg = textField(source, "msg") ?? "";
+    if (atMs === null || SIGN_INS.includes(msg)) return [];
+    const changed = field(source, "changed");
+    const named = Array.isArray(changed) ? changed.join(", ") : changed;
+    const more = [textField(source, "source"), textField(source, "key_id"), named, textField(source, "error")];
+    const text = [msg, ...more].filter((part) => typeof part === "string" && part !== "").join(" · ");
+    const seq = textField(source, "seq") ?? hit._id;
+    return [{ seq, atMs, kind: textField(source, "kind") ?? "", level: textField(source, "level") ?? "info", text }];
+  });
+}

@@ -266,6 +266,9 @@ await page.locator('[data-range="custom"]').click();
 await page.locator('[data-zone="utc"]').click();
 await id("nav-efficiency").click();
 assert.equal(url().searchParams.get("tz"), "utc");
+await page.keyboard.press("/");
+await page.waitForFunction(() => document.activeElement?.getAttribute("role") === "combobox");
+assert.deepEqual([url().pathname, url().searchParams.get("tz")], ["/discover", "utc"]);
 
 step("a new request is on the screen within a second");
 await page.goto(`${mock.url}/discover`);

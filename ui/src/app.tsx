@@ -228,7 +228,9 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
   );
 }
 
-/** `?` shows the keys, `g` and a letter lead to a page; `/` belongs to the pages that search. */
+const SEARCH_BOX = "input[role=combobox]";
+
+/** `?` shows the keys, `/` leads to the search box of Discover, `g` and a letter to a page. */
 function useKeys(params: URLSearchParams, help: () => void) {
   useEffect(() => {
     let chordUntil = 0;
@@ -236,6 +238,13 @@ function useKeys(params: URLSearchParams, help: () => void) {
       const typing = event.target instanceof HTMLElement && event.target.matches("input, textarea, select");
       if (typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
       if (event.key === "?") return help();
+      if (event.key === "/" && !event.defaultPrevented && document.querySelector(SEARCH_BOX) === null) {
+        event.preventDefault();
+        go(address("discover", sharedOf(params)));
+        // The box is there once the page is drawn.
+        requestAnimationFrame(() => document.querySelector<HTMLInputElement>(SEARCH_BOX)?.focus());
+        return;
+      }
       const now = Date.now();
       const entry = now < chordUntil ? NAV.find(({ letter }) => letter === event.key) : undefined;
       chordUntil = event.key === "g" ? now + CHORD_MS : 0;

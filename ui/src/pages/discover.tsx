@@ -1,6 +1,6 @@
 // Discover: search in all records, of requests first. Everything that is chosen stands in the address.
 
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api/base";
 import {
   ALL_KINDS,
@@ -18,7 +18,7 @@ import {
   writeColumns,
   writeSort,
 } from "../api/discover";
-import { search } from "../api/search";
+import { numberField, search } from "../api/search";
 import type { Session } from "../api/session";
 import { status } from "../api/status";
 import { Chart, type ChartSeries } from "../charts/chart";
@@ -94,6 +94,7 @@ export function DiscoverPage({ params, session }: Props) {
   const refused = error instanceof ApiError && error.status === 400 && query !== "" ? error : null;
   const names = useMemo(() => (data?.hits ?? []).map(nameOf), [data]);
   const at = names.findIndex((name) => name === open);
+  const freshAfter = useFresh(data, questionKey);
   const fieldInfos = known.data ?? [];
   const condition = useMemo(
     () => (withFields || compare ? conditionOf(ask()) : null),
@@ -198,6 +199,7 @@ export function DiscoverPage({ params, session }: Props) {
                 fields={fieldInfos}
                 sort={sort}
                 open={open}
+                freshAfter={live ? freshAfter : Number.POSITIVE_INFINITY}
                 rowAddress={(name) => address("discover", changed(params, { open: name }))}
                 sortBy={(next: SortOrder) => change({ sort: writeSort(next) })}
                 remove={(name) => setColumns(columns.filter((one) => one !== name))}
@@ -223,6 +225,17 @@ export function DiscoverPage({ params, session }: Props) {
       )}
     </main>
   );
+}
+
+/** Up to which number the records of this question were on the screen before: later ones have just come. */
+function useFresh(data: List | null, question: string): number {
+  const before = useRef({ question: "", top: 0 });
+  return useMemo(() => {
+    const { question: last, top } = before.current;
+    const numbers = (data?.hits ?? []).map((hit) => numberField(hit._source, "seq") ?? 0);
+    before.current = { question, top: Math.max(0, ...numbers) };
+    return last === question && top > 0 ? top : Number.POSITIVE_INFINITY;
+  }, [data]);
 }
 
 /** Columns and order belong to a kind of records. */

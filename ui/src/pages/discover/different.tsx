@@ -66,7 +66,7 @@ export function Different({ question, language, search, close }: Props) {
                 <th scope="col" class="num">
                   {t("different.there")}
                 </th>
-                <th scope="col">
+                <th scope="col" class="different-bars">
                   <span class="visually-hidden">{t("different.shares")}</span>
                 </th>
               </tr>

@@ -86,12 +86,14 @@ interface Props {
   fields: FieldInfo[];
   sort: SortOrder;
   open: string | null;
+  /** Records with a higher number have just come. */
+  freshAfter: number;
   rowAddress: (name: string) => string;
   sortBy: (sort: SortOrder) => void;
   remove: (name: string) => void;
 }
 
-export function RecordTable({ list, columns: names, fields, sort, open, rowAddress, sortBy, remove }: Props) {
+export function RecordTable({ list, columns: names, fields, sort, open, freshAfter, rowAddress, sortBy, remove }: Props) {
   const { t, format } = useUi();
   const types = new Map(fields.map((info) => [info.name, info.type]));
   const columns = names.map((name): Column => {
@@ -131,11 +133,12 @@ export function RecordTable({ list, columns: names, fields, sort, open, rowAddre
               const name = nameOf(hit);
               const to = rowAddress(name);
               const selected = name === open;
+              const fresh = (numberField(hit._source, "seq") ?? 0) > freshAfter;
               return (
                 // The link in the first cell is the keyboard's way; a click anywhere is the pointer's.
                 <tr
                   key={name}
-                  class={selected ? "selected" : undefined}
+                  class={selected ? "selected" : fresh ? "fresh" : undefined}
                   data-testid="requests-row"
                   data-request-id={name}
                   onClick={() => {

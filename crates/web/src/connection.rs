@@ -15,7 +15,6 @@ use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::Answer;
@@ -29,6 +28,7 @@ use crate::serve::{Dropped, Inner, Peer, ServeOptions, Settings};
 use crate::service::{Http1, Http2};
 use crate::shared::{Shared, Wait};
 use crate::stop::{Ear, Stop};
+use crate::stream::Stream;
 use crate::streams::Streams;
 
 /// Bytes taken at first: most requests are smaller.
@@ -42,7 +42,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A connection that was just accepted.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     pub(crate) peer: SocketAddr,
     pub(crate) place: Place,
     /// Whether a PROXY header must come first.
@@ -58,7 +58,7 @@ enum Protocol {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve<H, F>(mut accepted: Accepted, inner: Arc<Inner<H>>, settings: Arc<Settings>, stop: Arc<Stop>)
+pub(crate) async fn serve<H, F>(accepted: Accepted, inner: Arc<Inner<H>>, settings: Arc<Settings>, stop: Arc<Stop>)
 where
     H: Fn(Request<Incoming>, Peer) -> F + Send + Sync + 'static,
     F: Future<Output = Result<Answer, Dropped>> + Send + 'static,
@@ -68,8 +68,8 @@ where
     let ServeOptions { head_timeout, write_timeout, .. } = settings.options;
     let mut clock = Clock::new(accepted.at, head_timeout, write_timeout);
     let mut deadline = accepted.at + head_timeout;
-    let (protocol, first) = {
-        let mut opening = pin!(open(&mut accepted, &inner, &settings));
+    let (accepted, protocol, first) = {
+        let mut opening = pin!(open(accepted, &inner, &settings));
         let mut is_told = false;
         let opened = poll_fn(|context| {
             if let Poll::Ready(opened) = opening.as_mut().poll(context) {
@@ -103,7 +103,14 @@ where
 ///
 /// hyper can tell the protocols apart itself, but waits for the bytes without end: a client that sends nothing would hold
 /// its place for ever (attack catalogue, 36).
-async fn open<H>(accepted: &mut Accepted, inner: &Inner<H>, settings: &Settings) -> Option<(Protocol, BytesMut)> {
+async fn open<H>(
+    mut accepted: Accepted,
+    inner: &Inner<H>,
+    settings: &Settings,
+) -> Option<(Accepted, Protocol, BytesMut)> {
+    if let Some(config) = &settings.options.tls {
+        accepted.stream = accepted.stream.encrypted(config.clone()).await.ok()?;
+    }
     let mut first = BytesMut::new();
     if accepted.is_proxied {
         let client = loop {
@@ -129,17 +136,17 @@ async fn open<H>(accepted: &mut Accepted, inner: &Inner<H>, settings: &Settings)
     loop {
         let common = first.len().min(PREFACE.len());
         if first[..common] != PREFACE[..common] {
-            return Some((Protocol::Http1, first));
+            return Some((accepted, Protocol::Http1, first));
         }
         if common == PREFACE.len() {
-            return Some((Protocol::Http2, first));
+            return Some((accepted, Protocol::Http2, first));
         }
         more(&mut accepted.stream, &mut first).await?;
     }
 }
 
 /// Reads what has come; `None` when the client left.
-async fn more(stream: &mut TcpStream, first: &mut BytesMut) -> Option<()> {
+async fn more(stream: &mut Stream, first: &mut BytesMut) -> Option<()> {
     // No buffer before there is something to put into it.
     stream.readable().await.ok()?;
     first.reserve(FIRST_BYTES);
@@ -168,7 +175,7 @@ where
     H: Fn(Request<Incoming>, Peer) -> F + Send + Sync + 'static,
     F: Future<Output = Result<Answer, Dropped>> + Send + 'static,
 {
-    async fn http1(&mut self, mut guard: Guard<TcpStream, Place>) {
+    async fn http1(&mut self, mut guard: Guard<Stream, Place>) {
         let shared = guard.shared();
         let mut idle_until = None;
         loop {
@@ -190,7 +197,7 @@ where
     }
 
     /// Waits for a head; `None` when there will be none.
-    async fn next_request(&mut self, guard: &mut Guard<TcpStream, Place>, idle_until: Option<Instant>) -> Option<()> {
+    async fn next_request(&mut self, guard: &mut Guard<Stream, Place>, idle_until: Option<Instant>) -> Option<()> {
         let head_timeout = self.settings.options.head_timeout;
         let mut head_until = idle_until.is_none().then_some(self.deadline);
         poll_fn(|context| {
@@ -250,7 +257,7 @@ where
         .await
     }
 
-    async fn http2(&mut self, stream: FrameWatch<TcpStream>) {
+    async fn http2(&mut self, stream: FrameWatch<Stream>) {
         let options = &self.settings.options;
         let streams = Arc::new(Streams::new(options.write_timeout));
         let uploads = stream.uploads();
@@ -285,7 +292,7 @@ where
     }
 }
 
-type Http1Connection<H> = hyper::server::conn::http1::UpgradeableConnection<TokioIo<Guard<TcpStream, Place>>, Http1<H>>;
+type Http1Connection<H> = hyper::server::conn::http1::UpgradeableConnection<TokioIo<Guard<Stream, Place>>, Http1<H>>;
 
 fn log_end(peer: Peer, ended: hyper::Result<()>) {
     if let Err(error) = ended {

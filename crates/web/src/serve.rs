@@ -15,12 +15,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
+use tokio_rustls::rustls::ServerConfig;
 
 use crate::Answer;
 use crate::connection::{self, Accepted};
 use crate::places::{Place, Places};
 use crate::refusal::Refusal;
 use crate::stop::Stop;
+use crate::stream::Stream;
 
 /// How often the loop says that the system cannot give it connections, or that some are turned away.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -55,7 +57,9 @@ pub struct ServeOptions {
     pub per_address_max: usize,
     /// Proxies: their connections are of many clients, and their PROXY headers are believed.
     pub trusted: Vec<IpNet>,
-    /// From accepting to a complete first head, and from the first byte of a further head to its last.
+    /// TLS: with it, nothing else is spoken, and connections that begin with a PROXY header are closed.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// From accepting to a complete first head, a TLS handshake included, and from the first byte of a further head to its last.
     pub head_timeout: Duration,
     /// How long a connection is kept without a request.
     pub idle_timeout: Duration,
@@ -73,6 +77,7 @@ impl Default for ServeOptions {
             connections_max: 10_000,
             per_address_max: 256,
             trusted: Vec::new(),
+            tls: None,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             head_bytes_max: 32 * 1024,
@@ -250,7 +255,7 @@ where
     let mut connections = JoinSet::new();
     let begin = |connections: &mut JoinSet<()>, stream, peer, place| {
         let settings = inner.settings();
-        let mut accepted = Accepted { stream, peer, place, is_proxied, at: Instant::now() };
+        let mut accepted = Accepted { stream: Stream::Plain(stream), peer, place, is_proxied, at: Instant::now() };
         if is_admitted(&mut accepted, &inner, &settings) {
             connections.spawn(connection::serve(accepted, inner.clone(), settings, stop.clone()));
         }
@@ -291,6 +296,10 @@ where
 fn is_admitted<H>(accepted: &mut Accepted, inner: &Inner<H>, settings: &Settings) -> bool {
     let address = accepted.peer.ip().to_canonical();
     let is_trusted = settings.options.trusted.iter().any(|network| network.contains(&address));
+    if accepted.is_proxied && settings.options.tls.is_some() {
+        inner.complain(accepted.peer, Refusal::malformed("a PROXY header and TLS do not go together here"));
+        return false;
+    }
     if accepted.is_proxied && !is_trusted {
         inner.complain(accepted.peer, Refusal::malformed("a PROXY header of this peer is not believed"));
         return false;

@@ -13,7 +13,7 @@ use crate::trouble::State;
 pub struct Status {
     /// Its name in the configuration.
     pub name: String,
-    /// `elasticsearch` or `opensearch`.
+    /// `elasticsearch`, `opensearch`, `otlp` or `syslog`.
     pub kind: &'static str,
     /// The node that is asked.
     pub url: String,

@@ -1,4 +1,4 @@
-//! The HTTP client of one destination: its nodes in turn, our login, and a bound on each answer.
+//! The HTTP client of one cluster: its nodes in turn, our login, and a bound on each answer.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::error::{ShipError, chain};
-use crate::settings::{Login, Settings};
+use crate::settings::Login;
 use crate::trouble::{State, Trouble};
 
 /// How long a connection may take.
@@ -36,7 +36,7 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Asks one cluster.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub struct Client {
     http: hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     urls: Vec<String>,
     /// Which of them is asked.
@@ -45,24 +45,37 @@ pub(crate) struct Client {
 }
 
 /// The body of a request.
-pub(crate) enum Body {
+#[derive(Debug)]
+pub enum Body {
+    /// None at all.
     None,
+    /// One JSON value.
     Json(Bytes),
+    /// JSON lines.
+    Lines(Bytes),
     /// JSON lines, compressed with gzip.
     PackedLines(Bytes),
+    /// A message of protocol buffers, compressed with gzip; an answer in the same form is asked for.
+    PackedProtobuf(Bytes),
 }
 
 /// An answer, whole.
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) retry_after: Option<Duration>,
-    pub(crate) body: Bytes,
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// How long it asks us to wait.
+    pub retry_after: Option<Duration>,
+    /// Its body; at most 32 MiB.
+    pub body: Bytes,
 }
 
 impl Client {
-    /// Reads files of certificates, so it blocks.
-    pub(crate) fn new(settings: &Settings) -> Result<Self, ShipError> {
-        for url in &settings.urls {
+    /// A client of the cluster that is called `name` in the configuration. `urls` are its nodes, at least one, without a
+    /// slash at the end; `ca` is a PEM file of the authorities that its certificate may come from, the system's when
+    /// absent. Reads files of certificates, so it blocks.
+    pub fn new(name: &str, urls: &[String], login: Option<&Login>, ca: Option<&Path>) -> Result<Self, ShipError> {
+        for url in urls {
             let is_address = url.parse::<Uri>().is_ok_and(|uri| uri.host().is_some());
             if !is_address {
                 return Err(ShipError::Address(url.clone()));
@@ -72,9 +85,9 @@ impl Client {
         connector.set_connect_timeout(Some(CONNECT_TIME_MAX));
         connector.set_nodelay(true);
         connector.enforce_http(false);
-        let is_encrypted = settings.urls.iter().any(|url| url.starts_with("https:"));
+        let is_encrypted = urls.iter().any(|url| url.starts_with("https:"));
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(settings.ca.as_deref(), is_encrypted)?)
+            .with_tls_config(tls(ca, is_encrypted)?)
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector);
@@ -83,23 +96,23 @@ impl Client {
             .pool_idle_timeout(IDLE_TIME_MAX)
             .pool_max_idle_per_host(1)
             .build(connector);
-        let authorization = settings.login.as_ref().map(authorization).transpose();
-        let authorization = authorization.map_err(|_| ShipError::Login(settings.name.clone()))?;
-        Ok(Self { http, urls: settings.urls.clone(), turn: AtomicUsize::new(0), authorization })
+        let authorization = login.map(authorization).transpose();
+        let authorization = authorization.map_err(|_| ShipError::Login(name.to_owned()))?;
+        Ok(Self { http, urls: urls.to_vec(), turn: AtomicUsize::new(0), authorization })
     }
 
     /// The node that is asked now.
-    pub(crate) fn url(&self) -> &str {
+    pub fn url(&self) -> &str {
         &self.urls[self.turn.load(Ordering::Relaxed) % self.urls.len()]
     }
 
     /// From now on the next node is asked.
-    pub(crate) fn turn(&self) {
+    pub fn turn(&self) {
         self.turn.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Asks, and gives the whole answer whatever its status is.
-    pub(crate) async fn ask(&self, method: Method, path: &str, body: Body) -> Result<Answer, Trouble> {
+    pub async fn ask(&self, method: Method, path: &str, body: Body) -> Result<Answer, Trouble> {
         let url = self.url();
         let unreachable = |text: String| Trouble::new(State::Unreachable, format!("{url}: {text}"));
         let request = self.request(method, path, body).map_err(|error| unreachable(error.to_string()))?;
@@ -114,24 +127,31 @@ impl Client {
     }
 
     /// Asks, and takes anything but success for trouble.
-    pub(crate) async fn ask_well(&self, method: Method, path: &str, body: Body) -> Result<Bytes, Trouble> {
+    pub async fn ask_well(&self, method: Method, path: &str, body: Body) -> Result<Bytes, Trouble> {
         let Answer { status, retry_after, body } = self.ask(method, path, body).await?;
         if status.is_success() { Ok(body) } else { Err(Trouble::of_answer(status, &body, retry_after)) }
     }
 
     fn request(&self, method: Method, path: &str, body: Body) -> Result<Request<Full<Bytes>>, http::Error> {
+        let accepted =
+            if matches!(body, Body::PackedProtobuf(_)) { "application/x-protobuf" } else { "application/json" };
         let mut request =
-            Request::builder().method(method).uri(format!("{}{path}", self.url())).header(ACCEPT, "application/json");
+            Request::builder().method(method).uri(format!("{}{path}", self.url())).header(ACCEPT, accepted);
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
         match body {
             Body::None => request.body(Full::default()),
             Body::Json(json) => request.header(CONTENT_TYPE, "application/json").body(Full::new(json)),
+            Body::Lines(lines) => request.header(CONTENT_TYPE, "application/x-ndjson").body(Full::new(lines)),
             Body::PackedLines(lines) => request
                 .header(CONTENT_TYPE, "application/x-ndjson")
                 .header(CONTENT_ENCODING, "gzip")
                 .body(Full::new(lines)),
+            Body::PackedProtobuf(message) => request
+                .header(CONTENT_TYPE, "application/x-protobuf")
+                .header(CONTENT_ENCODING, "gzip")
+                .body(Full::new(message)),
         }
     }
 }
@@ -144,7 +164,7 @@ async fn whole(answer: Response<Incoming>) -> Result<Answer, String> {
     Ok(Answer { status: head.status, retry_after: retry_after.map(Duration::from_secs), body })
 }
 
-fn tls(ca: Option<&Path>, is_encrypted: bool) -> Result<ClientConfig, ShipError> {
+pub(crate) fn tls(ca: Option<&Path>, is_encrypted: bool) -> Result<ClientConfig, ShipError> {
     let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
     let builder = builder.with_safe_default_protocol_versions()?;
     let builder = match ca {
@@ -173,6 +193,7 @@ fn authorization(login: &Login) -> Result<HeaderValue, http::header::InvalidHead
     let text = match login {
         Login::User { name, password } => format!("Basic {}", STANDARD.encode(format!("{name}:{password}"))),
         Login::ApiKey(key) => format!("ApiKey {key}"),
+        Login::Bearer(token) => format!("Bearer {token}"),
     };
     let mut value = HeaderValue::try_from(text)?;
     value.set_sensitive(true);

@@ -67,7 +67,7 @@ impl Courier {
     pub fn start(destination: Destination, book: Book, before: Option<Self>) -> Self {
         let settings = &destination.settings;
         let (name, kind) = (settings.name.clone(), settings.kind.as_str());
-        let url = destination.client.url().to_owned();
+        let url = destination.url().to_owned();
         let board = Arc::new(Board::new(name.clone(), kind, url, book.journal.written()));
         let (stop, stopped) = watch::channel(false);
         let round = Round {
@@ -151,6 +151,7 @@ impl Round {
                 break;
             }
         }
+        self.destination.end().await;
         self.save().await;
     }
 
@@ -227,16 +228,20 @@ impl Round {
                         Some(trouble) => self.wait_after(trouble).await?,
                     }
                 }
-                Ok(Sent::TooLarge) if count > 1 => {
+                Ok(Sent::Unfit(_)) if count > 1 => {
                     self.items_max = (count / 2).max(1);
                     self.board.notes().retries += 1;
                 }
-                Ok(Sent::TooLarge) => {
-                    let reason = "the request is too large, with this document alone".to_owned();
-                    let refusal = Refusal { status: 413, kind: "too_large".to_owned(), reason };
+                Ok(Sent::Unfit(refusal)) => {
                     let refused = waiting.drain(..).map(|item| (item, refusal.clone())).collect();
                     self.keep_dead_letters(refused).await?;
                     put_off = put_off.saturating_sub(1);
+                }
+                Ok(Sent::Partly { rejected, reason }) => {
+                    self.keep_letter_of_some(&waiting, rejected, &reason).await?;
+                    put_off = put_off.saturating_sub(count);
+                    waiting.clear();
+                    self.well();
                 }
                 Err(trouble) => self.wait_after(trouble).await?,
             }
@@ -294,6 +299,20 @@ impl Round {
         Some(())
     }
 
+    /// Keeps that some of these were refused, where nobody told which.
+    async fn keep_letter_of_some(&mut self, sent: &[Item], rejected: u64, reason: &str) -> Option<()> {
+        {
+            let mut notes = self.board.notes();
+            notes.delivered += (sent.len() as u64).saturating_sub(rejected);
+            notes.dead_letters += rejected;
+        }
+        while let Err(error) = self.teller.letter_of_some(sent, rejected, reason).await {
+            let trouble = Trouble::new(State::Busy, format!("keeping dead letters: {}", chain(&error)));
+            self.wait_after(trouble).await?;
+        }
+        Some(())
+    }
+
     /// Asks the cluster who it is, and gives it our template for these services, until it has it. Done again after it
     /// could not be reached: it may have come back empty, and an index made without the template has other types for
     /// good.
@@ -336,7 +355,7 @@ impl Round {
         let failing = self.failing.take();
         if self.told != State::Connected {
             let silent = if self.told == State::Starting { None } else { failing.map(|since| since.elapsed()) };
-            self.teller.connected(self.destination.client.url(), self.cursor.next_seq(), silent);
+            self.teller.connected(self.destination.url(), self.cursor.next_seq(), silent);
             self.told = State::Connected;
         }
         self.board.notes().state = State::Connected;
@@ -349,7 +368,7 @@ impl Round {
         self.attempts = if is_other { 1 } else { self.attempts.saturating_add(1) };
         let since = *self.failing.get_or_insert_with(Instant::now);
         if trouble.state == State::Unreachable {
-            self.destination.client.turn();
+            self.destination.turn();
             self.is_greeted = false;
         }
         {
@@ -357,7 +376,7 @@ impl Round {
             notes.retries += 1;
             notes.state = trouble.state;
             notes.last_error = Some(trouble.text.clone());
-            self.destination.client.url().clone_into(&mut notes.url);
+            self.destination.url().clone_into(&mut notes.url);
         }
         let lasts = trouble.state == State::Rejected || since.elapsed() >= self.destination.pace.tell_after;
         if lasts && self.told != trouble.state {

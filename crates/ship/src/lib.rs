@@ -1,12 +1,17 @@
-//! Brings the documents of all records to a real Elasticsearch or OpenSearch.
+//! Brings all records to others: documents to a real Elasticsearch or OpenSearch, log records to whatever speaks
+//! OpenTelemetry's protocol, messages to a syslog server.
 //!
-//! - [`Settings`] say where to, as whom, and what has to be trusted; [`Destination`] is such a cluster ready to be asked.
+//! - [`Settings`] say where to, as whom, and what has to be trusted; [`Destination`] is such a place ready to be asked.
 //! - [`Courier`] is the task of one destination. It follows the journal from a [`Cursor`] on: there is no second copy, and
 //!   what waits for a cluster that is down is the journal itself. It sends batches of `create` lines, looks at each
 //!   document's own result, and moves the cursor when each is there or was refused.
 //! - A document's id is made of its record's number and hash, so that one sent twice is there once, whoever was killed when.
 //! - A document that does not fit (a mapping conflict) becomes a record of kind `dead_letter` with the reason. What the
 //!   journal does not have any more becomes a record of kind `gap`. A change of the destination's state becomes one, too.
+//! - [`Client`] asks a cluster anything, for whoever else has something to ask there.
+//! - OpenTelemetry's receivers acknowledge requests: at least once, with an id in each record by which twins are known. Syslog
+//!   acknowledges nothing: the cursor moves when the system has taken a batch, and the last batch is written again on a new
+//!   connection.
 //! - [`Status`] tells the lag; [`compare`] says which records of the journal the cluster has, has not, or has twice.
 //!
 //! Documents and day indices are those of our own index (`<service>-YYYY.MM.dd`, in lower case), and an index template gives
@@ -51,7 +56,9 @@ mod cursor;
 mod destination;
 mod error;
 mod gather;
+mod otlp;
 mod settings;
+mod syslog;
 mod teller;
 mod template;
 mod trouble;
@@ -60,10 +67,11 @@ mod trouble;
 mod tests;
 
 pub use board::Status;
+pub use client::{Answer, Body, Client};
 pub use compare::{Comparison, compare};
 pub use courier::{Book, Courier};
 pub use cursor::Cursor;
 pub use destination::Destination;
 pub use error::ShipError;
-pub use settings::{Kind, Login, Settings};
+pub use settings::{Kind, Login, Settings, SyslogMessage};
 pub use trouble::{State, Trouble};

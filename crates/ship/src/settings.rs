@@ -4,35 +4,42 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// One cluster that documents are brought to.
+pub use crate::syslog::SyslogMessage;
+
+/// One place that records are brought to.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Its name in the configuration, in records and in the name of its cursor.
     pub name: String,
     /// What it has to be.
     pub kind: Kind,
-    /// Its nodes, without a slash at the end; the next one is asked when one does not answer. Never empty.
+    /// Its nodes, without a slash at the end; the next one is asked when one does not answer. Never empty. Those of syslog begin with
+    /// `tcp`, `tls` or `udp`, and have a port.
     pub urls: Vec<String>,
     /// Who we are there.
     pub login: Option<Login>,
     /// PEM file of the authorities that its certificate may come from; the system's when absent.
     pub ca: Option<PathBuf>,
-    /// Whether our index template is put there before the first document.
+    /// Whether our index template is put there before the first document; clusters only.
     pub template: bool,
     /// So many bytes of closed journal files are held for it against the journal's retention.
     pub buffer_bytes: u64,
 }
 
-/// What a cluster is made of.
+/// What a destination is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     /// Elasticsearch, 7.8 or later.
     Elasticsearch,
     /// OpenSearch.
     OpenSearch,
+    /// Whatever takes OpenTelemetry's protocol over HTTP.
+    Otlp,
+    /// A syslog server that reads RFC 5424.
+    Syslog(SyslogMessage),
 }
 
-/// Who we are to a cluster.
+/// Who we are there.
 #[derive(Clone, Eq, PartialEq)]
 pub enum Login {
     /// Name and password (RFC 7617).
@@ -44,6 +51,8 @@ pub enum Login {
     },
     /// An API key as the cluster gives it out, in its encoded form.
     ApiKey(String),
+    /// A token (RFC 6750).
+    Bearer(String),
 }
 
 /// How fast is tried again, and for how long is gathered.
@@ -65,6 +74,8 @@ impl Kind {
         match self {
             Self::Elasticsearch => "elasticsearch",
             Self::OpenSearch => "opensearch",
+            Self::Otlp => "otlp",
+            Self::Syslog(_) => "syslog",
         }
     }
 }
@@ -74,6 +85,7 @@ impl fmt::Debug for Login {
         match self {
             Self::User { name, .. } => f.debug_struct("User").field("name", name).finish_non_exhaustive(),
             Self::ApiKey(_) => f.write_str("ApiKey(***)"),
+            Self::Bearer(_) => f.write_str("Bearer(***)"),
         }
     }
 }

@@ -72,6 +72,22 @@ impl Teller {
             let numbers = ranges(others.iter().map(|(item, _)| item.seq));
             records.push(self.dead_letter(item, refusal).field("of_seqs", numbers).field("count", others.len()));
         }
+        self.keep(records).await
+    }
+
+    /// The same where so many of these were refused, and it is not known which.
+    pub(crate) async fn letter_of_some(&self, sent: &[Item], rejected: u64, reason: &str) -> Result<(), JournalError> {
+        let (Some(first), Some(last)) = (sent.first(), sent.last()) else { return Ok(()) };
+        let msg = "some documents of a request were refused, and it was not told which";
+        let record = self.record(DEAD_LETTER, Level::Error, msg).field("of_seq", first.seq);
+        let record = record.field("of_seqs", ranges(sent.iter().map(|item| item.seq))).field("count", rejected);
+        let record = record.field("refusal_type", "rejected").field("reason", reason);
+        tracing::error!(rejected, from_seq = first.seq, to_seq = last.seq, reason, "documents were refused");
+        self.keep(vec![record]).await
+    }
+
+    /// Appends records, and waits until they are on the disk.
+    async fn keep(&self, records: Vec<Record>) -> Result<(), JournalError> {
         let mut last = None;
         for record in records {
             last = Some(self.journal.hand_over(record).await?);

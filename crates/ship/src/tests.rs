@@ -1,6 +1,7 @@
 //! A courier against a cluster that fails as it is told; what it does with real ones the integration tests show.
 
 mod peer;
+mod syslog;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

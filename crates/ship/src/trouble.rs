@@ -49,12 +49,13 @@ impl State {
 }
 
 impl Trouble {
-    pub(crate) fn new(state: State, text: impl AsRef<str>) -> Self {
+    /// This state, and why.
+    pub fn new(state: State, text: impl AsRef<str>) -> Self {
         Self { state, text: shortened(text.as_ref()), retry_after: None }
     }
 
     /// What an answer to a whole request means that is no success.
-    pub(crate) fn of_answer(status: StatusCode, body: &[u8], retry_after: Option<Duration>) -> Self {
+    pub fn of_answer(status: StatusCode, body: &[u8], retry_after: Option<Duration>) -> Self {
         let state = match status.as_u16() {
             429 => State::Busy,
             408 | 500.. => State::Unreachable,

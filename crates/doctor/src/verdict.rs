@@ -1,7 +1,7 @@
 //! The verdict on one request: a stable cause word, a sentence, and the rule by which it was found. The words are listed
 //! in `docs/causes.md`.
 
-use super::story::Story;
+use crate::story::Story;
 
 /// A request that takes less is not slow, whatever took the most of it, in milliseconds.
 const SLOW_MS: f64 = 1000.0;
@@ -12,15 +12,15 @@ const TOKENS_PER_SECOND_MIN: f64 = 10.0;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Verdict {
+pub struct Verdict {
     /// A stable word.
-    pub(crate) cause: &'static str,
+    pub cause: &'static str,
     /// For people.
-    pub(crate) text: String,
+    pub text: String,
     /// What in the records led to it.
-    pub(crate) rule: String,
+    pub rule: String,
     /// From 0 to 1: 1 where a record says so itself, else the share of the time that it explains.
-    pub(crate) confidence: f64,
+    pub confidence: f64,
 }
 
 /// What a refusal's record says, and what that means. The first that fits counts.
@@ -242,7 +242,7 @@ mod tests {
 
     use super::*;
 
-    const CAUSES: &str = include_str!("../../../../docs/causes.md");
+    const CAUSES: &str = include_str!("../../../docs/causes.md");
 
     fn cause(end: &Value) -> (&'static str, f64) {
         let mut record = json!({"kind": "request", "request_id": "r", "@timestamp": "2026-01-27T10:00:10.000Z"});

@@ -2,39 +2,66 @@
 
 use serde_json::{Map, Value, json};
 
-use super::verdict::{self, Verdict};
+use crate::joined::Joined;
+use crate::verdict::{self, Verdict};
 
 /// Models that are named of those around it.
 const MODELS_MAX: usize = 20;
+/// Requests that are named of those around it.
+const NEIGHBOURS_TOLD_MAX: usize = 100;
+/// Attempts that are told one by one.
+const ATTEMPTS_TOLD_MAX: usize = 20;
 
 /// All that is known of one request.
-pub(crate) struct Story {
+#[derive(Clone, Debug)]
+pub struct Story {
     id: String,
     records: Vec<Value>,
     /// The place of its last record of kind `request` in `records`: how it ended. While it runs, there is none.
     end: Option<usize>,
+    lines: Vec<Joined>,
+    /// Whether there are more lines than these.
+    has_more_lines: bool,
     around: Around,
 }
 
 /// A stretch of its time.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Phase {
+pub struct Phase {
     /// `gateway`, `queue`, `connect`, `server`, `load`, `read`, `write`, `rest`.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// From the complete head of the request.
-    pub(crate) start_ms: f64,
-    pub(crate) duration_ms: f64,
+    pub start_ms: f64,
+    /// How long it took.
+    pub duration_ms: f64,
 }
 
 /// What else its model server did meanwhile.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Around {
+pub struct Around {
     /// Other requests that ran while it did.
-    pub(crate) requests: usize,
+    pub requests: usize,
     /// The models of those, without its own.
-    pub(crate) other_models: Vec<String>,
+    pub other_models: Vec<String>,
     /// How often a model was loaded for those.
-    pub(crate) loads: usize,
+    pub loads: usize,
+    /// Some of them.
+    pub neighbours: Vec<Neighbour>,
+}
+
+/// Another request that ran on the same model server meanwhile.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Neighbour {
+    /// Its id.
+    pub request_id: String,
+    /// Its model.
+    pub model: Option<String>,
+    /// The model server.
+    pub upstream: Option<String>,
+    /// When it began, counted from the begin of the request that is told of; less than 0 where that was before.
+    pub start_ms: f64,
+    /// How long it took.
+    pub duration_ms: f64,
 }
 
 /// A stretch shorter than this is not told apart from measuring, in milliseconds.
@@ -46,50 +73,67 @@ impl Story {
     /// A story from all records that name the request, in the order of the journal.
     pub(crate) fn new(id: &str, records: Vec<Value>) -> Self {
         let end = records.iter().rposition(|record| record["kind"] == "request");
-        Self { id: id.to_owned(), records, end, around: Around::default() }
+        Self { id: id.to_owned(), records, end, lines: Vec::new(), has_more_lines: false, around: Around::default() }
+    }
+
+    /// Takes up the lines of other programs that belong to it, and whether there are more.
+    pub(crate) fn join(&mut self, lines: Vec<Joined>, has_more: bool) {
+        (self.lines, self.has_more_lines) = (lines, has_more);
     }
 
     /// How it ended, or how it began where it has not ended yet.
-    pub(crate) fn record(&self) -> &Value {
+    pub fn record(&self) -> &Value {
         let began = || self.records.iter().find(|record| record["kind"] == "request.start");
         self.end.map(|end| &self.records[end]).or_else(began).unwrap_or(&self.records[0])
     }
 
     /// Whether a record tells its end.
-    pub(crate) fn has_ended(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         self.end.is_some() || self.records.iter().any(|record| record["kind"] == "access")
     }
 
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+    /// A text of its record.
+    pub fn text(&self, name: &str) -> Option<&str> {
         self.record()[name].as_str()
     }
 
-    pub(crate) fn number(&self, name: &str) -> Option<f64> {
+    /// A number of its record.
+    pub fn number(&self, name: &str) -> Option<f64> {
         self.record()[name].as_f64()
     }
 
-    pub(crate) fn flag(&self, name: &str) -> bool {
+    /// Whether its record says yes to this.
+    pub fn flag(&self, name: &str) -> bool {
         self.record()[name].as_bool().unwrap_or(false)
     }
 
-    pub(crate) fn status(&self) -> Option<u16> {
+    /// The status of its answer.
+    pub fn status(&self) -> Option<u16> {
         self.number("http_status").or_else(|| self.number("status")).map(|status| status as u16)
     }
 
-    pub(crate) fn upstream(&self) -> Option<&str> {
+    /// The model server that had it last.
+    pub fn upstream(&self) -> Option<&str> {
         self.text("upstream")
     }
 
-    pub(crate) fn model(&self) -> Option<&str> {
+    /// Its model.
+    pub fn model(&self) -> Option<&str> {
         self.text("model_name").or_else(|| self.text("model"))
     }
 
-    pub(crate) fn around(&self) -> &Around {
+    /// The trace that it is a part of.
+    pub fn trace_id(&self) -> Option<&str> {
+        self.records.iter().find_map(|record| record["trace_id"].as_str())
+    }
+
+    /// What else its model server did meanwhile.
+    pub fn around(&self) -> &Around {
         &self.around
     }
 
     /// When it ran, in milliseconds since 1970.
-    pub(crate) fn span_ms(&self) -> Option<(f64, f64)> {
+    pub fn span_ms(&self) -> Option<(f64, f64)> {
         self.end?;
         span_of(self.record())
     }
@@ -104,6 +148,15 @@ impl Story {
             around.requests += 1;
             around.loads += usize::from(record["load_ms"].as_f64().is_some_and(|ms| ms >= LOAD_MS_MIN));
             let model = record["model_name"].as_str().or_else(|| record["model"].as_str());
+            if let Some((start, end)) = span_of(record).filter(|_| around.neighbours.len() < NEIGHBOURS_TOLD_MAX) {
+                around.neighbours.push(Neighbour {
+                    request_id: record["request_id"].as_str().unwrap_or_default().to_owned(),
+                    model: model.map(str::to_owned),
+                    upstream: record["upstream"].as_str().map(str::to_owned),
+                    start_ms: round(start - start_ms),
+                    duration_ms: round(end - start),
+                });
+            }
             if let Some(model) = model.filter(|model| Some(*model) != self.model())
                 && around.other_models.iter().all(|known| known != model)
                 && around.other_models.len() < MODELS_MAX
@@ -116,7 +169,7 @@ impl Story {
 
     /// Its time, stretch by stretch. What no record tells of stands as `server`: the model server had the request and
     /// said nothing.
-    pub(crate) fn phases(&self) -> Vec<Phase> {
+    pub fn phases(&self) -> Vec<Phase> {
         let Some(total_ms) = self.end.and_then(|_| self.number("duration_ms")) else { return Vec::new() };
         let ms = |name| self.number(name).unwrap_or(0.0).max(0.0);
         let [gateway, queue, connect, load, read] =
@@ -150,17 +203,38 @@ impl Story {
     }
 
     /// What happened, in plain words.
-    pub(crate) fn verdict(&self) -> Verdict {
+    pub fn verdict(&self) -> Verdict {
         verdict::of(self)
     }
 
-    /// Records of collected log lines that name it.
-    pub(crate) fn lines(&self) -> Vec<&Value> {
-        self.records.iter().filter(|record| record["kind"] == "log").collect()
+    /// What other programs wrote of it, in the order of time; at most [`LINES_MAX`](crate::LINES_MAX).
+    pub fn lines(&self) -> &[Joined] {
+        &self.lines
+    }
+
+    /// Whether there are more lines than [`Self::lines`] has.
+    pub fn has_more_lines(&self) -> bool {
+        self.has_more_lines
+    }
+
+    /// How often it was sent to a model server. What a record tells is of the last time.
+    fn attempts(&self) -> Vec<Value> {
+        let count = self.number("attempts").map_or(0, |attempts| attempts as usize);
+        let told = |number: usize| {
+            let mut attempt = Map::from_iter([("number".to_owned(), Value::from(number))]);
+            if number == count {
+                let record = self.record();
+                for name in ["upstream", "connect_ms", "ttft_ms", "error"] {
+                    attempt.extend(record.get(name).map(|value| (name.to_owned(), value.clone())));
+                }
+            }
+            Value::Object(attempt)
+        };
+        (count.saturating_sub(ATTEMPTS_TOLD_MAX) + 1..=count).map(told).collect()
     }
 
     /// Its head in one line.
-    pub(crate) fn headline(&self) -> String {
+    pub fn headline(&self) -> String {
         let record = self.record();
         let mut parts = vec![self.id.clone()];
         let mut add = |text: Option<String>| parts.extend(text);
@@ -179,7 +253,7 @@ impl Story {
     }
 
     /// Further facts for people, named, where they are known.
-    pub(crate) fn facts(&self) -> Vec<(&'static str, Value)> {
+    pub fn facts(&self) -> Vec<(&'static str, Value)> {
         const FACTS: [(&str, &str); 17] = [
             ("attempts", "attempts"),
             ("error", "error"),
@@ -215,7 +289,7 @@ impl Story {
     }
 
     /// The form for programs.
-    pub(crate) fn to_json(&self) -> Value {
+    pub fn to_json(&self) -> Value {
         let verdict = self.verdict();
         let phases: Vec<Value> = self
             .phases()
@@ -230,8 +304,17 @@ impl Story {
             resources.insert("loads_at_the_same_time".to_owned(), self.around.loads.into());
         }
         let records: Vec<&Value> = self.records.iter().filter(|record| record["kind"] != "log").collect();
+        let lines: Vec<Value> = self.lines.iter().map(Joined::to_json).collect();
+        let neighbour = |other: &Neighbour| {
+            json!({
+                "request_id": other.request_id, "model": other.model, "upstream": other.upstream,
+                "start_ms": other.start_ms, "duration_ms": other.duration_ms,
+            })
+        };
+        let neighbours: Vec<Value> = self.around.neighbours.iter().map(neighbour).collect();
         json!({
             "request_id": self.id,
+            "found": true,
             "verdict": {
                 "cause": verdict.cause,
                 "text": verdict.text,
@@ -239,9 +322,11 @@ impl Story {
                 "confidence": verdict.confidence,
             },
             "phases": phases,
-            "attempts": self.number("attempts").map_or(0, |attempts| attempts as u64),
+            "attempts": self.attempts(),
             "records": records,
-            "lines": self.lines(),
+            "lines": lines,
+            "lines_cut": self.has_more_lines,
+            "neighbours": neighbours,
             "resources": resources,
         })
     }
@@ -316,8 +401,11 @@ mod tests {
             other("longer", "2026-01-27T10:01:00.000Z", 58_000.0, "a", 1.0),
             other("after", "2026-01-27T10:01:00.000Z", 1000.0, "c", 0.0),
         ]);
-        let expected = Around { requests: 2, other_models: vec!["b".to_owned()], loads: 1 };
-        assert_eq!(*story.around(), expected);
+        let around = story.around();
+        assert_eq!((around.requests, &around.other_models[..], around.loads), (2, &["b".to_owned()][..], 1));
+        let told = |other: &Neighbour| (other.request_id.clone(), other.start_ms, other.duration_ms);
+        let expected = [("meanwhile".to_owned(), -2000.0, 3000.0), ("longer".to_owned(), -3000.0, 58_000.0)];
+        assert_eq!(around.neighbours.iter().map(told).collect::<Vec<_>>(), expected);
     }
 
     #[test]
@@ -325,7 +413,9 @@ mod tests {
         let story = story(&json!({"duration_ms": 10.0, "http_status": 200, "attempts": 1, "upstream": "local"}));
         let told = story.to_json();
         let names: Vec<&String> = told.as_object().unwrap().keys().collect();
-        for name in ["request_id", "verdict", "phases", "attempts", "records", "lines", "resources"] {
+        for name in
+            ["request_id", "found", "verdict", "phases", "attempts", "records", "lines", "neighbours", "resources"]
+        {
             assert!(names.iter().any(|known| *known == name), "{name}");
         }
         assert_eq!(told["verdict"]["cause"], "ok");

@@ -1,7 +1,8 @@
 //! Files that grow and rotate, read exactly once.
 //!
 //! [`Tailer`] reads the files that [`Pattern`]s mean, a [`Tailer::step`] at a time, and hands over a [`Batch`]. [`Tail`]
-//! runs one in a thread. Positions are stored by whoever stores the lines, in the same place and in the same order:
+//! runs one in a thread; [`Sight`] only looks. Positions are stored by whoever stores the lines, in the same place and in the
+//! same order:
 //!
 //! ```text
 //! for each batch:   its notes, then its lines, each in one record with its mark      (one append, or several)
@@ -63,6 +64,7 @@ mod positions;
 mod reader;
 mod register;
 mod rotated;
+mod sample;
 mod tailer;
 mod thread;
 mod watch;
@@ -71,5 +73,6 @@ pub use lines::{Flaw, Flaws, LINE_BYTES_MAX, Line};
 pub use pattern::Pattern;
 pub use positions::{BytesBefore, FileId, FileNote, Head, Mark, Note, Positions};
 pub use rotated::Packing;
+pub use sample::{Sight, Sighted};
 pub use tailer::{Batch, Begin, Event, FileStatus, Options, Tailer};
 pub use thread::Tail;

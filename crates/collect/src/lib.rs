@@ -3,6 +3,7 @@
 mod error;
 pub mod file;
 pub mod formats;
+pub mod http;
 pub mod net;
 
 pub use error::CollectError;

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! [`syslog()`] reads a message of RFC 5424 or RFC 3164, [`beats`] an event of Filebeat and its like, [`journald()`] one of the
-//! systemd journal, [`json()`] a line that programs write as JSON. [`Streams`] reads lines of files in a [`Format`], or in the
-//! one that the lines show, and joins those that belong together. Each gives an [`Entry`]; a line that cannot be understood is an
+//! systemd journal, [`otlp()`] a log record of OpenTelemetry, [`json()`] a line that programs write as JSON. [`Streams`] reads lines of files in a [`Format`], or in the
+//! one that the lines show, and joins those that belong together; [`Survey`] tells whether lines are as a format has them. Each gives an [`Entry`]; a line that cannot be understood is an
 //! entry too, with its text as it came and the reason in [`Entry::parse_error`].
 //!
 //! # Names
@@ -30,9 +30,11 @@ mod level;
 mod logfmt;
 mod nginx;
 mod openclaw;
+mod otlp;
 mod plain;
 mod servers;
 mod streams;
+mod survey;
 mod syslog;
 mod time;
 
@@ -46,7 +48,9 @@ pub use format::Format;
 pub use journald::{JournaldEntry, journald};
 pub use json::{beats, json};
 pub use level::Level;
+pub use otlp::otlp;
 pub use streams::{JOINED_BYTES_MAX, JOINED_LINES_MAX, OPEN_MAX, Read, Streams, WAIT_MAX};
+pub use survey::Survey;
 pub use syslog::syslog;
 
 /// Bytes of the text of a line that are kept: with all its fields it fits into a line of the journal.

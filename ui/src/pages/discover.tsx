@@ -22,6 +22,7 @@ import { numberField, search } from "../api/search";
 import type { Session } from "../api/session";
 import { status } from "../api/status";
 import { Chart, type ChartSeries } from "../charts/chart";
+import { useMarks } from "../charts/marks";
 import type { TextKey } from "../i18n/en";
 import { languageOf } from "../lib/query";
 import { bucketWidth, PRESETS, presetRange, rangeOf, resolve } from "../lib/range";
@@ -317,6 +318,7 @@ function Histogram({ data, params }: { data: List; params: URLSearchParams }) {
     [data, t],
   );
   const times = useMemo(() => data.series.map((bucket) => bucket.startMs), [data]);
+  const marks = useMarks(rangeOf(params), isLive(params));
   const width = format.width(data.widthMs);
   return (
     <section class="panel histogram" aria-label={t("chart.rate")}>
@@ -329,6 +331,7 @@ function Histogram({ data, params }: { data: List; params: URLSearchParams }) {
       </div>
       <Chart
         name="histogram"
+        marks={marks}
         times={times}
         widthMs={data.widthMs}
         fromMs={data.span.fromMs}

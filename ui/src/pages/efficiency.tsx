@@ -22,6 +22,7 @@ import type { Row } from "../api/requests";
 import { search } from "../api/search";
 import type { Session } from "../api/session";
 import { Chart, type ChartSeries } from "../charts/chart";
+import { useMarks } from "../charts/marks";
 import type { TextKey } from "../i18n/en";
 import { clause } from "../lib/lucene";
 import { bucketWidth, PRESETS, presetRange, rangeOf, resolve, sharedOf } from "../lib/range";
@@ -106,6 +107,7 @@ function Board({ data, group, sort, params }: BoardProps) {
     [data, t],
   );
   const poorShare = data.input > 0 ? data.poor.input / data.input : null;
+  const marks = useMarks(rangeOf(params), isLive(params));
   const two = (value: number | null) => format.decimal(value, 2);
   return (
     <div class="efficiency-grid">
@@ -133,6 +135,7 @@ function Board({ data, group, sort, params }: BoardProps) {
       <Panel area="curve" title={t("efficiency.over_time")} note={t("chart.per_width", { width: format.width(data.widthMs) })}>
         <Chart
           name="efficiency"
+          marks={marks}
           times={data.times}
           widthMs={data.widthMs}
           fromMs={data.span.fromMs}

@@ -6,7 +6,8 @@ import { newestBody, type Overview, overviewBody, readNewest, readOverview } fro
 import { search } from "../api/search";
 import type { Session } from "../api/session";
 import { models, type Status } from "../api/status";
-import { Chart, type ChartSeries, MODEL_COLOURS, type Mark } from "../charts/chart";
+import { Chart, type ChartSeries, MODEL_COLOURS } from "../charts/chart";
+import { marksOf } from "../charts/marks";
 import { peaks } from "../lib/peaks";
 import { bucketWidth, PRESETS, presetRange, rangeOf, resolve, sharedOf } from "../lib/range";
 import { address, type Changes, changed } from "../lib/route";
@@ -103,10 +104,7 @@ function Board({ overview, changes, params }: BoardProps) {
   const { p50, p95, p99 } = overview.durations;
   const times = useMemo(() => series.map((bucket) => bucket.startMs), [series]);
   const height = TALL.matches ? TALL_CHART_HEIGHT : CHART_HEIGHT;
-  const marks = useMemo(
-    () => changes.map(({ atMs, text, level }): Mark => ({ ms: atMs, text, fault: level === "error" || level === "fatal" })),
-    [changes],
-  );
+  const marks = useMemo(() => marksOf(changes), [changes]);
   const shared = { marks, times, widthMs, fromMs: span.fromMs, toMs: span.toMs, params, page: "overview" as const };
   const range: Changes = sharedOf(params);
   const per = t("chart.per_width", { width: format.width(widthMs) });

@@ -1,0 +1,133 @@
+//! What is told, whichever way it takes.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Somebody should look at it.
+    #[default]
+    Warning,
+    /// Somebody has to look at it now.
+    Critical,
+}
+
+impl Severity {
+    /// Words in the configuration.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("info", Self::Info), ("warning", Self::Warning), ("critical", Self::Critical)];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// What a message says of its alert.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// It began.
+    Firing,
+    /// It is over.
+    Resolved,
+    /// Several messages that waited, told as one.
+    Digest,
+    /// Somebody tries the channel.
+    Test,
+}
+
+impl Phase {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+            Self::Digest => "digest",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// One thing that is known about what happened.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Figure {
+    /// What it is, such as `duration_ms`.
+    pub name: String,
+    /// How much, with its unit.
+    pub value: String,
+}
+
+/// What is told.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Message {
+    /// Its own; the same whenever it is sent again, so that who gets it twice can see that.
+    pub id: String,
+    /// Ids of the messages that this one goes on from: what resolves an alert stands below it.
+    pub thread: Vec<String>,
+    /// Name of the rule.
+    pub rule: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it says of the alert.
+    pub state: Phase,
+    /// One line.
+    pub title: String,
+    /// What happened, in a few lines.
+    pub text: String,
+    /// What is known about it.
+    pub figures: Vec<Figure>,
+    /// The worst requests or lines, each as one line.
+    pub worst: Vec<String>,
+    /// Where to look.
+    pub link: Option<String>,
+    /// What to do.
+    pub runbook: Option<String>,
+    /// Whose records these are.
+    pub service: String,
+    /// When, in milliseconds since 1970 UTC.
+    pub at_ms: i64,
+}
+
+impl Message {
+    /// A message that only shows that a channel works.
+    pub fn test(channel: &str, service: &str) -> Self {
+        let at_ms = Timestamp::now().as_millisecond();
+        Self {
+            id: format!("test-{at_ms}"),
+            thread: Vec::new(),
+            rule: "test".to_owned(),
+            severity: Severity::Info,
+            state: Phase::Test,
+            title: format!("{service}: the channel {channel} works"),
+            text: "Somebody asked tollhouse to try this channel. There is nothing to do.".to_owned(),
+            figures: Vec::new(),
+            worst: Vec::new(),
+            link: None,
+            runbook: None,
+            service: service.to_owned(),
+            at_ms,
+        }
+    }
+
+    /// When it happened.
+    pub(crate) fn at(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.at_ms).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// The title with what it says of the alert before it.
+    pub fn headline(&self) -> String {
+        match self.state {
+            Phase::Firing => format!("[{}] {}", self.severity.as_str(), self.title),
+            Phase::Resolved | Phase::Digest | Phase::Test => format!("[{}] {}", self.state.as_str(), self.title),
+        }
+    }
+}

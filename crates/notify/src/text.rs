@@ -1,0 +1,131 @@
+//! A message as plain text, as HTML and as the Markdown that chat robots understand.
+
+use std::fmt::Write;
+
+use crate::message::{Message, Phase};
+
+/// The figures, a line each.
+pub(crate) fn figures(message: &Message) -> String {
+    let lines: Vec<String> =
+        message.figures.iter().map(|figure| format!("{}: {}", figure.name, figure.value)).collect();
+    lines.join("\n")
+}
+
+/// All that a message says below its title, as plain text.
+pub(crate) fn plain(message: &Message) -> String {
+    let mut parts = vec![message.text.clone()];
+    if !message.figures.is_empty() {
+        parts.push(figures(message));
+    }
+    if !message.worst.is_empty() {
+        parts.push(format!(
+            "Worst:\n{}",
+            message.worst.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+        ));
+    }
+    if let Some(link) = &message.link {
+        parts.push(format!("Look: {link}"));
+    }
+    if let Some(runbook) = &message.runbook {
+        parts.push(format!("What to do: {runbook}"));
+    }
+    parts.push(foot(message));
+    parts.join("\n\n")
+}
+
+/// The same as HTML, without anything that is loaded from elsewhere.
+pub(crate) fn html(message: &Message) -> String {
+    let colour = match message.state {
+        Phase::Firing => "#b3261e",
+        Phase::Resolved => "#1e7a34",
+        Phase::Digest | Phase::Test => "#444444",
+    };
+    let mut out = String::from("<!doctype html><html><body style=\"font-family:sans-serif\">");
+    write(&mut out, format_args!("<h2 style=\"color:{colour}\">{}</h2>", escaped(&message.title)));
+    for line in message.text.lines() {
+        write(&mut out, format_args!("<p>{}</p>", escaped(line)));
+    }
+    if !message.figures.is_empty() {
+        out.push_str("<table cellpadding=\"4\">");
+        for figure in &message.figures {
+            let (name, value) = (escaped(&figure.name), escaped(&figure.value));
+            write(&mut out, format_args!("<tr><td>{name}</td><td><b>{value}</b></td></tr>"));
+        }
+        out.push_str("</table>");
+    }
+    if !message.worst.is_empty() {
+        out.push_str("<p>Worst:</p><ul>");
+        for line in &message.worst {
+            write(&mut out, format_args!("<li><code>{}</code></li>", escaped(line)));
+        }
+        out.push_str("</ul>");
+    }
+    if let Some(link) = &message.link {
+        let link = escaped(link);
+        write(&mut out, format_args!("<p><a href=\"{link}\">{link}</a></p>"));
+    }
+    if let Some(runbook) = &message.runbook {
+        write(&mut out, format_args!("<p><b>What to do:</b> {}</p>", escaped(runbook)));
+    }
+    write(&mut out, format_args!("<p style=\"color:#777777\">{}</p></body></html>", escaped(&foot(message))));
+    out
+}
+
+/// The same as the small part of Markdown that robots agree on, at most `bytes_max` long.
+pub(crate) fn markdown(message: &Message, bytes_max: usize) -> String {
+    let mut parts = vec![format!("### {}", message.headline()), message.text.clone()];
+    parts.extend(message.figures.iter().map(|figure| format!("- {}: **{}**", figure.name, figure.value)));
+    parts.extend(message.worst.iter().map(|line| format!("> {line}")));
+    if let Some(runbook) = &message.runbook {
+        parts.push(runbook.clone());
+    }
+    let link = message.link.as_ref().map(|link| format!("\n\n[{link}]({link})")).unwrap_or_default();
+    // The link is what one needs most where not all has room.
+    format!("{}{link}", shortened(&parts.join("\n\n"), bytes_max.saturating_sub(link.len())))
+}
+
+/// A text of at most so many bytes, cut between characters.
+pub(crate) fn shortened(text: &str, bytes_max: usize) -> String {
+    if text.len() <= bytes_max {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(bytes_max.saturating_sub('…'.len_utf8()));
+    format!("{}…", &text[..end])
+}
+
+/// A text as it stands in HTML and XML.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+fn foot(message: &Message) -> String {
+    format!("tollhouse · {} · {} · {}", message.service, message.rule, message.at())
+}
+
+fn write(out: &mut String, what: std::fmt::Arguments<'_>) {
+    out.write_fmt(what).expect("a String takes every text");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        assert_eq!(shortened("模型很慢", 12), "模型很慢");
+        assert_eq!(shortened("模型很慢", 11), "模型…");
+        assert_eq!(shortened("abc", 0), "…");
+        assert_eq!(escaped("<a href='x'>&\""), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;");
+    }
+}

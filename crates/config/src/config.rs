@@ -1,5 +1,6 @@
 //! What is usable: every value of a configuration with its type, its unit and its default.
 
+mod shape;
 mod ship;
 
 use std::{
@@ -12,6 +13,7 @@ use ipnet::IpNet;
 use serde_json::{Map, Value};
 use tollhouse_units::Bytes;
 
+pub use self::shape::{FieldKind, LineCap, OnAbort, ProgramFault, ShapeConfig, Vrl};
 pub use self::ship::{ShipConfig, ShipKind, ShipLogin};
 use crate::secret::Secret;
 
@@ -48,6 +50,8 @@ pub struct Config {
     pub logging: Logging,
     /// Whose log lines are collected, in the order of the file.
     pub sources: Vec<SourceConfig>,
+    /// What becomes of their lines before they are kept; all entries about a source hold, in the order of the file.
+    pub shape: Vec<ShapeConfig>,
     /// Tag name and query (Lucene); the defaults first, then those of the file.
     pub tags: Vec<(String, String)>,
     /// The index.
@@ -87,6 +91,7 @@ impl Default for Config {
             errors: ErrorStyle::OpenAi,
             logging: Logging::default(),
             sources: Vec::new(),
+            shape: Vec::new(),
             tags: vec![
                 ("slow_request".to_owned(), "duration_ms:>3000".to_owned()),
                 ("error_request".to_owned(), "NOT http_status:[200 TO 299]".to_owned()),

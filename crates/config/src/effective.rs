@@ -9,8 +9,8 @@ use tollhouse_units::format_duration;
 use crate::{
     config::{
         Auth, By, CallerLimits, Compress, Config, ContentMode, Deny, ErrorStyle, FileSource, JournaldSource, KeyConfig,
-        Listen, ListenSource, ModelConfig, Overflow, Priority, ShipConfig, ShipKind, ShipLogin, SourceConfig,
-        SourceKind, SyncPolicy, TlsFiles, UpstreamConfig, UpstreamKind,
+        Listen, ListenSource, ModelConfig, Overflow, Priority, ShapeConfig, ShipConfig, ShipKind, ShipLogin,
+        SourceConfig, SourceKind, SyncPolicy, TlsFiles, UpstreamConfig, UpstreamKind,
     },
     decode::resolve,
 };
@@ -44,6 +44,10 @@ impl Config {
         writeln!(out, "sources:{}", if self.sources.is_empty() { " {}" } else { "" })?;
         for source in &self.sources {
             writeln!(out, "  {}: {}", key(&source.name), source_yaml(source))?;
+        }
+        writeln!(out, "shape:{}", if self.shape.is_empty() { " []" } else { "" })?;
+        for shape in &self.shape {
+            writeln!(out, "  - {}", shape_yaml(shape))?;
         }
         writeln!(out, "tags:{}", if self.tags.is_empty() { " {}" } else { "" })?;
         for (name, query) in &self.tags {
@@ -165,6 +169,16 @@ fn source_yaml(source: &SourceConfig) -> String {
         }
         SourceKind::Stdin(format) => format!("{{type: stdin, format: {}}}", scalar(format.as_str())),
     }
+}
+
+fn shape_yaml(shape: &ShapeConfig) -> String {
+    let vrl = optional(shape.vrl.as_ref().map(|vrl| vrl.text.as_str()));
+    let fields: Vec<String> =
+        shape.fields.iter().map(|(name, kind)| format!("{}: {}", key(name), kind.as_str())).collect();
+    let cap = shape.cap.map(|cap| format!("{{lines: {}, per: {}}}", cap.lines, format_duration(cap.per)));
+    let (sources, on_abort) = (list(&shape.sources), shape.on_abort.as_str());
+    let fields = fields.join(", ");
+    format!("{{source: {sources}, vrl: {vrl}, on_abort: {on_abort}, fields: {{{fields}}}, cap: {}}}", or_null(cap))
 }
 
 fn tls_yaml(files: &TlsFiles) -> String {

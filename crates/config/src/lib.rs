@@ -39,10 +39,11 @@ mod source;
 mod tree;
 
 pub use config::{
-    AccessConfig, Auth, Begin, By, CallerLimits, Compress, Config, Content, ContentMode, Deny, ErrorStyle, FileSource,
-    JournaldSource, Keep, KeyConfig, Limits, LineFormat, Listen, ListenSource, Logging, ModelConfig, Overflow,
-    Priority, Queue, Rate, Rotate, Shared, ShipConfig, ShipKind, ShipLogin, SourceConfig, SourceKind, StoreConfig,
-    SyncPolicy, Timeouts, TlsFiles, UpstreamConfig, UpstreamKind,
+    AccessConfig, Auth, Begin, By, CallerLimits, Compress, Config, Content, ContentMode, Deny, ErrorStyle, FieldKind,
+    FileSource, JournaldSource, Keep, KeyConfig, Limits, LineCap, LineFormat, Listen, ListenSource, Logging,
+    ModelConfig, OnAbort, Overflow, Priority, ProgramFault, Queue, Rate, Rotate, ShapeConfig, Shared, ShipConfig,
+    ShipKind, ShipLogin, SourceConfig, SourceKind, StoreConfig, SyncPolicy, Timeouts, TlsFiles, UpstreamConfig,
+    UpstreamKind, Vrl,
 };
 pub use import::{Fate, Imported, Note, Old, import};
 pub use ipnet::IpNet;

@@ -51,8 +51,12 @@ pub(crate) fn read_text(path: &Path, shows_line: bool) -> Result<String, ConfigE
 pub fn parse(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut source = Source::new(text);
-    let (config, problems, left_out) = decode(text, &mut source, env);
+    let (mut config, problems, left_out) = decode(text, &mut source, env);
     if problems.is_empty() {
+        // So that what is wrong with a program, which is found out later, can be told as everything else is.
+        for program in config.shape.iter_mut().filter_map(|shape| shape.vrl.as_mut()) {
+            file_name.clone_into(&mut program.file);
+        }
         return Ok(config);
     }
     Err(ConfigErrors::new(file_name, problems, left_out, |problem| source.illustrate(problem)))

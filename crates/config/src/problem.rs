@@ -34,6 +34,8 @@ pub struct Problem {
 /// A line of the file as it is shown: without control characters, with secrets masked, cut to a width.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Excerpt {
+    /// The number of the line, where it is not the one of the place: of a program inside of the file.
+    pub(crate) line: Option<usize>,
     pub(crate) text: String,
     /// Terminal columns before the first caret.
     pub(crate) caret_from: usize,
@@ -115,9 +117,10 @@ fn write_problem(f: &mut fmt::Formatter<'_>, file: &str, problem: &Problem) -> f
     match problem.place {
         Some(place) => {
             writeln!(f, "{file}:{}:{}: {}", place.line, place.column, problem.message)?;
-            gutter = place.line.to_string().len();
-            if let Some(Excerpt { text, caret_from, carets }) = &problem.excerpt {
-                writeln!(f, " {} | {text}", place.line)?;
+            let line = problem.excerpt.as_ref().and_then(|excerpt| excerpt.line).unwrap_or(place.line);
+            gutter = line.to_string().len();
+            if let Some(Excerpt { text, caret_from, carets, .. }) = &problem.excerpt {
+                writeln!(f, " {line} | {text}")?;
                 writeln!(f, " {:gutter$} | {:caret_from$}{:^<carets$}", "", "", "")?;
             }
         }

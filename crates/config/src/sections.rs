@@ -2,6 +2,7 @@
 
 mod access;
 mod models;
+mod shape;
 mod ship;
 mod sources;
 
@@ -68,6 +69,9 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
         });
         s.section(d, "logging", |d, s| logging(d, s, &mut config.logging));
         s.set(d, "sources", &mut config.sources, |d, node| sources::sources(d, node, listen));
+        if let Some(shapes) = s.get("shape").and_then(|node| shape::shapes(d, node, &config.sources)) {
+            config.shape = shapes;
+        }
         if let Some(node) = s.get("tags") {
             tags(d, node, &mut config.tags);
         }

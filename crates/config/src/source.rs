@@ -89,7 +89,7 @@ impl<'t> Source<'t> {
 
         if end <= EXCERPT_COLUMNS {
             let text = cells.iter().map(|cell| cell.shown.as_ref()).collect();
-            return Excerpt { text, caret_from: from, carets: to.saturating_sub(from).max(1) };
+            return Excerpt { line: None, text, caret_from: from, carets: to.saturating_sub(from).max(1) };
         }
         let window_from = from.saturating_sub(EXCERPT_COLUMNS_BEFORE);
         let window_to = window_from + EXCERPT_COLUMNS;
@@ -108,6 +108,7 @@ impl<'t> Source<'t> {
         let dots_after = if end > window_to { "…" } else { "" };
         let caret_from = from.saturating_sub(shown_from) + usize::from(shown_from > 0);
         Excerpt {
+            line: None,
             text: format!("{dots_before}{text}{dots_after}"),
             caret_from,
             carets: to.min(window_to).saturating_sub(from).max(1),
@@ -141,6 +142,17 @@ impl<'t> Source<'t> {
             cells.push(Cell { columns: column..column + 1, shown: shown.to_string().into(), width });
         }
         cells
+    }
+}
+
+impl Excerpt {
+    /// A line of a program that stands in the file.
+    pub(crate) fn of_program(line: usize, text: &str, column: usize, width: usize) -> Self {
+        let mut source = Source::new(text);
+        // It is a program, in which no value is a secret's.
+        source.hide(Vec::new());
+        let excerpt = source.excerpt(Place { line: 1, column, width });
+        Self { line: Some(line), ..excerpt }
     }
 }
 
@@ -220,7 +232,7 @@ mod tests {
     use super::*;
 
     fn show(line: &str, column: usize, width: usize) -> String {
-        let Excerpt { text, caret_from, carets } = Source::new(line).excerpt(Place { line: 1, column, width });
+        let Excerpt { text, caret_from, carets, .. } = Source::new(line).excerpt(Place { line: 1, column, width });
         format!("{text}\n{:caret_from$}{:^<carets$}", "", "")
     }
 

@@ -78,6 +78,12 @@ pub(super) struct Fields {
 }
 
 impl Fields {
+    /// Beside fields that had no room before.
+    pub(super) fn beside(overflow: &str) -> Self {
+        let (kept, is_cut) = beginning(overflow, OVERFLOW_BYTES_MAX);
+        Self { overflow: kept.to_owned(), is_cut, ..Self::default() }
+    }
+
     /// Adds a field. Where the name has a value already, that one keeps it.
     pub(super) fn put(&mut self, name: &str, value: Value) {
         let name = name.strip_prefix('@').unwrap_or(name);

@@ -22,6 +22,7 @@
 //!
 //! All of this is pure: the same bytes at the same moment give the same entry. Nothing here is unbounded, and nothing panics.
 
+mod event;
 mod fields;
 mod format;
 mod journald;
@@ -43,6 +44,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+pub use event::EventError;
 pub use fields::{FIELD_BYTES_MAX, FIELDS_BYTES_MAX, FIELDS_MAX, HOUSE_NAMES, NAME_BYTES_MAX, OVERFLOW_BYTES_MAX};
 pub use format::Format;
 pub use journald::{JournaldEntry, journald};

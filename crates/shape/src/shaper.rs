@@ -18,7 +18,7 @@ const OWN: [(&str, &str); 2] = [("own_service", "service"), ("own_caller", "call
 
 /// What collecting keeps for itself in its records: how far it has read.
 const PROGRESS: [&str; 4] = ["file_mark", "file_marks", "file_note", "journald_cursor"];
-/// A line as it was given to a program that failed: in the index it is one text, whatever its fields are.
+/// A line as it was given to a program that failed: in the index it stands behind the message, whatever its fields are.
 const EVENT: &str = "event";
 /// How the callers of these begin.
 const COLLECTING: &str = "collect/";
@@ -128,7 +128,10 @@ impl Shaper {
                 name if is_collected && PROGRESS.contains(&name) => {}
                 // Used for the time above unless it could not be read.
                 EVENT if is_letter => {
-                    source.insert("line".to_owned(), shortened(&value.to_string(), BAD_LINE_CHARS_MAX).into());
+                    if let Some(Value::String(msg)) = source.get_mut("msg") {
+                        msg.push_str(": ");
+                        msg.push_str(&shortened(&value.to_string(), BAD_LINE_CHARS_MAX));
+                    }
                 }
                 "@timestamp" | "time" if is_log || key == "@timestamp" => {
                     if !value.is_null() && value.as_str().and_then(parse_rfc3339).is_none() {
@@ -432,7 +435,7 @@ mod tests {
             "event": {"msg": "took fast", "took": {"deep": [1]}}, "file_mark": [1, 2, 3, 4],
         }));
         let source = shaped(&record);
-        assert_eq!(source["line"], "{\"msg\":\"took fast\",\"took\":{\"deep\":[1]}}");
+        assert_eq!(source["msg"], "request: {\"msg\":\"took fast\",\"took\":{\"deep\":[1]}}");
         assert!(!source.contains_key("event") && !source.contains_key("file_mark"));
         // A line of its own may well have a field of that name.
         let source = shaped(&request(&json!({"kind": "log", "caller": "collect/file", "event": {"a": 1}})));

@@ -20,6 +20,7 @@
 //! # Ok(()) }
 //! ```
 
+mod alerts;
 mod content;
 mod keys;
 mod limits;
@@ -35,6 +36,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{SqlStr, SqlitePool};
 
+pub use alerts::{AlertIntent, AlertState, WAITING_ALERTS_MAX, WaitingAlert};
 pub use content::{ContentKey, Erasure};
 pub use keys::CreatedKey;
 pub use limits::LimitsSnapshot;
@@ -125,6 +127,7 @@ fn migrations() -> Migrator {
         ("limits", include_str!("../migrations/0002_limits.sql")),
         ("content", include_str!("../migrations/0003_content.sql")),
         ("saved", include_str!("../migrations/0004_saved.sql")),
+        ("alerts", include_str!("../migrations/0005_alerts.sql")),
     ];
     let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
         Migration::new(number, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)

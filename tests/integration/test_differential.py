@@ -178,7 +178,7 @@ def comparable(answer):
     if answer.status_code != 200:
         return {"status": answer.status_code}
     hits = body["hits"]
-    keep = ["_id", "_index", "_source", "sort", "fields"]
+    keep = ["_id", "_index", "_source", "sort", "fields", "highlight"]
     compared = {
         "status": 200,
         "total": hits.get("total"),

@@ -97,6 +97,8 @@ pub struct Key {
     pub role: Role,
     /// Patterns (`*` stands for any characters) of the models it may call; empty means every model.
     pub models: Vec<String>,
+    /// Patterns of the indices it may use (`/es`); empty means every index.
+    pub indices: Vec<String>,
     /// Its own limits, each in place of the general one of its kind ([`Rules::or`]).
     pub rules: Rules,
     /// Its own limit on the length of a prompt, in characters.
@@ -123,6 +125,7 @@ impl Key {
             user: None,
             role: Role::parse(role).unwrap_or(Role::User),
             models: Vec::new(),
+            indices: Vec::new(),
             rules: Rules::default(),
             prompt_chars: None,
             priority: Priority::Normal,
@@ -165,6 +168,7 @@ impl Key {
             user,
             role,
             models,
+            indices,
             rules,
             prompt_chars,
             priority,
@@ -178,6 +182,7 @@ impl Key {
             && *user == other.user
             && *role == other.role
             && *models == other.models
+            && *indices == other.indices
             && *rules == other.rules
             && *prompt_chars == other.prompt_chars
             && *priority == other.priority

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Request};
 use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
@@ -27,7 +27,6 @@ use crate::indices::REFRESH_S_MAX;
 use crate::media::Wanted;
 use crate::names::Target;
 use crate::room::{Room, read_body};
-use crate::search::blocking;
 
 /// Items that are written together.
 const BATCH_ITEMS: usize = 512;
@@ -106,7 +105,8 @@ impl From<ElasticError> for ItemError {
     fn from(error: ElasticError) -> Self {
         let kind = match &error {
             ElasticError::IndexName { .. } => "invalid_index_name_exception",
-            ElasticError::Unwritable(_) => "unavailable_shards_exception",
+            ElasticError::Unwritable(_) | ElasticError::Remote(_) => "unavailable_shards_exception",
+            ElasticError::Forbidden { .. } => "security_exception",
             ElasticError::BulkBusy(_) | ElasticError::Busy { .. } => "es_rejected_execution_exception",
             _ => "illegal_argument_exception",
         };
@@ -123,7 +123,7 @@ struct Item {
 }
 
 /// `POST|PUT [/{indices}]/_bulk`. Goes on when the client has left: what it sent is complete.
-pub(crate) async fn bulk(State(elastic): State<Elastic>, path: Option<Path<String>>, request: Request) -> Response {
+pub(crate) async fn bulk(elastic: Elastic, path: Option<Path<String>>, request: Request) -> Response {
     let began = Instant::now();
     let (asked, room) = match read(request).await {
         Ok(read) => read,
@@ -155,12 +155,12 @@ pub(crate) async fn bulk(State(elastic): State<Elastic>, path: Option<Path<Strin
 }
 
 /// `POST /{indices}/_doc`, `PUT|POST /{indices}/_doc/{name}`.
-pub(crate) async fn index(State(elastic): State<Elastic>, names: Names, request: Request) -> Response {
+pub(crate) async fn index(elastic: Elastic, names: Names, request: Request) -> Response {
     one(elastic, names, request, "index").await
 }
 
 /// `PUT|POST /{indices}/_create/{name}`.
-pub(crate) async fn create(State(elastic): State<Elastic>, names: Names, request: Request) -> Response {
+pub(crate) async fn create(elastic: Elastic, names: Names, request: Request) -> Response {
     one(elastic, names, request, "create").await
 }
 
@@ -313,7 +313,10 @@ impl Written {
         let mut ready = Vec::new();
         for Item { action, index, id, source } in items {
             let place = self.outcomes.len();
-            let document = source.and_then(|source| self.document(&index, id.as_deref(), source, now_ms));
+            let document = match source {
+                Ok(source) => self.document(&index, id.as_deref(), source, now_ms).await,
+                Err(error) => Err(error),
+            };
             let (index, result) = match document {
                 Ok(document) => {
                     let index = document.index.clone();
@@ -349,7 +352,13 @@ impl Written {
         }
     }
 
-    fn document(&self, index: &str, id: Option<&str>, source: Bytes, now_ms: i64) -> Result<NewDocument, ItemError> {
+    async fn document(
+        &self,
+        index: &str,
+        id: Option<&str>,
+        source: Bytes,
+        now_ms: i64,
+    ) -> Result<NewDocument, ItemError> {
         if source.len() > DOCUMENT_BYTES_MAX {
             return Err(ItemError {
                 status: StatusCode::PAYLOAD_TOO_LARGE,
@@ -366,7 +375,7 @@ impl Written {
         }
         let time = time_of(&source, now_ms)?;
         let target = Target::parse(index)?;
-        let index = self.elastic.place(&target, time, now_ms)?;
+        let index = self.elastic.place(&target, time, now_ms).await?;
         Ok(NewDocument { index, id: id.map(str::to_owned), source })
     }
 
@@ -374,7 +383,7 @@ impl Written {
     async fn refuse_known(&mut self, ready: &mut Vec<(usize, NewDocument)>) {
         let mut by_index: HashMap<String, Vec<String>> = HashMap::new();
         let mut refused: HashMap<usize, ItemError> = HashMap::new();
-        self.elastic.claims.forget(self.elastic.store.indexed_seq());
+        self.elastic.claims.forget(self.elastic.shelf.indexed_seq());
         for (place, document) in ready.iter() {
             let Some(id) = &document.id else { continue };
             match self.elastic.claims.claim(&document.index, id) {
@@ -388,10 +397,8 @@ impl Written {
             }
         }
         for (index, ids) in by_index {
-            let store = self.elastic.store.clone();
-            let (asked, name) = (ids.clone(), index.clone());
             let known = match self.elastic.catch_up().await {
-                Ok(()) => blocking(move || Ok(store.known_ids(&name, &asked)?)).await,
+                Ok(()) => self.elastic.shelf.known_ids(index.clone(), ids.clone()).await.map_err(ElasticError::from),
                 Err(error) => Err(error),
             };
             let error_of = |id: &str| match &known {
@@ -421,7 +428,7 @@ impl Written {
         self.book.synced(self.last_seq).await?;
         if matches!(params.get("refresh"), Some("" | "true" | "wait_for")) {
             // Where that takes too long, what is written is written: an error would have it sent again.
-            self.elastic.store.wait_indexed(self.last_seq, Duration::from_secs(REFRESH_S_MAX)).await;
+            self.elastic.shelf.wait(self.last_seq, Duration::from_secs(REFRESH_S_MAX)).await;
         }
         Ok(self.outcomes)
     }

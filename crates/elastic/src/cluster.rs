@@ -1,6 +1,5 @@
 //! What clients ask about the server before they write or search: who is there, is it well, what may it be used for.
 
-use axum::extract::State;
 use axum::response::Response;
 use serde_json::{Value, json};
 
@@ -40,8 +39,8 @@ pub(crate) async fn root(asked: Asked) -> Response {
 }
 
 /// `GET /_cluster/health[/{indices}]`.
-pub(crate) async fn health(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
-    let health = || {
+pub(crate) async fn health(elastic: Elastic, names: Names, asked: Asked) -> Response {
+    let health = async {
         asked.params.only(&[
             "wait_for_status",
             "wait_for_no_relocating_shards",
@@ -60,7 +59,7 @@ pub(crate) async fn health(State(elastic): State<Elastic>, names: Names, asked: 
         {
             return Err(ElasticError::Parameter(format!("[level] of [{level}] is not supported, only [cluster]")));
         }
-        let shards = Wanting::new(&names.indices, &asked.params).list(&elastic.store)?.len();
+        let shards = Wanting::new(&names.indices, &asked.params).list(&elastic).await?.len();
         Ok(json!({
             "cluster_name": CLUSTER,
             "status": "green",
@@ -80,7 +79,7 @@ pub(crate) async fn health(State(elastic): State<Elastic>, names: Names, asked: 
             "active_shards_percent_as_number": 100.0,
         }))
     };
-    asked.answer::<Value>(health())
+    asked.answer::<Value>(health.await)
 }
 
 /// `GET /_cluster/settings`: none can be set.

@@ -5,7 +5,7 @@
 //! gone for it, too.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -14,6 +14,7 @@ use tollhouse_query::ast::{BoolQuery, Bound, Query, SearchRequest};
 use tollhouse_store::Total;
 
 use crate::error::ElasticError;
+use crate::highlight::Highlight;
 
 /// Points in time and scrolls that may be open; Elasticsearch's `search.max_open_scroll_context`.
 const OPEN_MAX: usize = 500;
@@ -31,6 +32,8 @@ pub(crate) struct Contexts {
 
 struct Open {
     context: Context,
+    /// The key that it belongs to: to no other one there is such a context.
+    by: Option<String>,
     until: Instant,
 }
 
@@ -38,7 +41,7 @@ struct Open {
 #[derive(Clone)]
 pub(crate) struct Context {
     /// Names of indices, none of them a pattern.
-    pub(crate) indices: String,
+    pub(crate) days: Vec<String>,
     /// The last record that there is for it.
     pub(crate) seq_max: u64,
     /// `None` for a point in time.
@@ -56,6 +59,8 @@ pub(crate) struct Scroll {
     pub(crate) total: Option<Total>,
     /// The request gave a sort, so that hits tell their values.
     pub(crate) is_sorted: bool,
+    /// What is marked in hits.
+    pub(crate) highlight: Option<Arc<Highlight>>,
 }
 
 impl Context {
@@ -73,7 +78,12 @@ impl Context {
 
 impl Contexts {
     /// Opens one, for as long as it is used at least this often, and gives its id.
-    pub(crate) fn open(&self, context: Context, keep_alive: Duration) -> Result<String, ElasticError> {
+    pub(crate) fn open(
+        &self,
+        by: Option<&str>,
+        context: Context,
+        keep_alive: Duration,
+    ) -> Result<String, ElasticError> {
         let mut bytes = [0; ID_BYTES];
         getrandom::fill(&mut bytes).map_err(|_| ElasticError::Internal)?;
         let id = URL_SAFE_NO_PAD.encode(bytes);
@@ -84,18 +94,23 @@ impl Contexts {
         if open.len() >= OPEN_MAX || held + context.bytes() > BODIES_BYTES_MAX {
             return Err(ElasticError::TooManyContexts(OPEN_MAX));
         }
-        open.insert(id.clone(), Open { context, until: now + keep_alive });
+        open.insert(id.clone(), Open { context, by: by.map(str::to_owned), until: now + keep_alive });
         Ok(id)
     }
 
     /// The one of this id; keeps it open for as long again.
-    pub(crate) fn get(&self, id: &str, keep_alive: Option<Duration>) -> Result<Context, ElasticError> {
+    pub(crate) fn get(
+        &self,
+        by: Option<&str>,
+        id: &str,
+        keep_alive: Option<Duration>,
+    ) -> Result<Context, ElasticError> {
         if URL_SAFE_NO_PAD.decode(id).map_or(0, |bytes| bytes.len()) != ID_BYTES {
             return Err(ElasticError::Parameter(format!("Cannot parse scroll id or point in time id [{id}]")));
         }
         let mut open = self.lock();
         let now = Instant::now();
-        let found = open.get_mut(id).filter(|open| open.until > now);
+        let found = open.get_mut(id).filter(|open| open.until > now && open.by.as_deref() == by);
         let found = found.ok_or_else(|| ElasticError::ContextMissing(id.to_owned()))?;
         if let Some(keep_alive) = keep_alive {
             found.until = now + keep_alive;
@@ -111,17 +126,21 @@ impl Contexts {
     }
 
     /// Closes those that are open, and says how many were.
-    pub(crate) fn close<'a>(&self, ids: impl Iterator<Item = &'a str>) -> usize {
+    pub(crate) fn close<'a>(&self, by: Option<&str>, ids: impl Iterator<Item = &'a str>) -> usize {
         let mut open = self.lock();
         let now = Instant::now();
-        ids.filter(|id| open.remove(*id).is_some_and(|open| open.until > now)).count()
+        ids.filter(|id| {
+            let is_own = open.get(*id).is_some_and(|open| open.by.as_deref() == by);
+            is_own && open.remove(*id).is_some_and(|open| open.until > now)
+        })
+        .count()
     }
 
-    /// Closes all scrolls, or all points in time.
-    pub(crate) fn close_all(&self, scrolls: bool) -> usize {
+    /// Closes all scrolls of a key, or all its points in time.
+    pub(crate) fn close_all(&self, by: Option<&str>, scrolls: bool) -> usize {
         let mut open = self.lock();
         let before = open.len();
-        open.retain(|_, open| open.context.scroll.is_some() != scrolls);
+        open.retain(|_, open| open.context.scroll.is_some() != scrolls || open.by.as_deref() != by);
         before - open.len()
     }
 
@@ -168,30 +187,45 @@ mod tests {
     use super::*;
 
     fn context() -> Context {
-        Context { indices: "a".into(), seq_max: 1, scroll: None }
+        Context { days: vec!["a".into()], seq_max: 1, scroll: None }
     }
 
     #[test]
     fn what_is_not_used_is_closed() {
         let contexts = Contexts::default();
-        let id = contexts.open(context(), Duration::from_secs(60)).unwrap();
-        assert!(contexts.get(&id, Some(Duration::ZERO)).is_ok());
-        assert!(matches!(contexts.get(&id, None), Err(ElasticError::ContextMissing(_))));
-        assert!(matches!(contexts.get("no id", None), Err(ElasticError::Parameter(_))));
-        assert_eq!(contexts.close([id.as_str()].into_iter()), 0);
-        let id = contexts.open(context(), Duration::from_secs(60)).unwrap();
-        assert_eq!(contexts.close([id.as_str(), "other"].into_iter()), 1);
+        let id = contexts.open(None, context(), Duration::from_secs(60)).unwrap();
+        assert!(contexts.get(None, &id, Some(Duration::ZERO)).is_ok());
+        assert!(matches!(contexts.get(None, &id, None), Err(ElasticError::ContextMissing(_))));
+        assert!(matches!(contexts.get(None, "no id", None), Err(ElasticError::Parameter(_))));
+        assert_eq!(contexts.close(None, [id.as_str()].into_iter()), 0);
+        let id = contexts.open(None, context(), Duration::from_secs(60)).unwrap();
+        assert_eq!(contexts.close(None, [id.as_str(), "other"].into_iter()), 1);
+    }
+
+    #[test]
+    fn each_key_has_its_own() {
+        let contexts = Contexts::default();
+        let id = contexts.open(Some("a"), context(), Duration::from_secs(60)).unwrap();
+        for other in [None, Some("b")] {
+            assert!(matches!(contexts.get(other, &id, None), Err(ElasticError::ContextMissing(_))));
+            assert_eq!(contexts.close(other, [id.as_str()].into_iter()) + contexts.close_all(other, false), 0);
+        }
+        assert!(contexts.get(Some("a"), &id, None).is_ok());
+        assert_eq!(contexts.close_all(Some("a"), false), 1);
     }
 
     #[test]
     fn there_is_a_most() {
         let contexts = Contexts::default();
         for _ in 0..OPEN_MAX {
-            contexts.open(context(), Duration::from_secs(60)).unwrap();
+            contexts.open(None, context(), Duration::from_secs(60)).unwrap();
         }
-        assert!(matches!(contexts.open(context(), Duration::from_secs(60)), Err(ElasticError::TooManyContexts(_))));
-        assert_eq!(contexts.close_all(true), 0);
-        assert_eq!(contexts.close_all(false), OPEN_MAX);
+        assert!(matches!(
+            contexts.open(None, context(), Duration::from_secs(60)),
+            Err(ElasticError::TooManyContexts(_))
+        ));
+        assert_eq!(contexts.close_all(None, true), 0);
+        assert_eq!(contexts.close_all(None, false), OPEN_MAX);
     }
 
     #[test]

@@ -9,7 +9,6 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -213,7 +212,7 @@ async fn delete(elastic: Elastic, sort: Sort, names: Names) -> Result<Value, Ela
 
 macro_rules! handlers {
     ($($handler:ident: $sort:expr),+ $(,)?) => {$(
-        pub(crate) async fn $handler(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+        pub(crate) async fn $handler(elastic: Elastic, names: Names, asked: Asked) -> Response {
             answer(elastic, $sort, names, asked).await
         }
     )+};

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
@@ -56,7 +55,7 @@ struct Version {
 }
 
 /// `GET|HEAD /{indices}/_doc/{name}`.
-pub(crate) async fn get(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn get(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let got = async {
         asked.params.only(&PARAMETERS)?;
         let got = one(&elastic, &names, &asked).await?;
@@ -66,7 +65,7 @@ pub(crate) async fn get(State(elastic): State<Elastic>, names: Names, asked: Ask
 }
 
 /// `GET|HEAD /{indices}/_source/{name}`.
-pub(crate) async fn source(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn source(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let got = async {
         asked.params.only(&PARAMETERS)?;
         let got = one(&elastic, &names, &asked).await?;
@@ -77,9 +76,9 @@ pub(crate) async fn source(State(elastic): State<Elastic>, names: Names, asked: 
 }
 
 async fn one(elastic: &Elastic, names: &Names, asked: &Asked) -> Result<Got, ElasticError> {
-    if let Some(seq) = elastic.claims.seq(names.name()).filter(|seq| *seq > elastic.store.indexed_seq()) {
+    if let Some(seq) = elastic.claims.seq(names.name()).filter(|seq| *seq > elastic.shelf.indexed_seq()) {
         // It was written a moment ago.
-        elastic.store.wait_indexed(seq, Duration::from_secs(REFRESH_S_MAX)).await;
+        elastic.shelf.wait(seq, Duration::from_secs(REFRESH_S_MAX)).await;
     }
     let filter = source_of(&Value::Null, &asked.params)?;
     let mut found = find(elastic, &names.indices, vec![names.name().to_owned()], filter).await?;
@@ -91,7 +90,7 @@ fn none(index: &str, id: &str) -> Got {
 }
 
 /// `GET|POST [/{indices}]/_mget`.
-pub(crate) async fn mget(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn mget(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let got = async {
         asked.params.only(&PARAMETERS)?;
         let wanted = read(&asked.json()?, &names.indices, &asked.params)?;
@@ -186,7 +185,8 @@ async fn find(
         track_total_hits: None,
         ..dsl::parse_search(&Value::Null)?
     };
-    let found = searched(&elastic.store, indices.to_owned(), request).await?;
+    let days = elastic.resolve(indices).await?;
+    let found = searched(&elastic.shelf, days, request).await?;
     let got = found.hits.hits.into_iter().map(|hit| {
         let seq_no = hit.sort.iter().flatten().next().and_then(Value::as_u64).unwrap_or_default();
         let version = Some(Version { number: 1, seq_no, primary_term: 1 });

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use thiserror::Error;
 use tollhouse_query::{ErrorKind, ParseError};
+use tollhouse_remote::{RemoteError, ShelfError};
 use tollhouse_store::StoreError;
 
 /// An error on its way to an Elasticsearch client.
@@ -33,6 +34,17 @@ pub enum ElasticError {
     /// The store could not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The cluster in which documents are found gives no answer.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The key may not use this index.
+    #[error("this key may not use the index [{index}]; it is limited to [{allowed}]")]
+    Forbidden {
+        /// What was named.
+        index: String,
+        /// The patterns that it is limited to.
+        allowed: String,
+    },
     /// `Accept` or `Content-Type` asks for another version of the API.
     #[error("Invalid media-type value on headers [{0}]")]
     MediaType(&'static str),
@@ -148,11 +160,17 @@ impl ElasticError {
             | Self::NotFound(_)
             | Self::AliasMissing(_)
             | Self::Empty => StatusCode::NOT_FOUND,
+            Self::Remote(RemoteError::Away { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Remote(RemoteError::Refused { status, .. }) => {
+                StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST)
+            }
+            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
             Self::Store(error) if !error.is_callers_fault() => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Json { .. }
             | Self::Parse(_)
             | Self::Parameter(_)
             | Self::Store(_)
+            | Self::Remote(_)
             | Self::MediaType(_)
             | Self::BodyUnreadable
             | Self::Gzip(_)
@@ -182,6 +200,10 @@ impl ElasticError {
             Self::Parse(error) => parse_error(error),
             Self::Parameter(reason) => simple("illegal_argument_exception", reason),
             Self::Store(error) => store_error(error),
+            Self::Remote(RemoteError::Refused { error, .. }) => error.clone(),
+            Self::Remote(RemoteError::Plan(error)) => of_all_shards(error.es_type(), &error.to_string()),
+            Self::Remote(_) => simple("no_shard_available_action_exception", &self.to_string()),
+            Self::Forbidden { .. } => simple("security_exception", &self.to_string()),
             Self::MediaType(_) => simple("media_type_header_exception", &self.to_string()),
             Self::BodyTooLarge(_) => simple("content_too_long_exception", &self.to_string()),
             Self::Busy { .. } | Self::BulkBusy(_) => simple("es_rejected_execution_exception", &self.to_string()),
@@ -230,6 +252,16 @@ impl ElasticError {
             cause = error.source();
         }
         tracing::error!(error = %self, causes = causes.join(": "), "answering an Elasticsearch request failed");
+    }
+}
+
+impl From<ShelfError> for ElasticError {
+    fn from(error: ShelfError) -> Self {
+        match error {
+            ShelfError::Store(error) => Self::Store(error),
+            ShelfError::Remote(error) => Self::Remote(error),
+            ShelfError::Internal => Self::Internal,
+        }
     }
 }
 

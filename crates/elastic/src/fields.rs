@@ -2,24 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 use tollhouse_query::dsl;
 use tollhouse_query::{Pattern, Query};
-use tollhouse_store::Store;
+use tollhouse_remote::Shelf;
 
 use crate::asked::{Asked, Names};
 use crate::elastic::Elastic;
 use crate::error::ElasticError;
-use crate::gate::GATE;
-use crate::search::{Wanting, blocking};
+use crate::search::{Wanting, counted};
 
 /// By name of the field, then by type: the indices that have it so.
 type Found = BTreeMap<String, BTreeMap<String, Vec<String>>>;
 
 /// `GET|POST [/{indices}]/_field_caps`.
-pub(crate) async fn caps(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn caps(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let caps = async {
         asked.params.only(&[
             "fields",
@@ -35,12 +33,9 @@ pub(crate) async fn caps(State(elastic): State<Elastic>, names: Names, asked: As
         let asked_for = patterns(&body, asked.params.get("fields"))?;
         let types: Option<Vec<&str>> = asked.params.get("types").map(|types| types.split(',').collect());
         check_filters(asked.params.get("filters"))?;
-        let indices = Wanting::new(&names.indices, &asked.params).list(&elastic.store)?;
-        let indices = with_matches(&elastic.store, indices, &body).await?;
-        let (store, list) = (elastic.store.clone(), indices.clone());
-        let mapping =
-            blocking(move || if list.is_empty() { Ok(json!({})) } else { Ok(store.mapping(&list.join(","))?) });
-        let mut found = collect(&mapping.await?, &asked_for);
+        let indices = Wanting::new(&names.indices, &asked.params).list(&elastic).await?;
+        let indices = with_matches(&elastic.shelf, indices, &body).await?;
+        let mut found = collect(&elastic.shelf.mapping(indices.clone()).await?, &asked_for);
         if let Some(types) = types {
             for by_type in found.values_mut() {
                 by_type.retain(|kind, _| types.contains(&kind.as_str()));
@@ -55,7 +50,7 @@ pub(crate) async fn caps(State(elastic): State<Elastic>, names: Names, asked: As
 
 /// The indices in which documents fulfil `index_filter`, all when there is none.
 pub(crate) async fn with_matches(
-    store: &Store,
+    shelf: &Shelf,
     indices: Vec<String>,
     body: &Value,
 ) -> Result<Vec<String>, ElasticError> {
@@ -66,17 +61,13 @@ pub(crate) async fn with_matches(
     if query == Query::MatchAll {
         return Ok(indices);
     }
-    let store = store.clone();
-    GATE.run(move || {
-        let mut kept = Vec::with_capacity(indices.len());
-        for index in indices {
-            if store.count(&index, &query)? > 0 {
-                kept.push(index);
-            }
+    let mut kept = Vec::with_capacity(indices.len());
+    for index in indices {
+        if counted(shelf, vec![index.clone()], query.clone()).await? > 0 {
+            kept.push(index);
         }
-        Ok(kept)
-    })
-    .await
+    }
+    Ok(kept)
 }
 
 fn patterns(body: &Value, param: Option<&str>) -> Result<Vec<Pattern>, ElasticError> {

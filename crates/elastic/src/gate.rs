@@ -1,10 +1,9 @@
 //! So many searches run at once, so many wait, the others are refused.
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tollhouse_store::SEARCH_TIME_MAX;
 
 use crate::error::ElasticError;
-use crate::search::blocking;
 
 /// Searches that run at once; each keeps one core busy.
 pub(crate) const RUNNING_MAX: usize = 4;
@@ -32,48 +31,36 @@ impl Gate {
         }
     }
 
-    /// Runs a search where blocking is allowed, as soon as there is room for it.
-    pub(crate) async fn run<T: Send + 'static>(
-        &'static self,
-        work: impl FnOnce() -> Result<T, ElasticError> + Send + 'static,
-    ) -> Result<T, ElasticError> {
+    /// Lets a search in as soon as there is room for it, which it takes until what is given here is dropped.
+    pub(crate) async fn enter(&'static self) -> Result<Running, ElasticError> {
         let busy = || ElasticError::Busy { running: self.running_max, waiting: self.waiting_max };
         let admitted = self.admitted.try_acquire().map_err(|_| busy())?;
         let running = tokio::time::timeout(SEARCH_TIME_MAX, self.running.acquire()).await;
         let running = running.map_err(|_| busy())?.map_err(|_| ElasticError::Internal)?;
-        blocking(move || {
-            // Held by the search itself: it goes on when the client has left.
-            let _held = (admitted, running);
-            work()
-        })
-        .await
+        Ok(Running { _admitted: admitted, _running: running })
     }
+}
+
+/// Room that a search takes. Held by the search itself: in our own index it goes on when the client has left.
+pub(crate) struct Running {
+    _admitted: SemaphorePermit<'static>,
+    _running: SemaphorePermit<'static>,
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-
     use super::*;
 
     #[tokio::test]
     async fn refuses_when_too_many_run_and_wait() {
         static GATE: Gate = Gate::new(1, 1);
-        let (release, held) = mpsc::sync_channel::<()>(1);
-        let (started, has_started) = tokio::sync::oneshot::channel();
-        let first = tokio::spawn(GATE.run(move || {
-            let _ = started.send(());
-            let _ = held.recv();
-            Ok(1)
-        }));
-        has_started.await.unwrap();
-        let mut second = Box::pin(GATE.run(|| Ok(2)));
+        let first = GATE.enter().await.unwrap();
+        let mut second = Box::pin(GATE.enter());
         assert!(poll_once(&mut second).await.is_none());
-        assert!(matches!(GATE.run(|| Ok(3)).await, Err(ElasticError::Busy { running: 1, waiting: 1 })));
-        release.send(()).unwrap();
-        assert_eq!(first.await.unwrap().unwrap(), 1);
-        assert_eq!(second.await.unwrap(), 2);
-        assert_eq!(GATE.run(|| Ok(4)).await.unwrap(), 4);
+        assert!(matches!(GATE.enter().await, Err(ElasticError::Busy { running: 1, waiting: 1 })));
+        drop(first);
+        drop(second.await.unwrap());
+        drop(GATE.enter().await.unwrap());
     }
 
     /// Polls once: takes the future's place in the queue.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use axum::extract::{Extension, State};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tollhouse_query::Pattern;
+use tollhouse_remote::Shelf;
 use tollhouse_store::{IndexInfo, StoreError};
 
 use crate::asked::{Asked, Names, warn};
@@ -16,7 +17,7 @@ use crate::cluster::uuid;
 use crate::elastic::Elastic;
 use crate::error::ElasticError;
 use crate::names::Target;
-use crate::search::{NAMING, Wanting, blocking};
+use crate::search::{NAMING, Wanting};
 
 /// Longest wait of a `_refresh`.
 pub(crate) const REFRESH_S_MAX: u64 = 10;
@@ -41,10 +42,10 @@ pub(crate) fn alias_of(index: &str) -> &str {
 }
 
 /// `GET|HEAD /{indices}`.
-pub(crate) async fn describe(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn describe(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let described = async {
         asked.params.only(&DESCRIBING)?;
-        let list = Wanting::new(&names.indices, &asked.params).list(&elastic.store)?;
+        let list = Wanting::new(&names.indices, &asked.params).list(&elastic).await?;
         let mut described = Map::new();
         let infos = infos(&elastic, &list).await?;
         let mut mappings = mappings(&elastic, list).await?;
@@ -62,17 +63,12 @@ pub(crate) async fn describe(State(elastic): State<Elastic>, names: Names, asked
 }
 
 async fn infos(elastic: &Elastic, list: &[String]) -> Result<Vec<IndexInfo>, ElasticError> {
-    let store = elastic.store.clone();
-    let infos = blocking(move || Ok(store.indices())).await?;
+    let infos = elastic.shelf.indices().await?;
     Ok(infos.into_iter().filter(|info| list.contains(&info.name)).collect())
 }
 
 async fn mappings(elastic: &Elastic, list: Vec<String>) -> Result<Map<String, Value>, ElasticError> {
-    if list.is_empty() {
-        return Ok(Map::new());
-    }
-    let store = elastic.store.clone();
-    match blocking(move || Ok(store.mapping(&list.join(","))?)).await? {
+    match elastic.shelf.mapping(list).await? {
         Value::Object(mappings) => Ok(mappings),
         _ => Err(ElasticError::Internal),
     }
@@ -97,19 +93,20 @@ fn settings_of(info: &IndexInfo, is_flat: bool) -> Value {
 
 /// `PUT /{indices}`: an empty index, today's where the name has no date. What the request says of mappings and settings has
 /// no effect.
-pub(crate) async fn create(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn create(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let has_effect = !asked.json().is_ok_and(|body| body["mappings"].is_object() || body["settings"].is_object());
     let created = async {
         asked.params.only(&["timeout", "master_timeout", "wait_for_active_shards"])?;
         let target = Target::parse(&names.indices)?;
-        if elastic.store.resolve(&names.indices).is_ok() {
+        elastic.scope.check(&names.indices)?;
+        if elastic.resolve(&names.indices).await.is_ok() {
             let uuid = uuid(&names.indices);
             return Err(ElasticError::Exists { index: names.indices.clone(), uuid });
         }
         let now_ms = Timestamp::now().as_millisecond();
-        elastic.place(&target, None, now_ms)?;
-        let store = elastic.store.clone();
-        blocking(move || Ok(store.create(&target.service, target.day(now_ms))?)).await?;
+        elastic.place(&target, None, now_ms).await?;
+        let day = target.day(now_ms);
+        elastic.shelf.create(target.service, day).await?;
         Ok(json!({"acknowledged": true, "shards_acknowledged": true, "index": names.indices}))
     };
     let mut response = asked.answer(created.await);
@@ -121,19 +118,17 @@ pub(crate) async fn create(State(elastic): State<Elastic>, names: Names, asked: 
 
 /// `DELETE /{indices}`: takes the documents of these indices out of searching, and records that. The journal keeps what was
 /// written.
-pub(crate) async fn delete(
-    State(elastic): State<Elastic>,
-    names: Names,
-    by: Option<Extension<By>>,
-    asked: Asked,
-) -> Response {
+pub(crate) async fn delete(elastic: Elastic, names: Names, by: Option<Extension<By>>, asked: Asked) -> Response {
     let deleted = async {
         asked.params.only(&[&NAMING[..], &["timeout", "master_timeout"]].concat())?;
+        if let Shelf::Far(_) = elastic.shelf {
+            return Err(ElasticError::Parameter("indices of a cluster (`store.kind`) are deleted there".to_owned()));
+        }
         if names.indices.split(',').any(|name| name == "_all" || name.contains('*')) {
             // Elasticsearch's default (`action.destructive_requires_name`).
             return Err(ElasticError::Parameter("Wildcard expressions or all indices are not allowed".to_owned()));
         }
-        let list = Wanting::new(&names.indices, &asked.params).list(&elastic.store)?;
+        let list = Wanting::new(&names.indices, &asked.params).list(&elastic).await?;
         if let Some(alias) = names.indices.split(',').find(|name| alias_of(name) == *name && !list.is_empty()) {
             return Err(ElasticError::Parameter(format!(
                 "The provided expression [{alias}] matches an alias, specify the corresponding concrete indices instead."
@@ -141,7 +136,7 @@ pub(crate) async fn delete(
         }
         if !list.is_empty() {
             let seq = elastic.book()?.delete(list, by.map(|Extension(By(by))| by)).await?;
-            if !elastic.store.wait_indexed(seq, Duration::from_secs(REFRESH_S_MAX)).await {
+            if !elastic.shelf.wait(seq, Duration::from_secs(REFRESH_S_MAX)).await {
                 return Err(ElasticError::NotIndexed(REFRESH_S_MAX));
             }
         }
@@ -161,10 +156,10 @@ pub(crate) async fn create_data_stream(names: Names, asked: Asked) -> Response {
 }
 
 /// `GET [/{indices}]/_settings`.
-pub(crate) async fn settings(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn settings(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let settings = async {
         asked.params.only(&DESCRIBING)?;
-        let list = Wanting::new(&names.indices, &asked.params).list(&elastic.store)?;
+        let list = Wanting::new(&names.indices, &asked.params).list(&elastic).await?;
         let is_flat = asked.params.flag("flat_settings");
         let infos = infos(&elastic, &list).await?.into_iter();
         let shown = infos.map(|info| (info.name.clone(), json!({"settings": settings_of(&info, is_flat)})));
@@ -174,21 +169,21 @@ pub(crate) async fn settings(State(elastic): State<Elastic>, names: Names, asked
 }
 
 /// `GET [/{indices}]/_mapping`.
-pub(crate) async fn mapping(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn mapping(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let mapping = async {
         asked.params.only(&DESCRIBING)?;
-        let list = Wanting::new(&names.indices, &asked.params).list(&elastic.store)?;
+        let list = Wanting::new(&names.indices, &asked.params).list(&elastic).await?;
         mappings(&elastic, list).await
     };
     asked.answer(mapping.await)
 }
 
 /// `GET [/{indices}]/_alias[/{name}]`.
-pub(crate) async fn aliases(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
-    let aliases = || {
+pub(crate) async fn aliases(elastic: Elastic, names: Names, asked: Asked) -> Response {
+    let aliases = async {
         asked.params.only(&DESCRIBING)?;
         let wanted = names.name.as_deref().unwrap_or("*");
-        let list = Wanting::new(&names.indices, &asked.params).list(&elastic.store)?;
+        let list = Wanting::new(&names.indices, &asked.params).list(&elastic).await?;
         let mut found = Map::new();
         for index in list {
             let alias = alias_of(&index);
@@ -202,15 +197,15 @@ pub(crate) async fn aliases(State(elastic): State<Elastic>, names: Names, asked:
         }
         Ok(Value::from(found))
     };
-    asked.answer(aliases())
+    asked.answer::<Value>(aliases.await)
 }
 
 /// `GET /_resolve/index/{name}`.
-pub(crate) async fn resolve(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
-    let resolved = || {
+pub(crate) async fn resolve(elastic: Elastic, names: Names, asked: Asked) -> Response {
+    let resolved = async {
         asked.params.only(&NAMING)?;
-        let all = elastic.store.resolve("_all")?;
-        let list = Wanting::new(names.name(), &asked.params).list(&elastic.store)?;
+        let all = elastic.resolve("_all").await?;
+        let list = Wanting::new(names.name(), &asked.params).list(&elastic).await?;
         let wanted: Vec<Pattern> = names.name().split(',').map(Pattern::new).collect();
         let is_wanted = |name: &str| wanted.iter().any(|pattern| pattern.is_match(name));
         let indices = list.iter().filter(|index| is_wanted(index));
@@ -225,14 +220,14 @@ pub(crate) async fn resolve(State(elastic): State<Elastic>, names: Names, asked:
             "data_streams": [],
         }))
     };
-    asked.answer::<Value>(resolved())
+    asked.answer::<Value>(resolved.await)
 }
 
 /// `GET [/{indices}]/_stats`: documents and sizes; what else Elasticsearch counts is on `/metrics`.
-pub(crate) async fn stats(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn stats(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let stats = async {
         asked.params.only(&[&NAMING[..], &["level", "metric", "forbid_closed_indices"]].concat())?;
-        let list = Wanting::new(&names.indices, &asked.params).list(&elastic.store)?;
+        let list = Wanting::new(&names.indices, &asked.params).list(&elastic).await?;
         let infos = infos(&elastic, &list).await?;
         let counts = |docs: u64, bytes: u64| {
             json!({"docs": {"count": docs, "deleted": 0},
@@ -259,36 +254,36 @@ fn shards(number: usize) -> Value {
 }
 
 /// `GET|POST [/{indices}]/_refresh`: answers when what is written by now can be found.
-pub(crate) async fn refresh(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn refresh(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let refreshed = async {
         asked.params.only(&NAMING)?;
-        if !elastic.store.refresh(Duration::from_secs(REFRESH_S_MAX)).await {
+        if !elastic.shelf.refresh(Duration::from_secs(REFRESH_S_MAX)).await {
             return Err(ElasticError::NotIndexed(REFRESH_S_MAX));
         }
-        let list = Wanting::new(&names.indices, &asked.params).list(&elastic.store)?;
+        let list = Wanting::new(&names.indices, &asked.params).list(&elastic).await?;
         Ok(json!({"_shards": shards(list.len())}))
     };
     asked.answer::<Value>(refreshed.await)
 }
 
 /// `GET|POST [/{indices}]/_flush`: what was acknowledged is on the disk anyway.
-pub(crate) async fn flush(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
-    let flushed = || {
+pub(crate) async fn flush(elastic: Elastic, names: Names, asked: Asked) -> Response {
+    let flushed = async {
         asked.params.only(&[&NAMING[..], &["force", "wait_if_ongoing"]].concat())?;
-        let list = Wanting::new(&names.indices, &asked.params).list(&elastic.store)?;
+        let list = Wanting::new(&names.indices, &asked.params).list(&elastic).await?;
         Ok(json!({"_shards": shards(list.len())}))
     };
-    asked.answer::<Value>(flushed())
+    asked.answer::<Value>(flushed.await)
 }
 
 /// `GET|HEAD /_data_stream[/{name}]`: a service is one, its days are what lies behind it.
-pub(crate) async fn data_streams(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
-    let found = || {
+pub(crate) async fn data_streams(elastic: Elastic, names: Names, asked: Asked) -> Response {
+    let found = async {
         asked.params.only(&["expand_wildcards", "include_defaults", "master_timeout", "verbose"])?;
         let wanted = names.name.as_deref().unwrap_or("*");
         let patterns: Vec<Pattern> = wanted.split(',').map(Pattern::new).collect();
         let mut streams: Map<String, Value> = Map::new();
-        for index in elastic.store.resolve("_all")? {
+        for index in elastic.resolve("_all").await? {
             let alias = alias_of(&index);
             if !patterns.iter().any(|pattern| pattern.is_match(alias)) {
                 continue;
@@ -308,5 +303,5 @@ pub(crate) async fn data_streams(State(elastic): State<Elastic>, names: Names, a
         let streams: Vec<Value> = streams.into_iter().map(|(_, stream)| stream).collect();
         Ok((StatusCode::OK, json!({"data_streams": streams})))
     };
-    asked.answer_with::<Value>(found())
+    asked.answer_with::<Value>(found.await)
 }

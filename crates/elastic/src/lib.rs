@@ -1,9 +1,9 @@
-//! The Elasticsearch-compatible HTTP API over the embedded store, so that tools made for Elasticsearch work unchanged.
+//! The Elasticsearch-compatible HTTP API over the embedded store or the cluster in its place, so that tools made for Elasticsearch work unchanged.
 //!
 //! - [`Elastic::router`] answers what clients and tools ask first (`GET /`, `_cat`, `_mapping`, `_cluster/health`, templates)
 //!   and what they come for: `_search`, `_msearch`, `_count`, scrolls, points in time, documents by id; and `_bulk`, by
 //!   which they write into a [`Book`]. Its paths are relative to where it is mounted.
-//! - [`Right::of`] says what a key must be allowed to for a request.
+//! - [`Right::of`] says what a key must be allowed to for a request, [`Scope`] which indices it may use.
 //! - [`search()`] is the same search for callers inside the house.
 //! - Errors have Elasticsearch's bodies; [`ElasticError`] is the one table of what is answered to what.
 //!
@@ -48,6 +48,7 @@ mod fields;
 mod filter_path;
 mod gate;
 mod gzip;
+mod highlight;
 mod indices;
 mod media;
 mod msearch;
@@ -57,14 +58,18 @@ mod pretty;
 mod right;
 mod room;
 mod router;
+mod scope;
 mod scroll;
 mod search;
+mod slice;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod validate;
 
 pub use book::{Book, By, NewDocument};
 pub use elastic::Elastic;
 pub use error::ElasticError;
 pub use right::Right;
-pub use search::search_here as search;
+pub use scope::Scope;
+pub use search::{mapping_here as mapping, search_here as search, searched_here};

@@ -2,17 +2,16 @@
 
 use std::time::Instant;
 
-use axum::extract::State;
 use axum::response::Response;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::asked::{Asked, Names, read_json, warn};
+use crate::asked::{Asked, Names, read_json};
 use crate::elastic::Elastic;
 use crate::error::ElasticError;
 use crate::gate::RUNNING_MAX;
-use crate::search::{ALL, NO_HIGHLIGHT, Shown, Wanting, run, take_highlight};
+use crate::search::{ALL, Showing, Shown, Wanting, run};
 
 /// Searches in one request.
 const SEARCHES_MAX: usize = 256;
@@ -54,12 +53,12 @@ enum Answer {
 }
 
 /// `GET|POST [/{indices}]/_msearch`.
-pub(crate) async fn msearch(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn msearch(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let began = Instant::now();
-    let mut has_highlight = false;
     let answered = async {
         asked.params.only(&[
             "rest_total_hits_as_int",
+            "typed_keys",
             "max_concurrent_searches",
             "max_concurrent_shard_requests",
             "pre_filter_shard_size",
@@ -69,29 +68,22 @@ pub(crate) async fn msearch(State(elastic): State<Elastic>, names: Names, asked:
             "allow_no_indices",
             "expand_wildcards",
         ])?;
-        let mut searches = read(&asked.body, &names.indices, &asked)?;
-        for body in searches.iter_mut().filter_map(|search| search.body.as_mut().ok()) {
-            has_highlight |= take_highlight(body);
-        }
-        let total_as_number = asked.params.flag("rest_total_hits_as_int");
-        let answers = stream::iter(searches).map(|search| answer(&elastic, search, total_as_number));
+        let searches = read(&asked.body, &names.indices, &asked)?;
+        let showing = Showing::new(&asked.params);
+        let answers = stream::iter(searches).map(|search| answer(&elastic, search, showing));
         let responses = answers.buffered(RUNNING_MAX).collect().await;
         Ok(Answers { took: began.elapsed().as_millis() as u64, responses })
     };
-    let mut response = asked.answer(answered.await);
-    if has_highlight {
-        warn(&mut response, NO_HIGHLIGHT);
-    }
-    response
+    asked.answer(answered.await)
 }
 
-async fn answer(elastic: &Elastic, search: Search, total_as_number: bool) -> Answer {
+async fn answer(elastic: &Elastic, search: Search, showing: Showing) -> Answer {
     let Search { indices, ignore_unavailable, allow_none, body } = search;
     let found = async {
         let wanting = Wanting { names: &indices, ignore_unavailable, allow_none };
         let mut found = run(elastic, wanting, body?).await?;
         found.status = Some(200);
-        found.shown(total_as_number)
+        found.shown(showing)
     };
     match found.await {
         Ok(found) => Answer::Found(found),

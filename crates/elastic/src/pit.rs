@@ -1,6 +1,5 @@
 //! Points in time: searches that see the book as it was when the point was opened.
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
@@ -13,7 +12,9 @@ use crate::contexts::{Context, keep_alive};
 use crate::elastic::Elastic;
 use crate::error::ElasticError;
 use crate::fields::with_matches;
-use crate::search::{Found, Wanting, searched, still_there};
+use crate::highlight::Highlight;
+use crate::search::{Found, Wanting, marked, still_there};
+use crate::slice::Slice;
 
 /// Of hits with the same sort values, the one that was written first comes first.
 const TIEBREAKER: &str = "_shard_doc";
@@ -25,7 +26,7 @@ pub(crate) struct Pit {
 }
 
 /// `POST /{indices}/_pit`.
-pub(crate) async fn open(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn open(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let opened = async {
         let (id, shards) = opened(&elastic, &names.indices, &asked).await?;
         Ok(json!({"id": id, "_shards": shards}))
@@ -34,7 +35,7 @@ pub(crate) async fn open(State(elastic): State<Elastic>, names: Names, asked: As
 }
 
 /// `POST /{indices}/_search/point_in_time`: as OpenSearch has it.
-pub(crate) async fn open_opensearch(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn open_opensearch(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let opened = async {
         let (id, shards) = opened(&elastic, &names.indices, &asked).await?;
         Ok(json!({"pit_id": id, "_shards": shards, "creation_time": Timestamp::now().as_millisecond()}))
@@ -56,20 +57,20 @@ async fn opened(elastic: &Elastic, indices: &str, asked: &Asked) -> Result<(Stri
     ])?;
     let wanted = asked.params.get("keep_alive");
     let keep_alive = keep_alive(wanted.ok_or(ElasticError::Validation("keep alive not specified"))?)?;
-    let indices = Wanting::new(indices, &asked.params).list(&elastic.store)?;
-    let indices = with_matches(&elastic.store, indices, &asked.json()?).await?;
-    let shards = Shards::all(indices.len());
-    let context = Context { indices: indices.join(","), seq_max: elastic.store.indexed_seq(), scroll: None };
-    Ok((elastic.contexts.open(context, keep_alive)?, shards))
+    let indices = Wanting::new(indices, &asked.params).list(elastic).await?;
+    let days = with_matches(&elastic.shelf, indices, &asked.json()?).await?;
+    let shards = Shards::all(days.len());
+    let context = Context { days, seq_max: elastic.shelf.horizon().await?, scroll: None };
+    Ok((elastic.contexts.open(elastic.by.as_deref(), context, keep_alive)?, shards))
 }
 
 /// `DELETE /_pit`.
-pub(crate) async fn close(State(elastic): State<Elastic>, asked: Asked) -> Response {
+pub(crate) async fn close(elastic: Elastic, asked: Asked) -> Response {
     let closed = || {
         asked.params.only(&[])?;
         let body = asked.json()?;
         let id = body["id"].as_str().ok_or(ElasticError::Validation("no point in time id specified"))?;
-        let closed = elastic.contexts.close([id].into_iter());
+        let closed = elastic.contexts.close(elastic.by.as_deref(), [id].into_iter());
         let status = if closed == 0 { StatusCode::NOT_FOUND } else { StatusCode::OK };
         Ok((status, json!({"succeeded": true, "num_freed": closed})))
     };
@@ -77,19 +78,19 @@ pub(crate) async fn close(State(elastic): State<Elastic>, asked: Asked) -> Respo
 }
 
 /// `DELETE /_search/point_in_time` and `/_search/point_in_time/_all`: as OpenSearch has it.
-pub(crate) async fn close_opensearch(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn close_opensearch(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let closed = || {
         asked.params.only(&[])?;
         if names.name.is_some() {
-            elastic.contexts.close_all(false);
+            elastic.contexts.close_all(elastic.by.as_deref(), false);
             return Ok(json!({"pits": []}));
         }
         let body = asked.json()?;
         let ids = body["pit_id"].as_array().ok_or(ElasticError::Validation("no point in time id specified"))?;
-        let closed = ids
-            .iter()
-            .filter_map(Value::as_str)
-            .map(|id| json!({"successful": elastic.contexts.close([id].into_iter()) == 1, "pit_id": id}));
+        let closed = ids.iter().filter_map(Value::as_str).map(|id| {
+            let closed = elastic.contexts.close(elastic.by.as_deref(), [id].into_iter());
+            json!({"successful": closed == 1, "pit_id": id})
+        });
         Ok(json!({"pits": closed.collect::<Vec<_>>()}))
     };
     asked.answer::<Value>(closed())
@@ -104,17 +105,22 @@ pub(crate) fn take(body: &mut Value) -> Result<Option<Pit>, ElasticError> {
 
 /// Searches at a point in time.
 pub(crate) async fn search(elastic: &Elastic, pit: Pit, mut body: Value) -> Result<Found, ElasticError> {
-    let context = elastic.contexts.get(&pit.id, pit.keep_alive)?;
+    let context = elastic.contexts.get(elastic.by.as_deref(), &pit.id, pit.keep_alive)?;
     if context.scroll.is_some() {
         return Err(ElasticError::ContextMissing(pit.id));
     }
     if let Some(body) = body.as_object_mut() {
         break_ties(body);
     }
+    let (slice, highlight) = (Slice::take(&mut body)?, Highlight::take(&mut body)?);
     let mut request = dsl::parse_search(&body)?;
     request.query = context.bounded(request.query);
-    let response = searched(&elastic.store, still_there(&elastic.store, &context.indices), request).await?;
-    Ok(Found { pit_id: Some(pit.id), ..response.into() })
+    if let Some(slice) = slice {
+        slice.limit(&mut request);
+    }
+    let days = still_there(elastic, &context.days).await?;
+    let found = marked(&elastic.shelf, days, request, highlight.as_ref()).await?;
+    Ok(Found { pit_id: Some(pit.id), ..found })
 }
 
 /// Adds a last sort key by which no two hits are the same, so that `search_after` passes over none.

@@ -1,6 +1,7 @@
 //! Scrolls: all that was found, page by page, as it was when the scroll began.
 
-use axum::extract::State;
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -12,13 +13,15 @@ use crate::asked::{Asked, Names};
 use crate::contexts::{Context, Scroll, keep_alive};
 use crate::elastic::Elastic;
 use crate::error::ElasticError;
-use crate::search::{Found, Wanting, searched, still_there};
+use crate::highlight::Highlight;
+use crate::search::{Found, Showing, Wanting, marked, still_there};
+use crate::slice::Slice;
 
 /// Begins a scroll with its first page.
 pub(crate) async fn begin(
     elastic: &Elastic,
     indices: Wanting<'_>,
-    body: &Value,
+    mut body: Value,
     time: &str,
     body_bytes: usize,
 ) -> Result<Found, ElasticError> {
@@ -26,43 +29,46 @@ pub(crate) async fn begin(
     if body.get("pit").is_some() {
         return Err(ElasticError::Validation("using [point in time] is not allowed in a scroll context"));
     }
-    let mut request = dsl::parse_search(body)?;
-    check(&request, body)?;
+    let (slice, highlight) = (Slice::take(&mut body)?, Highlight::take(&mut body)?);
+    let mut request = dsl::parse_search(&body)?;
+    check(&request, &body)?;
+    if let Some(slice) = slice {
+        slice.limit(&mut request);
+    }
+    let aggs = request.aggs.clone();
     request.track_total_hits = Some(u64::MAX);
     let is_sorted = !request.sort.is_empty();
     order_strictly(&mut request);
-    let mut context = Context {
-        indices: indices.list(&elastic.store)?.join(","),
-        seq_max: elastic.store.indexed_seq(),
-        scroll: None,
-    };
-    let mut scroll = Scroll { request, body_bytes, total: None, is_sorted };
+    let mut context =
+        Context { days: indices.list(elastic).await?, seq_max: elastic.shelf.horizon().await?, scroll: None };
+    let mut scroll = Scroll { request, body_bytes, total: None, is_sorted, highlight: highlight.map(Arc::new) };
     let response = page(elastic, &context, &mut scroll).await?;
     context.scroll = Some(scroll);
-    Ok(Found { scroll_id: Some(elastic.contexts.open(context, keep_alive)?), ..response.into() })
+    let id = elastic.contexts.open(elastic.by.as_deref(), context, keep_alive)?;
+    Ok(Found { scroll_id: Some(id), aggs, ..response.into() })
 }
 
 /// `GET|POST /_search/scroll[/{name}]`: the next page.
-pub(crate) async fn next(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn next(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let found = async {
-        asked.params.only(&["scroll", "scroll_id", "rest_total_hits_as_int"])?;
+        asked.params.only(&["scroll", "scroll_id", "rest_total_hits_as_int", "typed_keys"])?;
         let body = asked.json()?;
         let asked_for = |name: &str| body[name].as_str().or_else(|| asked.params.get(name));
         let id = asked_for("scroll_id").or(names.name.as_deref());
         let id = id.ok_or(ElasticError::Validation("scrollId is missing"))?;
         let keep_alive = asked_for("scroll").map(keep_alive).transpose()?;
-        let mut context = elastic.contexts.get(id, keep_alive)?;
+        let mut context = elastic.contexts.get(elastic.by.as_deref(), id, keep_alive)?;
         let Some(mut scroll) = context.scroll.take() else { return Err(ElasticError::ContextMissing(id.to_owned())) };
         let response = page(&elastic, &context, &mut scroll).await?;
         elastic.contexts.go_on(id, scroll);
         let found = Found { scroll_id: Some(id.to_owned()), ..response.into() };
-        found.shown(asked.params.flag("rest_total_hits_as_int"))
+        found.shown(Showing::new(&asked.params))
     };
     asked.answer(found.await)
 }
 
 /// `DELETE /_search/scroll[/{name}]`.
-pub(crate) async fn close(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn close(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let closed = || {
         asked.params.only(&["scroll_id"])?;
         let body = asked.json()?;
@@ -73,8 +79,8 @@ pub(crate) async fn close(State(elastic): State<Elastic>, names: Names, asked: A
             _ => return Err(ElasticError::Validation("no scroll ids specified")),
         };
         let closed = match ids.as_slice() {
-            ["_all"] => elastic.contexts.close_all(true),
-            ids => elastic.contexts.close(ids.iter().copied()),
+            ["_all"] => elastic.contexts.close_all(elastic.by.as_deref(), true),
+            ids => elastic.contexts.close(elastic.by.as_deref(), ids.iter().copied()),
         };
         let status = if closed == 0 && ids != ["_all"] { StatusCode::NOT_FOUND } else { StatusCode::OK };
         Ok((status, json!({"succeeded": true, "num_freed": closed})))
@@ -128,8 +134,9 @@ fn order_strictly(request: &mut SearchRequest) {
 async fn page(elastic: &Elastic, context: &Context, scroll: &mut Scroll) -> Result<SearchResponse, ElasticError> {
     let mut request = scroll.request.clone();
     request.query = context.bounded(request.query);
-    let indices = still_there(&elastic.store, &context.indices);
-    let mut response = searched(&elastic.store, indices, request).await?;
+    let days = still_there(elastic, &context.days).await?;
+    let highlight = scroll.highlight.clone();
+    let mut response = marked(&elastic.shelf, days, request, highlight.as_deref()).await?.response;
     let hits = &mut response.hits;
     if let Some(last) = hits.hits.last() {
         scroll.request.search_after = last.sort.clone().unwrap_or_default();

@@ -1,30 +1,32 @@
 //! `_search` and `_count`: bodies and parameters read into one plan, run where blocking is allowed, only so many at once.
 
-use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use tollhouse_query::ast::SearchRequest;
-use tollhouse_query::dsl;
-use tollhouse_store::{SearchResponse, Shards, Store, StoreError};
+use tollhouse_query::ast::{Agg, SearchRequest};
+use tollhouse_query::{Query, dsl};
+use tollhouse_remote::Shelf;
+use tollhouse_store::{SearchResponse, Shards, StoreError};
 
-use crate::asked::{Asked, Names, Params, error_response, json_response, read_json, warn};
+use crate::asked::{Asked, Names, Params, error_response, json_response, read_json};
 use crate::elastic::Elastic;
 use crate::error::ElasticError;
 use crate::gate::GATE;
+use crate::highlight::Highlight;
 use crate::media::{PRODUCT, Wanted};
+use crate::scope::Scope;
+use crate::slice::Slice;
+use crate::typed::name_types;
 use crate::{pit, scroll};
 
 /// A name list that stands for all indices.
 pub(crate) const ALL: &str = "_all";
-/// What is said when hits were to be marked.
-pub(crate) const NO_HIGHLIGHT: &str = "[highlight] has no effect: words are not marked in hits";
 
 /// Parameters that say what becomes of names that are not there.
 pub(crate) const NAMING: [&str; 3] = ["ignore_unavailable", "allow_no_indices", "expand_wildcards"];
 
 /// Parameters of a search that are body members in the address, or change what is answered.
-const PARAMETERS: [&str; 26] = [
+const PARAMETERS: [&str; 27] = [
     "q",
     "df",
     "default_operator",
@@ -52,14 +54,12 @@ const PARAMETERS: [&str; 26] = [
     "pre_filter_shard_size",
     "ccs_minimize_roundtrips",
     "track_scores",
+    "typed_keys",
 ];
 
 /// Answers an Elasticsearch search body over the indices of a list of names and patterns.
-pub async fn search_here(store: &Store, indices: &str, body: &[u8]) -> Response {
-    let found = async {
-        let request = dsl::parse_search(&read_json(body)?)?;
-        searched(store, indices.to_owned(), request).await
-    };
+pub async fn search_here(shelf: &Shelf, indices: &str, body: &[u8]) -> Response {
+    let found = async { searched_here(shelf, indices, &read_json(body)?).await };
     let bytes = found.await.and_then(|found| Ok(serde_json::to_vec(&found)?));
     let mut response = match bytes {
         Ok(bytes) => json_response(axum::http::StatusCode::OK, bytes, Wanted::Any),
@@ -69,30 +69,44 @@ pub async fn search_here(store: &Store, indices: &str, body: &[u8]) -> Response 
     response
 }
 
+/// The same, before it is written.
+pub async fn searched_here(shelf: &Shelf, indices: &str, body: &Value) -> Result<SearchResponse, ElasticError> {
+    let request = dsl::parse_search(body)?;
+    searched(shelf, days_of(shelf, indices).await?, request).await
+}
+
+/// The fields of these indices, as `_mapping` tells them, for callers inside the house.
+pub async fn mapping_here(shelf: &Shelf, indices: &str) -> Result<Value, ElasticError> {
+    Ok(shelf.mapping(days_of(shelf, indices).await?).await?)
+}
+
+/// The days that names and patterns stand for; those of a cluster are in lower case whatever the service is called.
+async fn days_of(shelf: &Shelf, indices: &str) -> Result<Vec<String>, ElasticError> {
+    let all = shelf.names().await?;
+    match shelf {
+        Shelf::Own(_) => Scope::default().pick(&all, indices),
+        Shelf::Far(_) => Scope::default().pick(&all, &indices.to_lowercase()),
+    }
+}
+
 /// `GET|POST [/{indices}]/_search`.
-pub(crate) async fn search(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
-    let mut has_highlight = false;
+pub(crate) async fn search(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let found = async {
         asked.params.only(&PARAMETERS)?;
-        let mut body = with_params(asked.json()?, &asked.params)?;
-        has_highlight = take_highlight(&mut body);
+        let body = with_params(asked.json()?, &asked.params)?;
         let indices = Wanting::new(&names.indices, &asked.params);
         let found = match asked.params.get("scroll") {
-            Some(keep_alive) => scroll::begin(&elastic, indices, &body, keep_alive, asked.body.len()).await?,
+            Some(keep_alive) => scroll::begin(&elastic, indices, body, keep_alive, asked.body.len()).await?,
             None => run(&elastic, indices, body).await?,
         };
-        found.shown(asked.params.flag("rest_total_hits_as_int"))
+        found.shown(Showing::new(&asked.params))
     };
-    let mut response = asked.answer(found.await);
-    if has_highlight {
-        warn(&mut response, NO_HIGHLIGHT);
-    }
-    response
+    asked.answer(found.await)
 }
 
 /// `GET|POST [/{indices}]/_count`.
-pub(crate) async fn count(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
-    let counted = async {
+pub(crate) async fn count(elastic: Elastic, names: Names, asked: Asked) -> Response {
+    let answered = async {
         asked.params.only(&[
             "q",
             "df",
@@ -104,15 +118,11 @@ pub(crate) async fn count(State(elastic): State<Elastic>, names: Names, asked: A
             "expand_wildcards",
         ])?;
         let query = dsl::parse_count(&with_params(asked.json()?, &asked.params)?)?;
-        let store = elastic.store.clone();
-        let indices = Wanting::new(&names.indices, &asked.params).resolve(&store)?;
-        GATE.run(move || {
-            let shards = Shards::all(store.resolve(&indices)?.len());
-            Ok(json!({"count": store.count(&indices, &query)?, "_shards": shards}))
-        })
-        .await
+        let days = Wanting::new(&names.indices, &asked.params).list(&elastic).await?;
+        let shards = Shards::all(days.len());
+        Ok(json!({"count": counted(&elastic.shelf, days, query).await?, "_shards": shards}))
     };
-    asked.answer(counted.await)
+    asked.answer::<Value>(answered.await)
 }
 
 /// Runs a search body over these indices, or over those of the point in time that it names.
@@ -125,19 +135,45 @@ pub(crate) async fn run(elastic: &Elastic, indices: Wanting<'_>, mut body: Value
         }
         return pit::search(elastic, pit, body).await;
     }
+    Slice::refuse(&body)?;
+    let highlight = Highlight::take(&mut body)?;
     let request = dsl::parse_search(&body)?;
-    let indices = indices.resolve(&elastic.store)?;
-    Ok(searched(&elastic.store, indices, request).await?.into())
+    let days = indices.list(elastic).await?;
+    marked(&elastic.shelf, days, request, highlight.as_ref()).await
 }
 
 /// Runs a search when there is room for it.
 pub(crate) async fn searched(
-    store: &Store,
-    indices: String,
+    shelf: &Shelf,
+    days: Vec<String>,
     request: SearchRequest,
 ) -> Result<SearchResponse, ElasticError> {
-    let store = store.clone();
-    GATE.run(move || Ok(store.search(&indices, &request)?)).await
+    let running = GATE.enter().await?;
+    Ok(shelf.search(days, request, running).await?)
+}
+
+/// The same, with the words marked that were looked for.
+pub(crate) async fn marked(
+    shelf: &Shelf,
+    days: Vec<String>,
+    request: SearchRequest,
+    highlight: Option<&Highlight>,
+) -> Result<Found, ElasticError> {
+    let aggs = request.aggs.clone();
+    let Some(highlight) = highlight else {
+        return Ok(Found { aggs, ..searched(shelf, days, request).await?.into() });
+    };
+    let mut wider = request.clone();
+    highlight.ask(&mut wider);
+    let mut response = searched(shelf, days, wider).await?;
+    highlight.mark(&request, &mut response);
+    Ok(Found { aggs, ..response.into() })
+}
+
+/// Counts when there is room for it.
+pub(crate) async fn counted(shelf: &Shelf, days: Vec<String>, query: Query) -> Result<u64, ElasticError> {
+    let running = GATE.enter().await?;
+    Ok(shelf.count(days, query, running).await?)
 }
 
 /// What was found, and how to go on.
@@ -152,18 +188,40 @@ pub(crate) struct Found {
     /// Told of each of several searches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u16>,
+    /// What was aggregated, for whoever wants types told.
+    #[serde(skip)]
+    pub(crate) aggs: Vec<(String, Agg)>,
+}
+
+/// In which form a result is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Showing {
+    total_as_number: bool,
+    typed_keys: bool,
+}
+
+impl Showing {
+    pub(crate) fn new(params: &Params) -> Self {
+        Self { total_as_number: params.flag("rest_total_hits_as_int"), typed_keys: params.flag("typed_keys") }
+    }
 }
 
 impl From<SearchResponse> for Found {
     fn from(response: SearchResponse) -> Self {
-        Self { scroll_id: None, pit_id: None, response, status: None }
+        Self { scroll_id: None, pit_id: None, response, status: None, aggs: Vec::new() }
     }
 }
 
 impl Found {
-    /// As it is answered; the total is a bare number where the client wants it so.
-    pub(crate) fn shown(self, total_as_number: bool) -> Result<Shown, ElasticError> {
-        if !total_as_number {
+    /// As it is answered: with types before the names of aggregations, and a bare number for the total, where the client
+    /// wants it so.
+    pub(crate) fn shown(mut self, showing: Showing) -> Result<Shown, ElasticError> {
+        if showing.typed_keys
+            && let Some(found) = &mut self.response.aggregations
+        {
+            name_types(&self.aggs, found);
+        }
+        if !showing.total_as_number {
             return Ok(Shown::Plain(Box::new(self)));
         }
         let mut found = serde_json::to_value(self)?;
@@ -182,12 +240,6 @@ pub(crate) enum Shown {
     Changed(Value),
 }
 
-/// Takes out what would mark the words found in hits.
-pub(crate) fn take_highlight(body: &mut Value) -> bool {
-    let highlight = body.as_object_mut().and_then(|body| body.shift_remove("highlight"));
-    highlight.is_some_and(|highlight| !highlight.is_null())
-}
-
 /// The indices asked for, and what becomes of names that are not there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanting<'a> {
@@ -202,38 +254,28 @@ impl<'a> Wanting<'a> {
         Self { names, ignore_unavailable: params.flag("ignore_unavailable"), allow_none }
     }
 
-    /// As the store takes them: with `ignore_unavailable` without those that are not there.
-    pub(crate) fn resolve(self, store: &Store) -> Result<String, ElasticError> {
+    /// The names of those that there are and that may be used.
+    pub(crate) async fn list(self, elastic: &Elastic) -> Result<Vec<String>, ElasticError> {
+        let all = elastic.shelf.names().await?;
         let mut names: Vec<&str> = self.names.split(',').collect();
         if self.ignore_unavailable {
-            names.retain(|name| store.resolve(name).is_ok());
-            if names.is_empty() {
-                names.push(NONE);
-            }
+            names.retain(|name| elastic.scope.pick(&all, name).is_ok());
         }
-        let names = names.join(",");
-        if !self.allow_none && store.resolve(&names)?.is_empty() {
+        let days = if names.is_empty() { Vec::new() } else { elastic.scope.pick(&all, &names.join(","))? };
+        if !self.allow_none && days.is_empty() {
             return Err(StoreError::IndexNotFound { index: self.names.to_owned() }.into());
         }
-        Ok(names)
-    }
-
-    /// The names of those that there are.
-    pub(crate) fn list(self, store: &Store) -> Result<Vec<String>, ElasticError> {
-        Ok(store.resolve(&self.resolve(store)?)?)
+        Ok(days)
     }
 }
 
-/// Stands for no index: an empty list would mean all.
-const NONE: &str = "-*";
-
-/// Of names that were there, those that still are.
-pub(crate) fn still_there(store: &Store, names: &str) -> String {
-    let names: Vec<&str> = names.split(',').filter(|name| store.resolve(name).is_ok()).collect();
-    if names.is_empty() { NONE.to_owned() } else { names.join(",") }
+/// Of names that were there, those that still are and may still be used.
+pub(crate) async fn still_there(elastic: &Elastic, names: &[String]) -> Result<Vec<String>, ElasticError> {
+    let all = elastic.shelf.names().await?;
+    Ok(names.iter().filter(|name| all.contains(name) && elastic.scope.allows(name)).cloned().collect())
 }
 
-/// Runs what reads files where blocking is allowed.
+/// Runs what takes a while where blocking is allowed.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ElasticError> + Send + 'static,
 ) -> Result<T, ElasticError> {

@@ -265,9 +265,9 @@ async fn searches_by_body_and_by_address() {
     let answer = world.get("/_search?size=1&_source=false&filter_path=hits.hits._id,hits.hits._source").await;
     assert_eq!(answer.json(), json!({"hits": {"hits": [{"_id": "6"}]}}));
 
-    let direct = crate::search(&world.store, "gate-*", b"{\"size\":0}").await;
+    let direct = crate::search(&world.elastic.shelf, "gate-*", b"{\"size\":0}").await;
     assert_eq!(direct.headers()["x-elastic-product"], "Elasticsearch");
-    let direct = crate::search(&world.store, "gate-*", b"{\"size\":").await;
+    let direct = crate::search(&world.elastic.shelf, "gate-*", b"{\"size\":").await;
     assert_eq!(direct.status(), StatusCode::BAD_REQUEST);
 }
 

@@ -1,6 +1,5 @@
 //! `_validate/query`: whether a query can be run.
 
-use axum::extract::State;
 use axum::response::Response;
 use serde_json::{Value, json};
 use tollhouse_query::Query;
@@ -10,11 +9,10 @@ use tollhouse_query::dsl;
 use crate::asked::{Asked, Names};
 use crate::elastic::Elastic;
 use crate::error::ElasticError;
-use crate::gate::GATE;
-use crate::search::{Wanting, with_params};
+use crate::search::{Wanting, counted, with_params};
 
 /// `GET|POST [/{indices}]/_validate/query`.
-pub(crate) async fn query(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn query(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let answered = async {
         asked.params.only(&[
             "q",
@@ -29,9 +27,9 @@ pub(crate) async fn query(State(elastic): State<Elastic>, names: Names, asked: A
             "expand_wildcards",
         ])?;
         let body = with_params(asked.json()?, &asked.params)?;
-        let indices = Wanting::new(&names.indices, &asked.params).list(&elastic.store)?;
+        let indices = Wanting::new(&names.indices, &asked.params).list(&elastic).await?;
         let tried = match dsl::parse_count(&body) {
-            Ok(query) => try_out(&elastic, indices.join(","), query).await,
+            Ok(query) => try_out(&elastic, indices.clone(), query).await,
             Err(error) => Err(error.into()),
         };
         let error = match tried {
@@ -63,8 +61,7 @@ pub(crate) async fn query(State(elastic): State<Elastic>, names: Names, asked: A
 }
 
 /// Plans the query without looking at documents: none of them fulfils the other condition.
-async fn try_out(elastic: &Elastic, indices: String, query: Query) -> Result<(), ElasticError> {
+async fn try_out(elastic: &Elastic, days: Vec<String>, query: Query) -> Result<(), ElasticError> {
     let both = Query::Bool(BoolQuery { filter: vec![Query::MatchNone, query], ..BoolQuery::default() });
-    let store = elastic.store.clone();
-    GATE.run(move || Ok(store.count(&indices, &both).map(|_| ())?)).await
+    counted(&elastic.shelf, days, both).await.map(|_| ())
 }

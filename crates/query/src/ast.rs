@@ -103,6 +103,13 @@ pub enum Query {
     },
     /// The document has one of these `_id`s.
     Ids(Vec<String>),
+    /// The document's number leaves this remainder: one of `max` parts of all documents, none of which share one.
+    Slice {
+        /// Which part, from 0.
+        id: u64,
+        /// How many parts there are; at least 1.
+        max: u64,
+    },
     /// A combination of conditions.
     Bool(BoolQuery),
     /// The same, where a value that does not fit its field is no error: that condition then holds for no document.
@@ -233,6 +240,8 @@ pub struct SearchRequest {
     pub sort: Vec<Sort>,
     /// Named aggregations over all matching documents, in the order given.
     pub aggs: Vec<(String, Agg)>,
+    /// The same in the words of the body that they were read from, to ask others for them.
+    pub aggs_as_given: Value,
     /// Which parts of the document are returned.
     pub source: SourceFilter,
     /// Up to how many hits are counted exactly; `None` counts none.

@@ -13,6 +13,8 @@ pub struct Fit(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
+    /// This.
+    Whole(String),
     /// This, whatever the case of its letters.
     Alike(String),
     Prefix(String),
@@ -52,6 +54,11 @@ impl Fit {
         }))
     }
 
+    /// This text alone.
+    pub(crate) fn whole(text: impl Into<String>) -> Self {
+        Self(Kind::Whole(text.into()))
+    }
+
     /// Texts that begin with this.
     pub fn prefix(beginning: impl Into<String>) -> Self {
         Self(Kind::Prefix(beginning.into()))
@@ -66,6 +73,7 @@ impl Fit {
     pub fn beginning(&self) -> &str {
         match &self.0 {
             Kind::Alike(_) | Kind::PrefixAlike(_) => "",
+            Kind::Whole(text) => text,
             Kind::Prefix(beginning) | Kind::Pattern { beginning, .. } => beginning,
             Kind::Regexp(regexp) => regexp.beginning(),
             Kind::Similar(similar) => similar.beginning(),
@@ -80,6 +88,7 @@ impl Fit {
     /// Whether a text fits.
     pub fn is_match(&self, text: &str) -> bool {
         match &self.0 {
+            Kind::Whole(wanted) => text == wanted,
             Kind::Alike(wanted) => text.eq_ignore_ascii_case(wanted),
             Kind::Prefix(beginning) => text.starts_with(beginning.as_str()),
             Kind::PrefixAlike(beginning) => {

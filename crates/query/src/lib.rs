@@ -33,6 +33,7 @@ mod error;
 mod expression;
 pub mod fields;
 mod fit;
+pub mod highlight;
 pub mod kql;
 pub mod lucene;
 mod matches;

@@ -1,5 +1,6 @@
 //! `minimum_should_match`: how many of several conditions must hold.
 
+use std::fmt;
 use std::str::FromStr;
 
 use crate::error::ParseError;
@@ -52,6 +53,24 @@ impl Share {
         };
         let is_rest = matches!(self, Share::Count(number) | Share::Percent(number) if number < 0);
         usize::try_from(if is_rest { clauses + part } else { part }).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Minimum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, step) in self.0.iter().enumerate() {
+            if place > 0 {
+                f.write_str(" ")?;
+            }
+            if let Some(above) = step.above {
+                write!(f, "{above}<")?;
+            }
+            match step.share {
+                Share::Count(count) => write!(f, "{count}")?,
+                Share::Percent(percent) => write!(f, "{percent}%")?,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -157,8 +157,8 @@ fn insert(key: &StoredKey) -> Query<'_, Sqlite, SqliteArguments> {
     let json = |texts: &[String]| serde_json::Value::from(texts.to_vec()).to_string();
     sqlx::query(
         "INSERT INTO keys (id, hash, name, user, role, models, requests, per_ms, prompt_chars, created_ms, expires_ms,
-         tokens, tokens_per_ms, concurrent, tokens_per_day, tokens_per_month, priority, weight, allow)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         tokens, tokens_per_ms, concurrent, tokens_per_day, tokens_per_month, priority, weight, allow, indices)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(&key.id)
     .bind(key.hash.as_slice())
@@ -179,6 +179,7 @@ fn insert(key: &StoredKey) -> Query<'_, Sqlite, SqliteArguments> {
     .bind(&settings.priority)
     .bind(i64::from(settings.weight))
     .bind(json(&settings.allow))
+    .bind(json(&settings.indices))
 }
 
 /// Makes [`State::keys_version`] grow, within the change itself.
@@ -226,6 +227,7 @@ fn read_key(row: &SqliteRow) -> Result<StoredKey, sqlx::Error> {
         priority: row.try_get("priority")?,
         weight: row.try_get::<i64, _>("weight")? as u32,
         allow: list("allow")?,
+        indices: list("indices")?,
         expires_ms: row.try_get("expires_ms")?,
     };
     Ok(StoredKey {
@@ -257,8 +259,9 @@ mod tests {
     fn full() -> KeySettings {
         KeySettings {
             user: Some("anna".into()),
-            role: "admin".into(),
+            role: "logs:read".into(),
             models: vec!["qwen3:*".into()],
+            indices: vec!["team-a-*".into()],
             limits: KeyLimits {
                 requests: Some((30, 60_000)),
                 tokens: Some((100_000, 3_600_000)),

@@ -23,6 +23,8 @@ pub struct KeySettings {
     pub role: String,
     /// Patterns of the models it may call; empty means every model.
     pub models: Vec<String>,
+    /// Patterns of the indices it may use, for the roles `logs:read` and `logs:write`; empty means every index.
+    pub indices: Vec<String>,
     /// Its own limits.
     pub limits: KeyLimits,
     /// Its own limit on the length of a prompt, in characters.
@@ -45,6 +47,7 @@ impl Default for KeySettings {
             user: None,
             role: "user".to_owned(),
             models: Vec::new(),
+            indices: Vec::new(),
             limits: KeyLimits::default(),
             prompt_chars: None,
             priority: "normal".to_owned(),
@@ -99,6 +102,10 @@ impl KeySettings {
         )?;
         let patterns = self.models.len() <= LIST_MAX && self.models.iter().all(|pattern| is_text(pattern));
         demand(patterns, "models", &format!("at most {LIST_MAX} patterns such as qwen3:*, each {text}"))?;
+        let patterns = self.indices.len() <= LIST_MAX && self.indices.iter().all(|pattern| is_index_pattern(pattern));
+        demand(patterns, "indices", &format!("at most {LIST_MAX} patterns such as team-a-*, in lower case"))?;
+        let is_limitable = self.indices.is_empty() || self.role.starts_with("logs:");
+        demand(is_limitable, "indices", "left out: only logs:read and logs:write can be limited to indices")?;
         demand(matches!(self.priority.as_str(), "low" | "normal" | "high"), "priority", "one of: low, normal, high")?;
         demand((1..=100).contains(&self.weight), "weight", "a number from 1 to 100")?;
         let networks = self.allow.len() <= LIST_MAX && self.allow.iter().all(|network| is_network(network));
@@ -120,6 +127,12 @@ impl KeySettings {
 /// A text that can be shown in a table.
 fn is_text(text: &str) -> bool {
     !text.trim().is_empty() && text.chars().count() <= TEXT_CHARS_MAX && !text.chars().any(char::is_control)
+}
+
+/// A name of an index in which `*` stands for any characters.
+fn is_index_pattern(text: &str) -> bool {
+    let may_stand = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-' | '*');
+    is_text(text) && text.chars().all(may_stand) && !text.starts_with(['-', '_', '.'])
 }
 
 fn is_network(text: &str) -> bool {
@@ -177,6 +190,7 @@ impl StoredKey {
             "user": settings.user,
             "role": settings.role,
             "models": settings.models,
+            "indices": settings.indices,
             "requests": limits.requests.map(|(most, _)| most),
             "per_ms": limits.requests.map(|(_, per_ms)| per_ms),
             "tokens": limits.tokens.map(|(most, _)| most),
@@ -220,6 +234,8 @@ mod tests {
             ("role", KeySettings { role: "root".into(), ..good.clone() }),
             ("models", KeySettings { models: vec![String::new()], ..good.clone() }),
             ("models", KeySettings { models: vec!["a".into(); LIST_MAX + 1], ..good.clone() }),
+            ("indices", KeySettings { indices: vec!["a-*".into()], ..good.clone() }),
+            ("indices", KeySettings { indices: vec!["-a".into()], role: "logs:read".into(), ..good.clone() }),
             ("priority", KeySettings { priority: "urgent".into(), ..good.clone() }),
             ("weight", KeySettings { weight: 101, ..good.clone() }),
             ("allow", KeySettings { allow: vec!["10.0.0.0/33".into()], ..good.clone() }),

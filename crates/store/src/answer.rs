@@ -80,6 +80,9 @@ pub struct Hit {
     /// The values that were asked for by name, as lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fields: Option<Map<String, Value>>,
+    /// Pieces of its fields with the words marked that were looked for. Nothing that the index knows of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub highlight: Option<Map<String, Value>>,
     /// What it was sorted by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort: Option<Vec<Value>>,

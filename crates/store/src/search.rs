@@ -274,6 +274,7 @@ impl<'a> Sources<'a> {
                 score: (!sort.is_explicit).then_some(1.0),
                 source: sources.remove(&found.place),
                 fields: None,
+                highlight: None,
                 sort: sort.is_explicit.then(|| sort.values(found)),
             });
         }
@@ -316,13 +317,12 @@ impl<'a> Sources<'a> {
             }
         };
         let row: TantivyDocument = reader.get(place.doc).map_err(StoreError::tantivy(doing))?;
-        let bytes = row.get_first(layout().source).and_then(|value| value.as_bytes()).unwrap_or(b"{}");
+        let text = row.get_first(layout().source).and_then(|value| value.as_str()).unwrap_or("{}");
         let bad = |error: serde_json::Error| StoreError::column(doing)(error.into());
         if filter.is_empty() {
-            let text = std::str::from_utf8(bytes).unwrap_or("{}").to_owned();
-            return RawValue::from_string(text).map_err(bad);
+            return RawValue::from_string(text.to_owned()).map_err(bad);
         }
-        let source: Map<String, Value> = serde_json::from_slice(bytes).map_err(bad)?;
+        let source: Map<String, Value> = serde_json::from_str(text).map_err(bad)?;
         serde_json::value::to_raw_value(&filter.apply("", source, false)).map_err(bad)
     }
 }

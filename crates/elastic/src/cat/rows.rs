@@ -1,6 +1,5 @@
 //! The tables that there are, and their rows.
 
-use axum::extract::State;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -14,9 +13,8 @@ use crate::cluster::{CLUSTER, VERSION, uuid};
 use crate::definitions::Sort;
 use crate::elastic::Elastic;
 use crate::error::ElasticError;
-use crate::gate::GATE;
 use crate::indices::alias_of;
-use crate::search::{NAMING, Wanting, blocking, with_params};
+use crate::search::{NAMING, Wanting, counted, with_params};
 
 const INDICES: [Column; 13] = [
     Column::text("health", &["h"], "current health status"),
@@ -35,11 +33,11 @@ const INDICES: [Column; 13] = [
 ];
 
 /// `_cat/indices`.
-pub(crate) async fn indices(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn indices(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let found = async {
         let own = [&NAMING[..], &["health", "pri", "include_unloaded_segments"]].concat();
         let table = Table::new(&INDICES, &asked.params, &own)?;
-        let list = Wanting::new(&names.indices, &asked.params).list(&elastic.store)?;
+        let list = Wanting::new(&names.indices, &asked.params).list(&elastic).await?;
         // All of them are well.
         let is_wanted = asked.params.get("health").is_none_or(|health| health == "green");
         let infos = infos(&elastic).await?;
@@ -72,8 +70,7 @@ fn index_row(info: &IndexInfo, bytes: Bytes) -> Vec<Cell> {
 }
 
 async fn infos(elastic: &Elastic) -> Result<Vec<IndexInfo>, ElasticError> {
-    let store = elastic.store.clone();
-    blocking(move || Ok(store.indices())).await
+    Ok(elastic.shelf.indices().await?)
 }
 
 const HEALTH: [Column; 15] = [
@@ -95,13 +92,13 @@ const HEALTH: [Column; 15] = [
 ];
 
 /// `_cat/health`.
-pub(crate) async fn health(State(elastic): State<Elastic>, asked: Asked) -> Response {
-    let found = || {
+pub(crate) async fn health(elastic: Elastic, asked: Asked) -> Response {
+    let found = async {
         let mut table = Table::new(&HEALTH, &asked.params, &["ts"])?;
         if asked.params.get("ts") == Some("false") {
             table = table.without(&["epoch", "timestamp"], &asked.params);
         }
-        let shards = elastic.store.resolve("_all")?.len() as u64;
+        let shards = elastic.resolve("_all").await?.len() as u64;
         let [epoch, timestamp] = now();
         let row = vec![
             epoch,
@@ -122,7 +119,7 @@ pub(crate) async fn health(State(elastic): State<Elastic>, asked: Asked) -> Resp
         ];
         Ok((table, vec![row]))
     };
-    answer(&asked, found())
+    answer(&asked, found.await)
 }
 
 /// Seconds since 1970, and the time of the day in UTC.
@@ -138,15 +135,14 @@ const COUNT: [Column; 3] = [
 ];
 
 /// `_cat/count`.
-pub(crate) async fn count(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn count(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let found = async {
         let own = [&NAMING[..], &["q", "df", "default_operator", "analyze_wildcard"]].concat();
         let table = Table::new(&COUNT, &asked.params, &own)?;
         let body = with_params(asked.json()?, &asked.params)?;
         let query = dsl::parse_count(&body)?;
-        let indices = Wanting::new(&names.indices, &asked.params).resolve(&elastic.store)?;
-        let store = elastic.store.clone();
-        let count = GATE.run(move || Ok(store.count(&indices, &query)?)).await?;
+        let days = Wanting::new(&names.indices, &asked.params).list(&elastic).await?;
+        let count = counted(&elastic.shelf, days, query).await?;
         let [epoch, timestamp] = now();
         Ok((table, vec![vec![epoch, timestamp, Cell::number(count)]]))
     };
@@ -163,13 +159,13 @@ const ALIASES: [Column; 6] = [
 ];
 
 /// `_cat/aliases`.
-pub(crate) async fn aliases(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
-    let found = || {
+pub(crate) async fn aliases(elastic: Elastic, names: Names, asked: Asked) -> Response {
+    let found = async {
         let table = Table::new(&ALIASES, &asked.params, &["expand_wildcards"])?;
         let wanted = names.name.as_deref().unwrap_or("*");
         let patterns: Vec<_> = wanted.split(',').map(Pattern::new).collect();
         let mut rows = Vec::new();
-        for index in elastic.store.resolve("_all")? {
+        for index in elastic.resolve("_all").await? {
             let alias = alias_of(&index);
             if patterns.iter().any(|pattern| pattern.is_match(alias)) {
                 let nothing = || Cell::text("-");
@@ -178,7 +174,7 @@ pub(crate) async fn aliases(State(elastic): State<Elastic>, names: Names, asked:
         }
         Ok((table, rows))
     };
-    answer(&asked, found())
+    answer(&asked, found.await)
 }
 
 const NODES: [Column; 13] = [
@@ -235,10 +231,10 @@ const SHARDS: [Column; 9] = [
 ];
 
 /// `_cat/shards`: one for each index.
-pub(crate) async fn shards(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn shards(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let found = async {
         let table = Table::new(&SHARDS, &asked.params, &NAMING)?;
-        let list = Wanting::new(&names.indices, &asked.params).list(&elastic.store)?;
+        let list = Wanting::new(&names.indices, &asked.params).list(&elastic).await?;
         let infos = infos(&elastic).await?;
         let row = |info: &IndexInfo| {
             vec![
@@ -268,7 +264,7 @@ const TEMPLATES: [Column; 5] = [
 ];
 
 /// `_cat/templates`.
-pub(crate) async fn templates(State(elastic): State<Elastic>, names: Names, asked: Asked) -> Response {
+pub(crate) async fn templates(elastic: Elastic, names: Names, asked: Asked) -> Response {
     let found = || {
         let table = Table::new(&TEMPLATES, &asked.params, &[])?;
         let find = |sort| elastic.definitions.find(sort, names.name.as_deref());

@@ -128,7 +128,7 @@ async fn each_of_many_searches_is_answered_by_itself() {
     assert_eq!(responses[0]["hits"]["total"]["value"], 4);
     assert_eq!(responses[1]["error"]["type"], "index_not_found_exception");
     assert_eq!(responses[3]["hits"]["hits"][0]["_id"], "2");
-    assert!(answer.parts.headers[WARNING].to_str().unwrap().contains("highlight"));
+    assert_eq!(responses[3]["hits"]["hits"][0].get("highlight"), None, "no word of a text was looked for");
     for (body, kind) in [
         ("{}\n{}", "illegal_argument_exception"),
         ("", "action_request_validation_exception"),
@@ -328,4 +328,54 @@ async fn gzip_both_ways() {
     let request = Request::post("/_search").header(CONTENT_TYPE, "application/json").header(CONTENT_ENCODING, "br");
     let answer = world.send(request.body(Body::from("{}")).unwrap()).await;
     assert_eq!(answer.parts.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn words_found_are_marked() {
+    let world = World::new().await;
+    let body = r#"{"query":{"query_string":{"query":"ANSWERED"}},"sort":["seq"],"_source":["kind"],"fields":["kind"],
+        "highlight":{"fields":{"*":{}},"pre_tags":["<"],"post_tags":[">"],"number_of_fragments":0}}"#;
+    let found = world.ask("POST", "/gate-*/_search", body).await.json();
+    let hit = &found["hits"]["hits"][0];
+    assert_eq!(hit["highlight"], json!({"msg": ["model <answered>"]}));
+    assert_eq!(hit["fields"], json!({"kind": ["request"]}), "only what was asked for");
+    for wrong in [r#"{"highlight":{"fieldz":{}}}"#, r#"{"highlight":{"fields":{"a":{"no_match_size":3}}}}"#] {
+        let refused = world.ask("POST", "/_search", wrong).await;
+        assert_eq!(refused.parts.status, StatusCode::BAD_REQUEST, "{}", refused.text);
+    }
+}
+
+#[tokio::test]
+async fn names_of_aggregations_have_types_where_they_are_wanted() {
+    let world = World::new().await;
+    let body = r#"{"size":0,"aggs":{"by":{"terms":{"field":"model"},"aggs":{"slow":{"max":{"field":"duration_ms"}}}},
+        "codes":{"terms":{"field":"status"}},"none":{"terms":{"field":"nothing"}}}}"#;
+    let found = world.ask("POST", "/gate-*/_search?typed_keys=true", body).await.json();
+    let aggs = &found["aggregations"];
+    assert_eq!(aggs["sterms#by"]["buckets"][0]["max#slow"]["value"], 4000.0, "{found}");
+    assert!(aggs["lterms#codes"].is_object() && aggs["umterms#none"].is_object(), "{found}");
+}
+
+#[tokio::test]
+async fn slices_leave_nothing_out_and_share_nothing() {
+    let world = World::new().await;
+    let mut ids = Vec::new();
+    for id in 0..3 {
+        let body = format!(r#"{{"size":1,"slice":{{"id":{id},"max":3}}}}"#);
+        let mut page = world.ask("POST", "/gate-*/_search?scroll=1m", body).await.json();
+        while let Some(hit) = page["hits"]["hits"].get(0) {
+            ids.push(hit["_id"].as_str().unwrap().to_owned());
+            let next = format!(r#"{{"scroll":"1m","scroll_id":{}}}"#, page["_scroll_id"]);
+            page = world.ask("POST", "/_search/scroll", next).await.json();
+        }
+    }
+    ids.sort();
+    assert_eq!(ids, ["1", "2", "3", "4", "5", "6"]);
+    for wrong in [r#"{"id":0,"max":1}"#, r#"{"id":3,"max":3}"#, r#"{"id":-1,"max":3}"#, r#"{"id":1,"max":2000}"#] {
+        let body = format!(r#"{{"slice":{wrong}}}"#);
+        let refused = world.ask("POST", "/gate-*/_search?scroll=1m", body).await;
+        assert_eq!(refused.parts.status, StatusCode::BAD_REQUEST, "{wrong}: {}", refused.text);
+    }
+    let alone = world.ask("POST", "/_search", r#"{"slice":{"id":0,"max":2}}"#).await;
+    assert!(alone.text.contains("can only be used with"), "{}", alone.text);
 }

@@ -143,5 +143,5 @@ async fn indices_are_made_and_taken_away() {
     // What is written from now on is there.
     world.ask("POST", "/notes-2026.01.27/_doc?refresh=true", r#"{"msg":"y"}"#).await;
     assert_eq!(world.get("/notes-2026.01.27/_search").await.json()["hits"]["hits"][0]["_source"]["msg"], "y");
-    assert_eq!(world.elastic.store.resolve("notes").unwrap(), ["notes-2026.01.27"]);
+    assert_eq!(world.store.resolve("notes").unwrap(), ["notes-2026.01.27"]);
 }

@@ -9,6 +9,7 @@ mod clauses;
 mod hits;
 mod read;
 mod sort;
+mod write;
 
 use serde_json::Value;
 
@@ -19,6 +20,7 @@ use read::{bool_of, count_of, object_of, only_keys};
 pub use hits::parse_source;
 pub(crate) use sort::is_descending;
 pub use sort::parse_sort;
+pub use write::{write_query, write_search};
 
 /// Deepest nesting of query clauses.
 pub const QUERY_DEPTH_MAX: usize = 64;
@@ -98,6 +100,7 @@ pub fn parse_search(body: &Value) -> Result<SearchRequest, ParseError> {
         size: SIZE_DEFAULT,
         sort: Vec::new(),
         aggs: Vec::new(),
+        aggs_as_given: Value::Null,
         source: SourceFilter::default(),
         track_total_hits: Some(TRACK_TOTAL_HITS_DEFAULT),
         search_after: Vec::new(),
@@ -124,6 +127,7 @@ pub fn parse_search(body: &Value) -> Result<SearchRequest, ParseError> {
                     ));
                 }
                 request.aggs = aggs::parse(value)?;
+                request.aggs_as_given = value.clone();
             }
             "search_after" => request.search_after = sort::parse_search_after(value)?,
             "post_filter" if value.is_null() => {}

@@ -41,6 +41,7 @@ fn show(query: &Query) -> String {
         },
         Query::Lenient(query) => format!("lenient({})", show(query)),
         Query::Ids(ids) => format!("ids({})", ids.join(",")),
+        Query::Slice { id, max } => format!("slice({id}/{max})"),
         Query::Bool(query) => {
             assert!(query.filter.is_empty());
             let minimum = query.minimum_should_match.map(|minimum| format!("{minimum} of ")).unwrap_or_default();

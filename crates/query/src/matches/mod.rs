@@ -55,6 +55,9 @@ impl Document<'_> {
             Query::Exists { field } => self.any(field, |_| true),
             Query::Lenient(query) => self.fulfils(query),
             Query::Ids(ids) => self.id().is_some_and(|id| ids.contains(&id)),
+            Query::Slice { id, max } => {
+                self.source.get("seq").and_then(Value::as_u64).is_some_and(|seq| seq % max == *id)
+            }
             Query::Bool(query) => self.fulfils_bool(query),
         }
     }

@@ -12,7 +12,12 @@ use crate::fields::{FieldKind, Fields};
 /// unreadable dates, patterns over numbers. Elasticsearch refuses the same.
 pub fn validate(query: &Query, fields: &Fields, now_ms: i64) -> Result<(), ParseError> {
     match query {
-        Query::MatchAll | Query::MatchNone | Query::Exists { .. } | Query::Ids(_) | Query::Lenient(_) => Ok(()),
+        Query::MatchAll
+        | Query::MatchNone
+        | Query::Exists { .. }
+        | Query::Ids(_)
+        | Query::Slice { .. }
+        | Query::Lenient(_) => Ok(()),
         Query::Term { field, case: Case::Ignored, .. } => needs_text("conditions that ignore case", field, fields),
         Query::Term { field, value, .. } => check_value(field, value, fields, now_ms, None),
         Query::Terms { field, values } => {

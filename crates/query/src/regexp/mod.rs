@@ -129,6 +129,11 @@ impl Regexp {
         &self.text
     }
 
+    /// Which signs mean something in it.
+    pub fn options(&self) -> RegexpOptions {
+        self.options
+    }
+
     /// Whether the whole of `text` fits.
     pub fn is_match(&self, text: &str) -> bool {
         self.test.is_match(text)

@@ -49,6 +49,11 @@ pub(crate) enum Filter {
     },
     /// There is a value.
     Exists(FieldRef),
+    /// The record's number leaves a remainder: `id` of `max`.
+    Slice {
+        id: u64,
+        max: u64,
+    },
     /// All of the required and none of the forbidden, and so many of the optional.
     Bool {
         required: Vec<Filter>,
@@ -107,7 +112,7 @@ impl Filter {
             Filter::Values { test: Test { texts: None, .. }, .. } => 1,
             Filter::Values { test: Test { texts: Some(TextTest::Fits(fit)), .. }, .. } if !fit.is_prefix() => 4,
             Filter::Values { .. } | Filter::Words { .. } => 2,
-            Filter::Exists(_) => 3,
+            Filter::Exists(_) | Filter::Slice { .. } => 3,
             Filter::Bool { .. } => 5,
         }
     }

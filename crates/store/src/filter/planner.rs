@@ -46,6 +46,7 @@ impl Planner<'_> {
             Query::Exists { field } => Filter::Exists(self.field(field)),
             Query::Lenient(query) => Planner { is_lenient: true, ..*self }.plan(query)?,
             Query::Ids(ids) => self.ids(ids),
+            Query::Slice { id, max } => Filter::Slice { id: *id, max: (*max).max(1) },
             Query::Bool(query) => self.bool(query)?,
         })
     }

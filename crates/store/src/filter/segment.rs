@@ -10,7 +10,7 @@ use super::{Filter, Test, TextTest};
 use crate::bits::{Bits, Docs};
 use crate::column::{Columns, NumberKind, ValueColumn, ValueKind};
 use crate::error::StoreError;
-use crate::field::{EXTRA, FieldRef};
+use crate::field::{EXTRA, FieldRef, SEQ};
 
 /// Runs filters over one segment.
 pub(crate) struct SegmentFilter<'a> {
@@ -30,6 +30,7 @@ impl<'a> SegmentFilter<'a> {
             Filter::Values { field, test } => self.values(field, test),
             Filter::Words { field, test } => Words::docs(self.reader, field, test),
             Filter::Exists(field) => self.exists(field),
+            Filter::Slice { id, max } => self.slice(*id, *max),
             Filter::Bool { required, forbidden, optional, minimum } => {
                 self.bool(required, forbidden, optional, *minimum)
             }
@@ -90,6 +91,13 @@ impl<'a> SegmentFilter<'a> {
             (0..max_doc).filter(|doc| index.has_value(*doc)).for_each(|doc| bits.insert(doc));
             Ok(docs.or(bits.into()))
         })
+    }
+
+    /// Numbers of records are kept as they are.
+    fn slice(&self, id: u64, max: u64) -> Result<Docs, StoreError> {
+        let max_doc = self.reader.max_doc();
+        let columns = Columns::open(self.reader, SEQ)?.list;
+        Ok(columns.iter().fold(Docs::None, |docs, column| docs.or(column.any(max_doc, |seq| seq % max == id))))
     }
 
     fn values(&self, field: &FieldRef, test: &Test) -> Result<Docs, StoreError> {

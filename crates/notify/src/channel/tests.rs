@@ -1,11 +1,16 @@
 //! What goes over the wire, byte by byte, and what answers mean, against scripted peers.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use super::*;
 use crate::message::{Figure, Phase, Severity};
@@ -163,53 +168,72 @@ async fn a_host_that_does_not_answer_is_no_reason_to_give_up() {
     assert!(trouble.is_retryable && !trouble.text.contains("geheim"), "{trouble:?}");
 }
 
-/// Speaks SMTP as its script says: for a command that begins so, that answer. Gives what it heard.
+/// Speaks SMTP as its script says: for a command that begins so, that answer. With `tls`, STARTTLS is offered. Gives what
+/// it heard, in the clear and encrypted.
 async fn mail_server(
     script: Vec<(&'static str, &'static str)>,
     sessions: usize,
+    tls: Option<TlsAcceptor>,
 ) -> (u16, tokio::task::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let task = tokio::spawn(async move {
         let mut heard = Vec::new();
         for _ in 0..sessions {
-            let (stream, _) = listener.accept().await.unwrap();
-            let mut stream = BufReader::new(stream);
+            let (mut stream, _) = listener.accept().await.unwrap();
             stream.write_all(b"220 scripted\r\n").await.unwrap();
-            let mut in_data = false;
-            loop {
-                let mut line = String::new();
-                if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
-                    break;
-                }
-                let line = line.trim_end().to_owned();
-                heard.push(line.clone());
-                let answer = match (in_data, line.as_str()) {
-                    (true, ".") => {
-                        in_data = false;
-                        "250 taken"
-                    }
-                    (true, _) => continue,
-                    (false, line) => {
-                        let found = script.iter().find(|(command, _)| line.starts_with(command));
-                        in_data = line == "DATA" && found.is_none();
-                        match (found, line) {
-                            (Some((_, answer)), _) => answer,
-                            (None, "DATA") => "354 go on",
-                            (None, line) if line.starts_with("EHLO") => "250-scripted\r\n250 AUTH PLAIN",
-                            (None, _) => "250 ok",
-                        }
-                    }
-                };
-                let answer = format!("{answer}\r\n");
-                if stream.write_all(answer.as_bytes()).await.is_err() {
-                    break;
-                }
+            let mut stream = BufReader::new(stream);
+            if converse(&mut stream, &script, tls.is_some(), &mut heard).await
+                && let Some(tls) = &tls
+                && let Ok(stream) = tls.accept(stream.into_inner()).await
+            {
+                heard.push("(encrypted)".to_owned());
+                converse(&mut BufReader::new(stream), &script, false, &mut heard).await;
             }
         }
         heard
     });
     (port, task)
+}
+
+/// One conversation; whether it is to go on encrypted.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut BufReader<S>,
+    script: &[(&'static str, &'static str)],
+    offers_tls: bool,
+    heard: &mut Vec<String>,
+) -> bool {
+    let mut in_data = false;
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+            return false;
+        }
+        let line = line.trim_end().to_owned();
+        heard.push(line.clone());
+        let found = script.iter().find(|(command, _)| line.starts_with(command));
+        let answer = match (in_data, line.as_str()) {
+            (true, ".") => {
+                in_data = false;
+                "250 taken"
+            }
+            (true, _) => continue,
+            (false, _) if found.is_some() => found.map_or("", |(_, answer)| answer),
+            (false, "DATA") => {
+                in_data = true;
+                "354 go on"
+            }
+            (false, line) if line.starts_with("EHLO") && offers_tls => "250-scripted\r\n250 STARTTLS",
+            (false, line) if line.starts_with("EHLO") => "250-scripted\r\n250 AUTH PLAIN",
+            (false, _) => "250 ok",
+        };
+        if stream.write_all(format!("{answer}\r\n").as_bytes()).await.is_err() {
+            return false;
+        }
+        if line == "STARTTLS" {
+            return true;
+        }
+    }
 }
 
 fn mail_settings(port: u16, encryption: Encryption, login: bool, to: &[&str]) -> Settings {
@@ -223,7 +247,7 @@ fn mail_settings(port: u16, encryption: Encryption, login: bool, to: &[&str]) ->
 
 #[tokio::test]
 async fn a_mail_has_its_thread_its_texts_and_its_login() {
-    let (port, task) = mail_server(vec![("AUTH", "235 welcome")], 1).await;
+    let (port, task) = mail_server(vec![("AUTH", "235 welcome")], 1, None).await;
     let channel = Channel::new("ops", mail_settings(port, Encryption::Plain, true, &["ops@example.com"])).unwrap();
     let message = Message { id: "i1-r".into(), thread: vec!["i1-f".into()], state: Phase::Resolved, ..message() };
     assert_eq!(channel.send(&message).await.unwrap(), Delivered::default());
@@ -254,7 +278,7 @@ async fn refusals_of_a_mail_server_are_told_apart() {
         (vec![("DATA", "554 spam")], false),
     ];
     for (script, is_retryable) in cases {
-        let (port, _task) = mail_server(script.clone(), 1).await;
+        let (port, _task) = mail_server(script.clone(), 1, None).await;
         let settings = mail_settings(port, Encryption::Plain, true, &["ops@example.com"]);
         let trouble = Channel::new("ops", settings).unwrap().send(&message()).await.unwrap_err();
         assert_eq!(trouble.is_retryable, is_retryable, "{script:?}: {trouble:?}");
@@ -265,7 +289,7 @@ async fn refusals_of_a_mail_server_are_told_apart() {
 #[tokio::test]
 async fn one_refused_receiver_does_not_keep_it_from_the_others() {
     let script = vec![("RCPT TO:<gone@example.com>", "550 unknown")];
-    let (port, task) = mail_server(script, 3).await;
+    let (port, task) = mail_server(script, 3, None).await;
     let to = ["ops@example.com", "gone@example.com"];
     let delivered = Channel::new("ops", mail_settings(port, Encryption::Plain, false, &to))
         .unwrap()
@@ -280,12 +304,44 @@ async fn one_refused_receiver_does_not_keep_it_from_the_others() {
 
 #[tokio::test]
 async fn nothing_is_said_without_the_encryption_that_was_asked_for() {
-    let (port, task) = mail_server(vec![], 1).await;
+    let (port, task) = mail_server(vec![], 1, None).await;
     let settings = mail_settings(port, Encryption::StartTls, true, &["ops@example.com"]);
     let trouble = Channel::new("ops", settings).unwrap().send(&message()).await.unwrap_err();
     let heard = task.await.unwrap().join("\n");
     assert!(!heard.contains("AUTH") && !heard.contains("MAIL"), "{heard}");
     assert!(trouble.is_retryable, "{trouble:?}");
+}
+
+#[tokio::test]
+async fn a_password_is_told_only_once_the_server_has_shown_who_it_is() {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let file = std::env::temp_dir().join(format!("tollhouse-notify-{}.pem", std::process::id()));
+    std::fs::write(&file, made.cert.pem()).unwrap();
+
+    for is_known in [true, false] {
+        let (port, task) = mail_server(vec![("AUTH", "235 welcome")], 1, Some(acceptor.clone())).await;
+        let Settings::Smtp { mut server, from, to } =
+            mail_settings(port, Encryption::StartTls, true, &["ops@example.com"])
+        else {
+            unreachable!()
+        };
+        server.ca = is_known.then(|| file.clone());
+        let sent = Channel::new("ops", Settings::Smtp { server, from, to }).unwrap().send(&message()).await;
+        assert_eq!(sent.is_ok(), is_known, "{sent:?}");
+        let heard = task.await.unwrap();
+        let encrypted = heard.iter().position(|line| line == "(encrypted)").unwrap_or(heard.len());
+        assert!(heard[..encrypted].iter().all(|line| line.starts_with("EHLO") || line == "STARTTLS"), "{heard:?}");
+        assert_eq!(heard.iter().any(|line| line.starts_with("AUTH")), is_known);
+    }
+    std::fs::remove_file(&file).unwrap();
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl Faults {
 
     /// A fault of the program as a whole.
     pub(crate) fn whole(program: &str, message: &str) -> Self {
-        Self(vec![at(program, 0, 0, message.to_owned(), None)])
+        Self(vec![at(program, 0, 0, message, None)])
     }
 }
 
@@ -66,7 +66,7 @@ fn fault(program: &str, diagnostic: &Diagnostic) -> Fault {
         && let Some(why) = why_denied(named)
     {
         let message = format!("programs have no function `{named}`: it {why}");
-        return at(program, start, end, message, Some("the functions there are: docs/shaping.md".to_owned()));
+        return at(program, start, end, &message, Some("the functions there are: docs/shaping.md".to_owned()));
     }
     let message = match primary {
         Some(label) if label.message != diagnostic.message() => {
@@ -78,7 +78,7 @@ fn fault(program: &str, diagnostic: &Diagnostic) -> Fault {
         labels.iter().filter(|label| !label.primary).map(|label| label.message.clone()).collect();
     hints.extend(diagnostic.notes().iter().filter_map(hint));
     let hint = hints.join("; ");
-    at(program, start, end, message, (!hint.is_empty()).then_some(hint))
+    at(program, start, end, &message, (!hint.is_empty()).then_some(hint))
 }
 
 fn hint(note: &Note) -> Option<String> {
@@ -92,7 +92,7 @@ fn hint(note: &Note) -> Option<String> {
 }
 
 /// A fault of a range of bytes.
-fn at(program: &str, start: usize, end: usize, message: String, hint: Option<String>) -> Fault {
+fn at(program: &str, start: usize, end: usize, message: &str, hint: Option<String>) -> Fault {
     let start = program.floor_char_boundary(start);
     let before = &program[..start];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -142,9 +142,9 @@ mod tests {
     #[test]
     fn places_never_leave_the_program() {
         for (start, end) in [(0, 0), (3, 400), (500, 2), (4, 5), (7, 7)] {
-            let fault = at("aé\nbö", start, end, "m".to_owned(), None);
+            let fault = at("aé\nbö", start, end, "m", None);
             assert!((1..=2).contains(&fault.line) && fault.width >= 1, "{fault:?}");
         }
-        assert_eq!(at("", 9, 9, String::new(), None).line, 1);
+        assert_eq!(at("", 9, 9, "", None).line, 1);
     }
 }

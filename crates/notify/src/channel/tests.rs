@@ -120,14 +120,15 @@ fn answer(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n{body}", body.len())
 }
 
+/// How a channel is made for an address, what is answered there, and the trouble that this means.
+type Case = (Box<dyn Fn(&str) -> Settings>, String, Option<(bool, Option<u64>)>);
+
 #[tokio::test]
 async fn answers_mean_what_the_services_mean_by_them() {
     let slack = |base: &str| Settings::Slack { url: url(&format!("{base}/services/geheim")) };
     let dingtalk = |base: &str| Settings::DingTalk { url: url(&format!("{base}/?access_token=geheim")), secret: None };
     let feishu = |base: &str| Settings::Feishu { url: url(&format!("{base}/hook/geheim")), secret: None };
     let telegram = |base: &str| Settings::Telegram { url: url(base), token: "geheim".into(), chat: "@c".into() };
-    /// How a channel is made for an address, what is answered there, and the trouble that this means.
-    type Case = (Box<dyn Fn(&str) -> Settings>, String, Option<(bool, Option<u64>)>);
     let cases: Vec<Case> = vec![
         (Box::new(slack), answer("200 OK", "", "ok"), None),
         (Box::new(slack), answer("404 Not Found", "", "no_team services/geheim"), Some((false, None))),
@@ -323,7 +324,8 @@ async fn a_password_is_told_only_once_the_server_has_shown_who_it_is() {
         .with_single_cert(vec![made.cert.der().clone()], key)
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let file = std::env::temp_dir().join(format!("tollhouse-notify-{}.pem", std::process::id()));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ca.pem");
     std::fs::write(&file, made.cert.pem()).unwrap();
 
     for is_known in [true, false] {
@@ -341,7 +343,6 @@ async fn a_password_is_told_only_once_the_server_has_shown_who_it_is() {
         assert!(heard[..encrypted].iter().all(|line| line.starts_with("EHLO") || line == "STARTTLS"), "{heard:?}");
         assert_eq!(heard.iter().any(|line| line.starts_with("AUTH")), is_known);
     }
-    std::fs::remove_file(&file).unwrap();
 }
 
 #[test]

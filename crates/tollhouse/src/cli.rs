@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::bench::BenchArgs;
+use crate::dead::DeadArgs;
 use crate::journal::JournalArgs;
 use crate::source::Source;
 
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     Content(ContentArgs),
     /// Recount the journal, write records out, and take old log files in
     Journal(JournalArgs),
+    /// List and replay what could not be shaped or delivered
+    Dead(DeadArgs),
     /// Write files for the programs around the house, by its configuration
     Export(ExportArgs),
     /// Tell how far each cluster has been brought the records, and whether it has them all

@@ -5,6 +5,7 @@ mod cli;
 mod collecting;
 mod content;
 mod counts;
+mod dead;
 mod es;
 mod export;
 mod ground;
@@ -78,6 +79,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         // So does this one, of the journal.
         Command::Journal(args) => return journal::journal(&args),
         Command::Export(args) => export::export(&args),
+        // It tells by its exit status whether all that was to be replayed was.
+        Command::Dead(args) => return dead::dead(&args),
         // It tells by its exit status whether the cluster has what it should.
         Command::Ship(args) => return runtime()?.block_on(ship::ship(&args)),
         Command::Version => say(&format!("tollhouse {}\n", cli::VERSION)),

@@ -19,6 +19,7 @@ use tollhouse_state::State;
 use tollhouse_store::Store;
 use tollhouse_upstream::Upstreams;
 
+use crate::collecting::shaping::Shapes;
 use crate::collecting::{Collecting, Prepared};
 use crate::counts::Counts;
 use crate::es::JournalBook;
@@ -148,6 +149,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
 /// What is wrong with a configuration beyond its form, as far as that shows without opening a port or the data.
 pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
     shaper(config)?;
+    Shapes::compile(config)?;
     limits(config)?;
     wiring::door_settings(config)?;
     wiring::configured_keys(config)?;

@@ -17,7 +17,7 @@ use tollhouse_dialect::JsonLimits;
 use tollhouse_gateway::{By, DoorSettings, ErrorStyle, ModelSettings, Settings};
 use tollhouse_journal::{Holds, Journal};
 use tollhouse_limits::{Budget, Period, Rate, Rules};
-use tollhouse_shape::Shaper;
+use tollhouse_shape::{Kinds, OwnKind, Shaper};
 use tollhouse_ship::Book;
 use tollhouse_state::StoredKey;
 use tollhouse_tokens::Overflow;
@@ -340,6 +340,19 @@ pub(crate) fn check_files(source: &config::FileSource, config: &Config) -> anyho
         );
     }
     Ok(())
+}
+
+/// Declared kinds of fields of lines.
+pub(crate) fn kinds(fields: &[(String, config::FieldKind)]) -> anyhow::Result<Kinds> {
+    let kind = |kind: config::FieldKind| match kind {
+        config::FieldKind::Text => OwnKind::Text,
+        config::FieldKind::Integer => OwnKind::Integer,
+        config::FieldKind::Number => OwnKind::Number,
+        config::FieldKind::Boolean => OwnKind::Boolean,
+        config::FieldKind::Date => OwnKind::Date,
+    };
+    Kinds::new(fields.iter().map(|(name, declared)| (name.clone(), kind(*declared))))
+        .context("reading `fields` of `shape`")
 }
 
 /// How lines are read; none where they show it themselves.

@@ -15,7 +15,6 @@ use tollhouse_config::FileSource;
 use tollhouse_journal::{Level, Record};
 
 use crate::collecting::ledger::{Ended, Ledger, Progress, SAVE_EVERY, Told, about};
-use crate::collecting::lines;
 use crate::collecting::reading::Base;
 use crate::wiring;
 
@@ -23,6 +22,10 @@ use crate::wiring;
 const CALLER: &str = "collect/file";
 /// How long it waits before it begins again when the reading broke off.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// Lines that are kept together.
+const LINES_AT_ONCE: usize = 1_024;
+/// Files of which it is to be told how far they were read with lines that were left out; of more, all are told at once.
+const PASSED_MAX: usize = 64;
 /// Files whose format was told; of more, some are told again.
 const TOLD_MAX: usize = 256;
 
@@ -31,8 +34,8 @@ impl Progress for Positions {
         if let Some(note) = told.file_note.and_then(|note| serde_json::from_str(&note).ok()) {
             self.apply(&note);
         }
-        if let Some(mark) = told.file_mark {
-            self.advance(&mark);
+        for mark in told.file_mark.iter().chain(told.file_marks.iter().flatten()) {
+            self.advance(mark);
         }
     }
 }
@@ -44,6 +47,8 @@ pub(super) struct Following {
     source: FileSource,
     /// Lines that wait for those that belong to them, by file.
     streams: Streams<FileId, Origin>,
+    /// How far files were read with lines that were left out, and that no record says yet.
+    passed: BTreeMap<FileId, Mark>,
     /// By path: files whose format was told.
     told: BTreeMap<PathBuf, Format>,
     began: Instant,
@@ -67,7 +72,7 @@ enum Left {
 impl Following {
     pub(super) fn new(base: Base, options: Options, source: FileSource) -> Self {
         let streams = Streams::new(wiring::line_format(source.format));
-        Self { base, options, source, streams, told: BTreeMap::new(), began: Instant::now() }
+        Self { base, options, source, streams, passed: BTreeMap::new(), told: BTreeMap::new(), began: Instant::now() }
     }
 
     /// Reads until it is to end.
@@ -91,7 +96,10 @@ impl Following {
                 }
             }
         }
-        ledger.tell(self.about(Level::Info, "source stopped").field("kept", ledger.kept));
+        // A journal that takes nothing any more is told by itself.
+        let _: Result<(), Ended> = self.tell_left_out(true, &mut ledger).await;
+        let stopped = self.about(Level::Info, "source stopped").field("kept", ledger.kept);
+        ledger.tell(self.base.shaping.with_counts(stopped));
         ledger.close().await;
     }
 
@@ -110,6 +118,7 @@ impl Following {
         let mut stop = self.base.stop.clone();
         let left = loop {
             let due = self.streams.due().map(|due| self.began + due);
+            let tell = self.base.shaping.due();
             let kept = tokio::select! {
                 () = stop.asked() => break Left::Asked,
                 batch = tail.next() => match batch {
@@ -117,6 +126,9 @@ impl Following {
                     None => break Left::Broken,
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.end_due(ledger).await,
+                () = sleep_until(tell.unwrap_or_else(Instant::now)), if tell.is_some() => {
+                    self.tell_left_out(false, ledger).await
+                }
                 _ = save.tick() => {
                     ledger.look().await;
                     Ok(())
@@ -144,6 +156,10 @@ impl Following {
             // A note says how far files were read, perhaps that of another name: the lines before it are kept before it.
             self.streams.end_due(Duration::MAX, &now, &mut read);
             self.keep_lines(&mut read, ledger).await?;
+            if !self.passed.is_empty() {
+                // A note may say that a file begins anew: no position of before may come behind it.
+                self.tell_left_out(true, ledger).await?;
+            }
         }
         for note in batch.notes {
             if let Note::Forgotten(id) = &note {
@@ -161,9 +177,11 @@ impl Following {
             let Line { text, mark, path, flaws } = line;
             let at = self.began.elapsed();
             self.streams.push(&mark.file, text, Origin { mark, path, flaws }, at, &now, &mut read);
-            self.keep_lines(&mut read, ledger).await?;
+            if read.len() >= LINES_AT_ONCE {
+                self.keep_lines(&mut read, ledger).await?;
+            }
         }
-        Ok(())
+        self.keep_lines(&mut read, ledger).await
     }
 
     async fn end_due(&mut self, ledger: &mut Ledger<Positions>) -> Result<(), Ended> {
@@ -177,14 +195,18 @@ impl Following {
         read: &mut Vec<formats::Read<Origin>>,
         ledger: &mut Ledger<Positions>,
     ) -> Result<(), Ended> {
+        // With the place of the record before which, or with which, each was read.
+        let mut marks = Vec::with_capacity(read.len());
+        let mut records = Vec::with_capacity(read.len());
         for formats::Read { mut entry, last: Origin { mark, path, flaws }, lines, found } in read.drain(..) {
             if let Some(format) = found {
                 self.tell_format(&path, format, ledger);
             }
             entry.is_cut |= flaws.has(Flaw::Cut);
             entry.has_bytes |= flaws.has(Flaw::Bytes);
-            let record = lines::record(CALLER, &self.base.source, entry, |mut record| {
-                record = record.field("file", path.to_string_lossy()).field("file_mark", mark);
+            let file = path.to_string_lossy();
+            let record = self.base.shaping.record(CALLER, entry, &[("file", &*file)], |mut record| {
+                record = record.field("file", &file).field("file_mark", mark);
                 if lines > 1 {
                     record = record.field("lines_joined", lines);
                 }
@@ -195,10 +217,35 @@ impl Following {
                     .collect();
                 if flaws.is_empty() { record } else { record.field("line_flaws", flaws) }
             });
-            ledger.append(record).await?;
-            ledger.progress.advance(&mark);
+            marks.push((records.len(), mark));
+            if let Some(record) = record {
+                self.passed.remove(&mark.file);
+                records.push(record);
+            } else {
+                self.passed.insert(mark.file, mark);
+            }
+        }
+        let mut marks = marks.into_iter().peekable();
+        ledger
+            .append_all(records, |progress, place| {
+                while let Some((_, mark)) = marks.next_if(|(before, _)| *before <= place) {
+                    progress.advance(&mark);
+                }
+            })
+            .await?;
+        // Behind the last record: lines that were left out.
+        marks.for_each(|(_, mark)| ledger.progress.advance(&mark));
+        if self.passed.len() > PASSED_MAX || self.base.shaping.due().is_some_and(|due| due <= Instant::now()) {
+            self.tell_left_out(self.passed.len() > PASSED_MAX, ledger).await?;
         }
         Ok(())
+    }
+
+    /// Tells of lines that were left out. The record says how far was read with them too, so that they are counted once.
+    async fn tell_left_out(&mut self, all: bool, ledger: &mut Ledger<Positions>) -> Result<(), Ended> {
+        let Some(record) = self.base.shaping.left_out(CALLER, all) else { return Ok(()) };
+        let marks: Vec<Mark> = std::mem::take(&mut self.passed).into_values().collect();
+        ledger.append(record.field("file_marks", marks)).await
     }
 
     fn noted(&self, note: &Note) -> Record {

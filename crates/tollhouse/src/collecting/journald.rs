@@ -8,13 +8,12 @@ use jiff::Zoned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tollhouse_collect::formats::{self, Format, JournaldEntry};
 use tollhouse_config::{Begin, JournaldSource};
 use tollhouse_journal::{Level, Record};
 
 use crate::collecting::ledger::{Ended, Ledger, Progress, SAVE_EVERY, Told, about};
-use crate::collecting::lines;
 use crate::collecting::reading::Base;
 use crate::wiring;
 
@@ -103,7 +102,10 @@ impl Journald {
                 () = self.base.stop.asked() => break,
             }
         }
-        ledger.tell(self.about(Level::Info, "source stopped").field("kept", ledger.kept));
+        // A journal that takes nothing any more is told by itself.
+        let _: Result<(), Ended> = self.tell_left_out(true, &mut ledger).await;
+        let stopped = self.about(Level::Info, "source stopped").field("kept", ledger.kept);
+        ledger.tell(self.base.shaping.with_counts(stopped));
         ledger.close().await;
     }
 
@@ -158,8 +160,14 @@ impl Journald {
         save.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut stop, mut line) = (self.base.stop.clone(), Entry::default());
         loop {
+            let tell = self.base.shaping.due();
             tokio::select! {
                 () = stop.asked() => return Ok(Some(Ended)),
+                () = sleep_until(tell.unwrap_or_else(Instant::now)), if tell.is_some() => {
+                    if let Err(ended) = self.tell_left_out(false, ledger).await {
+                        return Ok(Some(ended));
+                    }
+                }
                 is_whole = line.fill(&mut output) => {
                     if !is_whole? {
                         return Ok(None);
@@ -183,15 +191,23 @@ impl Journald {
             return Ok(());
         }
         let JournaldEntry { entry, cursor } = formats::journald(&bytes, self.format, &Zoned::now());
-        let record = lines::record(CALLER, &self.base.source, entry, |record| match &cursor {
+        let record = self.base.shaping.record(CALLER, entry, &[], |record| match &cursor {
             Some(cursor) => record.field("journald_cursor", cursor),
             None => record,
         });
-        ledger.append(record).await?;
+        if let Some(record) = record {
+            ledger.append(record).await?;
+        }
         if cursor.is_some() {
             ledger.progress.last = cursor;
         }
         Ok(())
+    }
+
+    /// Tells of lines that were left out. The record says how far was read with them too, so that they are counted once.
+    async fn tell_left_out(&self, all: bool, ledger: &mut Ledger<Cursor>) -> Result<(), Ended> {
+        let Some(record) = self.base.shaping.left_out(CALLER, all) else { return Ok(()) };
+        ledger.append(record.field("journald_cursor", &ledger.progress.last)).await
     }
 
     fn tell_failed(&mut self, ledger: &Ledger<Cursor>, error: &anyhow::Error) {

@@ -4,6 +4,7 @@
 //! the task waits, its channel fills, and the senders wait; nothing of the gate does.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Zoned;
@@ -12,12 +13,12 @@ use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
 use tollhouse_collect::formats;
 use tollhouse_collect::net::{Batch, Message, Receipt, Received, Transport, Wire};
-use tollhouse_journal::{Appending, Journal, JournalError, Record};
+use tollhouse_journal::{Appended, Journal, JournalError, Record};
 
-use crate::collecting::lines;
+use crate::collecting::shaping::Shaping;
 
-/// Records of a source that are with the journal at once: what the line of a request may find before it.
-const RECORDS_MAX: usize = 64;
+/// Records that are made before they are handed over.
+const RECORDS_AT_ONCE: usize = 1_024;
 /// Batches of a source that are written and wait for their fsync.
 const UNSYNCED_MAX: usize = 1_024;
 /// How long a written batch may wait for its fsync. After one that failed, the journal writes and syncs again.
@@ -27,7 +28,7 @@ pub(super) const CALLER: &str = "collect/listen";
 
 /// Keeps what comes of one source.
 pub(super) struct Keeping {
-    source: String,
+    shaping: Arc<Shaping>,
     journal: Journal,
     from: mpsc::Receiver<Received>,
     synced: watch::Receiver<u64>,
@@ -45,9 +46,9 @@ struct Written {
 
 impl Keeping {
     /// Keeps what comes by `from`, until that is closed.
-    pub(super) fn new(source: String, journal: Journal, from: mpsc::Receiver<Received>) -> Self {
+    pub(super) fn new(shaping: Arc<Shaping>, journal: Journal, from: mpsc::Receiver<Received>) -> Self {
         let synced = journal.synced();
-        Self { source, journal, from, synced, unsynced: VecDeque::new() }
+        Self { shaping, journal, from, synced, unsynced: VecDeque::new() }
     }
 
     /// Ends when nothing more comes and everything was answered.
@@ -55,14 +56,22 @@ impl Keeping {
         let mut is_open = true;
         while is_open || !self.unsynced.is_empty() {
             let oldest = self.unsynced.front().map(|written| (written.seq, written.until));
+            let tell = self.shaping.due();
             tokio::select! {
                 received = self.from.recv(), if is_open && self.unsynced.len() < UNSYNCED_MAX => match received {
                     Some(received) => self.keep(received).await,
                     None => is_open = false,
                 },
                 answer = on_disk(&mut self.synced, oldest), if oldest.is_some() => self.answer(answer),
+                () = sleep_until(tell.unwrap_or_else(Instant::now)), if tell.is_some() => self.tell_left_out(false),
             }
         }
+        self.tell_left_out(true);
+    }
+
+    /// Tells of lines that were left out, if the journal takes it now.
+    fn tell_left_out(&self, all: bool) {
+        self.shaping.left_out(CALLER, all).into_iter().for_each(|record| super::record(&self.journal, record));
     }
 
     async fn keep(&mut self, received: Received) {
@@ -70,7 +79,7 @@ impl Keeping {
         match self.append(&batch, &transport).await {
             Ok(seq) => self.unsynced.push_back(Written { seq, until: Instant::now() + SYNC_TIME_MAX, receipt }),
             Err(error) => {
-                tracing::error!(error = %error, source = self.source, "keeping collected lines");
+                tracing::error!(error = %error, source = self.shaping.source(), "keeping collected lines");
                 receipt.refuse(error.to_string());
             }
         }
@@ -79,24 +88,24 @@ impl Keeping {
     /// Appends all of a batch in order, and gives the number of its last record.
     async fn append(&self, batch: &Batch, transport: &Transport) -> Result<u64, JournalError> {
         let now = Zoned::now();
+        // Who is not answered sends it again; a datagram is gone.
+        let comes_again = !matches!(transport.wire, Wire::SyslogUdp);
         let mut last = 0;
-        let mut begun = VecDeque::with_capacity(RECORDS_MAX);
-        for message in batch.messages() {
+        let mut records = Vec::with_capacity(RECORDS_AT_ONCE);
+        let mut messages = batch.messages().peekable();
+        while let Some(message) = messages.next() {
             // Thousands of lines may be there at once: others have their turn in between.
             consume_budget().await;
-            if begun.len() == RECORDS_MAX
-                && let Some(oldest) = begun.pop_front()
-            {
-                last = Appending::seq(oldest).await?;
+            if let Some(record) = record(&self.shaping, transport, message, &now) {
+                records.push(if comes_again { record.comes_again() } else { record });
             }
-            let record = record(&self.source, transport, message, &now);
-            // Who is not answered sends it again; a datagram is gone.
-            let comes_again = !matches!(transport.wire, Wire::SyslogUdp);
-            let record = if comes_again { record.comes_again() } else { record };
-            begun.push_back(self.journal.hand_over(record).await?);
-        }
-        for appending in begun {
-            last = appending.seq().await?;
+            if records.len() == RECORDS_AT_ONCE || (messages.peek().is_none() && !records.is_empty()) {
+                let Appended { seqs, error } = self.journal.append_all(std::mem::take(&mut records)).await;
+                if let Some(error) = error {
+                    return Err(error);
+                }
+                last = seqs.last().copied().unwrap_or(last);
+            }
         }
         Ok(last)
     }
@@ -123,16 +132,17 @@ async fn on_disk(synced: &mut watch::Receiver<u64>, line: Option<(u64, Instant)>
     }
 }
 
-/// The record of a message.
-fn record(source: &str, transport: &Transport, message: Message<'_>, now: &Zoned) -> Record {
+/// The record of a message; nothing when it is left out.
+fn record(shaping: &Shaping, transport: &Transport, message: Message<'_>, now: &Zoned) -> Option<Record> {
     let bytes = if message.left_out_bytes > 0 { whole_characters(message.bytes) } else { message.bytes };
     let mut entry = match transport.wire {
         Wire::Beats => formats::beats(bytes),
         Wire::SyslogTcp | Wire::SyslogUdp => formats::syslog(bytes, now),
     };
     entry.is_cut |= message.left_out_bytes > 0;
-    lines::record(CALLER, source, entry, |mut record| {
-        record = record.field("peer", message.peer.ip().to_canonical().to_string());
+    let peer = message.peer.ip().to_canonical().to_string();
+    shaping.record(CALLER, entry, &[("peer", peer.as_str())], |mut record| {
+        record = record.field("peer", &peer);
         if let Some(certificate) = &transport.certificate_sha256 {
             record = record.field("certificate_sha256", certificate);
         }
@@ -182,8 +192,12 @@ mod tests {
         let address = tcp.local_addr().unwrap();
         let (to, from) = mpsc::channel(4);
         let listening = listen(Sockets { tcp, udp: None }, ListenOptions::default(), to, |_, _| {});
-        let keeping = tokio::spawn(Keeping::new("network".to_owned(), journal, from).run());
+        let keeping = tokio::spawn(Keeping::new(network(), journal, from).run());
         Kept { address, listening, keeping, writer }
+    }
+
+    fn network() -> Arc<Shaping> {
+        Arc::new(Shaping::new("network", watch::channel(Arc::default()).1))
     }
 
     fn kept_lines(file: &Path) -> Vec<Map<String, Value>> {
@@ -243,7 +257,7 @@ mod tests {
         let file = dir.path().join("gateway.log");
         let Opened { journal, writer, .. } = Journal::open(Options::new(&file, "s")).unwrap();
         for message in [message, cut] {
-            journal.enqueue(record("network", &transport, message, &now)).unwrap();
+            journal.enqueue(record(&network(), &transport, message, &now).unwrap()).unwrap();
         }
         writer.close().unwrap();
         let mut lines = kept_lines(&file);

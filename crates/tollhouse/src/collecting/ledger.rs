@@ -9,8 +9,8 @@
 //! start: progress of the file, then of each record of this source behind its seq; without a file, a source begins anew
 //! ```
 //!
-//! 1. Records are appended one after the other. One that the journal does not take is tried again until it does, and nothing
-//!    behind it before: so what is in the journal is a prefix of what was read.
+//! 1. Records are appended in order. One that the journal does not take is tried again until it does, and nothing behind it
+//!    before: so what is in the journal is a prefix of what was read.
 //! 2. A progress is written only when the journal is on the disk up to its `seq`: after a power failure no line is missing that the
 //!    progress says was read.
 //! 3. A file that cannot be read is replaced by all that the journal says.
@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tollhouse_collect::file::Mark;
-use tollhouse_journal::{Journal, JournalError, Level, Line, Position, Reader, Record};
+use tollhouse_journal::{Appended, Journal, JournalError, Level, Line, Position, Reader, Record};
 
 use crate::collecting::reading::{Base, Stop};
 
@@ -56,6 +56,8 @@ pub(super) struct Told {
     caller: String,
     source: String,
     pub(super) file_mark: Option<Mark>,
+    /// Of lines that were left out.
+    pub(super) file_marks: Option<Vec<Mark>>,
     /// A note as JSON: its numbers take all of their 64 bits, which not every reader of the journal has.
     pub(super) file_note: Option<String>,
     pub(super) journald_cursor: Option<String>,
@@ -114,15 +116,31 @@ impl<P> Ledger<P> {
     /// Appends a record, however long that takes, unless the source is to end meanwhile. The caller then changes the progress as
     /// the record says.
     pub(super) async fn append(&mut self, record: Record) -> Result<(), Ended> {
-        // Tried until it is kept: no refusal on the way is a loss.
-        let record = record.comes_again();
+        self.append_all(vec![record], |_, _| {}).await
+    }
+
+    /// Appends records in their order, however long that takes, unless the source is to end meanwhile. `kept` is called for each
+    /// that is kept, by its place, and changes the progress as that record says.
+    pub(super) async fn append_all(
+        &mut self,
+        mut records: Vec<Record>,
+        mut kept: impl FnMut(&mut P, usize),
+    ) -> Result<(), Ended> {
+        // Tried until they are kept: no refusal on the way is a loss.
+        records = records.into_iter().map(Record::comes_again).collect();
+        let all = records.len();
         let mut wait = RETRY_FIRST;
         loop {
-            match self.journal.append(record.clone()).await {
-                // It is in the file; if the disk loses it, it loses with it that it was read.
-                Ok(_) | Err(JournalError::Unsynced) => break,
-                Err(JournalError::Closed) => return Err(Ended),
-                Err(error) => {
+            let begun = all - records.len();
+            let Appended { seqs, error } = self.journal.append_all(records.clone()).await;
+            self.kept += seqs.len() as u64;
+            (begun..begun + seqs.len()).for_each(|place| kept(&mut self.progress, place));
+            records.drain(..seqs.len());
+            match error {
+                // They are in the file; if the disk loses them, it loses with them that they were read.
+                None | Some(JournalError::Unsynced) => break,
+                Some(JournalError::Closed) => return Err(Ended),
+                Some(error) => {
                     if !std::mem::replace(&mut self.is_failing, true) {
                         tracing::error!(error = %error, "keeping collected lines, which wait where they are");
                     }
@@ -136,7 +154,6 @@ impl<P> Ledger<P> {
         if std::mem::take(&mut self.is_failing) {
             tracing::info!("collected lines are kept again");
         }
-        self.kept += 1;
         Ok(())
     }
 

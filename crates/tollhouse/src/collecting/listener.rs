@@ -1,6 +1,7 @@
 //! A source to which others send, at work.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -12,7 +13,9 @@ use tollhouse_journal::{Journal, Level, Record};
 
 use crate::collecting::keeping::{CALLER, Keeping};
 use crate::collecting::prepared::{Bound, Files, ReadyListener};
+use crate::collecting::reading::Ground;
 use crate::collecting::record;
+use crate::collecting::shaping::Shaping;
 
 /// Batches that wait for the task of their source.
 const BATCHES_MAX: usize = 16;
@@ -26,12 +29,14 @@ pub(super) struct Listener {
     listen: ListenSource,
     listening: net::Listening,
     keeping: JoinHandle<()>,
+    shaping: Arc<Shaping>,
     /// Dropped datagrams that were told, and when.
     told: (u64, Instant),
 }
 
 impl Listener {
-    pub(super) fn begin(name: &str, ready: ReadyListener, journal: &Journal) -> Self {
+    pub(super) fn begin(name: &str, ready: ReadyListener, ground: &Ground) -> Self {
+        let (journal, shaping) = (&ground.journal, ground.shaping(name));
         let ReadyListener { listen, files, bound, sockets, options } = ready;
         let (to, from) = mpsc::channel(BATCHES_MAX);
         let tell = {
@@ -47,8 +52,8 @@ impl Listener {
             .field("tls", listen.tls.is_some());
         record(journal, began);
         let listening = net::listen(sockets, options, to, tell);
-        let keeping = tokio::spawn(Keeping::new(name.to_owned(), journal.clone(), from).run());
-        Self { files, bound, listen, listening, keeping, told: (0, Instant::now()) }
+        let keeping = tokio::spawn(Keeping::new(shaping.clone(), journal.clone(), from).run());
+        Self { files, bound, listen, listening, keeping, shaping, told: (0, Instant::now()) }
     }
 
     /// Where it listens, and to what.
@@ -59,14 +64,14 @@ impl Listener {
     }
 
     pub(super) async fn end(self, name: &str, journal: &Journal) {
-        let Self { bound, listening, keeping, .. } = self;
+        let Self { bound, listening, keeping, shaping, .. } = self;
         // Only who listens has the sockets now, and closes them.
         drop(bound);
         let counts = listening.stop().await;
         // An error is a panic, which has been printed; its batches were refused.
         let _: Result<(), JoinError> = keeping.await;
         let ended = Record::new("process", Level::Info, "source stopped").caller(CALLER).field("source", name);
-        record(journal, with_counts(ended, &counts));
+        record(journal, shaping.with_counts(with_counts(ended, &counts)));
     }
 
     pub(super) fn tell_dropped(&mut self, name: &str, journal: &Journal) {

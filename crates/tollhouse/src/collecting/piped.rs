@@ -16,8 +16,8 @@ use tollhouse_config::LineFormat;
 use tollhouse_journal::Level;
 
 use crate::collecting::ledger::{Ended, Ledger, about};
-use crate::collecting::lines;
 use crate::collecting::reading::Base;
+use crate::collecting::shaping::Shaping;
 use crate::wiring;
 
 /// Where these records come from.
@@ -144,6 +144,7 @@ pub(super) async fn read(mut base: Base, format: LineFormat, piped: Arc<Mutex<Pi
     let mut read = Vec::new();
     let why = loop {
         let due = streams.due().map(|due| tokio::time::Instant::from_std(clock + due));
+        let tell = base.shaping.due();
         tokio::select! {
             () = stop.asked() => break "source stopped",
             line = piped.next() => match line {
@@ -162,30 +163,37 @@ pub(super) async fn read(mut base: Base, format: LineFormat, piped: Arc<Mutex<Pi
             () = tokio::time::sleep_until(due.unwrap_or_else(tokio::time::Instant::now)), if due.is_some() => {
                 streams.end_due(clock.elapsed(), &Zoned::now(), &mut read);
             }
+            () = tokio::time::sleep_until(tell.unwrap_or_else(tokio::time::Instant::now)), if tell.is_some() => {}
         }
-        if keep(&mut read, &base.source, &mut ledger).await.is_err() {
+        if keep(&mut read, &base.shaping, &mut ledger).await.is_err() {
             break "source stopped";
         }
     };
     streams.end(&(), &Zoned::now(), &mut read);
     // A journal that takes nothing any more is told by itself.
-    let _: Result<(), Ended> = keep(&mut read, &base.source, &mut ledger).await;
-    ledger.tell(about(Level::Info, why).field("kept", ledger.kept));
+    let _: Result<(), Ended> = keep(&mut read, &base.shaping, &mut ledger).await;
+    base.shaping.left_out(CALLER, true).into_iter().for_each(|record| ledger.tell(record));
+    ledger.tell(base.shaping.with_counts(about(Level::Info, why).field("kept", ledger.kept)));
 }
 
-async fn keep(read: &mut Vec<formats::Read<Origin>>, source: &str, ledger: &mut Ledger<()>) -> Result<(), Ended> {
+async fn keep(read: &mut Vec<formats::Read<Origin>>, shaping: &Shaping, ledger: &mut Ledger<()>) -> Result<(), Ended> {
     for formats::Read { mut entry, last: Origin { left_out, has_bytes }, lines, .. } in read.drain(..) {
         entry.is_cut |= left_out > 0;
         entry.has_bytes |= has_bytes;
-        let record = lines::record(CALLER, source, entry, |mut record| {
+        let record = shaping.record(CALLER, entry, &[], |mut record| {
             if left_out > 0 {
                 record = record.field("left_out_bytes", left_out);
             }
             if lines > 1 { record.field("lines_joined", lines) } else { record }
         });
-        ledger.append(record).await?;
+        if let Some(record) = record {
+            ledger.append(record).await?;
+        }
     }
-    Ok(())
+    match shaping.left_out(CALLER, false) {
+        Some(record) => ledger.append(record).await,
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -6,15 +6,21 @@ use anyhow::Context;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::spawn_blocking;
 use tollhouse_collect::net::{ListenOptions, Sockets};
-use tollhouse_config::{Config, ListenSource, SourceConfig, SourceKind};
+use tollhouse_config::{Config, HttpSource, ListenSource, SourceConfig, SourceKind};
+use tollhouse_web::ServeOptions;
 
 use crate::collecting::reading::Way;
+use crate::collecting::shaping::Shapes;
 use crate::collecting::{Running, journald};
 use crate::source::Print;
 use crate::wiring;
 
 /// The sources of a configuration, ready to begin: from here on nothing fails.
-pub(crate) struct Prepared(pub(super) Vec<Wanted>);
+pub(crate) struct Prepared {
+    pub(super) wanted: Vec<Wanted>,
+    /// What becomes of their lines.
+    pub(super) shapes: Shapes,
+}
 
 /// What becomes of one source of the configuration.
 pub(super) enum Wanted {
@@ -27,6 +33,7 @@ pub(super) enum Wanted {
 /// All that a source begins with.
 pub(super) enum Ready {
     Listen(SourceConfig, Box<ReadyListener>),
+    Http(SourceConfig, Box<ReadyHttp>),
     Read(SourceConfig, Way),
 }
 
@@ -39,6 +46,15 @@ pub(super) struct ReadyListener {
     pub(super) options: ListenOptions,
 }
 
+/// All that a source that takes requests of HTTP begins with.
+pub(super) struct ReadyHttp {
+    pub(super) http: HttpSource,
+    pub(super) files: Files,
+    pub(super) bound: Bound,
+    pub(super) listener: TcpListener,
+    pub(super) options: ServeOptions,
+}
+
 impl Prepared {
     /// Binds what this configuration wants, when nothing runs yet.
     pub(crate) async fn first(config: &Config) -> anyhow::Result<Self> {
@@ -46,31 +62,35 @@ impl Prepared {
     }
 
     pub(super) async fn new(config: &Config, running: &[Running]) -> anyhow::Result<Self> {
+        let shapes = Shapes::compile(config)?;
         let mut wanted = Vec::with_capacity(config.sources.len());
         for source in &config.sources {
             // Before they are read: what comes in between is noticed at the next reload.
             let files = Files::of(source).await;
-            let is_same = |running: &Running| {
-                running.config == *source && running.listener().is_none_or(|listener| listener.files == files)
-            };
+            let is_same =
+                |running: &Running| running.config == *source && running.files().is_none_or(|before| *before == files);
             if running.iter().any(is_same) {
                 wanted.push(Wanted::Same(source.name.clone()));
                 continue;
             }
-            let ready = Ready::new(source, files, config.sources.len(), running).await;
+            let ready = Ready::new(source, files, config, running).await;
             wanted.push(Wanted::New(Box::new(ready.with_context(|| format!("preparing source {}", source.name))?)));
         }
-        Ok(Self(wanted))
+        Ok(Self { wanted, shapes })
     }
 }
 
 impl Ready {
-    async fn new(source: &SourceConfig, files: Files, sources: usize, running: &[Running]) -> anyhow::Result<Self> {
+    async fn new(source: &SourceConfig, files: Files, all: &Config, running: &[Running]) -> anyhow::Result<Self> {
         let config = source.clone();
         let way = match &source.kind {
             SourceKind::Listen(listen) => {
-                let ready = ReadyListener::new(listen.clone(), files, sources, running).await?;
+                let ready = ReadyListener::new(listen.clone(), files, all.sources.len(), running).await?;
                 return Ok(Self::Listen(config, Box::new(ready)));
+            }
+            SourceKind::Http(http) => {
+                let ready = ReadyHttp::new(http.clone(), files, all, running).await?;
+                return Ok(Self::Http(config, Box::new(ready)));
             }
             SourceKind::File(file) => Way::Files { options: wiring::file_options(file)?, source: file.clone() },
             SourceKind::Journald(source) => {
@@ -86,14 +106,21 @@ impl Ready {
 impl ReadyListener {
     async fn new(listen: ListenSource, files: Files, sources: usize, running: &[Running]) -> anyhow::Result<Self> {
         let ListenSource { address, udp, .. } = listen;
-        let bound = match running.iter().filter_map(Running::listener).find(|running| running.bound.address == address)
-        {
-            Some(running) => running.bound.share(udp).await?,
-            None => Bound::new(address, udp).await?,
-        };
+        let bound = Bound::of(address, udp, running).await?;
         let of_files = listen.clone();
         let options = spawn_blocking(move || wiring::listen_options(&of_files, sources)).await??;
         Ok(Self { listen, files, sockets: bound.sockets()?, bound, options })
+    }
+}
+
+impl ReadyHttp {
+    async fn new(http: HttpSource, files: Files, all: &Config, running: &[Running]) -> anyhow::Result<Self> {
+        let bound = Bound::of(http.address, false, running).await?;
+        let (of_files, sources) = (http.clone(), all.sources.len());
+        let base = wiring::serve_options(all);
+        let options = spawn_blocking(move || wiring::http_options(&of_files, sources, base)).await??;
+        let listener = bound.sockets()?.tcp;
+        Ok(Self { http, files, bound, listener, options })
     }
 }
 
@@ -105,6 +132,14 @@ pub(super) struct Bound {
 }
 
 impl Bound {
+    /// The sockets of whoever has them already, else new ones.
+    async fn of(address: SocketAddr, udp: bool, running: &[Running]) -> anyhow::Result<Self> {
+        match running.iter().filter_map(Running::bound).find(|bound| bound.address == address) {
+            Some(bound) => bound.share(udp).await,
+            None => Self::new(address, udp).await,
+        }
+    }
+
     async fn new(address: SocketAddr, udp: bool) -> anyhow::Result<Self> {
         let tcp = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
         let tcp = tcp.into_std().context("taking the socket listened on")?;
@@ -146,7 +181,11 @@ pub(super) struct Files(Vec<Option<Print>>);
 
 impl Files {
     pub(super) async fn of(source: &SourceConfig) -> Self {
-        let SourceKind::Listen(ListenSource { tls: Some(tls), .. }) = &source.kind else { return Self::default() };
+        let tls = match &source.kind {
+            SourceKind::Listen(ListenSource { tls, .. }) | SourceKind::Http(HttpSource { tls, .. }) => tls.as_ref(),
+            SourceKind::File(_) | SourceKind::Journald(_) | SourceKind::Stdin(_) => None,
+        };
+        let Some(tls) = tls else { return Self::default() };
         let mut prints = Vec::new();
         for path in [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()].into_iter().flatten() {
             prints.push(Print::of(path).await);

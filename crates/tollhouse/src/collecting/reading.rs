@@ -13,6 +13,7 @@ use tollhouse_journal::Journal;
 use crate::collecting::following::Following;
 use crate::collecting::journald::Journald;
 use crate::collecting::piped::{self, Piped};
+use crate::collecting::shaping::{Shapes, Shaping};
 
 /// What all sources that read have in common.
 pub(super) struct Ground {
@@ -23,6 +24,8 @@ pub(super) struct Ground {
     /// By name: only one source of a name reads at a time. The next one begins where the last one ended.
     pub(super) turns: BTreeMap<String, Arc<Mutex<()>>>,
     pub(super) piped: Arc<Mutex<Piped>>,
+    /// What becomes of lines, by the configuration in force.
+    pub(super) shapes: watch::Receiver<Arc<Shapes>>,
 }
 
 impl Ground {
@@ -31,9 +34,15 @@ impl Ground {
         self.turns.retain(|_, turn| Arc::strong_count(turn) > 1);
     }
 
+    /// The shaping of a source.
+    pub(super) fn shaping(&self, name: &str) -> Arc<Shaping> {
+        Arc::new(Shaping::new(name, self.shapes.clone()))
+    }
+
     fn base(&mut self, name: &str, stop: watch::Receiver<bool>) -> Base {
         Base {
             source: name.to_owned(),
+            shaping: self.shaping(name),
             journal: self.journal.clone(),
             journal_file: self.journal_file.clone(),
             snapshot: self.directory.join(format!("{name}.json")),
@@ -53,6 +62,7 @@ pub(super) enum Way {
 /// What the task of a source works with.
 pub(super) struct Base {
     pub(super) source: String,
+    pub(super) shaping: Arc<Shaping>,
     pub(super) journal: Journal,
     pub(super) journal_file: PathBuf,
     /// The file in which it stands how far the source has read.
@@ -76,6 +86,10 @@ impl Base {
 pub(super) struct Stop(watch::Receiver<bool>);
 
 impl Stop {
+    pub(super) fn new(asked: watch::Receiver<bool>) -> Self {
+        Self(asked)
+    }
+
     /// Whether it is to end.
     pub(super) fn is_asked(&self) -> bool {
         *self.0.borrow() || self.0.has_changed().is_err()

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use tollhouse_units::Bytes;
 
 pub use self::shape::{FieldKind, LineCap, OnAbort, ProgramFault, ShapeConfig, Vrl};
-pub use self::ship::{ShipConfig, ShipKind, ShipLogin};
+pub use self::ship::{ShipConfig, ShipKind, ShipLogin, SyslogMessage};
 use crate::secret::Secret;
 
 /// A whole configuration. `Config::default()` is what an empty file means.
@@ -525,6 +525,8 @@ pub struct SourceConfig {
 pub enum SourceKind {
     /// Others send them.
     Listen(ListenSource),
+    /// Others send them in requests of HTTP.
+    Http(HttpSource),
     /// They are read from files that grow and rotate.
     File(FileSource),
     /// They are read from the systemd journal.
@@ -638,6 +640,19 @@ pub struct ListenSource {
     /// Networks from which may be sent. Empty means everybody who reaches the address; beyond loopback only where
     /// [`TlsFiles::client_ca`] knows who that is.
     pub allow: Vec<IpNet>,
+}
+
+/// An address to which others send requests of HTTP: lines, and log records of OpenTelemetry.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HttpSource {
+    /// Address and port. Whoever sends shows a key; beyond loopback always.
+    pub address: SocketAddr,
+    /// Files for TLS; with them, nothing else is spoken.
+    pub tls: Option<TlsFiles>,
+    /// Networks from which may be sent. Empty means everybody who reaches the address.
+    pub allow: Vec<IpNet>,
+    /// How lines are written.
+    pub format: LineFormat,
 }
 
 /// Files for TLS, in PEM form.

@@ -8,9 +8,9 @@ use tollhouse_units::format_duration;
 
 use crate::{
     config::{
-        Auth, By, CallerLimits, Compress, Config, ContentMode, Deny, ErrorStyle, FileSource, JournaldSource, KeyConfig,
-        Listen, ListenSource, ModelConfig, Overflow, Priority, ShapeConfig, ShipConfig, ShipKind, ShipLogin,
-        SourceConfig, SourceKind, SyncPolicy, TlsFiles, UpstreamConfig, UpstreamKind,
+        Auth, By, CallerLimits, Compress, Config, ContentMode, Deny, ErrorStyle, FileSource, HttpSource,
+        JournaldSource, KeyConfig, Listen, ListenSource, ModelConfig, Overflow, Priority, ShapeConfig, ShipConfig,
+        ShipKind, ShipLogin, SourceConfig, SourceKind, SyncPolicy, TlsFiles, UpstreamConfig, UpstreamKind,
     },
     decode::resolve,
 };
@@ -159,6 +159,11 @@ fn source_yaml(source: &SourceConfig) -> String {
             let tls = or_null(tls.as_ref().map(tls_yaml));
             format!("{{type: listen, address: {address}, udp: {udp}, tls: {tls}, allow: {}}}", list(allow))
         }
+        SourceKind::Http(HttpSource { address, tls, allow, format }) => {
+            let (address, format) = (scalar(&address.to_string()), scalar(format.as_str()));
+            let tls = or_null(tls.as_ref().map(tls_yaml));
+            format!("{{type: http, address: {address}, tls: {tls}, allow: {}, format: {format}}}", list(allow))
+        }
         SourceKind::File(FileSource { paths, format, begin }) => {
             let (format, begin) = (scalar(format.as_str()), begin.as_str());
             format!("{{type: file, paths: {}, format: {format}, begin: {begin}}}", list(paths))
@@ -188,10 +193,7 @@ fn tls_yaml(files: &TlsFiles) -> String {
 }
 
 fn ship_yaml(destination: &ShipConfig) -> String {
-    let kind = match destination.kind {
-        ShipKind::Elasticsearch => "elasticsearch",
-        ShipKind::OpenSearch => "opensearch",
-    };
+    let kind = destination.kind.as_str();
     let login = match &destination.login {
         None => String::new(),
         Some(ShipLogin::User { name, .. }) => format!("user: {}, password: \"***\", ", scalar(name)),
@@ -199,8 +201,12 @@ fn ship_yaml(destination: &ShipConfig) -> String {
     };
     let ca = destination.ca.as_deref().map(Path::to_string_lossy);
     let (urls, ca) = (list(&destination.urls), optional(ca.as_deref()));
-    let (template, buffer) = (destination.template, destination.buffer);
-    format!("{{kind: {kind}, urls: {urls}, {login}ca: {ca}, template: {template}, buffer: {buffer}}}")
+    let own = match destination.kind {
+        ShipKind::Elasticsearch | ShipKind::OpenSearch => format!("template: {}, ", destination.template),
+        ShipKind::Otlp => String::new(),
+        ShipKind::Syslog(message) => format!("format: rfc5424, message: {}, ", message.as_str()),
+    };
+    format!("{{kind: {kind}, urls: {urls}, {login}ca: {ca}, {own}buffer: {}}}", destination.buffer)
 }
 
 /// A URL without what stands before its `@`.

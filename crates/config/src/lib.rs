@@ -40,10 +40,10 @@ mod tree;
 
 pub use config::{
     AccessConfig, Auth, Begin, By, CallerLimits, Compress, Config, Content, ContentMode, Deny, ErrorStyle, FieldKind,
-    FileSource, JournaldSource, Keep, KeyConfig, Limits, LineCap, LineFormat, Listen, ListenSource, Logging,
-    ModelConfig, OnAbort, Overflow, Priority, ProgramFault, Queue, Rate, Rotate, ShapeConfig, Shared, ShipConfig,
-    ShipKind, ShipLogin, SourceConfig, SourceKind, StoreConfig, SyncPolicy, Timeouts, TlsFiles, UpstreamConfig,
-    UpstreamKind, Vrl,
+    FileSource, HttpSource, JournaldSource, Keep, KeyConfig, Limits, LineCap, LineFormat, Listen, ListenSource,
+    Logging, ModelConfig, OnAbort, Overflow, Priority, ProgramFault, Queue, Rate, Rotate, ShapeConfig, Shared,
+    ShipConfig, ShipKind, ShipLogin, SourceConfig, SourceKind, StoreConfig, SyncPolicy, SyslogMessage, Timeouts,
+    TlsFiles, UpstreamConfig, UpstreamKind, Vrl,
 };
 pub use import::{Fate, Imported, Note, Old, import};
 pub use ipnet::IpNet;

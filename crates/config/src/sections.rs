@@ -68,7 +68,8 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
             d.word(node, &[("openai", ErrorStyle::OpenAi), ("plain", ErrorStyle::Plain)])
         });
         s.section(d, "logging", |d, s| logging(d, s, &mut config.logging));
-        s.set(d, "sources", &mut config.sources, |d, node| sources::sources(d, node, listen));
+        let auth = config.access.auth;
+        s.set(d, "sources", &mut config.sources, |d, node| sources::sources(d, node, listen, auth));
         if let Some(shapes) = s.get("shape").and_then(|node| shape::shapes(d, node, &config.sources)) {
             config.shape = shapes;
         }

@@ -1,8 +1,8 @@
-//! `ship`: the clusters that documents are brought to.
+//! `ship`: where the records are brought to: clusters, OpenTelemetry, syslog.
 
 use super::{base_url, check_name};
 use crate::{
-    config::{ShipConfig, ShipKind, ShipLogin},
+    config::{ShipConfig, ShipKind, ShipLogin, SyslogMessage},
     decode::{Decoder, Section},
     problem::Problem,
     tree::Node,
@@ -10,11 +10,22 @@ use crate::{
 use tollhouse_units::Bytes;
 
 /// What stands as `kind`.
-const KINDS: [(&str, ShipKind); 2] = [("elasticsearch", ShipKind::Elasticsearch), ("opensearch", ShipKind::OpenSearch)];
+const KINDS: [(&str, ShipKind); 4] = [
+    ("elasticsearch", ShipKind::Elasticsearch),
+    ("opensearch", ShipKind::OpenSearch),
+    ("otlp", ShipKind::Otlp),
+    ("syslog", ShipKind::Syslog(SyslogMessage::Json)),
+];
 /// Held back for a destination where nothing is said.
 const BUFFER: Bytes = Bytes(4 << 30);
 /// What a URL has to be.
 const URL: &str = "an address such as http://127.0.0.1:9200";
+/// The same where it is one of syslog.
+const SYSLOG_URL: &str = "an address such as tcp://127.0.0.1:514, tls://logs.example.com:6514 or udp://127.0.0.1:514";
+/// Ways to a syslog server, with the port that each has where none is named.
+const SYSLOG_WAYS: [(&str, u16); 3] = [("tcp://", 514), ("tls://", 6514), ("udp://", 514)];
+/// What stands as `format` of syslog.
+const SYSLOG_FORMATS: [(&str, ()); 1] = [("rfc5424", ())];
 
 /// Reads all destinations.
 pub(super) fn destinations(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<ShipConfig>> {
@@ -31,31 +42,56 @@ pub(super) fn destinations(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<ShipC
 }
 
 fn destination(d: &mut Decoder<'_>, s: &mut Section<'_>, name: &str) -> Option<ShipConfig> {
-    let kind = s.require(d, "kind", "elasticsearch or opensearch", |d, node| d.word(node, &KINDS));
-    let urls = urls(d, s);
-    let login = login(d, s);
+    let kind = s.require(d, "kind", "elasticsearch, opensearch, otlp or syslog", |d, node| d.word(node, &KINDS));
+    of_kind(d, s, name, kind)
+}
+
+/// What there is to say of a destination of this kind.
+pub(super) fn of_kind(
+    d: &mut Decoder<'_>,
+    s: &mut Section<'_>,
+    name: &str,
+    mut kind: Option<ShipKind>,
+) -> Option<ShipConfig> {
+    let is_syslog = matches!(kind, Some(ShipKind::Syslog(_)));
+    let urls = if is_syslog { urls(d, s, SYSLOG_URL, syslog_url) } else { urls(d, s, URL, base_url) };
+    // A syslog server asks nobody who they are, but for a certificate.
+    let login = if is_syslog { None } else { login(d, s) };
     let mut ca = None;
     let ca_node = s.get("ca");
     if let Some(node) = ca_node {
         ca = d.path(node);
-        if urls.as_ref().is_some_and(|urls| urls.iter().all(|url| !url.starts_with("https:"))) {
-            d.wrong(node, &"nothing is encrypted, so no certificate is looked at", "a url that begins with https://");
+        let scheme = if is_syslog { "tls:" } else { "https:" };
+        if urls.as_ref().is_some_and(|urls| urls.iter().all(|url| !url.starts_with(scheme))) {
+            let expected = format!("a url that begins with {scheme}//");
+            d.wrong(node, &"nothing is encrypted, so no certificate is looked at", &expected);
         }
     }
-    let (mut template, mut buffer) = (true, BUFFER);
-    s.set(d, "template", &mut template, Decoder::bool);
+    let (mut template, mut buffer) = (kind.is_some_and(ShipKind::is_cluster), BUFFER);
+    if template {
+        s.set(d, "template", &mut template, Decoder::bool);
+    }
+    if let Some(ShipKind::Syslog(message)) = &mut kind {
+        s.set(d, "format", &mut (), |d, node| d.word(node, &SYSLOG_FORMATS));
+        s.set(d, "message", message, |d, node| d.word(node, &SyslogMessage::WORDS));
+    }
     s.set(d, "buffer", &mut buffer, Decoder::bytes);
     Some(ShipConfig { name: name.to_owned(), kind: kind?, urls: urls?, login, ca, template, buffer })
 }
 
 /// `url`, or `urls` where there are several.
-fn urls(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<Vec<String>> {
+fn urls(
+    d: &mut Decoder<'_>,
+    s: &mut Section<'_>,
+    expected: &'static str,
+    read: fn(&str) -> Result<String, String>,
+) -> Option<Vec<String>> {
     match (s.get("url"), s.get("urls")) {
-        (Some(one), None) => Some(vec![d.parsed(one, URL, base_url)?]),
+        (Some(one), None) => Some(vec![d.parsed(one, expected, read)?]),
         (None, Some(several)) => {
-            let urls = d.list(several, "a list of addresses", |d, node| d.parsed(node, URL, base_url))?;
+            let urls = d.list(several, "a list of addresses", |d, node| d.parsed(node, expected, read))?;
             if several.is_empty() {
-                d.wrong(several, &"the list is empty", URL);
+                d.wrong(several, &"the list is empty", expected);
             }
             Some(urls)
         }
@@ -64,10 +100,25 @@ fn urls(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<Vec<String>> {
             None
         }
         (None, None) => {
-            s.missing(d, "url", URL);
+            s.missing(d, "url", expected);
             None
         }
     }
+}
+
+/// An address of a syslog server, with its port.
+fn syslog_url(text: &str) -> Result<String, String> {
+    let text = text.trim_end_matches('/');
+    let way = SYSLOG_WAYS.iter().find_map(|(way, port)| Some((way, port, text.strip_prefix(way)?)));
+    let (way, port, rest) = way.ok_or("it does not begin with tcp://, tls:// or udp://")?;
+    // Read as every other URL is; what it is spoken over makes no difference to where it is.
+    let url = base_url(&format!("http://{rest}"))?;
+    let authority = url.trim_start_matches("http://");
+    if authority.contains('/') {
+        return Err("it has a path".to_owned());
+    }
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+    Ok(if has_port { format!("{way}{authority}") } else { format!("{way}{authority}:{port}") })
 }
 
 /// `user` and `password`, or `api_key`. An empty secret is none.

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 
 use super::{access::networks, check_name, listen_address};
 use crate::{
-    config::{Begin, FileSource, JournaldSource, LineFormat, ListenSource, SourceConfig, SourceKind, TlsFiles},
+    config::{
+        Auth, Begin, FileSource, HttpSource, JournaldSource, LineFormat, ListenSource, SourceConfig, SourceKind,
+        TlsFiles,
+    },
     decode::{Decoder, Section},
     problem::{Problem, shown},
     tree::Node,
@@ -15,14 +18,15 @@ use crate::{
 type ReadKind = fn(&mut Decoder<'_>, &mut Section<'_>) -> Option<SourceKind>;
 
 /// What stands as `type`.
-const TYPES: [(&str, ReadKind); 4] = [("listen", listen), ("file", file), ("journald", journald), ("stdin", stdin)];
+const TYPES: [(&str, ReadKind); 5] =
+    [("listen", listen), ("file", file), ("http", http), ("journald", journald), ("stdin", stdin)];
 /// Most patterns of one source.
 const PATHS_MAX: usize = 64;
 /// Longest name of a unit (systemd's own bound).
 const UNIT_BYTES_MAX: usize = 255;
 
-/// Reads all sources. `house` is where the house itself listens.
-pub(super) fn sources(d: &mut Decoder<'_>, node: &Node, house: SocketAddr) -> Option<Vec<SourceConfig>> {
+/// Reads all sources. `house` is where the house itself listens, and `auth` whether it asks for keys.
+pub(super) fn sources(d: &mut Decoder<'_>, node: &Node, house: SocketAddr, auth: Auth) -> Option<Vec<SourceConfig>> {
     let entries = d.entries(node, "names with settings, such as network: {type: listen, address: 127.0.0.1:5044}")?;
     let mut taken = HashMap::from([(house, "`listen`".to_owned())]);
     let mut stdin_of = None;
@@ -36,6 +40,13 @@ pub(super) fn sources(d: &mut Decoder<'_>, node: &Node, house: SocketAddr) -> Op
         d.section(&entry.value, |d, s| kind = source(d, s));
         let Some(kind) = kind else { continue };
         check_alone(d, &entry.name, &entry.value, &kind, &mut taken, &mut stdin_of);
+        if let SourceKind::Http(HttpSource { address, .. }) = &kind
+            && auth == Auth::Off
+            && !address.ip().to_canonical().is_loopback()
+        {
+            let what = "nobody is asked for a key, and anybody who reaches this address could send";
+            d.wrong(&entry.value, &what, "an address of this machine alone, or access: {auth: keys}");
+        }
         sources.push(SourceConfig { name: entry.name.clone(), kind });
     }
     Some(sources)
@@ -52,14 +63,16 @@ fn check_alone(
 ) {
     let (what, other, expected) = match kind {
         // Port 0 is a port of the system's choice, each time another one.
-        SourceKind::Listen(ListenSource { address, .. }) if address.port() != 0 => {
+        SourceKind::Listen(ListenSource { address, .. }) | SourceKind::Http(HttpSource { address, .. })
+            if address.port() != 0 =>
+        {
             (address.to_string(), taken.insert(*address, format!("source `{name}`")), "an address of its own")
         }
         SourceKind::Stdin(_) => {
             let other = stdin_of.replace(format!("source `{name}`"));
             ("the standard input".to_owned(), other, "one source of this type")
         }
-        SourceKind::Listen(_) | SourceKind::File(_) | SourceKind::Journald(_) => return,
+        SourceKind::Listen(_) | SourceKind::Http(_) | SourceKind::File(_) | SourceKind::Journald(_) => return,
     };
     if let Some(other) = other {
         d.wrong(node, &format!("{what} belongs to {} already", shown(&other)), expected);
@@ -102,6 +115,22 @@ fn listen(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<SourceKind> {
         udp,
         tls: tls.map_or(Some(None), |tls| tls.map(Some))?,
         allow,
+    }))
+}
+
+fn http(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<SourceKind> {
+    let expected = "an IP address and a port, such as 127.0.0.1:4318";
+    let address = s.require(d, "address", expected, listen_address);
+    let tls = s.get("tls").map(|node| tls(d, node));
+    let allow_node = s.get("allow");
+    let allow = allow_node.map(|node| networks(d, node));
+    let format = format(d, s);
+    Some(SourceKind::Http(HttpSource {
+        address: address?,
+        tls: tls.map_or(Some(None), |tls| tls.map(Some))?,
+        // Without those that were meant, everybody would be let in.
+        allow: allow.map_or(Some(Vec::new()), |allow| allow)?,
+        format,
     }))
 }
 

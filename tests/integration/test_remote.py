@@ -83,11 +83,13 @@ def test_scenario_b10_the_console_asks_a_cluster_and_gets_the_same_answers(house
 
 
 def test_what_is_compared_elsewhere_is_the_same_by_way_of_a_cluster(houses):
-    """All searches of the differential test, but those that the node itself answers otherwise."""
+    """The searches of the differential test, but those that the node itself answers otherwise."""
     peer, failed, compared = houses[1].node.kind, [], 0
-    for file, case in CASES:
-        # Others ask for records that are not here.
-        if peer in case.get("differs", {}) or "unsupported" in case or "index" in case:
+    # All of them take a minute for each kind; so many are enough for each run.
+    for file, case in CASES if "TOLLHOUSE_TEST_LINES" in os.environ else CASES[::4]:
+        # Others ask for records that are not here, or have so many buckets only with more of them.
+        is_other = "index" in case or case["name"] == "too-many-buckets"
+        if is_other or peer in case.get("differs", {}) or "unsupported" in case:
             continue
         own, away = (ask(house, case["body"], case.get("params")) for house in houses)
         compared += 1

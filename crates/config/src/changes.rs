@@ -1,7 +1,7 @@
 //! What differs between two configurations, for records and for the decision whether a restart is needed.
 
 use crate::{
-    config::Config,
+    config::{Config, StoreConfig},
     tree::{self, Data, Node},
 };
 
@@ -24,9 +24,18 @@ impl Config {
         }
         for destination in &self.ship {
             let same_name = other.ship.iter().find(|other| other.name == destination.name);
-            let path = tree::join("ship", &destination.name);
+            let is_stores = self.store.remote.is_some() && destination.name == StoreConfig::DESTINATION;
+            let path = if is_stores { "store".to_owned() } else { tree::join("ship", &destination.name) };
             let is_told = paths.iter().any(|told| told.starts_with(&path));
             if same_name.is_some_and(|other| other.login != destination.login) && !is_told {
+                paths.push(path);
+            }
+        }
+        for channel in &self.channels {
+            let same_name = other.channels.iter().find(|other| other.name == channel.name);
+            let path = tree::join("channels", &channel.name);
+            let is_told = paths.iter().any(|told| told.starts_with(&path));
+            if same_name.is_some_and(|other| other.kind != channel.kind) && !is_told {
                 paths.push(path);
             }
         }
@@ -83,13 +92,14 @@ upstreams:
 models: {one: {context: 5, aliases: [x, y]}, two: {}}
 access: {keys: [{id: k, sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08}]}
 shared: {redis: 'redis://:one@h'}
+channels: {ops: {kind: slack, url: 'https://s/one'}}
 ship: {es: {kind: elasticsearch, url: 'http://e', user: u, password: p1}, os: {kind: opensearch, url: 'http://o', api_key: k1}}
 sources: {net: {type: listen, address: '127.0.0.1:5044'}, tls: {type: listen, address: '127.0.0.1:6514', tls: {cert: a, key: b}}}
 ";
 
     #[test]
     fn each_difference_is_named_once_and_no_value() {
-        let cases: [(&str, &str, &[&str]); 17] = [
+        let cases: [(&str, &str, &[&str]); 18] = [
             ("gate", "gate", &[]),
             ("service: gate", "service: gate2", &["service"]),
             ("sk-1", "sk-2", &["upstreams.a.key"]),
@@ -99,6 +109,7 @@ sources: {net: {type: listen, address: '127.0.0.1:5044'}, tls: {type: listen, ad
             ("net: {type: listen, address: '127.0.0.1:5044'}, ", "", &["sources.net"]),
             (":one@", ":two@", &["shared.redis"]),
             ("p1", "p2", &["ship.es"]),
+            ("https://s/one", "https://s/two", &["channels.ops"]),
             ("k1", "k2", &["ship.os"]),
             ("http://e", "http://f", &["ship.es.urls[0]"]),
             (", api_key: k1", "", &["ship.os.api_key"]),

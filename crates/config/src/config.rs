@@ -1,5 +1,6 @@
 //! What is usable: every value of a configuration with its type, its unit and its default.
 
+mod alerts;
 mod shape;
 mod ship;
 
@@ -13,6 +14,9 @@ use ipnet::IpNet;
 use serde_json::{Map, Value};
 use tollhouse_units::Bytes;
 
+pub use self::alerts::{
+    AlertConfig, AlertMeasure, AlertSeverity, ChannelConfig, ChannelKind, QuietConfig, SmtpConfig, SmtpTls,
+};
 pub use self::shape::{FieldKind, LineCap, OnAbort, ProgramFault, ShapeConfig, Vrl};
 pub use self::ship::{ShipConfig, ShipKind, ShipLogin, SyslogMessage};
 use crate::secret::Secret;
@@ -54,10 +58,16 @@ pub struct Config {
     pub shape: Vec<ShapeConfig>,
     /// Tag name and query (Lucene); the defaults first, then those of the file.
     pub tags: Vec<(String, String)>,
-    /// The index.
+    /// Where documents are found.
     pub store: StoreConfig,
+    /// Where else they are asked for.
+    pub search: SearchConfig,
     /// Clusters that documents are brought to, in the order of the file.
     pub ship: Vec<ShipConfig>,
+    /// Who is told of alerts, in the order of the file.
+    pub channels: Vec<ChannelConfig>,
+    /// The rules of which is told; the defaults first, then those of the file.
+    pub alerts: Vec<AlertConfig>,
 }
 
 impl Config {
@@ -98,7 +108,10 @@ impl Default for Config {
                 ("truncated_prompt".to_owned(), "truncated:true".to_owned()),
             ],
             store: StoreConfig::default(),
+            search: SearchConfig::default(),
             ship: Vec::new(),
+            channels: Vec::new(),
+            alerts: AlertConfig::defaults(),
         }
     }
 }
@@ -244,6 +257,8 @@ pub struct KeyConfig {
     pub user: Option<String>,
     /// Patterns (`*`) of the models it may use; empty means all.
     pub models: Vec<String>,
+    /// Patterns (`*`) of the indices it may use, for the roles `logs:read` and `logs:write`; empty means all.
+    pub indices: Vec<String>,
     /// What it may do: `user`, `logs:read`, `logs:write` or `admin`.
     pub role: &'static str,
     /// Its own bound on the prompt in characters, in place of [`Limits::prompt_chars`].
@@ -666,15 +681,38 @@ pub struct TlsFiles {
     pub client_ca: Option<PathBuf>,
 }
 
-/// The index.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Where documents are found.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StoreConfig {
-    /// What is kept of old day indices.
+    /// What is kept of old day indices of our own.
     pub keep: Keep,
+    /// The cluster in which they are found instead, so that there is no index of our own.
+    pub remote: Option<RemoteStore>,
+}
+
+impl StoreConfig {
+    /// The name of the destination by which a cluster in place of our own index gets its documents.
+    pub const DESTINATION: &'static str = "store";
+}
+
+/// A cluster in place of our own index.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RemoteStore {
+    /// Where it is, and how documents get there; also one of [`Config::ship`].
+    pub cluster: ShipConfig,
+    /// Patterns of the day indices that are looked into; at least one.
+    pub indices: Vec<String>,
+}
+
+/// Where else the book is asked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct SearchConfig {
+    /// Address and port at which the Elasticsearch API stands alone, at the root.
+    pub listen: Option<SocketAddr>,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { keep: Keep { days: 30, bytes: Bytes(20 << 30) } }
+        Self { keep: Keep { days: 30, bytes: Bytes(20 << 30) }, remote: None }
     }
 }

@@ -1,5 +1,7 @@
 //! A configuration as YAML, with every default filled in and every secret masked.
 
+mod alerts;
+
 use std::fmt::Write;
 use std::path::Path;
 
@@ -10,7 +12,7 @@ use crate::{
     config::{
         Auth, By, CallerLimits, Compress, Config, ContentMode, Deny, ErrorStyle, FileSource, HttpSource,
         JournaldSource, KeyConfig, Listen, ListenSource, ModelConfig, Overflow, Priority, ShapeConfig, ShipConfig,
-        ShipKind, ShipLogin, SourceConfig, SourceKind, SyncPolicy, TlsFiles, UpstreamConfig, UpstreamKind,
+        ShipKind, ShipLogin, SourceConfig, SourceKind, StoreConfig, SyncPolicy, TlsFiles, UpstreamConfig, UpstreamKind,
     },
     decode::resolve,
 };
@@ -53,13 +55,21 @@ impl Config {
         for (name, query) in &self.tags {
             writeln!(out, "  {}: {}", key(name), scalar(query))?;
         }
-        let keep = self.store.keep;
-        writeln!(out, "store:\n  keep: {{days: {}, bytes: {}}}", keep.days, keep.bytes)?;
-        writeln!(out, "ship:{}", if self.ship.is_empty() { " {}" } else { "" })?;
-        for destination in &self.ship {
+        write_store(out, &self.store)?;
+        writeln!(
+            out,
+            "search:\n  listen: {}",
+            optional(self.search.listen.map(|address| address.to_string()).as_deref())
+        )?;
+        // That of the store stands there.
+        let is_stores =
+            |destination: &&ShipConfig| self.store.remote.is_some() && destination.name == StoreConfig::DESTINATION;
+        let ship: Vec<&ShipConfig> = self.ship.iter().filter(|destination| !is_stores(destination)).collect();
+        writeln!(out, "ship:{}", if ship.is_empty() { " {}" } else { "" })?;
+        for destination in ship {
             writeln!(out, "  {}: {}", key(&destination.name), ship_yaml(destination))?;
         }
-        Ok(())
+        alerts::write(out, &self.channels, &self.alerts)
     }
 
     fn write_access(&self, out: &mut String) -> std::fmt::Result {
@@ -192,6 +202,16 @@ fn tls_yaml(files: &TlsFiles) -> String {
     format!("{{cert: {}, key: {}, client_ca: {client_ca}}}", path(&files.cert), path(&files.key))
 }
 
+fn write_store(out: &mut String, store: &StoreConfig) -> std::fmt::Result {
+    let Some(remote) = &store.remote else {
+        let keep = store.keep;
+        return writeln!(out, "store:\n  kind: embedded\n  keep: {{days: {}, bytes: {}}}", keep.days, keep.bytes);
+    };
+    let cluster = ship_yaml(&remote.cluster);
+    let cluster = cluster.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(&cluster);
+    writeln!(out, "store: {{indices: {}, {cluster}}}", list(&remote.indices))
+}
+
 fn ship_yaml(destination: &ShipConfig) -> String {
     let kind = destination.kind.as_str();
     let login = match &destination.login {
@@ -260,6 +280,7 @@ fn access_key_yaml(key: &KeyConfig) -> String {
         format!("also: {}", list(&key.also)),
         format!("user: {}", optional(key.user.as_deref())),
         format!("models: {}", list(&key.models)),
+        format!("indices: {}", list(&key.indices)),
         format!("role: {}", scalar(key.role)),
         format!("prompt_chars: {}", or_null(key.prompt_chars)),
         format!("rate_limit: {}", rate_limit_yaml(&key.limits, None)),

@@ -39,11 +39,12 @@ mod source;
 mod tree;
 
 pub use config::{
-    AccessConfig, Auth, Begin, By, CallerLimits, Compress, Config, Content, ContentMode, Deny, ErrorStyle, FieldKind,
-    FileSource, HttpSource, JournaldSource, Keep, KeyConfig, Limits, LineCap, LineFormat, Listen, ListenSource,
-    Logging, ModelConfig, OnAbort, Overflow, Priority, ProgramFault, Queue, Rate, Rotate, ShapeConfig, Shared,
-    ShipConfig, ShipKind, ShipLogin, SourceConfig, SourceKind, StoreConfig, SyncPolicy, SyslogMessage, Timeouts,
-    TlsFiles, UpstreamConfig, UpstreamKind, Vrl,
+    AccessConfig, AlertConfig, AlertMeasure, AlertSeverity, Auth, Begin, By, CallerLimits, ChannelConfig, ChannelKind,
+    Compress, Config, Content, ContentMode, Deny, ErrorStyle, FieldKind, FileSource, HttpSource, JournaldSource, Keep,
+    KeyConfig, Limits, LineCap, LineFormat, Listen, ListenSource, Logging, ModelConfig, OnAbort, Overflow, Priority,
+    ProgramFault, Queue, QuietConfig, Rate, RemoteStore, Rotate, SearchConfig, ShapeConfig, Shared, ShipConfig,
+    ShipKind, ShipLogin, SmtpConfig, SmtpTls, SourceConfig, SourceKind, StoreConfig, SyncPolicy, SyslogMessage,
+    Timeouts, TlsFiles, UpstreamConfig, UpstreamKind, Vrl,
 };
 pub use import::{Fate, Imported, Note, Old, import};
 pub use ipnet::IpNet;

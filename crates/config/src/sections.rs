@@ -1,10 +1,13 @@
 //! Which keys there are, what they hold, and what must fit together.
 
 mod access;
+mod alerts;
+mod channels;
 mod models;
 mod shape;
 mod ship;
 mod sources;
+mod store;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -76,8 +79,17 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
         if let Some(node) = s.get("tags") {
             tags(d, node, &mut config.tags);
         }
-        s.section(d, "store", |d, s| s.section(d, "keep", |d, s| keep(d, s, &mut config.store.keep)));
-        s.set(d, "ship", &mut config.ship, ship::destinations);
+        s.section(d, "store", |d, s| store::store(d, s, &mut config.store, &config.service));
+        s.section(d, "search", |d, s| store::search(d, s, &mut config.search, auth));
+        let ship_node = s.get("ship");
+        if let Some(destinations) = ship_node.and_then(|node| ship::destinations(d, node)) {
+            config.ship = destinations;
+        }
+        store::ship_to(d, &config.store, &mut config.ship, ship_node);
+        s.set(d, "channels", &mut config.channels, channels::channels);
+        if let Some(node) = s.get("alerts") {
+            alerts::alerts(d, node, &mut config.alerts, &config.channels);
+        }
     });
     config
 }

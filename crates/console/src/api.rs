@@ -19,18 +19,18 @@ const FIELDS_MAX: usize = 2000;
 /// Any search over this service's records; what it answers is what `/es` answers.
 pub(crate) async fn search(State(console): State<Console>, body: Bytes) -> Response {
     let indices = format!("{}-*", console.inner.settings.service);
-    tollhouse_elastic::search(&console.inner.store, &indices, &body).await
+    tollhouse_elastic::search(&console.inner.shelf, &indices, &body).await
 }
 
 /// The fields that this service's records have, by name, each with its type, as `_mapping` tells them.
 pub(crate) async fn fields(State(console): State<Console>) -> Response {
-    let store = console.inner.store.clone();
     let indices = format!("{}-*", console.inner.settings.service);
-    // The mapping reads the days' term dictionaries: nothing to do on a thread that answers others.
-    let mapping = tokio::task::spawn_blocking(move || store.mapping(&indices)).await;
-    let Ok(Ok(mapping)) = mapping else {
-        let error = "the fields cannot be read right now";
-        return (http::StatusCode::SERVICE_UNAVAILABLE, Json(json!({"error": error}))).into_response();
+    let mapping = match tollhouse_elastic::mapping(&console.inner.shelf, &indices).await {
+        Ok(mapping) => mapping,
+        Err(error) => {
+            let error = format!("the fields cannot be read right now: {error}");
+            return (http::StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": error }))).into_response();
+        }
     };
     let mut fields = BTreeMap::new();
     for properties in mapping.as_object().into_iter().flat_map(|days| days.values()) {
@@ -93,7 +93,7 @@ pub(crate) async fn status(State(console): State<Console>) -> Json<Value> {
             "seq": *console.inner.journal.written().borrow(),
             "disk": console.inner.journal.disk().borrow().as_str(),
         },
-        "index": {"seq": console.inner.store.indexed_seq()},
+        "index": {"seq": console.inner.shelf.indexed_seq()},
         "limits": console.inner.gateway.sharing(),
         "uptime_s": console.inner.settings.began.elapsed().as_secs(),
         "version": console.inner.settings.version,

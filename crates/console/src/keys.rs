@@ -40,6 +40,8 @@ pub(crate) struct NewKey {
     role: Option<String>,
     #[serde(default)]
     models: Vec<String>,
+    #[serde(default)]
+    indices: Vec<String>,
     requests: Option<u32>,
     per_ms: Option<u64>,
     tokens: Option<u64>,
@@ -71,6 +73,7 @@ impl NewKey {
             user: self.user,
             role: self.role.unwrap_or(usual.role),
             models: self.models,
+            indices: self.indices,
             limits,
             prompt_chars: self.prompt_chars,
             priority: self.priority.unwrap_or(usual.priority),

@@ -16,6 +16,7 @@ mod keys;
 mod reload;
 mod saved;
 mod session;
+mod story;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,8 +26,8 @@ use axum::middleware;
 use axum::routing::{any, get, post, put};
 use tollhouse_gateway::Gateway;
 use tollhouse_journal::Journal;
+use tollhouse_remote::Shelf;
 use tollhouse_state::State;
-use tollhouse_store::Store;
 
 pub use keeper::{Ask, AskKeeper};
 
@@ -47,7 +48,7 @@ pub struct Console {
 struct Inner {
     settings: Settings,
     state: State,
-    store: Store,
+    shelf: Shelf,
     gateway: Gateway,
     journal: Journal,
     keeper: AskKeeper,
@@ -66,6 +67,8 @@ pub struct Settings {
     pub port: u16,
     /// When the house began to serve.
     pub began: Instant,
+    /// Sources that collect the lines of model servers: those are joined with requests by time.
+    pub server_sources: Vec<String>,
 }
 
 impl Console {
@@ -73,12 +76,12 @@ impl Console {
     pub fn new(
         settings: Settings,
         state: State,
-        store: Store,
+        shelf: Shelf,
         gateway: Gateway,
         journal: Journal,
         keeper: AskKeeper,
     ) -> Self {
-        Self { inner: Arc::new(Inner { settings, state, store, gateway, journal, keeper }) }
+        Self { inner: Arc::new(Inner { settings, state, shelf, gateway, journal, keeper }) }
     }
 }
 
@@ -97,6 +100,7 @@ pub fn router(console: Console) -> Router {
         .route("/console/api/v1/fields", get(api::fields))
         .route("/console/api/v1/saved", get(saved::list).post(saved::create))
         .route("/console/api/v1/saved/{id}", put(saved::change).delete(saved::remove))
+        .route("/console/api/v1/requests/{id}/story", get(story::story))
         .route("/console/api/v1/models", get(api::models))
         .route("/console/api/v1/status", get(api::status))
         .route(CHAT_PATH, post(api::chat))
@@ -109,6 +113,7 @@ pub fn router(console: Console) -> Router {
         .route("/requests", get(assets::page))
         .route("/requests/{id}", get(assets::page))
         .route("/efficiency", get(assets::page))
+        .route("/sources", get(assets::page))
         .route("/keys", get(assets::page))
         .route("/chat", get(assets::page))
         .route("/assets/{*path}", get(assets::asset))

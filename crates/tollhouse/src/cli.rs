@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Tell how far each cluster has been brought the records, and whether it has them all
     Ship(ShipArgs),
+    /// Tell how the alert rules stand; try channels, silence rules, try rules on stored records
+    Alert(AlertArgs),
     /// Print the version
     Version,
 }
@@ -197,7 +199,8 @@ Examples:
   tollhouse key create --name openclaw --requests 300/60s --prompt-chars 200000
   tollhouse key create --name batch --tokens 100000/60s --concurrent 4 --budget 2000000/day --priority low
   tollhouse key create --name office --allow 10.0.0.0/16,192.168.1.7 --models 'qwen3:*'
-  tollhouse key create --name grafana --role logs:read --expires 90d --json")]
+  tollhouse key create --name grafana --role logs:read --expires 90d --json
+  tollhouse key create --name team-a --role logs:read --indices 'team-a-*'")]
     Create(Box<CreateArgs>),
     /// List all keys, without their secrets
     #[command(after_help = "\
@@ -248,6 +251,9 @@ pub(crate) struct CreateArgs {
     /// Models it may call, * stands for any characters [default: all]
     #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
     pub(crate) models: Vec<String>,
+    /// Indices it may use with the role logs:read or logs:write, * stands for any characters [default: all]
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    pub(crate) indices: Vec<String>,
     /// Its own rate limit, such as 30/60s
     #[arg(long, value_name = "N/TIME", value_parser = crate::keys::parse_rate)]
     pub(crate) requests: Option<crate::keys::PerTime>,
@@ -287,6 +293,71 @@ pub(crate) struct TokenArgs {
     /// How long the address opens the console
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = crate::keys::parse_lifetime)]
     pub(crate) expires: std::time::Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AlertArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    #[command(subcommand)]
+    pub(crate) command: AlertCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AlertCommand {
+    /// All rules: calm, pending, firing or off, the last value of each group, and when it was told last
+    #[command(after_help = "\
+Examples:
+  tollhouse alert list
+  tollhouse alert list --json | jq '.[] | select(.state == \"firing\") | .name'")]
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send a message that only shows that a channel works; exit status 0 when it was taken
+    #[command(after_help = "\
+Examples:
+  tollhouse alert test ops")]
+    Test {
+        /// Name of the channel in the configuration
+        channel: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell nothing of a rule for a while; it is watched on, and told afterwards if it is still so
+    #[command(after_help = "\
+Examples:
+  tollhouse alert silence slow-model --for 2h
+  tollhouse alert silence slow-model --for 0s     # tell it again")]
+    Silence {
+        /// Name of the rule
+        rule: String,
+        /// For how long from now
+        #[arg(long = "for", value_name = "TIME", value_parser = crate::keys::parse_overlap)]
+        time: std::time::Duration,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// What a rule would have told, from the records that are stored
+    #[command(after_help = "\
+Examples:
+  tollhouse alert backtest slow-model --days 30
+  tollhouse alert backtest slow-model --json | jq .messages
+
+A changed rule can be tried before the house runs with it: write it to another file and name that with --config.")]
+    Backtest {
+        /// Name of the rule
+        rule: String,
+        /// How many days back
+        #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=366))]
+        days: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,5 @@
 //! The Elasticsearch-compatible API at `/es`: who may do what there, and how documents that clients write become records.
 
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -13,16 +12,14 @@ use serde_json::json;
 use tokio::task::coop::consume_budget;
 use tollhouse_access::Role;
 use tollhouse_collect::formats;
-use tollhouse_elastic::{Book, ElasticError, NewDocument, Right};
+use tollhouse_elastic::{Book, By, ElasticError, NewDocument, Right, Scope};
 use tollhouse_gateway::{Caller, Door, Refusal};
-use tollhouse_journal::{Appending, Journal, JournalError, Level, Record};
+use tollhouse_journal::{Appended, Journal, JournalError, Level, Record};
 use tollhouse_store::INDEX_DELETED;
 use tollhouse_web::{Answer, json as json_answer};
 
 use crate::collecting::lines;
 
-/// Records of one request that are with the journal at once: what the line of a request to a model may find before it.
-const RECORDS_MAX: usize = 64;
 /// How long written documents may wait for their fsync.
 const SYNC_TIME_MAX: Duration = Duration::from_secs(30);
 /// Where these records come from.
@@ -47,9 +44,19 @@ pub(crate) fn check<B>(
     door.check_role(&with_bearer(request.headers()), client, now_ms, may, role)
 }
 
+/// Says with a request who sends it, and which indices that key may use.
+pub(crate) fn introduce<B>(request: &mut Request<B>, caller: &Caller) {
+    if let Some(id) = &caller.key_id {
+        request.extensions_mut().insert(By(id.clone()));
+    }
+    if let Some(key) = &caller.key {
+        request.extensions_mut().insert(Scope::new(&key.indices));
+    }
+}
+
 /// The head with the key where the door looks for it. Clients of Elasticsearch send it as the password of a user, or as an
 /// API key: `base64(id:key)`.
-fn with_bearer(headers: &HeaderMap) -> HeaderMap {
+pub(crate) fn with_bearer(headers: &HeaderMap) -> HeaderMap {
     let mut headers = headers.clone();
     let text = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     if let Some(secret) = text.and_then(secret_of)
@@ -109,22 +116,19 @@ pub(crate) struct JournalBook(pub(crate) Journal);
 impl Book for JournalBook {
     fn append(&self, documents: Vec<NewDocument>) -> BoxFuture<'_, Vec<Result<u64, ElasticError>>> {
         Box::pin(async move {
-            let mut results = Vec::with_capacity(documents.len());
-            let mut begun = VecDeque::with_capacity(RECORDS_MAX);
+            let wanted = documents.len();
+            let mut records = Vec::with_capacity(wanted);
             for document in documents {
                 // Hundreds may be there at once: others have their turn in between.
                 consume_budget().await;
-                if begun.len() == RECORDS_MAX
-                    && let Some(oldest) = begun.pop_front()
-                {
-                    results.push(number(oldest).await);
-                }
-                begun.push_back(self.0.hand_over(record(document)).await);
+                records.push(record(document));
             }
-            for appending in begun {
-                results.push(number(appending).await);
-            }
-            results
+            let Appended { seqs, error } = self.0.append_all(records).await;
+            let Some(error) = error else { return seqs.into_iter().map(Ok).collect() };
+            // What is written and not known to be on the disk is not confirmed.
+            let written = if matches!(error, JournalError::Unsynced) { Vec::new() } else { seqs };
+            let refused = std::iter::repeat_with(|| Err(unwritable(&error))).take(wanted - written.len());
+            written.into_iter().map(Ok).chain(refused).collect()
         })
     }
 
@@ -149,11 +153,6 @@ impl Book for JournalBook {
         }
         Box::pin(async move { self.0.append_synced(record).await.map_err(|error| unwritable(&error)) })
     }
-}
-
-async fn number(begun: Result<Appending, JournalError>) -> Result<u64, ElasticError> {
-    let seq = async { begun?.seq().await };
-    seq.await.map_err(|error| unwritable(&error))
 }
 
 fn unwritable(error: &JournalError) -> ElasticError {

@@ -14,8 +14,8 @@ use tollhouse_elastic::Elastic;
 use tollhouse_gateway::{Door, Gateway, Settings};
 use tollhouse_journal::Journal;
 use tollhouse_limits::{Failures, Limits};
+use tollhouse_remote::Shelf;
 use tollhouse_state::State;
-use tollhouse_store::Store;
 use tollhouse_upstream::Upstreams;
 use tollhouse_web::HostGuard;
 
@@ -28,7 +28,7 @@ const CONTENTS_END_MAX: Duration = Duration::from_secs(10);
 /// The parts that are opened once: what they count, keep and write goes on over every change of the configuration.
 pub(crate) struct Ground {
     pub(crate) state: State,
-    pub(crate) store: Store,
+    pub(crate) shelf: Shelf,
     pub(crate) elastic: Elastic,
     pub(crate) journal: Journal,
     pub(crate) limits: Limits,
@@ -77,11 +77,12 @@ impl Ground {
             public_url: config.public_url.clone(),
             port: address.port(),
             began: self.began,
+            server_sources: wiring::server_sources(config),
         };
         let console = Console::new(
             settings,
             self.state.clone(),
-            self.store.clone(),
+            self.shelf.clone(),
             gateway.clone(),
             self.journal.clone(),
             self.keeper.clone(),

@@ -8,8 +8,7 @@ use axum::Router;
 use http::uri::{Authority, PathAndQuery};
 use http::{Request, StatusCode, Uri};
 use hyper::body::Incoming;
-use tollhouse_elastic::By;
-use tollhouse_gateway::{Caller, Entry, Gateway, Refusal};
+use tollhouse_gateway::{Entry, Gateway, Refusal};
 use tollhouse_journal::{Journal, Level, Record};
 use tollhouse_web::{Answer, Dropped, HostGuard, Peer, text};
 use tower::ServiceExt;
@@ -58,40 +57,63 @@ impl Current {
 /// Answers one request.
 pub(crate) async fn answer(house: Arc<House>, request: Request<Incoming>, peer: Peer) -> Result<Answer, Dropped> {
     if !house.hosts.admits(&request) {
-        return Ok(text(StatusCode::MISDIRECTED_REQUEST, "this host name is not served here; add it to `hosts`\n"));
+        return Ok(misdirected());
     }
     let path = request.uri().path();
     // The model APIs record their refusals themselves, addresses included.
     if path.starts_with("/v1/") || path.starts_with("/api/") {
         // Where no key is asked for, any web page that this machine's browser shows could make the model work.
         if !house.gateway.door().asks_for_keys() && is_from_a_page_elsewhere(&request) {
-            return Ok(text(StatusCode::FORBIDDEN, "requests of web pages of other origins are not taken\n"));
+            return Ok(from_elsewhere());
         }
         return house.gateway.handle(request, peer, Entry::Door).await;
     }
-    let door = house.gateway.door();
-    let client = door.client_address(peer.0.ip(), request.headers());
-    if let Err(refusal) = door.check_address(client) {
-        record_refusal(&house, &request, client, &refusal);
-        if matches!(refusal, Refusal::AddressDropped) {
-            return Err(Dropped);
-        }
-        return Ok(text(refusal.status(), "address not allowed\n"));
-    }
+    let client = match admitted(&house, &request, peer)? {
+        Ok(client) => client,
+        Err(refused) => return Ok(refused),
+    };
     match path {
         "/healthz" => Ok(health::alive()),
         "/readyz" => Ok(health::ready(&house)),
         "/health" => Ok(health::summary(&house)),
-        // As above: such a page could write into the book.
-        path if path.starts_with("/es/")
-            && !house.gateway.door().asks_for_keys()
-            && is_from_a_page_elsewhere(&request) =>
-        {
-            Ok(text(StatusCode::FORBIDDEN, "requests of web pages of other origins are not taken\n"))
-        }
-        path if path == "/es" || path.starts_with("/es/") => Ok(elastic(&house, request, peer, client).await),
+        path if path == "/es" || path.starts_with("/es/") => Ok(elastic(&house, request, peer, client, "/es").await),
         _ => Ok(route(&house.console, request, peer).await),
     }
+}
+
+/// Answers one request at the address of the Elasticsearch API alone (`search.listen`).
+pub(crate) async fn answer_search(
+    house: Arc<House>,
+    request: Request<Incoming>,
+    peer: Peer,
+) -> Result<Answer, Dropped> {
+    if !house.hosts.admits(&request) {
+        return Ok(misdirected());
+    }
+    match admitted(&house, &request, peer)? {
+        Ok(client) => Ok(elastic(&house, request, peer, client, "").await),
+        Err(refused) => Ok(refused),
+    }
+}
+
+/// Whose request this is by its address, if that may come in at all, else what is answered.
+fn admitted(house: &House, request: &Request<Incoming>, peer: Peer) -> Result<Result<IpAddr, Answer>, Dropped> {
+    let door = house.gateway.door();
+    let client = door.client_address(peer.0.ip(), request.headers());
+    let Err(refusal) = door.check_address(client) else { return Ok(Ok(client)) };
+    record_refusal(house, request, client, &refusal);
+    if matches!(refusal, Refusal::AddressDropped) {
+        return Err(Dropped);
+    }
+    Ok(Err(text(refusal.status(), "address not allowed\n")))
+}
+
+fn misdirected() -> Answer {
+    text(StatusCode::MISDIRECTED_REQUEST, "this host name is not served here; add it to `hosts`\n")
+}
+
+fn from_elsewhere() -> Answer {
+    text(StatusCode::FORBIDDEN, "requests of web pages of other origins are not taken\n")
 }
 
 /// Whether a browser sends this for a page of another origin (Fetch Metadata; `Origin` for browsers without it).
@@ -109,16 +131,21 @@ fn is_from_a_page_elsewhere<B>(request: &Request<B>) -> bool {
 }
 
 /// The Elasticsearch-compatible API: for keys that may read or write the book.
-async fn elastic(house: &House, mut request: Request<Incoming>, peer: Peer, client: IpAddr) -> Answer {
+/// `prefix` is where it is mounted.
+async fn elastic(house: &House, mut request: Request<Incoming>, peer: Peer, client: IpAddr, prefix: &str) -> Answer {
+    // As with the models: a page of another origin could write into the book.
+    if !house.gateway.door().asks_for_keys() && is_from_a_page_elsewhere(&request) {
+        return from_elsewhere();
+    }
     let now_ms = jiff::Timestamp::now().as_millisecond();
-    let uri = without_prefix(request.uri(), "/es");
+    let uri = without_prefix(request.uri(), prefix);
     match es::check(house.gateway.door(), &request, uri.path(), client, now_ms) {
-        Ok(Caller { key_id, .. }) => key_id.map(|id| request.extensions_mut().insert(By(id))),
+        Ok(caller) => es::introduce(&mut request, &caller),
         Err(refusal) => {
             record_refusal(house, &request, client, &refusal);
             return es::refusal(&refusal);
         }
-    };
+    }
     *request.uri_mut() = uri;
     route(&house.elastic, request, peer).await
 }

@@ -26,6 +26,7 @@ use crate::logging::Logging;
 use crate::ring::Ring;
 use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
+use crate::watching::{self, Watching};
 use crate::{content, up, wiring};
 
 /// How often is looked for changed keys and a changed file.
@@ -59,8 +60,12 @@ pub(crate) struct Keeper {
     pub(crate) file: FileWatch,
     pub(crate) serving: Serving,
     pub(crate) listening: Listening,
+    /// The same for the address of the Elasticsearch API alone.
+    pub(crate) serving_search: Serving,
+    pub(crate) listening_search: Option<Listening>,
     pub(crate) collecting: Collecting,
     pub(crate) shipping: Shipping,
+    pub(crate) watching: Watching,
     pub(crate) ring: Ring,
     pub(crate) logging: Logging,
     /// Servers that take no more connections and let their last requests end.
@@ -117,8 +122,14 @@ impl Keeper {
 
     /// Ends the serving, running requests last.
     pub(crate) async fn end(mut self) -> Ground {
-        tokio::join!(self.listening.end(), self.collecting.end());
+        let search = async {
+            if let Some(listening) = self.listening_search {
+                listening.end().await;
+            }
+        };
+        tokio::join!(self.listening.end(), search, self.collecting.end());
         while self.draining.join_next().await.is_some() {}
+        self.watching.end().await;
         self.shipping.end().await;
         self.ground
     }
@@ -203,6 +214,7 @@ impl Keeper {
         let mut changed = self.config.changes(&config);
         changed.extend(self.collecting.renewed().await);
         changed.extend(self.shipping.renewed().await);
+        changed.extend(self.watching.renewed().await);
         if changed.is_empty() {
             return Ok(changed);
         }
@@ -216,14 +228,21 @@ impl Keeper {
         } else {
             None
         };
+        let has_new_search = config.search != self.config.search;
+        let bound_search = if has_new_search { Bound::search(&config).await? } else { None };
         let address = bound.as_ref().map_or(self.listening.address, |bound| bound.address);
         let keys = wiring::configured_keys(&config)?;
         let has_keys = !keys.is_empty() || !before.gateway.door().keyring().stored_ids().is_empty();
         up::check_reach(&config, address, has_keys)?;
+        if let Some(bound) = &bound_search {
+            up::check_reach(&config, bound.address, has_keys)?;
+        }
         let house = self.ground.house(&config, address, Some(&before))?;
         let sources = self.collecting.prepare(&config).await?;
         let destinations = self.shipping.prepare(&config).await?;
+        let watched = self.watching.prepare(&config).await?;
         let listening = bound.map(|bound| bound.serve(&config, &self.serving)).transpose()?;
+        let listening_search = bound_search.map(|bound| bound.serve_directly(&self.serving_search)).transpose()?;
 
         // From here on nothing fails.
         self.ring.configure(house.gateway.door(), keys);
@@ -232,9 +251,14 @@ impl Keeper {
             let old = std::mem::replace(&mut self.listening, listening);
             self.draining.spawn(old.end());
         }
+        if has_new_search && let Some(old) = std::mem::replace(&mut self.listening_search, listening_search) {
+            self.draining.spawn(old.end());
+        }
         self.collecting.adopt(sources);
         self.shipping.adopt(destinations);
-        self.serving.configure(&config);
+        self.watching.adopt(watched, watching::place(&config, address));
+        self.serving.configure(wiring::serve_options(&config));
+        self.serving_search.configure(wiring::search_options(&config));
         self.logging.set_level(&config);
         self.config = config;
         Ok(changed)

@@ -118,6 +118,7 @@ fn settings(args: &CreateArgs) -> anyhow::Result<KeySettings> {
         user: args.user.clone(),
         role: args.role.clone(),
         models: args.models.clone(),
+        indices: args.indices.clone(),
         limits,
         prompt_chars: args.prompt_chars,
         priority: args.priority.clone(),

@@ -28,9 +28,16 @@ impl Serving {
         Self(Arc::new(Server::with_refusals_told(wiring::serve_options(config), handler, told)))
     }
 
-    /// Takes the bounds of another configuration for connections accepted from now on.
-    pub(crate) fn configure(&self, config: &Config) {
-        self.0.set_options(wiring::serve_options(config));
+    /// The same for the address of the Elasticsearch API alone, with a share of the connections of its own.
+    pub(crate) fn search(config: &Config, current: Current, journal: Journal) -> Self {
+        let handler = move |request, peer| house::answer_search(current.get(), request, peer);
+        let told = move |peer, refusal| record_refusal(&journal, peer, refusal);
+        Self(Arc::new(Server::with_refusals_told(wiring::search_options(config), handler, told)))
+    }
+
+    /// Takes these bounds for connections accepted from now on.
+    pub(crate) fn configure(&self, options: ServeOptions) {
+        self.0.set_options(options);
     }
 }
 
@@ -75,15 +82,30 @@ pub(crate) struct Bound {
 impl Bound {
     /// Binds the address that the configuration names.
     pub(crate) async fn new(config: &Config) -> anyhow::Result<Self> {
-        let wanted = config.listen.address;
+        Self::at(config.listen.address, "listen").await
+    }
+
+    /// Binds the address of the Elasticsearch API alone, where the configuration names one.
+    pub(crate) async fn search(config: &Config) -> anyhow::Result<Option<Self>> {
+        match config.search.listen {
+            Some(wanted) => Self::at(wanted, "search.listen").await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Binds what stands under this key.
+    async fn at(wanted: SocketAddr, key: &str) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(wanted).await.map_err(|error| {
             let hint = match error.kind() {
-                ErrorKind::AddrInUse => "; is a tollhouse or OpenClaw running there? `listen` chooses another port",
-                ErrorKind::PermissionDenied => {
-                    "; ports below 1024 need the right to bind them: choose another in `listen`"
+                ErrorKind::AddrInUse if key == "listen" => {
+                    "; is a tollhouse or OpenClaw running there? `listen` chooses another port".to_owned()
                 }
-                ErrorKind::AddrNotAvailable => "; this machine does not have that address: see `listen`",
-                _ => "",
+                ErrorKind::AddrInUse => format!("; does something listen there? `{key}` chooses another port"),
+                ErrorKind::PermissionDenied => {
+                    format!("; ports below 1024 need the right to bind them: choose another in `{key}`")
+                }
+                ErrorKind::AddrNotAvailable => format!("; this machine does not have that address: see `{key}`"),
+                _ => String::new(),
             };
             anyhow::Error::new(error).context(format!("listening on {wanted}{hint}"))
         })?;
@@ -94,10 +116,19 @@ impl Bound {
 
     /// Serves it.
     pub(crate) fn serve(self, config: &Config, serving: &Serving) -> anyhow::Result<Listening> {
+        let proxied = if config.listen.proxy_protocol { Proxied::Yes } else { Proxied::No };
+        self.serve_as(proxied, serving)
+    }
+
+    /// Serves it to whoever comes themselves.
+    pub(crate) fn serve_directly(self, serving: &Serving) -> anyhow::Result<Listening> {
+        self.serve_as(Proxied::No, serving)
+    }
+
+    fn serve_as(self, proxied: Proxied, serving: &Serving) -> anyhow::Result<Listening> {
         let Self { socket, address } = self;
         let served = socket.try_clone().context("sharing the socket listened on")?;
         let listener = TcpListener::from_std(served).context("listening")?;
-        let proxied = if config.listen.proxy_protocol { Proxied::Yes } else { Proxied::No };
         Ok(Listening { socket, address, served: serving.0.listen(listener, proxied) })
     }
 }

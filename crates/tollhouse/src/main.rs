@@ -1,6 +1,8 @@
 //! The program: reads the command line, and does what it says.
 
+mod alert;
 mod bench;
+mod check;
 mod cli;
 mod collecting;
 mod content;
@@ -19,10 +21,12 @@ mod listening;
 mod logging;
 mod ring;
 mod search;
+mod shelf;
 mod ship;
 mod shipping;
 mod source;
 mod up;
+mod watching;
 mod why;
 mod wiring;
 
@@ -64,15 +68,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Up(args) => runtime()?.block_on(up::up(args.source())),
         Command::Init(args) => runtime()?.block_on(init::init(&args)),
-        Command::Check(args) => {
-            let config = args.load()?;
-            up::check(&config)?;
-            say(&config.effective_yaml())
-        }
+        Command::Check(args) => check::check(&args),
         Command::Key(args) => runtime()?.block_on(keys::key(&args)),
         Command::Token(args) => runtime()?.block_on(keys::token(&args)),
-        Command::Search(args) => search::search(&args),
-        Command::Why(args) => why::why(&args),
+        Command::Search(args) => runtime()?.block_on(search::search(&args)),
+        Command::Why(args) => runtime()?.block_on(why::why(&args)),
         // It tells by its exit status how the installation did.
         Command::Bench(args) => return runtime()?.block_on(bench::bench(&args)),
         Command::Content(args) => runtime()?.block_on(content::content(&args)),
@@ -83,6 +83,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Dead(args) => return dead::dead(&args),
         // It tells by its exit status whether the cluster has what it should.
         Command::Ship(args) => return runtime()?.block_on(ship::ship(&args)),
+        // It tells by its exit status whether a tried channel works.
+        Command::Alert(args) => return runtime()?.block_on(alert::alert(&args)),
         Command::Version => say(&format!("tollhouse {}\n", cli::VERSION)),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -1,14 +1,14 @@
-//! `tollhouse search`: the book in the terminal. It reads the index as it lies on the disk, so it also works while the
-//! house is down.
+//! `tollhouse search`: the book in the terminal. It reads the index as it lies on the disk, or asks the cluster in its place,
+//! so it also works while the house is down.
 
 use std::io::{IsTerminal, Read, Write};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use serde_json::{Value, json};
-use tollhouse_query::dsl;
-use tollhouse_store::Store;
+use tollhouse_elastic::searched_here;
 
 use crate::cli::SearchArgs;
+use crate::shelf;
 
 /// Columns of the table: field, heading, width.
 const COLUMNS: [(&str, &str, usize); 8] = [
@@ -22,7 +22,7 @@ const COLUMNS: [(&str, &str, usize); 8] = [
     ("request_id", "REQUEST", 29),
 ];
 
-pub(crate) fn search(args: &SearchArgs) -> anyhow::Result<()> {
+pub(crate) async fn search(args: &SearchArgs) -> anyhow::Result<()> {
     let config = args.config.load()?;
     let body = match &args.dsl {
         Some(path) => read_body(path)?,
@@ -32,10 +32,8 @@ pub(crate) fn search(args: &SearchArgs) -> anyhow::Result<()> {
             "size": args.size,
         }),
     };
-    let request = dsl::parse_search(&body).map_err(|error| anyhow!("{error}"))?;
-    let store = Store::open_read_only(config.data_dir.join("index"), &config.service)
-        .context("opening the index; has `tollhouse up` run with this configuration?")?;
-    let answer = serde_json::to_value(store.search(&args.index, &request)?)?;
+    let shelf = shelf::open_read_only(&config)?;
+    let answer = serde_json::to_value(searched_here(&shelf, &args.index, &body).await?)?;
 
     let mut out = std::io::stdout().lock();
     if args.json || args.dsl.is_some() {

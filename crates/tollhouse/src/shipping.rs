@@ -1,17 +1,18 @@
-//! Ships documents to the clusters that the configuration names.
+//! Ships all records to the destinations that the configuration names.
 //!
 //! A changed configuration leaves those destinations alone that stay as they are; one that changes goes on from the same
 //! cursor, once its courier of before has ended.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
-use tollhouse_config::{Config, ShipConfig, ShipKind, ShipLogin};
+use tollhouse_config::{self as config, Config, ShipConfig, ShipKind, ShipLogin, SourceKind};
 use tollhouse_journal::Holds;
-use tollhouse_ship::{Book, Courier, Cursor, Destination, Kind, Login, Settings};
+use tollhouse_ship::{Book, Courier, Cursor, Destination, Kind, Login, Settings, SyslogMessage};
 
 use crate::source::Print;
 
@@ -60,28 +61,62 @@ pub(crate) fn holds(config: &Config) -> Holds {
     holds
 }
 
-/// A destination as the configuration describes it. Reads its authorities, so it blocks.
-pub(crate) fn destination(config: &ShipConfig) -> anyhow::Result<Destination> {
-    let login = config.login.as_ref().map(|login| match login {
+/// Who we are to a cluster.
+pub(crate) fn login(config: &ShipConfig) -> Option<Login> {
+    config.login.as_ref().map(|login| match login {
         ShipLogin::User { name, password } => {
             Login::User { name: name.clone(), password: password.expose().to_owned() }
         }
+        ShipLogin::ApiKey(key) if config.kind == ShipKind::Otlp => Login::Bearer(key.expose().to_owned()),
         ShipLogin::ApiKey(key) => Login::ApiKey(key.expose().to_owned()),
-    });
+    })
+}
+
+/// A destination as the configuration describes it. Reads its authorities, so it blocks.
+pub(crate) fn destination(config: &ShipConfig) -> anyhow::Result<Destination> {
     let settings = Settings {
         name: config.name.clone(),
         kind: match config.kind {
             ShipKind::Elasticsearch => Kind::Elasticsearch,
             ShipKind::OpenSearch => Kind::OpenSearch,
+            ShipKind::Otlp => Kind::Otlp,
+            ShipKind::Syslog(config::SyslogMessage::Json) => Kind::Syslog(SyslogMessage::Json),
+            ShipKind::Syslog(config::SyslogMessage::Fields) => Kind::Syslog(SyslogMessage::Fields),
         },
         urls: config.urls.clone(),
-        login,
+        login: login(config),
         ca: config.ca.clone(),
         template: config.template,
         buffer_bytes: config.buffer.0,
     };
     Destination::new(settings)
         .with_context(|| format!("preparing the destination {} (`ship.{}`)", config.name, config.name))
+}
+
+/// Refuses a destination that is one of our own sources: each record that goes out would come in as another one.
+pub(crate) fn check_circle(config: &Config, ship: &ShipConfig) -> anyhow::Result<()> {
+    let own = config.sources.iter().filter_map(|source| match &source.kind {
+        SourceKind::Listen(listen) => Some((&source.name, listen.address)),
+        SourceKind::Http(http) => Some((&source.name, http.address)),
+        SourceKind::File(_) | SourceKind::Journald(_) | SourceKind::Stdin(_) => None,
+    });
+    for (source, address) in own {
+        let is_own = |url: &String| {
+            let Ok(uri) = url.parse::<http::Uri>() else { return false };
+            let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+            let is_here = match host.parse::<IpAddr>() {
+                Ok(ip) => ip == address.ip() || (ip.is_loopback() && address.ip().is_unspecified()),
+                Err(_) => host.eq_ignore_ascii_case("localhost"),
+            };
+            is_here && uri.port_u16() == Some(address.port())
+        };
+        anyhow::ensure!(
+            !ship.urls.iter().any(is_own),
+            "`ship.{}` is our own source `{source}`: each record that goes out would come in as another one",
+            ship.name
+        );
+    }
+    Ok(())
 }
 
 impl Shipping {

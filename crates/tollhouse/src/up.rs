@@ -16,7 +16,7 @@ use tollhouse_journal::{Journal, Level, Opened, Record};
 use tollhouse_limits::{Failures, Limits};
 use tollhouse_shape::Shaper;
 use tollhouse_state::State;
-use tollhouse_store::Store;
+use tollhouse_store::Indexer;
 use tollhouse_upstream::Upstreams;
 
 use crate::collecting::shaping::Shapes;
@@ -31,7 +31,8 @@ use crate::logging::Logging;
 use crate::ring::Ring;
 use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
-use crate::{cli, keeper, keys, shipping, wiring};
+use crate::watching::Watching;
+use crate::{cli, keeper, keys, shelf, shipping, watching, wiring};
 
 /// How long the address printed at the start opens the console.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -50,12 +51,17 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     check(&config)?;
     // The port first: whoever finds it taken should not have touched the data.
     let bound = Bound::new(&config).await?;
+    let bound_search = Bound::search(&config).await?;
     let sources = Prepared::first(&config).await?;
     let destinations = shipping::Prepared::first(&config).await?;
+    let watched = watching::Prepared::first(&config).await?;
     let state = State::open(&config.data_dir).await?;
     let configured = wiring::configured_keys(&config)?;
     let has_keys = !configured.is_empty() || state.keys().await?.iter().any(|key| key.revoked_ms.is_none());
     check_reach(&config, bound.address, has_keys)?;
+    if let Some(bound) = &bound_search {
+        check_reach(&config, bound.address, has_keys)?;
+    }
 
     let options = wiring::journal_options(&config);
     let holds = options.holds.clone();
@@ -65,20 +71,17 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     journal.tell(started.field("version", cli::VERSION).field("pid", std::process::id())).await?;
 
     let shipping = Shipping::new(wiring::book(&config, &journal, &shaper, holds), destinations);
-    let store = Store::open(wiring::store_options(&config)).context("opening the index")?;
-    let indexer = store
-        .follow(config.journal_file(), journal.written(), journal.synced(), shaper)
-        .context("starting the indexer")?;
+    let (shelf, indexer) = shelf::open(&config, &journal, shaper)?;
 
     let book = std::sync::Arc::new(JournalBook(journal.clone()));
-    let elastic = Elastic::new(store.clone(), config.data_dir.join("elastic.json"), Some(book))
+    let elastic = Elastic::new(shelf.clone(), config.data_dir.join("elastic.json"), Some(book))
         .context("preparing the Elasticsearch API")?;
 
     let (ask_keeper, asks) = AskKeeper::channel();
     let limits = limits(&config)?;
     let (failures, began) = (Failures::new(), Instant::now());
     let contents = OnceLock::new();
-    let ground = Ground { state, store, elastic, journal, limits, failures, began, keeper: ask_keeper, contents };
+    let ground = Ground { state, shelf, elastic, journal, limits, failures, began, keeper: ask_keeper, contents };
     let house = ground.house(&config, bound.address, None)?;
     let mut ring = Ring::default();
     let revoked = ring.look(&ground.state, house.gateway.door(), &ground.journal).await?;
@@ -99,10 +102,23 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let (door, upstreams) = (house.gateway.door().clone(), house.gateway.upstreams().clone());
     let current = Current::new(house);
     let serving = Serving::new(&config, current.clone(), ground.journal.clone());
+    let serving_search = Serving::search(&config, current.clone(), ground.journal.clone());
     let listening = bound.serve(&config, &serving)?;
-    let collecting =
-        Collecting::new(ground.journal.clone(), config.journal_file(), config.data_dir.join("collect"), sources);
-    greet(&config, &ground.state, listening.address, &door, &upstreams, &collecting, &shipping).await;
+    let listening_search = bound_search.map(|bound| bound.serve_directly(&serving_search)).transpose()?;
+    let collecting = Collecting::new(
+        ground.journal.clone(),
+        config.journal_file(),
+        config.data_dir.join("collect"),
+        current.clone(),
+        sources,
+    );
+    let place = watching::place(&config, listening.address);
+    let watching = Watching::new(ground.shelf.clone(), ground.state.clone(), ground.journal.clone(), watched, place);
+    let parts = greeting(&collecting, &shipping, &watching);
+    greet(&config, &ground.state, listening.address, &door, &upstreams, &parts).await;
+    if let Some(listening) = &listening_search {
+        eprintln!("  search     http://{}  (Elasticsearch)", keys::reachable(listening.address));
+    }
     drop((door, upstreams));
 
     let (stop, stopped) = watch::channel(false);
@@ -116,8 +132,11 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         file,
         serving,
         listening,
+        serving_search,
+        listening_search,
         collecting,
         shipping,
+        watching,
         ring,
         logging,
         draining,
@@ -139,7 +158,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
         // The journal first: the indexer reads on to its last line before it ends.
         writer.close().context("closing the journal")?;
-        indexer.close().context("closing the index")
+        indexer.map_or(Ok(()), Indexer::close).context("closing the index")
     })
     .await??;
     ground.state.close().await;
@@ -158,6 +177,11 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
     }
     for ship in &config.ship {
         shipping::destination(ship)?;
+        shipping::check_circle(config, ship)?;
+    }
+    watching::rules(config)?;
+    for channel in &config.channels {
+        watching::channel(channel)?;
     }
     for model in &config.models {
         if let Some(path) = &model.tokenizer {
@@ -175,6 +199,10 @@ fn check_source(config: &Config, source: &SourceConfig) -> anyhow::Result<()> {
     match &source.kind {
         SourceKind::Listen(listen) => {
             let options = wiring::listen_options(listen, config.sources.len());
+            options.with_context(|| format!("reading `sources.{}.tls`", source.name))?;
+        }
+        SourceKind::Http(http) => {
+            let options = wiring::http_options(http, config.sources.len(), wiring::serve_options(config));
             options.with_context(|| format!("reading `sources.{}.tls`", source.name))?;
         }
         SourceKind::File(file) => wiring::check_files(file, config)?,
@@ -223,6 +251,14 @@ pub(crate) async fn close_interrupted(journal: &Journal, unfinished: Vec<Map<Str
     Ok(())
 }
 
+/// What the parts behind the gate do, a line each.
+fn greeting(collecting: &Collecting, shipping: &Shipping, watching: &Watching) -> Vec<String> {
+    let collected = collecting.greeting().into_iter().map(|line| format!("collect    {line}"));
+    let shipped = shipping.greeting().into_iter().map(|line| format!("ship       {line}"));
+    let watched = watching.greeting().into_iter().map(|line| format!("alerts     {line}"));
+    collected.chain(shipped).chain(watched).collect()
+}
+
 /// Tells whoever started the house what it does and how to go on.
 async fn greet(
     config: &Config,
@@ -230,8 +266,7 @@ async fn greet(
     address: SocketAddr,
     door: &Door,
     upstreams: &Upstreams,
-    collecting: &Collecting,
-    shipping: &Shipping,
+    parts: &[String],
 ) {
     let base = format!("http://{}", keys::reachable(address));
     eprintln!("tollhouse {} · {}", cli::VERSION, config.service);
@@ -250,11 +285,8 @@ async fn greet(
             eprintln!("  model      {} ({} at {})", upstream.name, upstream.kind, upstream.url);
         }
     }
-    for line in collecting.greeting() {
-        eprintln!("  collect    {line}");
-    }
-    for line in shipping.greeting() {
-        eprintln!("  ship       {line}");
+    for line in parts {
+        eprintln!("  {line}");
     }
     eprintln!("  journal    {}", config.journal_file().display());
     if config.access.auth == Auth::Off {

@@ -1,50 +1,34 @@
 //! `tollhouse why`: the whole story of one request, and a verdict in plain words. It reads the index as it lies on the
-//! disk, so it also works while the house is down.
-
-mod story;
-mod verdict;
+//! disk, or asks the cluster in its place, so it also works while the house is down.
 
 use std::io::{IsTerminal, Write};
 
-use anyhow::{Context, anyhow, bail};
-use serde_json::{Value, json};
-use tollhouse_query::dsl;
-use tollhouse_store::Store;
+use anyhow::bail;
+use serde_json::Value;
+use tollhouse_doctor::{Story, Telling};
+use tollhouse_elastic::searched_here;
 
 use crate::cli::WhyArgs;
 use crate::search::cell;
-use crate::why::story::Story;
+use crate::{shelf, wiring};
 
-/// Records of one request that are looked at; it leaves two of its own and the log lines that name it.
-const RECORDS_MAX: usize = 200;
-/// Requests around it that are looked at.
-const NEIGHBOURS_MAX: usize = 1000;
-/// Longest request whose record is looked for after this one ended, in milliseconds.
-const REACH_MS: f64 = 15.0 * 60.0 * 1000.0;
 /// Columns of the longest bar.
 const BAR_COLUMNS: f64 = 40.0;
 
-pub(crate) fn why(args: &WhyArgs) -> anyhow::Result<()> {
+pub(crate) async fn why(args: &WhyArgs) -> anyhow::Result<()> {
     let config = args.config.load()?;
-    let store = Store::open_read_only(config.data_dir.join("index"), &config.service)
-        .context("opening the index; has `tollhouse up` run with this configuration?")?;
-    let own = json!({
-        "query": {"term": {"request_id": args.request_id}},
-        "sort": [{"seq": "asc"}],
-        "size": RECORDS_MAX,
-    });
-    let records = sources(&store, &own)?;
-    if records.is_empty() {
+    let shelf = shelf::open_read_only(&config)?;
+    let mut telling = Telling::new(&args.request_id, &wiring::server_sources(&config));
+    while let Some(search) = telling.next_search() {
+        telling.take(serde_json::to_value(searched_here(&shelf, "*", &search).await?)?);
+    }
+    let Some(story) = telling.story() else {
         bail!(
             "no record names the request {}; a record can be found a second after it was written, and until it is older \
              than `store.keep`. The id stands in the answer's header x-request-id",
             args.request_id
         );
-    }
-    let mut story = Story::new(&args.request_id, records);
-    if let Some(query) = neighbours(&story) {
-        story.meet(&sources(&store, &query)?);
-    }
+    };
 
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -53,27 +37,6 @@ pub(crate) fn why(args: &WhyArgs) -> anyhow::Result<()> {
     }
     tell(&mut out, &story, std::io::stdout().is_terminal())?;
     Ok(())
-}
-
-fn sources(store: &Store, body: &Value) -> anyhow::Result<Vec<Value>> {
-    let request = dsl::parse_search(body).map_err(|error| anyhow!("{error}"))?;
-    let mut answer = serde_json::to_value(store.search("*", &request)?)?;
-    let hits = answer["hits"]["hits"].as_array_mut().map(std::mem::take).unwrap_or_default();
-    Ok(hits.into_iter().map(|mut hit| hit["_source"].take()).collect())
-}
-
-/// The search for other requests that ended on the same model server while this one ran or not long after.
-fn neighbours(story: &Story) -> Option<Value> {
-    let upstream = story.upstream()?;
-    let (start_ms, end_ms) = story.span_ms()?;
-    Some(json!({
-        "query": {"bool": {"filter": [
-            {"term": {"kind": "request"}},
-            {"term": {"upstream": upstream}},
-            {"range": {"@timestamp": {"gte": start_ms, "lte": end_ms + REACH_MS, "format": "epoch_millis"}}},
-        ]}},
-        "size": NEIGHBOURS_MAX,
-    }))
 }
 
 fn tell(out: &mut impl Write, story: &Story, colours: bool) -> std::io::Result<()> {
@@ -101,10 +64,15 @@ fn tell(out: &mut impl Write, story: &Story, colours: bool) -> std::io::Result<(
     }
     let lines = story.lines();
     if !lines.is_empty() {
-        writeln!(out, "\nlog lines that name it")?;
+        writeln!(out, "\nlines of other programs (joined by request id, trace id, or the time on its server)")?;
     }
     for line in lines {
-        writeln!(out, "  {}  {}", cell(&line["@timestamp"], 24), cell(&line["msg"], 120))?;
+        let record = &line.record;
+        let (when, source) = (cell(&record["@timestamp"], 24), cell(&record["source"], 12));
+        writeln!(out, "  {when}  {:<10}  {source:<12}  {}", line.by.as_str(), cell(&record["msg"], 110))?;
+    }
+    if story.has_more_lines() {
+        writeln!(out, "  … and more: tollhouse search shows all")?;
     }
     Ok(())
 }

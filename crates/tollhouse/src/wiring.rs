@@ -222,6 +222,7 @@ fn configured_key(key: &config::KeyConfig) -> anyhow::Result<(Digest, Key)> {
     let mut made = Key::new(&key.id, key.role);
     made.user.clone_from(&key.user);
     made.models.clone_from(&key.models);
+    made.indices.clone_from(&key.indices);
     made.prompt_chars = key.prompt_chars;
     made.rules = rules(&key.limits);
     made.priority = match key.priority {
@@ -254,6 +255,7 @@ pub(crate) fn stored_key(key: StoredKey) -> (Digest, Key) {
     let mut made = Key::new(key.id, &settings.role);
     made.user = Some(settings.user.unwrap_or(settings.name));
     made.models = settings.models;
+    made.indices = settings.indices;
     made.prompt_chars = settings.prompt_chars;
     made.rules = Rules {
         requests: limits.requests.and_then(|(most, per_ms)| rate((most.into(), per_ms))),
@@ -306,6 +308,13 @@ pub(crate) fn serve_options(config: &Config) -> ServeOptions {
     }
 }
 
+/// Bounds of the address of the Elasticsearch API alone: those of the house, but with a share of its connections.
+pub(crate) fn search_options(config: &Config) -> ServeOptions {
+    let options = serve_options(config);
+    let connections_max = (options.connections_max / SENDERS_SHARE).max(SENDERS_MIN);
+    ServeOptions { connections_max, ..options }
+}
+
 /// Bounds of a source that listens, one of so many. Reads the files of its TLS, so it blocks.
 pub(crate) fn listen_options(source: &config::ListenSource, sources: usize) -> anyhow::Result<ListenOptions> {
     let tls = source.tls.as_ref().map(|files| server_tls(&files.cert, &files.key, files.client_ca.as_deref()));
@@ -318,6 +327,19 @@ pub(crate) fn listen_options(source: &config::ListenSource, sources: usize) -> a
         connections_max: options.connections_max.min(connections_max.max(SENDERS_MIN)),
         ..options
     })
+}
+
+/// Bounds of a source that takes requests of HTTP, one of so many; the others are those of the house. Reads the files of its TLS,
+/// so it blocks.
+pub(crate) fn http_options(
+    source: &config::HttpSource,
+    sources: usize,
+    house: ServeOptions,
+) -> anyhow::Result<ServeOptions> {
+    let tls = source.tls.as_ref().map(|files| server_tls(&files.cert, &files.key, files.client_ca.as_deref()));
+    let connections_max = (connections_max() / SENDERS_SHARE / sources.max(1)).max(SENDERS_MIN);
+    // Nobody stands in for others here: an address is that of the connection.
+    Ok(ServeOptions { tls: tls.transpose()?, connections_max, trusted: Vec::new(), ..house })
 }
 
 /// What a source of files reads.
@@ -340,6 +362,27 @@ pub(crate) fn check_files(source: &config::FileSource, config: &Config) -> anyho
         );
     }
     Ok(())
+}
+
+/// The sources that collect what model servers write, as far as the configuration shows it: by their format, their unit, or the name
+/// of an upstream.
+pub(crate) fn server_sources(config: &Config) -> Vec<String> {
+    const UNITS: [&str; 4] = ["ollama", "llama", "vllm", "sglang"];
+    let of_server = |format| matches!(format, config::LineFormat::Ollama | config::LineFormat::LlamaCpp);
+    let is_one = |source: &&config::SourceConfig| {
+        let by_kind = match &source.kind {
+            config::SourceKind::File(file) => of_server(file.format),
+            config::SourceKind::Http(http) => of_server(http.format),
+            config::SourceKind::Stdin(format) => of_server(*format),
+            config::SourceKind::Journald(journald) => {
+                let unit = journald.unit.as_deref().unwrap_or_default();
+                of_server(journald.format) || UNITS.iter().any(|name| unit.starts_with(name))
+            }
+            config::SourceKind::Listen(_) => false,
+        };
+        by_kind || config.upstreams.iter().any(|upstream| upstream.name == source.name)
+    };
+    config.sources.iter().filter(is_one).map(|source| source.name.clone()).collect()
 }
 
 /// Declared kinds of fields of lines.

@@ -8,12 +8,12 @@ use std::{
 use ipnet::IpNet;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-use super::name;
+use super::{name, store::patterns};
 use crate::{
     config::{AccessConfig, Auth, By, CallerLimits, Deny, KeyConfig, Priority, Rate},
     decode::{Decoder, Section},
     problem::shown,
-    tree::Node,
+    tree::{Data, Node},
 };
 
 /// Largest share of a busy model server.
@@ -96,6 +96,7 @@ fn key(d: &mut Decoder<'_>, s: &mut Section<'_>, seen: &mut Seen) -> KeyConfig {
         also: Vec::new(),
         user: None,
         models: Vec::new(),
+        indices: Vec::new(),
         role: "user",
         prompt_chars: None,
         limits: CallerLimits::default(),
@@ -112,6 +113,19 @@ fn key(d: &mut Decoder<'_>, s: &mut Section<'_>, seen: &mut Seen) -> KeyConfig {
         })
     });
     s.set(d, "role", &mut key.role, |d, node| d.one_of(node, &ROLES).map(|index| ROLES[index]));
+    if let Some(node) = s.get("indices") {
+        // An empty list is what the effective configuration shows where nothing is said.
+        if !matches!(&node.data, Data::List(list) if list.is_empty()) {
+            key.indices = patterns(d, node).unwrap_or_default();
+            if !key.role.starts_with("logs:") {
+                d.wrong(
+                    node,
+                    &format!("a key of the role `{}` is not limited to indices", key.role),
+                    "role: logs:read or logs:write",
+                );
+            }
+        }
+    }
     s.set_some(d, "prompt_chars", &mut key.prompt_chars, Decoder::size);
     s.section(d, "rate_limit", |d, s| rates(d, s, &mut key.limits));
     s.section(d, "budgets", |d, s| budgets(d, s, &mut key.limits));

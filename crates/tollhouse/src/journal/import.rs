@@ -132,7 +132,8 @@ impl Book {
             }
             _ => error.into(),
         })?;
-        let days = i64::from(config.store.keep.days);
+        // A cluster itself looks after what it keeps.
+        let days = if config.store.remote.is_some() { 0 } else { i64::from(config.store.keep.days) };
         let now_ms = jiff::Timestamp::now().as_millisecond();
         let indexed_from_ms = if days == 0 { i64::MIN } else { now_ms - days * 24 * 3_600 * 1_000 };
         let book = Self { journal, writer, file: config.journal_file(), indexed_from_ms };

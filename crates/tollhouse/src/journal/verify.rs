@@ -17,6 +17,10 @@ use crate::ship;
 const PRINTED_MAX: usize = 20;
 
 pub(super) fn verify(config: &Config, args: &VerifyArgs) -> anyhow::Result<ExitCode> {
+    ensure!(
+        !args.index || config.store.remote.is_none(),
+        "there is no index of our own beside `store.kind`; whether the cluster has all: journal verify --against store"
+    );
     let file = config.journal_file();
     let mut recount = args.index.then(|| Recount::open(config)).transpose()?;
     let report = verify_each(&file, |line, seq| {

@@ -430,7 +430,7 @@ mod tests {
         let config = tollhouse_config::parse(text, "x.yaml", &|_| None).unwrap();
         let error = Shapes::compile(&config).unwrap_err();
         let told = error.downcast_ref::<tollhouse_config::ConfigErrors>().unwrap().to_string();
-        assert!(told.contains("x.yaml:4:10: `shape[0].vrl`: programs have no function `http_request`: it reaches the network, in line 2, column 6 of the program"), "{told}");
+        assert!(told.contains("x.yaml:5:7: `shape[0].vrl`: programs have no function `http_request`: it reaches the network, in line 2, column 6 of the program"), "{told}");
         assert!(told.contains(" 2 | .b = http_request!(\"x\")\n   |      ^^^^^^^^^^^^"), "{told}");
         assert!(told.contains("`shape[1].vrl`"), "{told}");
     }

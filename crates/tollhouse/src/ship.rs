@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
-use tollhouse_config::{Config, ShipConfig};
+use tollhouse_config::{Config, ShipConfig, ShipKind};
 use tollhouse_journal::{JournalError, Reader};
 use tollhouse_ship::{Comparison, Cursor, compare};
 
@@ -43,19 +43,25 @@ fn status(config: &Config, as_json: bool) -> anyhow::Result<()> {
     if told.is_empty() {
         return say("nothing is shipped: the configuration has no `ship`\n");
     }
-    let heading =
-        "NAME          STATE         DELIVERED    BEHIND  OLDEST THAT WAITS         REFUSED  MISSED  LAST ERROR";
+    let heading = "NAME          KIND           STATE         DELIVERED    BEHIND  OLDEST THAT WAITS         REFUSED  \
+                   MISSED  LAST ERROR";
     let rows = told.iter().map(|row| {
         let word = |name: &str| row[name].as_str().unwrap_or("-").to_owned();
         let number = |name: &str| row[name].as_u64().unwrap_or_default();
-        let (name, state, oldest, error) = (word("name"), word("state"), word("oldest"), word("last_error"));
+        let (name, kind, state) = (word("name"), word("kind"), word("state"));
+        let (oldest, error) = (word("oldest"), word("last_error"));
         let (delivered, behind) = (number("delivered"), number("behind"));
         let (refused, missed) = (number("dead_letters"), number("missed"));
         format!(
-            "{name:<12}  {state:<12}  {delivered:>9}  {behind:>8}  {oldest:<24}  {refused:>7}  {missed:>6}  {error}"
+            "{name:<12}  {kind:<13}  {state:<12}  {delivered:>9}  {behind:>8}  {oldest:<24}  {refused:>7}  {missed:>6}  \
+             {error}"
         )
     });
-    let lines: Vec<String> = std::iter::once(heading.to_owned()).chain(rows).collect();
+    let is_unacknowledged = told.iter().any(|row| row["acknowledged"] == false);
+    let note =
+        "syslog acknowledges nothing: of it, DELIVERED is what the system has taken, and may be lost with the server";
+    let note = is_unacknowledged.then(|| note.to_owned());
+    let lines: Vec<String> = std::iter::once(heading.to_owned()).chain(rows).chain(note).collect();
     say(&format!("{}\n", lines.join("\n")))
 }
 
@@ -63,6 +69,9 @@ fn status_json(ship: &ShipConfig, cursor: Option<&Cursor>, behind: u64, oldest_t
     let saved = cursor.and_then(|cursor| jiff::Timestamp::from_millisecond(cursor.saved_ms).ok());
     json!({
         "name": ship.name,
+        "kind": ship.kind.as_str(),
+        // Of syslog only what the system has taken is known.
+        "acknowledged": !matches!(ship.kind, ShipKind::Syslog(_)),
         "urls": ship.urls,
         "state": cursor.map_or("never started", |cursor| cursor.state.as_str()),
         "next_seq": cursor.map_or(1, Cursor::next_seq),

@@ -128,6 +128,7 @@ fn migrations() -> Migrator {
         ("content", include_str!("../migrations/0003_content.sql")),
         ("saved", include_str!("../migrations/0004_saved.sql")),
         ("alerts", include_str!("../migrations/0005_alerts.sql")),
+        ("indices", include_str!("../migrations/0006_indices.sql")),
     ];
     let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
         Migration::new(number, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)

@@ -1,0 +1,197 @@
+//! `tollhouse alert`: how the rules stand, whether a channel works, silence for a while, and what a rule would have told.
+//! It reads what lies on the disk, so it also works while the house is down.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
+use tollhouse_config::{AlertConfig, Config};
+use tollhouse_notify::Message;
+use tollhouse_state::State;
+use tollhouse_units::format_duration;
+use tollhouse_watch::{Backtest, Condition, Stage, Told, backtest};
+
+use crate::cli::{AlertArgs, AlertCommand};
+use crate::search::cell;
+use crate::{say, shelf, watching};
+
+/// Groups of a message that a line shows.
+const GROUPS_SHOWN_MAX: usize = 5;
+
+/// Runs the command; its exit status says whether a tried channel works.
+pub(crate) async fn alert(args: &AlertArgs) -> anyhow::Result<ExitCode> {
+    let config = args.config.load()?;
+    match &args.command {
+        AlertCommand::List { json } => list(&config, *json).await.map(|()| ExitCode::SUCCESS),
+        AlertCommand::Test { channel, json } => test(&config, channel, *json).await,
+        AlertCommand::Silence { rule, time, json } => {
+            silence(&config, rule, *time, *json).await.map(|()| ExitCode::SUCCESS)
+        }
+        AlertCommand::Backtest { rule, days, json } => {
+            test_back(&config, rule, *days, *json).await.map(|()| ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn list(config: &Config, as_json: bool) -> anyhow::Result<()> {
+    let state = State::open(&config.data_dir).await?;
+    let (kept, silences) = (state.alert_states().await?, state.alert_silences().await?);
+    state.close().await;
+    let told: Vec<Value> = config
+        .alerts
+        .iter()
+        .map(|alert| {
+            let groups = kept.iter().filter(|kept| kept.rule == alert.name);
+            let groups: Vec<(String, Condition)> =
+                groups.filter_map(|kept| Some((kept.group.clone(), serde_json::from_str(&kept.body).ok()?))).collect();
+            let silence = silences.iter().find(|(rule, _)| *rule == alert.name).map(|(_, until)| *until);
+            rule_json(alert, &groups, silence)
+        })
+        .collect();
+    if as_json {
+        return say(&format!("{:#}\n", Value::from(told)));
+    }
+    let mut lines = vec![
+        "RULE                  STATE     SEVERITY  GROUP               VALUE  LAST TOLD                 SILENCED UNTIL"
+            .to_owned(),
+    ];
+    for rule in &told {
+        let groups = rule["groups"].as_array().cloned().unwrap_or_default();
+        let groups = if groups.is_empty() { vec![json!({"state": rule["state"]})] } else { groups };
+        for group in &groups {
+            lines.push(row(rule, group));
+        }
+    }
+    say(&format!("{}\n", lines.join("\n")))
+}
+
+fn row(rule: &Value, group: &Value) -> String {
+    format!(
+        "{:<20}  {:<8}  {:<8}  {:<14}  {:>9}  {:<24}  {}",
+        cell(&rule["name"], 20),
+        cell(&group["state"], 8),
+        cell(&rule["severity"], 8),
+        cell(&group["group"], 14),
+        cell(&group["value"], 9),
+        cell(&group["last_told"], 24),
+        cell(&rule["silenced_until"], 24),
+    )
+}
+
+fn rule_json(alert: &AlertConfig, groups: &[(String, Condition)], silence: Option<i64>) -> Value {
+    let stage = |condition: &Condition| match condition.stage {
+        Stage::Calm => ("calm", None),
+        Stage::Pending { since_ms } => ("pending", Some(since_ms)),
+        Stage::Firing { since_ms, .. } => ("firing", Some(since_ms)),
+    };
+    let group = |(group, condition): &(String, Condition)| {
+        let (state, since) = stage(condition);
+        json!({
+            "group": group,
+            "state": state,
+            "since": since.map(time),
+            "value": condition.value,
+            "last_told": condition.told_ms.map(time),
+        })
+    };
+    let has = |wanted| groups.iter().any(|(_, condition)| stage(condition).0 == wanted);
+    let state = match (alert.on, has("firing"), has("pending")) {
+        (false, ..) => "off",
+        (true, true, _) => "firing",
+        (true, false, true) => "pending",
+        (true, false, false) => "calm",
+    };
+    json!({
+        "name": alert.name,
+        "state": state,
+        "severity": alert.severity.as_str(),
+        "query": alert.query,
+        "limit": alert.limit,
+        "within": format_duration(alert.within),
+        "notify": alert.notify,
+        "groups": groups.iter().map(group).collect::<Vec<_>>(),
+        "silenced_until": silence.map(time),
+    })
+}
+
+async fn test(config: &Config, name: &str, as_json: bool) -> anyhow::Result<ExitCode> {
+    let wanted = config.channels.iter().find(|channel| channel.name == name).cloned().ok_or_else(|| {
+        let known: Vec<&str> = config.channels.iter().map(|channel| channel.name.as_str()).collect();
+        anyhow!("the configuration has no channel {name}; it has: {}", known.join(", "))
+    })?;
+    let channel = spawn_blocking(move || watching::channel(&wanted)).await??;
+    let result = channel.send(&Message::test(name, &config.service)).await;
+    let told = match &result {
+        Ok(delivered) => json!({"channel": name, "ok": true, "refused": delivered.refused}),
+        Err(trouble) => json!({"channel": name, "ok": false, "error": trouble.text, "retryable": trouble.is_retryable}),
+    };
+    let text = match &result {
+        Ok(delivered) if delivered.refused.is_empty() => format!("{name} ({}): taken\n", channel.kind()),
+        Ok(delivered) => format!("{name} ({}): taken, but not for {}\n", channel.kind(), delivered.refused.join("; ")),
+        Err(trouble) => {
+            let again = if trouble.is_retryable { "; it would be tried again" } else { "" };
+            format!("{name} ({}): not taken: {}{again}\n", channel.kind(), trouble.text)
+        }
+    };
+    if as_json { say(&format!("{told:#}\n")) } else { say(&text) }?;
+    Ok(if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn silence(config: &Config, rule: &str, time_from_now: Duration, as_json: bool) -> anyhow::Result<()> {
+    known(config, rule)?;
+    let until_ms = Timestamp::now().as_millisecond() + i64::try_from(time_from_now.as_millis()).unwrap_or(i64::MAX / 2);
+    let state = State::open(&config.data_dir).await?;
+    state.silence_alerts(rule, until_ms).await?;
+    state.close().await;
+    if as_json {
+        return say(&format!("{:#}\n", json!({"rule": rule, "silenced_until": time(until_ms)})));
+    }
+    say(&format!("nothing of {rule} is told until {}\n", time(until_ms)))
+}
+
+async fn test_back(config: &Config, rule: &str, days: u32, as_json: bool) -> anyhow::Result<()> {
+    let rule = watching::rule(known(config, rule)?)?;
+    let opened = config.clone();
+    let shelf = spawn_blocking(move || shelf::open_read_only(&opened)).await??;
+    let result = backtest(&rule, &shelf, Timestamp::now().as_millisecond(), days).await;
+    let Backtest { fired, told, looks } = result.context("going through the stored records")?;
+    if as_json {
+        let messages: Vec<Value> = told
+            .iter()
+            .map(|told| json!({"at": time(told.at_ms), "state": told.state, "groups": told.groups}))
+            .collect();
+        return say(&format!(
+            "{:#}\n",
+            json!({"rule": rule.name(), "days": days, "fired": fired, "messages": messages})
+        ));
+    }
+    let mut lines: Vec<String> = told.iter().map(|told| line(&rule, told)).collect();
+    lines.push(format!("{} in {days} days: {fired} alerts, {} messages ({looks} looks)", rule.name(), told.len()));
+    say(&format!("{}\n", lines.join("\n")))
+}
+
+fn line(rule: &tollhouse_watch::Rule, told: &Told) -> String {
+    let group = |(group, value): &(String, Option<f64>)| {
+        let value = value.map_or_else(|| "-".to_owned(), |value| rule.settings().measure.shown(value));
+        if group.is_empty() { value } else { format!("{group}: {value}") }
+    };
+    let mut groups: Vec<String> = told.groups.iter().take(GROUPS_SHOWN_MAX).map(group).collect();
+    if told.groups.len() > GROUPS_SHOWN_MAX {
+        groups.push(format!("{} more", told.groups.len() - GROUPS_SHOWN_MAX));
+    }
+    format!("{}  {:<8}  {}", time(told.at_ms), told.state, groups.join(", "))
+}
+
+fn known<'c>(config: &'c Config, rule: &str) -> anyhow::Result<&'c AlertConfig> {
+    config.alerts.iter().find(|alert| alert.name == rule).ok_or_else(|| {
+        let known: Vec<&str> = config.alerts.iter().map(|alert| alert.name.as_str()).collect();
+        anyhow!("there is no rule {rule}; there are: {}", known.join(", "))
+    })
+}
+
+fn time(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map(|time| format!("{time:.0}")).unwrap_or_default()
+}

@@ -87,7 +87,7 @@ impl Collecting {
             piped: Arc::new(Mutex::new(Piped::new())),
         };
         let (running, ending, replaying) = (Vec::new(), JoinSet::new(), Replaying::new());
-        let mut collecting = Self { ground, house, shapes, running, ending, replaying };
+        let mut collecting = Self { ground, house, shapes, running, replaying, ending };
         collecting.adopt(prepared);
         collecting
     }

@@ -202,7 +202,7 @@ fn check_source(config: &Config, source: &SourceConfig) -> anyhow::Result<()> {
             options.with_context(|| format!("reading `sources.{}.tls`", source.name))?;
         }
         SourceKind::Http(http) => {
-            let options = wiring::http_options(http, config.sources.len(), wiring::serve_options(config));
+            let options = wiring::http_options(http, config.sources.len(), &wiring::serve_options(config));
             options.with_context(|| format!("reading `sources.{}.tls`", source.name))?;
         }
         SourceKind::File(file) => wiring::check_files(file, config)?,

@@ -4,7 +4,6 @@
 use std::io::{IsTerminal, Write};
 
 use anyhow::bail;
-use serde_json::Value;
 use tollhouse_doctor::{Story, Telling};
 use tollhouse_elastic::searched_here;
 

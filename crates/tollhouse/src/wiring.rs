@@ -334,12 +334,12 @@ pub(crate) fn listen_options(source: &config::ListenSource, sources: usize) -> a
 pub(crate) fn http_options(
     source: &config::HttpSource,
     sources: usize,
-    house: ServeOptions,
+    house: &ServeOptions,
 ) -> anyhow::Result<ServeOptions> {
     let tls = source.tls.as_ref().map(|files| server_tls(&files.cert, &files.key, files.client_ca.as_deref()));
     let connections_max = (connections_max() / SENDERS_SHARE / sources.max(1)).max(SENDERS_MIN);
     // Nobody stands in for others here: an address is that of the connection.
-    Ok(ServeOptions { tls: tls.transpose()?, connections_max, trusted: Vec::new(), ..house })
+    Ok(ServeOptions { tls: tls.transpose()?, connections_max, trusted: Vec::new(), ..house.clone() })
 }
 
 /// What a source of files reads.

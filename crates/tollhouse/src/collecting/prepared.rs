@@ -118,7 +118,7 @@ impl ReadyHttp {
         let bound = Bound::of(http.address, false, running).await?;
         let (of_files, sources) = (http.clone(), all.sources.len());
         let base = wiring::serve_options(all);
-        let options = spawn_blocking(move || wiring::http_options(&of_files, sources, base)).await??;
+        let options = spawn_blocking(move || wiring::http_options(&of_files, sources, &base)).await??;
         let listener = bound.sockets()?.tcp;
         Ok(Self { http, files, bound, listener, options })
     }

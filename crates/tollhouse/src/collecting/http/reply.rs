@@ -106,7 +106,7 @@ impl Trouble {
         let headers = answer.headers_mut();
         match self {
             Self::Busy | Self::Guessing | Self::Unkept(_) => {
-                drop(headers.insert(RETRY_AFTER, AGAIN_AFTER.as_secs().into()))
+                drop(headers.insert(RETRY_AFTER, AGAIN_AFTER.as_secs().into()));
             }
             Self::Method => drop(headers.insert(ALLOW, HeaderValue::from_static("POST"))),
             Self::Key => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"logs\""))),

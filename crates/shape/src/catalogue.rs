@@ -80,6 +80,24 @@ pub(crate) const RENAMED: [(&str, &str); 5] = [
     ("tag", "tags"),
 ];
 
+/// The name in the index of a declared field of a journal record, and its kind; nothing for an undeclared one.
+pub(crate) fn declared(name: &str) -> Option<(&'static str, FieldKind)> {
+    /// By the length of the name: few are of the same, and comparing them costs less than hashing.
+    type ByLength = Vec<Vec<(&'static str, &'static str, FieldKind)>>;
+    static DECLARED_BY_LENGTH: LazyLock<ByLength> = LazyLock::new(|| {
+        let renamed = RENAMED.iter().filter_map(|(old, new)| Some((*old, *new, catalogue().kind(new)?)));
+        let all = DECLARED.iter().map(|(name, kind)| (*name, *name, *kind)).chain(renamed);
+        let mut by_length = ByLength::new();
+        for (name, in_index, kind) in all {
+            by_length.resize_with(by_length.len().max(name.len() + 1), Vec::new);
+            by_length[name.len()].push((name, in_index, kind));
+        }
+        by_length
+    });
+    let same_length = DECLARED_BY_LENGTH.get(name.len())?;
+    same_length.iter().find(|(known, ..)| *known == name).map(|(_, in_index, kind)| (*in_index, *kind))
+}
+
 fn build() -> Fields {
     let mut fields = Fields::default();
     for (name, kind) in DECLARED {
@@ -95,6 +113,19 @@ fn build() -> Fields {
 mod tests {
     use super::*;
     use tollhouse_query::lucene::DEFAULT_FIELDS;
+
+    #[test]
+    fn each_declared_field_is_found() {
+        for (name, kind) in DECLARED {
+            assert_eq!(declared(name), Some((name, kind)));
+        }
+        for (old, new) in RENAMED {
+            assert_eq!(declared(old), catalogue().kind(new).map(|kind| (new, kind)));
+        }
+        for name in ["", "x", "model_name.keyword", "a name that is longer than all of those that are declared"] {
+            assert_eq!(declared(name), None, "{name}");
+        }
+    }
 
     #[test]
     fn aliases_and_default_fields_are_declared() {

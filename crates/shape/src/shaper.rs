@@ -1,12 +1,18 @@
 //! Makes one document of one journal line.
 
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 use thiserror::Error;
 use tollhouse_query::date::{Zone, parse_rfc3339};
 use tollhouse_query::lucene::LuceneOptions;
 use tollhouse_query::{ParseError, Query, lucene, matches_at, validate};
 
-use crate::catalogue::{RENAMED, catalogue};
+use crate::catalogue::{catalogue, declared};
 use crate::fit::fit;
 
 /// The tag of a document of which something did not fit, and the field that says what.
@@ -20,6 +26,8 @@ const OWN: [(&str, &str); 2] = [("own_service", "service"), ("own_caller", "call
 const PROGRESS: [&str; 4] = ["file_mark", "file_marks", "file_note", "journald_cursor"];
 /// A line as it was given to a program that failed: in the index it stands behind the message, whatever its fields are.
 const EVENT: &str = "event";
+/// Room for the members of a line.
+const MEMBERS: usize = 32;
 /// How the callers of these begin.
 const COLLECTING: &str = "collect/";
 
@@ -56,6 +64,41 @@ pub enum ShapeError {
     },
 }
 
+/// The members of a line in their order. Looking through some dozens costs less than hashing each of them.
+struct Record<'a>(Vec<(Cow<'a, str>, Value)>);
+
+impl Record<'_> {
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+}
+
+impl<'de> Deserialize<'de> for Record<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Record<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record<'de>, A::Error> {
+                let mut members = Vec::with_capacity(MEMBERS);
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    members.push((name, value));
+                }
+                Ok(Record(members))
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// A name without escapes stays where it is in the line.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// Holds the tag queries.
 #[derive(Clone, Debug)]
 pub struct Shaper {
@@ -83,7 +126,9 @@ impl Shaper {
     /// The document of a journal line, with or without its line end.
     pub fn document(&self, line: &[u8]) -> Result<Document, ShapeError> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        match serde_json::from_slice(line) {
+        // Looked at as a whole, it is quickly seen to be UTF-8; bytes that are not are told by their place.
+        let read = std::str::from_utf8(line).map_or_else(|_| serde_json::from_slice(line), serde_json::from_str);
+        match read {
             Ok(record) => self.shape(record),
             Err(error) => {
                 let seq = find_seq(line).ok_or(ShapeError::NoSeq)?;
@@ -106,21 +151,21 @@ impl Shaper {
         Document { seq, timestamp_ms, source }
     }
 
-    fn shape(&self, record: Map<String, Value>) -> Result<Document, ShapeError> {
+    fn shape(&self, record: Record<'_>) -> Result<Document, ShapeError> {
         let seq = record.get("seq").and_then(Value::as_u64).ok_or(ShapeError::NoSeq)?;
         let is_log = record.get("kind").is_some_and(|kind| kind == "log");
         let is_collected = record.get("caller").and_then(Value::as_str).is_some_and(|by| by.starts_with(COLLECTING));
         let is_letter = is_collected && record.get("kind").is_some_and(|kind| kind == "dead_letter");
         let (timestamp, timestamp_ms) = time_of(&record, is_log).ok_or(ShapeError::NoTime { seq })?;
         let replaced: Vec<&str> =
-            OWN.iter().filter(|(own, _)| is_log && record.contains_key(*own)).map(|(_, replaced)| *replaced).collect();
-        let mut source = Map::with_capacity(record.len() + 2);
+            OWN.iter().filter(|(own, _)| is_log && record.get(own).is_some()).map(|(_, replaced)| *replaced).collect();
+        let mut source = Map::with_capacity(record.0.len() + 2);
         source.insert("@timestamp".into(), timestamp.into());
         let mut problems = Vec::new();
-        for (key, value) in record {
-            match key.as_str() {
+        for (key, value) in record.0 {
+            match &*key {
                 "seq" => {
-                    source.insert(key, value);
+                    source.insert(key.into_owned(), value);
                 }
                 // The chain is verified on the journal; in the index it would only take room.
                 "ts" | "prev" => {}
@@ -141,7 +186,7 @@ impl Shaper {
                 name if replaced.contains(&name) => {}
                 name => {
                     let own = OWN.iter().find(|(own, replaced_name)| *own == name && replaced.contains(replaced_name));
-                    let name = own.map(|(_, replaced)| (*replaced).to_owned());
+                    let name = own.map(|(_, replaced)| Cow::Borrowed(*replaced));
                     put(&mut source, &mut problems, name.unwrap_or(key), value);
                 }
             }
@@ -175,7 +220,7 @@ impl Shaper {
 }
 
 /// The record's own time if it has one that can be read (a collected line's), else the journal's.
-fn time_of(record: &Map<String, Value>, is_log: bool) -> Option<(String, i64)> {
+fn time_of(record: &Record<'_>, is_log: bool) -> Option<(String, i64)> {
     let own = is_log.then_some("time");
     ["@timestamp"].into_iter().chain(own).chain(["ts"]).find_map(|key| {
         let text = record.get(key)?.as_str()?;
@@ -184,26 +229,24 @@ fn time_of(record: &Map<String, Value>, is_log: bool) -> Option<(String, i64)> {
 }
 
 /// Puts a field under its name in the index, or into the problems.
-fn put(source: &mut Map<String, Value>, problems: &mut Vec<String>, key: String, value: Value) {
-    let name = match RENAMED.iter().find(|(old, _)| *old == key) {
-        Some((_, new)) => (*new).to_owned(),
-        None => key,
+fn put(source: &mut Map<String, Value>, problems: &mut Vec<String>, key: Cow<'_, str>, value: Value) {
+    let (name, kind) = match declared(&key) {
+        Some((name, kind)) => (name.to_owned(), Some(kind)),
+        // Taken as it is, also when it ends as Elasticsearch's `.keyword` does.
+        None => (key.into_owned(), None),
     };
-    // Two spellings of one field, such as `status` and `http_status`.
-    if source.contains_key(&name) {
-        problems.push(problem(&name, &value, "is a second value"));
-        return;
-    }
-    let fitted = match catalogue().kind(&name) {
-        // An undeclared name is taken as it is; `kind` would look through `.keyword`, a name in a record does not.
-        Some(kind) if catalogue().canonical(&name) == name => fit(kind, value),
-        _ => Ok(value),
-    };
-    match fitted {
-        Ok(value) => {
-            source.insert(name, value);
+    match source.entry(name) {
+        // Two spellings of one field, such as `status` and `http_status`.
+        Entry::Occupied(entry) => problems.push(problem(entry.key(), &value, "is a second value")),
+        Entry::Vacant(entry) => {
+            let fitted = if let Some(kind) = kind { fit(kind, value) } else { Ok(value) };
+            match fitted {
+                Ok(value) => {
+                    entry.insert(value);
+                }
+                Err((value, expected)) => problems.push(problem(entry.key(), &value, &format!("is not {expected}"))),
+            }
         }
-        Err((value, expected)) => problems.push(problem(&name, &value, &format!("is not {expected}"))),
     }
 }
 

@@ -12,20 +12,19 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 use tantivy::TantivyDocument;
 use tantivy::schema::{
-    BytesOptions, Field, IndexRecordOption, JsonObjectOptions, NumericOptions, OwnedValue, Schema, TextFieldIndexing,
-    TextOptions,
+    Field, IndexRecordOption, JsonObjectOptions, NumericOptions, OwnedValue, Schema, TextFieldIndexing, TextOptions,
 };
 use tollhouse_query::date::parse_date;
 use tollhouse_query::fields::FieldKind;
 use tollhouse_shape::{Document, catalogue};
 
 use crate::error::StoreError;
-use crate::field::{EXTRA, SEQ, SOURCE, is_column_name, presence_column};
+use crate::field::{EXTRA, SEQ, SOURCE, TIMESTAMP, is_column_name, presence_column};
 use crate::filter::{boolean, text};
 
 /// Version of all that is below; an index of another version is set aside and made again from the journal. So is one of
 /// other declared fields, without a new version.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// Longer keywords are not found by their value (Lucene's longest term).
 const KEYWORD_BYTES_MAX: usize = 32_766;
@@ -44,7 +43,8 @@ pub(crate) struct Layout {
     pub(crate) source: Field,
     seq: Field,
     extra: Field,
-    declared: BTreeMap<&'static str, Column>,
+    /// By the length of their names, as few are of the same.
+    declared: Vec<Vec<(&'static str, Column)>>,
 }
 
 #[derive(Clone, Copy)]
@@ -65,7 +65,7 @@ impl Layout {
     fn new() -> Self {
         let number = || NumericOptions::default().set_fast();
         let mut builder = Schema::builder();
-        let mut declared = BTreeMap::new();
+        let mut declared: Vec<Vec<(&'static str, Column)>> = Vec::new();
         for (name, kind) in catalogue().iter() {
             // It is the document's own number and has its own column.
             if name == "seq" {
@@ -85,13 +85,19 @@ impl Layout {
                 FieldKind::Boolean => builder.add_bool_field(name, number()),
             };
             let presence = (kind == FieldKind::Text).then(|| builder.add_bool_field(&presence_column(name), number()));
-            declared.insert(name, Column { kind, field, presence });
+            declared.resize_with(declared.len().max(name.len() + 1), Vec::new);
+            declared[name.len()].push((name, Column { kind, field, presence }));
         }
         let seq = builder.add_u64_field(SEQ, number());
-        let source = builder.add_bytes_field(SOURCE, BytesOptions::default().set_stored());
+        // A text is copied as a whole; bytes would be one by one.
+        let source = builder.add_text_field(SOURCE, TextOptions::default().set_stored());
         let extra =
             builder.add_json_field(EXTRA, JsonObjectOptions::default().set_fast("raw").set_expand_dots_enabled());
         Self { schema: builder.build(), source, seq, extra, declared }
+    }
+
+    fn column(&self, name: &str) -> Option<Column> {
+        self.declared.get(name.len())?.iter().find(|(known, _)| *known == name).map(|(_, column)| *column)
     }
 
     /// The row of a document. `extra_fields` are the undeclared fields that this day has columns for; new ones are added
@@ -101,10 +107,11 @@ impl Layout {
         document: &Document,
         extra_fields: &mut HashSet<String>,
     ) -> Result<TantivyDocument, StoreError> {
-        let source = serde_json::to_vec(&document.source)
+        let source = serde_json::to_string(&document.source)
             .map_err(|error| StoreError::Column { doing: "writing a document as JSON", source: error.into() })?;
         let mut row = Row {
             layout: self,
+            timestamp_ms: document.timestamp_ms,
             values: TantivyDocument::with_capacity(2 * source.len()),
             extra: BTreeMap::new(),
             extra_values: 0,
@@ -120,13 +127,14 @@ impl Layout {
             row.add_object(self.extra, extra.collect());
         }
         row.add_u64(self.seq, document.seq);
-        row.add_bytes(self.source, &source);
+        row.add_text(self.source, &source);
         Ok(row)
     }
 }
 
 struct Row<'a> {
     layout: &'a Layout,
+    timestamp_ms: i64,
     values: TantivyDocument,
     extra: BTreeMap<String, Vec<OwnedValue>>,
     extra_values: usize,
@@ -153,8 +161,10 @@ impl Row<'_> {
             }
             Value::Object(object) if depth < EXTRA_DEPTH_MAX => self.object(name, object, depth + 1),
             Value::Null | Value::Array(_) | Value::Object(_) => {}
-            leaf => match self.layout.declared.get(name) {
-                Some(column) => self.declared(*column, leaf),
+            leaf => match self.layout.column(name) {
+                // Read when the document was made.
+                Some(column) if name == TIMESTAMP => self.values.add_i64(column.field, self.timestamp_ms),
+                Some(column) => self.declared(column, leaf),
                 None => self.undeclared(name, leaf),
             },
         }

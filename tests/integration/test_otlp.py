@@ -23,6 +23,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
+from test_reload import reload
 
 # The whole run takes more; ./test has other things to do.
 LINES = int(os.environ.get("TOLLHOUSE_TEST_LINES", "20000")) // 4
@@ -171,6 +172,26 @@ def test_only_named_networks_may_send(make_house):
         answer = client.post(f"http://127.0.0.1:{port}/", content=b"msg=a n=1\n", headers={"x-api-key": key})
     assert answer.json() == {"lines": 1}
     assert [(line["msg"], line["peer"]) for line in kept(house)] == [("a", "127.0.0.2")]
+
+
+def test_a_reload_keeps_the_address_and_takes_the_new_format(writing):
+    house, port, key = writing
+    assert send(port, "/", b"a=1 b=2\n", key).status_code == 200
+    reload(house, sources=taking(port, format="plain"))
+    assert send(port, "/", b"a=1 b=2\n", key).status_code == 200
+    assert [(line["msg"], line.get("a")) for line in kept(house)] == [("a=1 b=2", 1), ("a=1 b=2", None)]
+    reload(house, sources={})
+
+    def is_gone():
+        try:
+            send(port, "/", b"x\n", key)
+        except httpx.HTTPError:
+            return True
+        return False
+
+    until("nobody listens", is_gone)
+    stopped = house.journal(msg="source stopped", caller="collect/http")
+    assert [line["confirmed"] for line in stopped] == [1, 1]
 
 
 # Out

@@ -178,8 +178,8 @@ def write_house(directory, name, upstream, kind="openai"):
     return root, port
 
 
-def make_key(program, root):
-    command = [program, "key", "create", "--name", "bench", "--json", "--config", root / "tollhouse.yaml"]
+def make_key(program, root, *options):
+    command = [program, "key", "create", "--name", "bench", "--json", *options, "--config", root / "tollhouse.yaml"]
     made = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(made.stdout)["key"]
 

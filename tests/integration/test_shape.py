@@ -10,7 +10,7 @@ from test_collect_files import append, collected, files
 from test_kill import check_chain
 from test_reload import reload
 
-# The long run has 200,000 lines and some 20 kills.
+# A long run has more of both.
 LINES = int(os.environ.get("TOLLHOUSE_TEST_LINES", "4000"))
 KILLS = int(os.environ.get("TOLLHOUSE_TEST_KILLS", "6"))
 CAP = 200

@@ -274,8 +274,9 @@ def test_why_tells_the_story(make_house, scripted):
     request_id = house.chat().headers["x-request-id"]
     house.document(request_id)
     told = json.loads(house.run("why", request_id, "--json").stdout)
-    assert set(told) == {"request_id", "verdict", "phases", "attempts", "records", "lines", "resources"}
-    assert told["verdict"]["cause"] == "ok" and told["attempts"] == 1
+    known = {"request_id", "verdict", "phases", "attempts", "records", "lines", "resources"}
+    assert set(told) == known | {"found", "lines_cut", "neighbours"}
+    assert told["verdict"]["cause"] == "ok" and [attempt["number"] for attempt in told["attempts"]] == [1]
     assert told["records"][-1]["kind"] == "request"
     assert "ok" in house.run("why", request_id).stdout
     refused = house.chat(key="wrong").headers["x-request-id"]

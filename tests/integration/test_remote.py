@@ -16,8 +16,8 @@ from test_differential import CASES, INDICES, comparable, difference, records
 
 QUERIES = json.loads((ROOT / "tests/data/console/queries.json").read_text())
 RECORDS = int(os.environ.get("TOLLHOUSE_TEST_LINES", "6000"))
-# Percentiles are estimates on both sides: of a thousand values the two digests are never further apart.
-BOUND = 0.02
+# Percentiles are estimates on both sides. That of OpenSearch is further off where there are few values.
+BOUND = {"elasticsearch": 0.02, "opensearch": 0.1}
 
 
 def write_journal(file):
@@ -79,7 +79,7 @@ def same(houses, body, bound, params=None, index=INDICES):
 
 @pytest.mark.parametrize("query", QUERIES, ids=[query["name"] for query in QUERIES])
 def test_scenario_b10_the_console_asks_a_cluster_and_gets_the_same_answers(houses, query):
-    same(houses, query["body"], BOUND)
+    same(houses, query["body"], BOUND[houses[1].node.kind])
 
 
 def test_what_is_compared_elsewhere_is_the_same_by_way_of_a_cluster(houses):
@@ -93,7 +93,7 @@ def test_what_is_compared_elsewhere_is_the_same_by_way_of_a_cluster(houses):
             continue
         own, away = (ask(house, case["body"], case.get("params")) for house in houses)
         compared += 1
-        if found := difference(comparable(away), comparable(own), max(case.get("bound", 0), BOUND)):
+        if found := difference(comparable(away), comparable(own), max(case.get("bound", 0), BOUND[peer])):
             failed.append(f"{file}-{case['name']}: {found}\n    {json.dumps(case['body'])}\n    {away.text[:300]}")
     assert compared >= 100
     assert not failed, f"{len(failed)} of {compared}:\n" + "\n".join(failed)
@@ -203,7 +203,7 @@ class Nginx(Process):
         openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", request, "-subj", "/CN=localhost")
         signing = ["-CA", self.ca, "-CAkey", directory / "ca.key", "-CAcreateserial", "-extfile", directory / "names"]
         openssl("x509", "-req", "-in", request, *signing, "-days", "2", "-out", certificate)
-        hashed = subprocess.run(["openssl", "passwd", "-apr1", "right"], capture_output=True, text=True, check=True)
+        hashed = subprocess.run(["openssl", "passwd", "-apr1", "open-sesame"], capture_output=True, text=True, check=True)
         (directory / "users").write_text(f"tollhouse:{hashed.stdout.strip()}\n")
         (directory / "users").chmod(0o644)
         self.config = directory / "nginx.conf"
@@ -242,23 +242,24 @@ def openssl(*arguments):
 def test_a_cluster_behind_tls_and_a_login(houses, make_house, tmp_path):
     nginx = Nginx(tmp_path, houses[1].node).start()
     kind = houses[1].node.kind
-    right = {"kind": kind, "url": nginx.url, "user": "tollhouse", "password": "right", "ca": str(nginx.ca)}
+    right = {"kind": kind, "url": nginx.url, "user": "tollhouse", "password": "open-sesame", "ca": str(nginx.ca)}
     cases = [
-        ("wrong password", right | {"password": "wrong"}, "401", "is the login"),
+        ("wrong password", right | {"password": "open-barley"}, "401", "is the login"),
         ("unknown authority", right | {"ca": str(nginx.other_ca)}, "certificate", "certificate"),
         ("the system's authorities", {name: right[name] for name in ("kind", "url", "user", "password")}, "certificate", "certificate"),
     ]
     try:
-        for what, config, *words in cases:
+        for number, (what, config, *words) in enumerate(cases):
             # Both ways at once: what is asked, and what is shipped.
-            house = make_house(upstreams={"demo": {"kind": "demo"}}, store=config, ship={"also": config})
+            demo = {"demo": {"kind": "demo"}}
+            house = make_house(name=f"wrong-{number}", upstreams=demo, store=config, ship={"also": config})
             answer = house.post("/es/_search", {}, house.reader)
             reason = answer.json()["error"]["reason"]
             assert answer.status_code == 503 and nginx.url in reason, f"{what}: {answer.text}"
             assert all(word in reason for word in words), f"{what}: {reason}"
             until("both destinations tell it", lambda house=house: len({line["destination"] for line in failures(house)}) == 2)
             assert all(any(word in line["error"] for word in words) for line in failures(house)), failures(house)
-            assert "right" not in house.log.read_text() and "wrong" not in house.log.read_text()
+            assert "open-" not in house.log.read_text() + house.journal_bytes().decode(), "no password is told"
             house.stop()
         house = make_house(upstreams={"demo": {"kind": "demo"}}, store=right, ship={"also": right})
         models = house.get("/v1/models").json()["data"]

@@ -160,7 +160,6 @@ impl ElasticError {
             | Self::NotFound(_)
             | Self::AliasMissing(_)
             | Self::Empty => StatusCode::NOT_FOUND,
-            Self::Remote(RemoteError::Away { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Remote(RemoteError::Refused { status, .. }) => {
                 StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST)
             }
@@ -170,7 +169,7 @@ impl ElasticError {
             | Self::Parse(_)
             | Self::Parameter(_)
             | Self::Store(_)
-            | Self::Remote(_)
+            | Self::Remote(RemoteError::Plan(_))
             | Self::MediaType(_)
             | Self::BodyUnreadable
             | Self::Gzip(_)
@@ -183,7 +182,9 @@ impl ElasticError {
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Busy { .. } | Self::BulkBusy(_) | Self::TooManyContexts(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::NotIndexed(_) | Self::Unwritable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotIndexed(_) | Self::Unwritable(_) | Self::Remote(RemoteError::Away { .. }) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Definitions { .. } | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

@@ -83,7 +83,11 @@ fn reason(body: &[u8]) -> String {
     match parsed.as_ref().map(|body| &body["error"]) {
         Some(error @ Value::Object(_)) => error_text(error),
         Some(Value::String(error)) => error.clone(),
-        _ => String::from_utf8_lossy(&body[..body.len().min(TOLD_CHARS_MAX)]).trim().to_owned(),
+        // A page of a proxy has many lines.
+        _ => {
+            let text = String::from_utf8_lossy(&body[..body.len().min(TOLD_CHARS_MAX)]);
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        }
     }
 }
 

@@ -38,7 +38,7 @@ fn type_of(kind: &AggKind, found: &Value) -> Option<&'static str> {
         AggKind::DateHistogram(_) => "date_histogram",
         AggKind::AutoDateHistogram(_) => "auto_date_histogram",
         AggKind::Histogram(_) => "histogram",
-        AggKind::Terms(terms) => by_key(&terms.field, found, ["sterms", "lterms", "dterms", "umterms"]),
+        AggKind::Terms(terms) => by_key(&terms.field, found, ["sterms", "lterms", "dterms", "sterms"]),
         AggKind::RareTerms { field, .. } => {
             by_key(field, found, ["srareterms", "lrareterms", "lrareterms", "umrareterms"])
         }

@@ -2,15 +2,19 @@
 
 import collections
 import csv
+import datetime
 import gzip
 import io
 import json
+import re
 import shutil
 import signal
 import subprocess
 import time
+import uuid
 from pathlib import Path
 
+import pyarrow.parquet
 import zstandard
 from house import BINARY, until
 from test_kill import check_chain
@@ -124,6 +128,40 @@ def test_what_is_exported(house):
     assert wrong.returncode == 1 and "--query" in wrong.stderr
 
 
+def test_a_table_by_columns_has_every_value(house):
+    asked = {"model": "=1+1", "http_status": "200", "duration_ms": 12, "stream": True, "own": {"a": [1, None, "é"]}}
+    file = house.directory / "odd.ndjson"
+    odd = [{"time": "2026-01-27T10:20:30.456+08:00", "msg": "odd", **asked}, {"msg": "", "user_id": ["a", "b"]}]
+    file.write_text("".join(json.dumps(line) + "\n" for line in odd))
+    assert house.chat(headers={"X-Request-Id": "first"}).status_code == 200
+    assert house.stop() == 0
+    journal(house, "import", "--format", "json", file)
+    table = house.directory / "records.parquet"
+    journal(house, "export", "--format", "parquet", "--output", table)
+    fields = pyarrow.parquet.read_schema(table)
+    names = set(fields.names) - {"other_fields"}
+    assert str(fields.field("@timestamp").type) == "timestamp[ms, tz=UTC]"
+    assert [str(fields.field(name).type) for name in ("http_status", "duration_ms", "stream")] == ["int64", "double", "bool"]
+    rows = pyarrow.parquet.read_table(table).to_pylist()
+    # The same documents as NDJSON, which has a name for each field that is somewhere.
+    lines = [json.loads(line) for line in house.journal_bytes().splitlines()]
+    every = sorted(names | {name for line in lines for name in line} - {"ts", "service", "model", "status", "tag", "time"})
+    told = journal(house, "export", "--fields", ",".join(every)).stdout
+    documents = [json.loads(line) for line in told.splitlines()]
+    assert len(rows) == len(documents) == len(lines) > 5
+    for row, document in zip(rows, documents, strict=True):
+        own = json.loads(row.pop("other_fields") or "{}")
+        at = datetime.datetime.fromisoformat(document.pop("@timestamp"))
+        assert abs(row.pop("@timestamp") - at) < datetime.timedelta(milliseconds=1)
+        assert own | {name: value for name, value in row.items() if value is not None} == document
+    kept = next(row for row in rows if row["msg"] == "odd")
+    assert (kept["model_name"], kept["http_status"], kept["duration_ms"], kept["stream"]) == ("=1+1", 200, 12.0, True)
+
+    some = house.directory / "some.parquet"
+    journal(house, "export", "--format", "parquet", "--query", "kind:request", "--fields", "status,request_id", "--output", some)
+    assert pyarrow.parquet.read_table(some).to_pylist() == [{"status": 200, "request_id": "first", "other_fields": None}]
+
+
 def test_changed_and_missing_records_are_found(house):
     for _ in range(5):
         assert house.chat().status_code == 200
@@ -155,6 +193,30 @@ def test_changed_and_missing_records_are_found(house):
     assert found["index"]["unknown"]["ranges"] == [[5, 5]]
     told = journal(house, "verify", check=False).stdout
     assert "after seq 4 comes seq 6" in told and "something is wrong" in told
+
+
+def test_documents_that_are_there_twice_are_told(house):
+    for _ in range(5):
+        assert house.chat().status_code == 200
+    assert house.stop() == 0
+    assert verified(house, "--index")[0] == 0
+    # A segment of the index a second time, under another name.
+    (day,) = [meta.parent for meta in (house.data / "index").glob("*/meta.json")]
+    meta = json.loads((day / "meta.json").read_text())
+    segment, twin = meta["segments"][0], uuid.uuid4()
+    for file in day.glob(f"{uuid.UUID(segment['segment_id']).hex}.*"):
+        shutil.copy(file, day / f"{twin.hex}{file.suffix}")
+    meta["segments"].append({**segment, "segment_id": str(twin)})
+    (day / "meta.json").write_text(json.dumps(meta))
+
+    code, found = verified(house, "--index")
+    ranges = found["index"]["doubled"]["ranges"]
+    assert (code, found["sound"]) == (1, False) and found["index"]["missing"]["ranges"] == []
+    doubled = sum(last - first + 1 for first, last in ranges)
+    assert doubled == segment["max_doc"] and found["index"]["documents"] == len(house.journal()) + doubled
+    told = journal(house, "verify", "--index", check=False).stdout
+    first, last = ranges[0]
+    assert re.search(rf"^doubled .*\b{first}\b.*\b{last}\b", told, re.M), told
 
 
 class Cramped:

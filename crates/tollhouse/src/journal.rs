@@ -1,6 +1,7 @@
 //! `tollhouse journal`: recounts the journal, writes it out, and takes old log files into it.
 
 mod args;
+mod columns;
 mod csv;
 mod export;
 mod import;

@@ -57,10 +57,12 @@ Examples:
   tollhouse journal export > records.ndjson
   tollhouse journal export --from now-24h --query 'kind:request AND http_status:>=500'
   tollhouse journal export --format csv --from 2026-01-01 --to 2026-01-31 --output january.csv
+  tollhouse journal export --format parquet --query kind:request --output requests.parquet
   tollhouse journal export --fields @timestamp,user,model,output_tokens --query kind:request | jq -s length
 
-Without --fields, NDJSON is each line as it stands in the journal, byte for byte. With --fields, and in CSV, the names and
-values are those of the index: `tollhouse search` shows them. Times are RFC 3339, dates, or date math such as now-1h, in
+Without --fields, NDJSON is each line as it stands in the journal, byte for byte. With --fields, and in tables, the names and
+values are those of the index: `tollhouse search` shows them. In Parquet each declared field is a column of its type, and the
+column `other_fields` has the rest as JSON. Times are RFC 3339, dates, or date math such as now-1h, in
 UTC; --from and --to are both included, and a date for --to means all of that day. A collected line counts by its own time.
 In CSV, a text that a spreadsheet could take for a formula gets an apostrophe in front.
 
@@ -78,7 +80,7 @@ pub(super) struct ExportArgs {
     /// Only records that fulfil this, in Lucene syntax
     #[arg(long, value_name = "QUERY")]
     pub(super) query: Option<String>,
-    /// Only these fields, in this order [default for CSV: those of a request]
+    /// Only these fields, in this order [default for CSV: those of a request; for Parquet: all]
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(super) fields: Vec<String>,
     /// Where to write; a file that is there already is not touched without --force
@@ -95,6 +97,8 @@ pub(super) enum ExportFormat {
     Ndjson,
     /// A table for spreadsheets (RFC 4180)
     Csv,
+    /// A table by columns with types, for analysis (Apache Parquet, zstd)
+    Parquet,
 }
 
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! `tollhouse journal export`: records as lines of JSON or as a table.
+//! `tollhouse journal export`: records as lines of JSON, as a table, or by columns.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -15,6 +15,7 @@ use tollhouse_query::{Query, matches_at, validate};
 use tollhouse_shape::{Shaper, catalogue};
 
 use super::args::{ExportArgs, ExportFormat};
+use super::columns::Columns;
 use super::csv;
 use super::progress::{Done, Progress, grouped};
 use crate::up;
@@ -56,9 +57,8 @@ pub(super) fn export(config: &Config, args: &ExportArgs) -> anyhow::Result<ExitC
     };
     let mut reader = opened.with_context(|| format!("opening the journal {}", file.display()))?;
     let is_file = args.output.as_os_str() != "-";
-    let out: Box<dyn Write> =
-        if is_file { Box::new(create(&args.output, args.force)?) } else { Box::new(io::stdout()) };
-    let mut sheet = Sheet::new(args, out);
+    let out: Out = if is_file { Box::new(create(&args.output, args.force)?) } else { Box::new(io::stdout()) };
+    let mut sheet = Sheet::new(args, out).with_context(|| format!("writing {}", args.output.display()))?;
     let progress = is_file.then(|| Progress::new(None));
 
     let counts = write_all(&mut reader, &wanted, &shaper, &mut sheet, progress)?;
@@ -106,8 +106,10 @@ fn write_all(
                 counts.damaged += 1;
                 continue;
             };
-            if wanted.is_all() && sheet.is_verbatim() {
-                sheet.verbatim(record.get()).context("writing")?;
+            if wanted.is_all()
+                && let Some(lines) = sheet.as_they_stand()
+            {
+                lines.verbatim(record.get()).context("writing")?;
                 counts.written += 1;
                 continue;
             }
@@ -169,26 +171,62 @@ impl Wanted {
     }
 }
 
+/// Where it is written to.
+type Out = Box<dyn Write + Send>;
+
 /// What is being written.
-struct Sheet {
-    out: BufWriter<Box<dyn Write>>,
+enum Sheet {
+    Lines(Lines),
+    Columns(Box<Columns<Out>>),
+}
+
+impl Sheet {
+    fn new(args: &ExportArgs, out: Out) -> anyhow::Result<Self> {
+        Ok(match args.format {
+            ExportFormat::Parquet => Self::Columns(Box::new(Columns::new(out, &args.fields)?)),
+            ExportFormat::Csv | ExportFormat::Ndjson => Self::Lines(Lines::new(args, out)),
+        })
+    }
+
+    /// Where lines stand as they stand in the journal, if they do.
+    fn as_they_stand(&mut self) -> Option<&mut Lines> {
+        match self {
+            Self::Lines(lines) if lines.fields.is_empty() => Some(lines),
+            Self::Lines(_) | Self::Columns(_) => None,
+        }
+    }
+
+    fn put(&mut self, line: &str, document: &Map<String, Value>) -> anyhow::Result<()> {
+        match self {
+            Self::Lines(lines) => Ok(lines.put(line, document)?),
+            Self::Columns(columns) => Ok(columns.put(document)?),
+        }
+    }
+
+    fn end(self) -> anyhow::Result<()> {
+        match self {
+            Self::Lines(lines) => Ok(lines.end()?),
+            Self::Columns(columns) => Ok(columns.end()?),
+        }
+    }
+}
+
+/// Lines of JSON, or rows of a table.
+struct Lines {
+    out: BufWriter<Out>,
     format: ExportFormat,
     /// As they were asked for; none for lines as they stand in the journal.
     fields: Vec<String>,
     is_begun: bool,
 }
 
-impl Sheet {
-    fn new(args: &ExportArgs, out: Box<dyn Write>) -> Self {
+impl Lines {
+    fn new(args: &ExportArgs, out: Out) -> Self {
         let mut fields = args.fields.clone();
         if fields.is_empty() && args.format == ExportFormat::Csv {
             fields = COLUMNS.map(str::to_owned).to_vec();
         }
         Self { out: BufWriter::new(out), format: args.format, fields, is_begun: false }
-    }
-
-    fn is_verbatim(&self) -> bool {
-        self.fields.is_empty()
     }
 
     fn verbatim(&mut self, line: &str) -> io::Result<()> {
@@ -197,7 +235,7 @@ impl Sheet {
     }
 
     fn put(&mut self, line: &str, document: &Map<String, Value>) -> io::Result<()> {
-        if self.is_verbatim() {
+        if self.fields.is_empty() {
             return self.verbatim(line);
         }
         if self.format == ExportFormat::Csv {
@@ -218,14 +256,14 @@ impl Sheet {
         csv::header(&mut self.out, &self.fields)
     }
 
-    fn end(&mut self) -> io::Result<()> {
+    fn end(mut self) -> io::Result<()> {
         self.begin()?;
         self.out.flush()
     }
 }
 
 /// The value of a field by its name or alias; dots lead into objects.
-fn value_of<'a>(document: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+pub(super) fn value_of<'a>(document: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     let name = catalogue().canonical(name);
     document.get(name).or_else(|| {
         let (object, rest) = name.split_once('.')?;

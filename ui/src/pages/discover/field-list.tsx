@@ -32,9 +32,9 @@ export function FieldList(props: Props) {
   const others = fields.filter(({ name }) => !columns.includes(name));
   const group = (title: string, list: FieldInfo[]) => (
     <>
-      <h3>
+      <h2>
         {title} <span class="quiet">{list.length}</span>
-      </h3>
+      </h2>
       <ul>
         {list.map((info) => (
           <FieldRow

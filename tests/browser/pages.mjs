@@ -1,0 +1,196 @@
+// Walks through Discover, a request's page, efficiency and keys in a real Chromium against a running house, looks at each
+// page with axe, and prints what it saw as JSON.
+//
+//   node pages.mjs '{"browser": "/usr/bin/chromium", "address": "http://…/?token=…", "slow": "req_…", …}'
+//
+// tests/integration/test_browser_pages.py starts it and compares what was seen with what was sent.
+
+import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import path from "node:path";
+
+const require = createRequire(new URL("../../ui/package.json", import.meta.url));
+const { chromium } = require("playwright-core");
+const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
+
+const task = JSON.parse(process.argv[2]);
+const base = new URL(task.address);
+const WAIT_MS = 15_000;
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
+await mkdir(task.shots, { recursive: true });
+const browser = await chromium.launch({
+  executablePath: task.browser,
+  // The tests also run as root in containers, where Chromium's own sandbox cannot start.
+  args: ["--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb"],
+});
+const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: "en-GB", acceptDownloads: true });
+context.setDefaultTimeout(WAIT_MS);
+const page = await context.newPage();
+const seen = { errors: [], outside: [], axe: [] };
+page.on("request", (request) => {
+  const url = new URL(request.url());
+  if (url.protocol.startsWith("http") && url.host !== base.host) seen.outside.push(request.url());
+});
+page.on("pageerror", (error) => seen.errors.push(String(error)));
+page.on("console", (message) => {
+  // A query that cannot be read is answered with 400; Chromium reports that too.
+  if (message.type() === "error" && !/status of 400/.test(message.text())) seen.errors.push(message.text());
+});
+
+const id = (name) => page.getByTestId(name);
+const rows = () => id("requests-row").evaluateAll((all) => all.map((row) => row.dataset.requestId));
+const open = (address) => page.goto(new URL(address, base).href);
+
+async function until(what, ask) {
+  const end = Date.now() + WAIT_MS;
+  while (!(await ask())) {
+    if (Date.now() > end) throw new Error(`not within ${WAIT_MS} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Looks at the page with axe in both languages and both themes, and takes a picture. */
+async function look(name) {
+  for (const turn of [0, 1, 2, 3]) {
+    await id(turn % 2 === 0 ? "lang-switch" : "theme-switch").click();
+    // Evaluated by the test's own door: the policy of the page forbids it to the page.
+    await page.evaluate(axe);
+    const found = await page.evaluate((values) => window.axe.run(document, { runOnly: values }), RULES);
+    for (const { id: rule, nodes } of found.violations)
+      seen.axe.push(`${name} ${rule}: ${nodes.map((node) => node.html.slice(0, 200)).join(" | ")}`);
+    if (turn < 2) await page.screenshot({ path: path.join(task.shots, `page-${name}-${turn}.png`) });
+  }
+}
+
+async function discover() {
+  await page.goto(task.address);
+  await id("nav-discover").click();
+  await id("requests-row").first().waitFor();
+  await id("query-language").selectOption("kql");
+  await id("requests-search").fill('tag: "slow_request" and not http_status: 500');
+  await page.keyboard.press("Enter");
+  await until("only slow requests are listed", async () => (await rows()).length === task.slowCount);
+  seen.slow = await rows();
+
+  await id("saved-menu").click();
+  await id("saved-name").fill("slow ones");
+  await id("saved-save").click();
+  await id("saved-open").waitFor();
+  await open("/discover");
+  await id("saved-menu").click();
+  await id("saved-open").click();
+  await until("the saved search is open", async () => (await rows()).length === task.slowCount);
+  seen.savedLanguage = await id("query-language").inputValue();
+  await look("discover");
+
+  await open("/discover?kind=log");
+  await id("requests-row").first().waitFor();
+  seen.line = await page.locator("td.col-msg").first().innerText();
+  await id("fields-switch").click();
+  await page.locator('.field-item[data-field="source"] .field-name').click();
+  await id("field-values").locator("li").first().waitFor();
+  seen.sources = await id("field-values").locator("li").evaluateAll((all) => all.map((one) => one.dataset.value));
+  await look("fields");
+  await id("fields-switch").click();
+
+  await open("/discover?q=tag%3A%22slow_request%22&compare=on");
+  await id("different").locator("tbody tr").first().waitFor();
+  seen.different = await id("different")
+    .locator("tbody tr")
+    .evaluateAll((all) => all.map((row) => [row.dataset.field, row.dataset.value]));
+
+  await id("requests-search").fill("model_na");
+  await id("suggestion").filter({ hasText: "model_name" }).first().click();
+  await id("suggestion").filter({ hasText: "late" }).waitFor();
+  seen.suggested = await id("suggestion").evaluateAll((all) => all.map((one) => one.querySelector("code").textContent));
+  await page.keyboard.press("Escape");
+
+  await id("export-menu").click();
+  const download = page.waitForEvent("download");
+  await id("export-ndjson").click();
+  const chunks = [];
+  for await (const chunk of await (await download).createReadStream()) chunks.push(chunk);
+  seen.exported = Buffer.concat(chunks).toString("utf8").trim().split("\n").length;
+
+  await open("/discover?q=duration_ms%3A(");
+  await id("search-error").locator("mark").waitFor();
+  seen.badQuery = true;
+
+  // A request ends, and its row is there.
+  await open("/discover");
+  await id("requests-row").first().waitFor();
+  const answer = await fetch(new URL("/v1/chat/completions", base), {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-api-key": task.key },
+    body: JSON.stringify({ model: "echo", messages: [{ role: "user", content: "live" }] }),
+  });
+  await answer.text();
+  const ended = Date.now();
+  await page.locator(`[data-request-id="${answer.headers.get("x-request-id")}"]`).waitFor();
+  seen.liveMs = Date.now() - ended;
+}
+
+/** "Why was my last request slow": Discover, the row, its story. */
+async function request() {
+  await open("/");
+  await id("nav-discover").click();
+  await page.locator(`[data-request-id="${task.slow}"]`).click();
+  await id("request-story").click();
+  await id("verdict").waitFor();
+  seen.cause = await id("verdict").getAttribute("data-cause");
+  seen.phases = await id("request-phases").locator("[data-phase]").evaluateAll((all) =>
+    all.map(({ dataset }) => [dataset.phase, Number(dataset.ms)]),
+  );
+  seen.neighbours = Number(await id("beside").getAttribute("data-neighbours"));
+  seen.storyLines = await page.locator("[data-testid=story-lines] .story-text").allInnerTexts();
+  seen.storyUrl = new URL(page.url()).pathname;
+  await look("request");
+}
+
+async function efficiency() {
+  await id("nav-efficiency").click();
+  await id("efficiency-row").first().waitFor();
+  seen.efficiencies = await id("efficiency-row").evaluateAll((all) => all.map((row) => Number(row.dataset.efficiency)));
+  seen.classes = await id("efficiency-classes").locator("li").evaluateAll((all) => all.map((one) => Number(one.dataset.count)));
+  await page.locator('[data-group="model"]').click();
+  await page.locator('[data-testid=efficiency-groups] tr[data-group="echo"]').waitFor();
+  seen.models = await page
+    .locator("[data-testid=efficiency-groups] tbody tr")
+    .evaluateAll((all) => all.map((row) => row.dataset.group));
+  await page.locator('th [data-field="duration_ms"]').click();
+  await page.waitForURL(/sort=duration_ms/);
+  await look("efficiency");
+}
+
+async function keys() {
+  await id("nav-keys").click();
+  await id("key-create").click();
+  await page.locator("input[name=name]").fill("made here");
+  await page.locator("input[name=requests]").fill("30");
+  await id("key-submit").click();
+  const secret = await id("key-secret").innerText();
+  await id("secret-done").click();
+  const call = () => fetch(new URL("/v1/models", base), { headers: { "x-api-key": secret } });
+  seen.keyWorks = (await call()).status;
+  const row = page.locator("[data-testid=key-row]").filter({ hasText: "made here" });
+  seen.limits = await row.locator(".tag").first().innerText();
+  await look("keys");
+  await row.getByTestId("key-revoke").click();
+  await id("revoke-submit").click();
+  await row.waitFor({ state: "detached" });
+  seen.keyRevoked = (await call()).status;
+}
+
+try {
+  await discover();
+  await request();
+  await efficiency();
+  await keys();
+} catch (error) {
+  await page.screenshot({ path: path.join(task.shots, "pages-failed.png") }).catch(() => {});
+  seen.failure = String(error.stack ?? error);
+} finally {
+  await browser.close();
+}
+console.log(JSON.stringify(seen));

@@ -1,0 +1,110 @@
+"""Discover, the page of a request, efficiency and keys in a real Chromium, compared with what was sent and with /es."""
+
+import concurrent.futures
+import json
+import shutil
+
+import pytest
+from house import ROOT, finished, until
+
+SHOTS = ROOT / "target" / "screenshots"
+SLOW = 3
+
+
+@pytest.fixture(scope="module")
+def seen(request, tmp_path_factory):
+    """One walk for all tests: what a house was sent, and what a browser saw of it."""
+    from house import Tollhouse
+    from scripted import Scripted
+
+    browser = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+    assert browser, "Chromium is not installed"
+    directory = tmp_path_factory.mktemp("pages")
+    log = directory / "app.log"
+    log.touch()
+    scripted = Scripted().start()
+    request.addfinalizer(scripted.stop)
+    house = Tollhouse(
+        directory,
+        upstreams={"scripted": {"kind": "openai", "url": scripted.url, "parallel": 4}},
+        sources={"app": {"type": "file", "paths": [str(log)], "format": "json"}},
+    )
+    house.start()
+    request.addfinalizer(house.stop)
+
+    for number in range(12):
+        assert house.chat("word " * (number + 1), model="echo").status_code == 200
+    for _ in range(2):
+        assert house.chat(model="nobody").status_code == 404
+    # They run at the same time: each is the neighbour of the others.
+    with concurrent.futures.ThreadPoolExecutor(SLOW) as pool:
+        answers = list(pool.map(lambda _: house.chat("at last", model="late"), range(SLOW)))
+    slow = answers[0].headers["x-request-id"]
+    with log.open("a") as out:
+        out.write(json.dumps({"level": "warn", "msg": "the user waits for it", "request_id": slow}) + "\n")
+        out.write(json.dumps({"level": "info", "msg": "nothing to do with it"}) + "\n")
+    until("both lines are found", lambda: house.count("kind:log AND source:app") == 2)
+    until("all requests are found", lambda: house.count("kind:request") == 14 + SLOW)
+
+    task = {
+        "browser": browser,
+        "address": house.console_address(),
+        "shots": str(SHOTS),
+        "slow": slow,
+        "slowCount": house.count("tag:slow_request AND NOT http_status:500"),
+        "key": house.key,
+    }
+    done = finished(["node", ROOT / "tests/browser/pages.mjs", json.dumps(task)], timeout=240)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert "failure" not in told, told
+    return {**told, "house": house, "id": slow, "answers": answers}
+
+
+def test_scenario_b10_discover(seen):
+    house = seen["house"]
+    assert sorted(seen["slow"]) == sorted(answer.headers["x-request-id"] for answer in seen["answers"])
+    assert seen["savedLanguage"] == "kql", "a saved search keeps its language"
+    assert seen["liveMs"] <= 1000, "the row of a request that ended is on the open page"
+    assert seen["line"] in ("the user waits for it", "nothing to do with it")
+    assert "app" in seen["sources"]
+    assert ["model_name", "late"] in seen["different"]
+    assert {"late", "echo"} <= set(seen["suggested"])
+    assert seen["exported"] == len(seen["slow"]) == SLOW
+    assert seen["badQuery"]
+    assert house.count("kind:request AND model_name:echo") >= 13
+
+
+def test_scenario_b12_the_story_of_a_request(seen):
+    house = seen["house"]
+    record = house.document(seen["id"])
+    assert seen["storyUrl"] == f"/requests/{seen['id']}"
+    assert seen["cause"] != "ok", "it took more than three seconds"
+    told = sum(ms for _, ms in seen["phases"])
+    assert abs(told - record["duration_ms"]) <= 0.02 * record["duration_ms"], (seen["phases"], record["duration_ms"])
+    assert seen["neighbours"] == SLOW - 1
+    assert len(seen["storyLines"]) == 1 and seen["storyLines"][0].startswith("the user waits for it")
+
+
+def test_scenario_b09_efficiency(seen):
+    house = seen["house"]
+    having = {"bool": {"filter": [{"term": {"kind": "request"}}, {"exists": {"field": "token_efficiency"}}]}}
+    found = house.search({"query": having, "size": 100, "sort": [{"token_efficiency": "asc"}]})["hits"]["hits"]
+    # Requests by key of this test's own calls are as many as the page had, but for those that came after it.
+    known = [hit["_source"]["token_efficiency"] for hit in found]
+    assert seen["efficiencies"] == sorted(seen["efficiencies"]), "the worst come first"
+    assert seen["efficiencies"] == known
+    assert sum(seen["classes"]) == len(known)
+    assert set(seen["models"]) == {"echo", "late"}
+
+
+def test_keys_are_made_and_revoked(seen):
+    assert (seen["keyWorks"], seen["keyRevoked"]) == (200, 401)
+    assert seen["limits"].startswith("30 ")
+    # Only the hash is kept.
+    assert "made here" in json.dumps(json.loads(seen["house"].run("key", "list", "--json").stdout))
+
+
+def test_pages_are_accessible_and_stay_at_home(seen):
+    assert seen["axe"] == []
+    assert seen["errors"] == [] and seen["outside"] == []

@@ -19,13 +19,13 @@ use std::sync::LazyLock;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
-use proptest::test_runner::FileFailurePersistence;
+use proptest::sample::Index;
 use serde_json::{Value, json};
 use tollhouse_dialect::{
     Api, ChatRequest, EmbedApi, EmbedMeta, Encoding, ErrorInfo, Event, JsonLimits, Meta, NODES_MAX, ServerApi,
     ServerDefaults, anthropic, ollama,
 };
+use tollhouse_testkit::{broken, cuts, fuzz_rounds, replace_node};
 
 const CLIENTS: [Api; 6] = [
     Api::OpenAiChat,
@@ -143,98 +143,13 @@ fn reshape(bytes: &[u8], line: Index, node: Index, odd: &Value) -> Option<Vec<u8
     let mut lines: Vec<_> = text.split('\n').map(|line| parsed(line).ok_or(line)).collect();
     let mut sound: Vec<_> = lines.iter_mut().filter_map(|line| line.as_mut().ok()).collect();
     let chosen = sound.len().checked_sub(1).map(|last| line.index(last + 1))?;
-    let value = &mut sound[chosen].1;
-    let mut left = node.index(count(value));
-    replace(value, &mut left, odd);
+    replace_node(&mut sound[chosen].1, node, odd);
     let written = lines.into_iter().map(|line| line.map_or_else(str::to_owned, |(head, json)| format!("{head}{json}")));
     Some(written.collect::<Vec<_>>().join("\n").into_bytes())
 }
 
-fn count(value: &Value) -> usize {
-    1 + match value {
-        Value::Array(items) => items.iter().map(count).sum(),
-        Value::Object(map) => map.values().map(count).sum(),
-        _ => 0,
-    }
-}
-
-fn replace(value: &mut Value, left: &mut usize, odd: &Value) -> bool {
-    if *left == 0 {
-        value.clone_from(odd);
-        return true;
-    }
-    *left -= 1;
-    match value {
-        Value::Array(items) => items.iter_mut().any(|item| replace(item, left, odd)),
-        Value::Object(map) => map.values_mut().any(|item| replace(item, left, odd)),
-        _ => false,
-    }
-}
-
-/// One way to break bytes; places are scaled to whatever length there is.
-#[derive(Debug, Clone)]
-enum Break {
-    Change(Index, u8),
-    Cut(Index, usize),
-    Repeat(Index, usize, usize),
-    Insert(Index, &'static str),
-    /// What another case has from its own place on.
-    Splice(Index, Index, Index),
-    Truncate(Index),
-}
-
-impl Break {
-    fn apply(&self, bytes: &mut Vec<u8>, corpus: &[Vec<u8>]) {
-        match self {
-            Self::Change(at, byte) if !bytes.is_empty() => {
-                let at = at.index(bytes.len());
-                bytes[at] = *byte;
-            }
-            Self::Change(..) => {}
-            Self::Cut(at, length) => {
-                let at = at.index(bytes.len() + 1);
-                bytes.drain(at..bytes.len().min(at + length));
-            }
-            Self::Repeat(at, length, times) => {
-                let at = at.index(bytes.len() + 1);
-                let piece = bytes[at..bytes.len().min(at + length)].repeat(*times);
-                bytes.splice(at..at, piece);
-            }
-            Self::Insert(at, token) => {
-                let at = at.index(bytes.len() + 1);
-                bytes.splice(at..at, token.bytes());
-            }
-            Self::Splice(at, which, from) => {
-                let other = which.get(corpus);
-                bytes.truncate(at.index(bytes.len() + 1));
-                bytes.extend_from_slice(&other[from.index(other.len() + 1)..]);
-            }
-            Self::Truncate(at) => bytes.truncate(at.index(bytes.len() + 1)),
-        }
-    }
-}
-
-fn breaks() -> impl Strategy<Value = Vec<Break>> {
-    let one = prop_oneof![
-        3 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Break::Change(at, byte)),
-        2 => (any::<Index>(), 1..40usize).prop_map(|(at, length)| Break::Cut(at, length)),
-        2 => (any::<Index>(), 1..60usize, 1..50usize).prop_map(|(at, length, times)| Break::Repeat(at, length, times)),
-        5 => (any::<Index>(), select(TOKENS)).prop_map(|(at, token)| Break::Insert(at, token)),
-        1 => (any::<Index>(), any::<Index>(), any::<Index>()).prop_map(|(at, which, from)| Break::Splice(at, which, from)),
-        1 => any::<Index>().prop_map(Break::Truncate),
-    ];
-    vec(one, 0..6)
-}
-
-/// Broken cases, and now and then bytes that never were one.
-fn broken(corpus: &'static LazyLock<Vec<Vec<u8>>>) -> impl Strategy<Value = Vec<u8>> {
-    let cases = (any::<Index>(), breaks()).prop_map(move |(which, breaks)| {
-        let mut bytes = which.get(corpus).clone();
-        for one in breaks {
-            one.apply(&mut bytes, corpus);
-        }
-        bytes
-    });
+/// Broken cases, and cases with odd values.
+fn broken_or_odd(corpus: &'static [Vec<u8>]) -> impl Strategy<Value = Vec<u8>> {
     let places = vec((any::<Index>(), any::<Index>(), any::<Index>()), 1..4);
     let odd = (any::<Index>(), places).prop_map(move |(which, places)| {
         let mut bytes = which.get(corpus).clone();
@@ -243,16 +158,11 @@ fn broken(corpus: &'static LazyLock<Vec<Vec<u8>>>) -> impl Strategy<Value = Vec<
         }
         bytes
     });
-    let tokens = vec(select(TOKENS), 0..30).prop_map(|tokens| tokens.concat().into_bytes());
-    prop_oneof![6 => cases, 8 => odd, 1 => vec(any::<u8>(), 0..200), 1 => tokens]
+    prop_oneof![broken(corpus, TOKENS), odd]
 }
 
 fn rounds() -> ProptestConfig {
-    let set = std::env::var_os("PROPTEST_CASES").is_some();
-    let default = ProptestConfig::default();
-    let cases = if set { default.cases } else { ROUNDS };
-    let seeds = FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz.proptest-regressions"));
-    ProptestConfig { cases, failure_persistence: Some(Box::new(seeds)), ..default }
+    fuzz_rounds(ROUNDS, concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz.proptest-regressions"))
 }
 
 fn is_bounded(made: usize, read: usize) -> bool {
@@ -337,7 +247,7 @@ proptest! {
     #![proptest_config(rounds())]
 
     #[test]
-    fn requests(body in broken(&REQUESTS)) {
+    fn requests(body in broken_or_odd(&REQUESTS)) {
         for client in CLIENTS {
             if let Ok(request) = client.parse(&body, &JsonLimits::default()) {
                 write_everywhere(client, &request, body.len())?;
@@ -346,13 +256,13 @@ proptest! {
     }
 
     #[test]
-    fn requests_to_count_and_to_show(body in broken(&REQUESTS)) {
+    fn requests_to_count_and_to_show(body in broken_or_odd(&REQUESTS)) {
         let _ = anthropic::parse_count(&body, &JsonLimits::default());
         let _ = ollama::parse_show(&body, &JsonLimits::default());
     }
 
     #[test]
-    fn requests_for_embeddings(body in broken(&REQUESTS)) {
+    fn requests_for_embeddings(body in broken_or_odd(&REQUESTS)) {
         for client in EMBED_CLIENTS {
             let Ok(request) = client.parse(&body, &JsonLimits::default()) else { continue };
             prop_assert!(request.inputs.len() <= NODES_MAX);
@@ -366,7 +276,7 @@ proptest! {
     }
 
     #[test]
-    fn whole_answers(body in broken(&ANSWERS)) {
+    fn whole_answers(body in broken_or_odd(&ANSWERS)) {
         for server in SERVERS {
             if let Ok(events) = server.parse_answer(&body) {
                 answer_everyone(&events, body.len())?;
@@ -375,9 +285,8 @@ proptest! {
     }
 
     #[test]
-    fn streamed_answers(body in broken(&ANSWERS), places in vec(any::<Index>(), 0..6)) {
-        let mut places: Vec<usize> = places.iter().map(|place| place.index(body.len() + 1)).collect();
-        places.sort_unstable();
+    fn streamed_answers(body in broken_or_odd(&ANSWERS), places in vec(any::<Index>(), 0..6)) {
+        let places = cuts(&places, body.len());
         for server in SERVERS {
             let mut decoder = server.decoder();
             let mut events = Vec::new();
@@ -395,7 +304,7 @@ proptest! {
     }
 
     #[test]
-    fn embeddings(body in broken(&ANSWERS)) {
+    fn embeddings(body in broken_or_odd(&ANSWERS)) {
         for server in SERVERS {
             let Ok(embeddings) = server.parse_embeddings(&body) else { continue };
             let numbers: usize = embeddings.vectors.iter().map(Vec::len).sum();

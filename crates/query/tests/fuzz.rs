@@ -17,8 +17,7 @@ use std::sync::LazyLock;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
-use proptest::test_runner::FileFailurePersistence;
+use proptest::sample::Index;
 use serde_json::{Map, Value, json};
 use tollhouse_query::kql::KqlOptions;
 use tollhouse_query::lucene::{LuceneOptions, Operator, TextKind};
@@ -27,6 +26,7 @@ use tollhouse_query::{
     FieldKind, Fields, Fuzziness, Fuzzy, ParseError, Query, Regexp, RegexpOptions, dsl, kql, lucene, matches_at,
     simple, validate,
 };
+use tollhouse_testkit::{broken, fuzz_rounds, replace_node};
 
 const ROUNDS: u32 = 400;
 
@@ -81,7 +81,7 @@ const TOKENS: [&str; 46] = [
 ];
 
 /// Strings of queries, and bodies, that other tests ask.
-static STRINGS: LazyLock<Vec<String>> = LazyLock::new(|| {
+static STRINGS: LazyLock<Vec<Vec<char>>> = LazyLock::new(|| {
     let cases: Value = serde_json::from_str(include_str!("cases/conditions.json")).expect("JSON");
     let differential: Value =
         serde_json::from_str(include_str!("../../../tests/data/differential/strings.json")).expect("JSON");
@@ -90,7 +90,7 @@ static STRINGS: LazyLock<Vec<String>> = LazyLock::new(|| {
         let query = &case["body"]["query"];
         [&query["query_string"]["query"], &query["simple_query_string"]["query"]]
     });
-    written.chain(asked).filter_map(Value::as_str).map(str::to_owned).collect()
+    written.chain(asked).filter_map(Value::as_str).map(|text| text.chars().collect()).collect()
 });
 static BODIES: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let files = [
@@ -156,63 +156,8 @@ fn check(text: &str, read: Result<Query, ParseError>) -> Result<(), TestCaseErro
     Ok(())
 }
 
-#[derive(Clone, Debug)]
-enum Break {
-    Change(Index, char),
-    Cut(Index, usize),
-    Repeat(Index, usize, usize),
-    Insert(Index, &'static str),
-    /// What another string has from its own place on.
-    Splice(Index, Index, Index),
-}
-
-impl Break {
-    fn apply(&self, text: &mut Vec<char>) {
-        match self {
-            Self::Change(at, c) if !text.is_empty() => {
-                let at = at.index(text.len());
-                text[at] = *c;
-            }
-            Self::Change(..) => {}
-            Self::Cut(at, length) => {
-                let at = at.index(text.len() + 1);
-                text.drain(at..text.len().min(at + length));
-            }
-            Self::Repeat(at, length, times) => {
-                let at = at.index(text.len() + 1);
-                let piece = text[at..text.len().min(at + length)].repeat(*times);
-                text.splice(at..at, piece);
-            }
-            Self::Insert(at, token) => {
-                let at = at.index(text.len() + 1);
-                text.splice(at..at, token.chars());
-            }
-            Self::Splice(at, which, from) => {
-                let other: Vec<char> = which.get(&STRINGS).chars().collect();
-                text.truncate(at.index(text.len() + 1));
-                text.extend_from_slice(&other[from.index(other.len() + 1)..]);
-            }
-        }
-    }
-}
-
 fn broken_strings() -> impl Strategy<Value = String> {
-    let one = prop_oneof![
-        3 => (any::<Index>(), any::<char>()).prop_map(|(at, c)| Break::Change(at, c)),
-        2 => (any::<Index>(), 1..10usize).prop_map(|(at, length)| Break::Cut(at, length)),
-        2 => (any::<Index>(), 1..10usize, 1..80usize).prop_map(|(at, length, times)| Break::Repeat(at, length, times)),
-        6 => (any::<Index>(), select(TOKENS.to_vec())).prop_map(|(at, token)| Break::Insert(at, token)),
-        2 => (any::<Index>(), any::<Index>(), any::<Index>()).prop_map(|(at, which, from)| Break::Splice(at, which, from)),
-    ];
-    let cases = (any::<Index>(), vec(one, 0..6)).prop_map(|(which, breaks)| {
-        let mut text: Vec<char> = which.get(&STRINGS).chars().collect();
-        for one in &breaks {
-            one.apply(&mut text);
-        }
-        text.into_iter().collect()
-    });
-    let tokens = vec(select(TOKENS.to_vec()), 0..30).prop_map(|tokens| tokens.concat());
-    prop_oneof![8 => cases, 1 => ".{0,80}", 1 => tokens]
+    broken(&STRINGS, &TOKENS).prop_map(|text| text.into_iter().collect())
 }
 
 fn broken_bodies() -> impl Strategy<Value = Value> {
@@ -221,40 +166,14 @@ fn broken_bodies() -> impl Strategy<Value = Value> {
         let mut body = which.get(&BODIES).clone();
         for (node, odd, text, is_text) in places {
             let value = if is_text { Value::from(text) } else { odd.get(&ODD).clone() };
-            let mut left = node.index(count(&body));
-            replace(&mut body, &mut left, &value);
+            replace_node(&mut body, node, &value);
         }
         body
     })
 }
 
-fn count(value: &Value) -> usize {
-    1 + match value {
-        Value::Array(items) => items.iter().map(count).sum(),
-        Value::Object(map) => map.values().map(count).sum(),
-        _ => 0,
-    }
-}
-
-fn replace(value: &mut Value, left: &mut usize, odd: &Value) -> bool {
-    if *left == 0 {
-        value.clone_from(odd);
-        return true;
-    }
-    *left -= 1;
-    match value {
-        Value::Array(items) => items.iter_mut().any(|item| replace(item, left, odd)),
-        Value::Object(map) => map.values_mut().any(|item| replace(item, left, odd)),
-        _ => false,
-    }
-}
-
 fn rounds() -> ProptestConfig {
-    let set = std::env::var_os("PROPTEST_CASES").is_some();
-    let default = ProptestConfig::default();
-    let cases = if set { default.cases } else { ROUNDS };
-    let seeds = FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz.proptest-regressions"));
-    ProptestConfig { cases, failure_persistence: Some(Box::new(seeds)), ..default }
+    fuzz_rounds(ROUNDS, concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz.proptest-regressions"))
 }
 
 proptest! {

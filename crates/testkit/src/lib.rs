@@ -3,7 +3,8 @@
 //! [`RawClient`] sends what it is told, byte for byte, and reads answers strictly enough to count them. [`FaultProxy`]
 //! stands between any client and any server and spoils each connection as its [`Plan`] says. [`ModelServer`] answers each
 //! path as its [`Script`] says, keeps what it was asked, and notices when a client leaves. [`LumberjackClient`] sends
-//! windows of events as Beats do. [`Dice`] makes a random test repeatable by its seed.
+//! windows of events as Beats do. [`broken`] gives fuzz targets what a corpus has, damaged. [`Dice`] makes a random test
+//! repeatable by its seed.
 //!
 //! What this crate never does: appear in the program, or assert how long something took. It panics where a test cannot go
 //! on, and every wait ends after [`PATIENCE`].
@@ -23,6 +24,7 @@
 //! # }
 //! ```
 
+mod broken;
 mod client;
 mod dice;
 mod lumberjack;
@@ -31,6 +33,7 @@ mod proxy;
 mod script;
 mod server;
 
+pub use broken::{Unit, broken, cuts, fuzz_rounds, replace_node};
 pub use client::{RawClient, Unanswered, exchange};
 pub use dice::Dice;
 pub use lumberjack::{LumberjackClient, Packing, lumberjack_window};

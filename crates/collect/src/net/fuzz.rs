@@ -15,8 +15,8 @@ use std::sync::LazyLock;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
-use proptest::test_runner::FileFailurePersistence;
+use proptest::sample::Index;
+use tollhouse_testkit::{broken, cuts, fuzz_rounds};
 
 use super::batch::{Batch, Bounds, Sheaf};
 use super::framing::{self, Framing};
@@ -86,6 +86,8 @@ static CAPTURES: LazyLock<Vec<Capture>> = LazyLock::new(|| {
     };
     files.iter().map(capture).collect()
 });
+
+static BYTES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| CAPTURES.iter().map(|capture| capture.bytes.clone()).collect());
 
 /// What came of a stream.
 #[derive(Debug, PartialEq)]
@@ -195,90 +197,19 @@ fn captures_of_real_senders_are_read_as_they_should_be() {
     }
 }
 
-/// One way to break bytes; places are scaled to whatever length there is.
-#[derive(Clone, Debug)]
-enum Break {
-    Change(Index, u8),
-    Cut(Index, usize),
-    Repeat(Index, usize, usize),
-    Insert(Index, &'static [u8]),
-    /// What another capture has from its own place on.
-    Splice(Index, Index, Index),
-    Truncate(Index),
-}
-
-impl Break {
-    fn apply(&self, bytes: &mut Vec<u8>) {
-        match self {
-            Self::Change(at, byte) if !bytes.is_empty() => {
-                let at = at.index(bytes.len());
-                bytes[at] = *byte;
-            }
-            Self::Change(..) => {}
-            Self::Cut(at, length) => {
-                let at = at.index(bytes.len() + 1);
-                bytes.drain(at..bytes.len().min(at + length));
-            }
-            Self::Repeat(at, length, times) => {
-                let at = at.index(bytes.len() + 1);
-                let piece = bytes[at..bytes.len().min(at + length)].repeat(*times);
-                bytes.splice(at..at, piece);
-            }
-            Self::Insert(at, token) => {
-                let at = at.index(bytes.len() + 1);
-                bytes.splice(at..at, token.iter().copied());
-            }
-            Self::Splice(at, which, from) => {
-                let other = &which.get(&CAPTURES).bytes;
-                bytes.truncate(at.index(bytes.len() + 1));
-                bytes.extend_from_slice(&other[from.index(other.len() + 1)..]);
-            }
-            Self::Truncate(at) => bytes.truncate(at.index(bytes.len() + 1)),
-        }
-    }
-}
-
-/// Broken captures, and now and then bytes that never were one.
-fn broken() -> impl Strategy<Value = Vec<u8>> {
-    let one = prop_oneof![
-        3 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Break::Change(at, byte)),
-        2 => (any::<Index>(), 1..40usize).prop_map(|(at, length)| Break::Cut(at, length)),
-        2 => (any::<Index>(), 1..60usize, 1..50usize).prop_map(|(at, length, times)| Break::Repeat(at, length, times)),
-        5 => (any::<Index>(), select(TOKENS)).prop_map(|(at, token)| Break::Insert(at, token)),
-        1 => (any::<Index>(), any::<Index>(), any::<Index>()).prop_map(|(at, which, from)| Break::Splice(at, which, from)),
-        1 => any::<Index>().prop_map(Break::Truncate),
-    ];
-    let captures = (any::<Index>(), vec(one, 0..6)).prop_map(|(which, breaks)| {
-        let mut bytes = which.get(&CAPTURES).bytes.clone();
-        for one in &breaks {
-            one.apply(&mut bytes);
-        }
-        bytes
-    });
-    let tokens = vec(select(TOKENS), 0..30).prop_map(|tokens| tokens.concat());
-    prop_oneof![8 => captures, 2 => tokens, 1 => vec(any::<u8>(), 0..200)]
+fn broken_captures() -> impl Strategy<Value = Vec<u8>> {
+    broken(&BYTES, TOKENS)
 }
 
 fn rounds() -> ProptestConfig {
-    let set = std::env::var_os("PROPTEST_CASES").is_some();
-    let default = ProptestConfig::default();
-    let cases = if set { default.cases } else { ROUNDS };
-    let seeds =
-        FileFailurePersistence::Direct(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/net/fuzz.proptest-regressions"));
-    ProptestConfig { cases, failure_persistence: Some(Box::new(seeds)), ..default }
-}
-
-fn places(places: &[Index], length: usize) -> Vec<usize> {
-    let mut places: Vec<usize> = places.iter().map(|place| place.index(length + 1)).collect();
-    places.sort_unstable();
-    places
+    fuzz_rounds(ROUNDS, concat!(env!("CARGO_MANIFEST_DIR"), "/tests/net/fuzz.proptest-regressions"))
 }
 
 proptest! {
     #![proptest_config(rounds())]
 
     #[test]
-    fn first_bytes(bytes in broken()) {
+    fn first_bytes(bytes in broken_captures()) {
         // What two bytes do not tell, more do not either.
         let known = sniff(&bytes[..bytes.len().min(2)]);
         prop_assert_eq!(known == Sniffed::Nothing, bytes.len() < 2 && bytes.first().is_none_or(|first| (b'1'..=b'9').contains(first)));
@@ -286,10 +217,10 @@ proptest! {
     }
 
     #[test]
-    fn frames(bytes in broken(), cuts in vec(any::<Index>(), 0..8)) {
+    fn frames(bytes in broken_captures(), places in vec(any::<Index>(), 0..8)) {
         let whole = read(Speech::Lumberjack, &bytes, &[]);
         prop_assert_eq!(whole.messages.len(), whole.events.len() + usize::from(whole.broken == Some(Broken::NoWindow)));
-let cut = read(Speech::Lumberjack, &bytes, &places(&cuts, bytes.len()));
+let cut = read(Speech::Lumberjack, &bytes, &cuts(&places, bytes.len()));
         if whole.broken.is_none() {
             prop_assert_eq!(cut, whole);
         } else {
@@ -301,12 +232,12 @@ let cut = read(Speech::Lumberjack, &bytes, &places(&cuts, bytes.len()));
     }
 
     #[test]
-    fn messages(bytes in broken(), cuts in vec(any::<Index>(), 0..8)) {
+    fn messages(bytes in broken_captures(), places in vec(any::<Index>(), 0..8)) {
         for speech in [Speech::SyslogLines, Speech::SyslogCounted] {
             let whole = read(speech, &bytes, &[]);
             let came: u64 = whole.messages.iter().map(|(message, left_out)| message.len() as u64 + left_out).sum();
             prop_assert!(came <= bytes.len() as u64);
-            prop_assert_eq!(read(speech, &bytes, &places(&cuts, bytes.len())), whole);
+            prop_assert_eq!(read(speech, &bytes, &cuts(&places, bytes.len())), whole);
         }
     }
 }

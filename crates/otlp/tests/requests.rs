@@ -17,7 +17,7 @@ fn read_all(body: &[u8], encoding: Encoding) -> Result<(Vec<(Origin, LogLine)>, 
     Ok((lines, rejected))
 }
 
-fn object(value: Value) -> Map<String, Value> {
+fn object(value: &Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
@@ -50,10 +50,10 @@ fn example() -> (String, Origin, LogLine) {
         }],
     }]});
     let origin = Origin {
-        resource: object(json!({"service.name": "openclaw", "host.name": "böx"})),
+        resource: object(&json!({"service.name": "openclaw", "host.name": "böx"})),
         scope: "my.library".to_owned(),
         scope_version: "1.0.0".to_owned(),
-        scope_attributes: object(json!({"a": true})),
+        scope_attributes: object(&json!({"a": true})),
     };
     let line = LogLine {
         time_ns: Some(1_769_480_430_456_000_000),
@@ -61,7 +61,7 @@ fn example() -> (String, Origin, LogLine) {
         severity: 13,
         severity_text: "Warning".to_owned(),
         body: json!("Example log record"),
-        attributes: object(json!({
+        attributes: object(&json!({
             "string": "some string", "int": 10, "double": 637.704, "array": ["many", 2], "map": {"k": "v"}, "none": null,
         })),
         trace_id: Some(TRACE.to_owned()),
@@ -209,7 +209,9 @@ proptest! {
     fn arbitrary_bytes_are_refused_or_read(bytes in vec(any::<u8>(), 0..300)) {
         let _ = read_all(&bytes, Encoding::Protobuf);
         let mut text = String::new();
-        bytes.iter().for_each(|byte| write!(text, "{}", char::from(*byte)).unwrap());
+        for byte in &bytes {
+            write!(text, "{}", char::from(*byte)).unwrap();
+        }
         let _ = read_all(text.as_bytes(), Encoding::Json);
     }
 }

@@ -61,7 +61,7 @@ pub struct Saved {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Saving {
     /// It is kept.
-    Done(Saved),
+    Done(Box<Saved>),
     /// Another one has this name.
     NameTaken,
     /// [`SAVED_MAX`] are kept already.
@@ -101,12 +101,8 @@ impl State {
 
     /// Keeps a search under a new id.
     pub async fn save_search(&self, search: &SavedSearch, owner: &str) -> Result<Saving, StateError> {
-        let saved = Saved {
-            id: random_token(ID_CHARS),
-            owner: owner.to_owned(),
-            changed_ms: now_ms(),
-            search: search.clone(),
-        };
+        let saved =
+            Saved { id: random_token(ID_CHARS), owner: owner.to_owned(), changed_ms: now_ms(), search: search.clone() };
         // Counted and written in one statement: two who save at once cannot both take the last place.
         let insert = "INSERT INTO saved (id, name, query, language, scope, range_from, range_to, columns, sort, owner, changed_ms)
                       SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM saved) < ?";
@@ -126,7 +122,7 @@ impl State {
             .execute(&self.pool)
             .await;
         match written {
-            Ok(done) if done.rows_affected() == 1 => Ok(Saving::Done(saved)),
+            Ok(done) if done.rows_affected() == 1 => Ok(Saving::Done(Box::new(saved))),
             Ok(_) => Ok(Saving::Full),
             Err(error) => name_taken(error),
         }
@@ -134,8 +130,7 @@ impl State {
 
     /// Puts a search in the place of the one with this id.
     pub async fn change_saved(&self, id: &str, search: &SavedSearch, owner: &str) -> Result<Saving, StateError> {
-        let saved =
-            Saved { id: id.to_owned(), owner: owner.to_owned(), changed_ms: now_ms(), search: search.clone() };
+        let saved = Saved { id: id.to_owned(), owner: owner.to_owned(), changed_ms: now_ms(), search: search.clone() };
         let update = "UPDATE saved SET name = ?, query = ?, language = ?, scope = ?, range_from = ?, range_to = ?,
                       columns = ?, sort = ?, owner = ?, changed_ms = ? WHERE id = ?";
         let written = sqlx::query(update)
@@ -153,7 +148,7 @@ impl State {
             .execute(&self.pool)
             .await;
         match written {
-            Ok(done) if done.rows_affected() == 1 => Ok(Saving::Done(saved)),
+            Ok(done) if done.rows_affected() == 1 => Ok(Saving::Done(Box::new(saved))),
             Ok(_) => Ok(Saving::Unknown),
             Err(error) => name_taken(error),
         }
@@ -219,7 +214,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = State::open(dir.path()).await.unwrap();
         let Saving::Done(made) = state.save_search(&slow("slow"), "admin").await.unwrap() else { panic!("not kept") };
-        assert_eq!(state.saved().await.unwrap(), [made.clone()]);
+        assert_eq!(state.saved().await.unwrap(), std::slice::from_ref(&*made));
         assert_eq!(state.save_search(&slow("slow"), "admin").await.unwrap(), Saving::NameTaken);
         state.save_search(&slow("another"), "admin").await.unwrap();
         assert_eq!(state.change_saved(&made.id, &slow("another"), "x").await.unwrap(), Saving::NameTaken);

@@ -104,14 +104,14 @@ mod tests {
 
     use super::*;
 
-    fn object(value: Value) -> Map<String, Value> {
+    fn object(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
     }
 
     #[test]
     fn a_record_keeps_what_it_says() {
         let origin = Origin {
-            resource: object(json!({"host.name": "box", "service.name": "openclaw", "process": {"pid": 7}})),
+            resource: object(&json!({"host.name": "box", "service.name": "openclaw", "process": {"pid": 7}})),
             scope: "gateway".to_owned(),
             scope_version: "2".to_owned(),
             scope_attributes: Map::new(),
@@ -122,7 +122,7 @@ mod tests {
             severity_text: "FATAL".to_owned(),
             body: json!("model not found"),
             attributes: object(
-                json!({"request_id": "r-1", "gen_ai": {"usage": {"input_tokens": 7}}, "seq": 9, "none": null}),
+                &json!({"request_id": "r-1", "gen_ai": {"usage": {"input_tokens": 7}}, "seq": 9, "none": null}),
             ),
             trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
             span_id: Some("b7ad6b7169203331".to_owned()),

@@ -164,7 +164,7 @@ mod tests {
         let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
         encoder.window_log(27).unwrap();
         encoder.include_contentsize(false).unwrap();
-        encoder.write_all(&[b'a'; 1 << 20]).unwrap();
+        encoder.write_all(&vec![b'a'; 1 << 20]).unwrap();
         let body = encoder.finish().unwrap();
         assert!(matches!(Packing::Zstd.unpack(&body, 2 << 20, |_| true), Err(UnpackError::Broken(_))));
     }

@@ -32,7 +32,7 @@ const ZSTD_LEVEL: i32 = 3;
 /// A table that is being written.
 pub(super) struct Columns<W: Write + Send> {
     file: SerializedFileWriter<W>,
-    columns: Vec<Column>,
+    named: Vec<Column>,
     /// Whether fields that were not asked for are wanted, too.
     wants_all: bool,
     others: Column,
@@ -80,18 +80,18 @@ impl<W: Write + Send> Columns<W> {
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
             .set_created_by("tollhouse".to_owned());
         let file = SerializedFileWriter::new(out, Arc::new(schema), Arc::new(properties.build()))?;
-        Ok(Self { file, columns, wants_all: fields.is_empty(), others, rows: 0, bytes: 0 })
+        Ok(Self { file, named: columns, wants_all: fields.is_empty(), others, rows: 0, bytes: 0 })
     }
 
     /// Adds a row.
     pub(super) fn put(&mut self, document: &Map<String, Value>) -> Result<(), ParquetError> {
         let mut others = Map::new();
         if self.wants_all {
-            let is_other = |name: &str| self.columns.iter().all(|column| column.name != name);
+            let is_other = |name: &str| self.named.iter().all(|column| column.name != name);
             let fields = document.iter().filter(|(name, _)| is_other(name));
             others.extend(fields.map(|(name, value)| (name.clone(), value.clone())));
         }
-        for column in &mut self.columns {
+        for column in &mut self.named {
             let value = value_of(document, &column.name);
             match column.push(value) {
                 Some(bytes) => self.bytes += bytes,
@@ -115,7 +115,7 @@ impl<W: Write + Send> Columns<W> {
     /// Writes a group of rows.
     fn write(&mut self) -> Result<(), ParquetError> {
         let mut group = self.file.next_row_group()?;
-        for column in self.columns.iter_mut().chain([&mut self.others]) {
+        for column in self.named.iter_mut().chain([&mut self.others]) {
             let writer = group.next_column()?;
             column.write(writer.ok_or_else(|| ParquetError::General(format!("no column {}", column.name)))?)?;
         }
@@ -290,8 +290,8 @@ mod tests {
         let rows = vec![row; 250];
         let reader = table(&rows, &[]);
         let groups = reader.metadata().row_groups();
-        assert_eq!(groups.iter().map(|group| group.num_rows()).sum::<i64>(), 250);
-        assert!(groups.len() == 3, "{} bytes at once at most", BYTES_MAX);
+        assert_eq!(groups.iter().map(parquet::file::metadata::RowGroupMetaData::num_rows).sum::<i64>(), 250);
+        assert!(groups.len() == 3, "{BYTES_MAX} bytes at once at most");
         let columns = reader.metadata().file_metadata().schema().get_fields().len();
         assert_eq!(columns, catalogue().iter().count() + 1);
         assert_eq!(table(&[], &[]).metadata().file_metadata().num_rows(), 0);

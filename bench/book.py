@@ -135,12 +135,14 @@ class Server:
         return max(peaks)
 
     def settle(self):
-        """Waits until it has nothing more to do by itself, as merging."""
+        """Waits until it has hardly anything more to do by itself, as merging; a minute at most."""
         calm, before = 0, cpu_seconds(self.pid)
-        while calm < 3:
+        for _ in range(60):
             time.sleep(1)
             now = cpu_seconds(self.pid)
-            calm, before = (calm + 1 if now - before < 0.05 else 0), now
+            calm, before = (calm + 1 if now - before < 0.1 else 0), now
+            if calm == 3:
+                return
 
 
 @contextlib.contextmanager

@@ -105,8 +105,11 @@ def stop(process):
 
 
 def family(pid):
-    """The process and its children (nginx has a worker)."""
-    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    """The process and its children, whichever of its threads started them (nginx has a worker, Elasticsearch a starter)."""
+    children = []
+    for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            children += (thread / "children").read_text().split()
     return [pid] + [below for child in children for below in family(int(child))]
 
 

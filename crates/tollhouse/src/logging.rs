@@ -28,6 +28,8 @@ impl Logging {
             .with_env_filter(filter(config))
             .with_writer(writer)
             .with_ansi(std::io::stderr().is_terminal())
+            // It would be told on standard error, too, and panic: on a full disk, say, where that is a file.
+            .log_internal_errors(false)
             .with_filter_reloading();
         let filter = subscriber.reload_handle();
         if let Err(error) = subscriber.try_init() {

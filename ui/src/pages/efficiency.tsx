@@ -260,7 +260,7 @@ function Groups({ data, group, params }: { data: Efficiency; group: Group; param
                 <td class="num">
                   <span class="with-bar">
                     <span class="cell-bar" style={{ "--whole": `${(row.input / largest) * 100}%` }} aria-hidden="true" />
-                    {format.compact(row.input)}
+                    <span class="bar-figure">{format.compact(row.input)}</span>
                   </span>
                 </td>
                 <td class="num col-wide">{format.compact(row.output)}</td>

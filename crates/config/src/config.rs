@@ -513,6 +513,8 @@ pub struct Keep {
 pub enum Compress {
     /// With Zstandard.
     Zstd,
+    /// With gzip.
+    Gzip,
     /// Not at all.
     None,
 }

@@ -133,7 +133,12 @@ impl Config {
         let every = if logging.rotate.every_day { "day" } else { "never" };
         writeln!(out, "  rotate: {{every: {every}, size: {}}}", logging.rotate.size)?;
         writeln!(out, "  keep: {{days: {}, bytes: {}}}", logging.keep.days, logging.keep.bytes)?;
-        writeln!(out, "  compress: {}", if logging.compress == Compress::Zstd { "zstd" } else { "none" })?;
+        let compress = match logging.compress {
+            Compress::Zstd => "zstd",
+            Compress::Gzip => "gzip",
+            Compress::None => "none",
+        };
+        writeln!(out, "  compress: {compress}")?;
         writeln!(out, "  sync: {sync}")?;
         let mode = match logging.content.mode {
             ContentMode::Off => "off",

@@ -281,7 +281,7 @@ fn logging(d: &mut Decoder<'_>, s: &mut Section<'_>, logging: &mut Logging) {
         s.set(d, "size", &mut logging.rotate.size, Decoder::bytes);
     });
     s.section(d, "keep", |d, s| keep(d, s, &mut logging.keep));
-    let methods = [("zstd", Compress::Zstd), ("none", Compress::None)];
+    let methods = [("zstd", Compress::Zstd), ("gzip", Compress::Gzip), ("none", Compress::None)];
     s.set(d, "compress", &mut logging.compress, |d, node| d.word(node, &methods));
     s.set(d, "sync", &mut logging.sync, sync);
     content(d, s, &mut logging.content);

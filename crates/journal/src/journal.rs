@@ -19,6 +19,7 @@ use crate::hold::Holds;
 use crate::keep::{Keeper, Keeping, Policy};
 use crate::line::Form;
 use crate::names::Names;
+use crate::packing::Packing;
 use crate::record::Record;
 use crate::recover::{Recovered, Recovery, recover};
 use crate::sync::{Mark, Syncer};
@@ -71,8 +72,8 @@ pub struct Options {
     pub tight_bytes: u64,
     /// Who still has to read what; retention leaves it.
     pub holds: Holds,
-    /// Whether closed files are compressed with Zstandard.
-    pub compress: bool,
+    /// How closed files are compressed, if they are.
+    pub compress: Option<Packing>,
     /// When lines are synced.
     pub sync: Sync,
     /// How many records may wait for the writer, at least 1; then `append` waits and `enqueue` refuses.
@@ -92,7 +93,7 @@ impl Options {
             keep_bytes: 10 << 30,
             tight_bytes: 1 << 30,
             holds: Holds::default(),
-            compress: true,
+            compress: Some(Packing::Zstd),
             sync: Sync::Within(Duration::from_millis(100)),
             queue: 4096,
         }

@@ -3,7 +3,7 @@
 //! The thread keeps no list: each round looks at what is there, so a round that was cut short needs no repair.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,11 +20,10 @@ use crate::disk::{Disk, FILE_MODE, Space};
 use crate::error::JournalError;
 use crate::hold::Holds;
 use crate::journal::{Clock, Counters, Message};
-use crate::names::{Names, Rotated, day_text_before};
+use crate::names::{Names, Rotated, TEMPORARY, day_text_before};
+use crate::packing::Packing;
 use crate::record::{Level, Record};
 
-/// Zstandard's own default: about a tenth of the size at several hundred MB/s.
-const COMPRESSION_LEVEL: i32 = 3;
 /// Bytes compressed between two looks at whether the journal is closing.
 const CHUNK_BYTES: usize = 128 << 10;
 /// How often a disk that is not well is looked at, also when no line comes.
@@ -39,7 +38,7 @@ const CALLER: &str = "journal/keep.rs";
 /// What to do with closed files.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy {
-    pub(crate) compress: bool,
+    pub(crate) compress: Option<Packing>,
     /// 0: no limit.
     pub(crate) days: u32,
     /// 0: no limit.
@@ -212,7 +211,7 @@ impl Outcome {
 pub(crate) fn round(names: &Names, policy: Policy, holds: &Holds, now_ms: i64, stop: &AtomicBool) -> Outcome {
     let mut outcome = Outcome::default();
     let old = remove_old(names, policy.days, now_ms, holds, &mut outcome);
-    let compressed = if policy.compress { compress_all(names, stop) } else { Ok(0) };
+    let compressed = policy.compress.map_or(Ok(0), |packing| compress_all(names, packing, stop));
     let excess = match policy.bytes {
         0 => Ok(()),
         // Sized anew: compressed, more of them may be held.
@@ -295,13 +294,18 @@ fn remove(path: &Path) -> bool {
     fs::remove_file(path).map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |()| true)
 }
 
-fn compress_all(names: &Names, stop: &AtomicBool) -> Result<u64, JournalError> {
-    let plain: Vec<Rotated> = names.list()?.into_iter().filter(|file| !file.packed).collect();
+fn compress_all(names: &Names, packing: Packing, stop: &AtomicBool) -> Result<u64, JournalError> {
+    let plain: Vec<Rotated> = names.list()?.into_iter().filter(|file| file.packing.is_none()).collect();
     let mut failures = 0;
     for file in plain {
         let path = names.dir.join(&file.name);
-        let temporary = names.dir.join(format!("{}.zst.tmp", file.name));
-        match compress(&path, &temporary, &names.dir.join(format!("{}.zst", file.name)), &names.dir, stop) {
+        // Left by a kill before the plain one went; the configuration names another form now.
+        for other in Packing::ALL.into_iter().filter(|other| *other != packing) {
+            remove(&names.dir.join(format!("{}{}", file.name, other.ending())));
+        }
+        let packed = names.dir.join(format!("{}{}", file.name, packing.ending()));
+        let temporary = names.dir.join(format!("{}{}{TEMPORARY}", file.name, packing.ending()));
+        match compress(&path, packing, &temporary, &packed, &names.dir, stop) {
             Ok(()) => {}
             Err(error) => {
                 // A temporary that stays is removed at the next open.
@@ -319,11 +323,17 @@ fn compress_all(names: &Names, stop: &AtomicBool) -> Result<u64, JournalError> {
 
 /// Only when the compressed form is complete, on the disk and has its name does the original go; after a kill in between
 /// both are there, readers take the plain one, and the next round compresses it again.
-fn compress(path: &Path, temporary: &Path, packed: &Path, dir: &Path, stop: &AtomicBool) -> io::Result<()> {
+fn compress(
+    path: &Path,
+    packing: Packing,
+    temporary: &Path,
+    packed: &Path,
+    dir: &Path,
+    stop: &AtomicBool,
+) -> io::Result<()> {
     let mut input = File::open(path)?;
     let output = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(temporary)?;
-    let mut encoder = zstd::stream::write::Encoder::new(output, COMPRESSION_LEVEL)?;
-    encoder.include_checksum(true)?;
+    let mut packer = packing.pack(output)?;
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         let count = input.read(&mut chunk)?;
@@ -333,9 +343,9 @@ fn compress(path: &Path, temporary: &Path, packed: &Path, dir: &Path, stop: &Ato
         if stop.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        encoder.write_all(&chunk[..count])?;
+        packer.write_all(&chunk[..count])?;
     }
-    encoder.finish()?.sync_all()?;
+    packer.finish()?.sync_all()?;
     mem::drop(input);
     fs::rename(temporary, packed)?;
     File::open(dir)?.sync_all()?;
@@ -369,7 +379,7 @@ mod tests {
             Self { _dir: dir, names, holds: Holds::default() }
         }
 
-        fn left(&self, compress: bool, days: u32, bytes: u64) -> Vec<u64> {
+        fn left(&self, compress: Option<Packing>, days: u32, bytes: u64) -> Vec<u64> {
             let policy = Policy { compress, days, bytes, tight: TightBound { bytes: 0 } };
             assert_eq!(round(&self.names, policy, &self.holds, NOW_MS, &AtomicBool::new(false)).failures, 0);
             self.first_seqs()
@@ -383,12 +393,12 @@ mod tests {
 
     #[test]
     fn retention() {
-        assert_eq!(Bed::new().left(false, 0, 0).len(), 10);
-        assert_eq!(Bed::new().left(false, 3, 0), [997, 998, 999, 1000]);
-        assert_eq!(Bed::new().left(false, 0, 2500), [999, 1000]);
-        assert_eq!(Bed::new().left(false, 0, 2499), [1000]);
-        assert_eq!(Bed::new().left(false, 0, 1), [0; 0]);
-        assert_eq!(Bed::new().left(true, 0, 2500).len(), 10, "compressed they are within the budget");
+        assert_eq!(Bed::new().left(None, 0, 0).len(), 10);
+        assert_eq!(Bed::new().left(None, 3, 0), [997, 998, 999, 1000]);
+        assert_eq!(Bed::new().left(None, 0, 2500), [999, 1000]);
+        assert_eq!(Bed::new().left(None, 0, 2499), [1000]);
+        assert_eq!(Bed::new().left(None, 0, 1), [0; 0]);
+        assert_eq!(Bed::new().left(Some(Packing::Zstd), 0, 2500).len(), 10, "compressed they are within the budget");
     }
 
     #[test]
@@ -402,7 +412,7 @@ mod tests {
         ] {
             let bed = Bed::new();
             bed.holds.hold("es", from_seq, bytes_max);
-            assert_eq!(bed.left(false, days, bytes), left, "{from_seq} {bytes_max} {days} {bytes}");
+            assert_eq!(bed.left(None, days, bytes), left, "{from_seq} {bytes_max} {days} {bytes}");
         }
     }
 
@@ -417,7 +427,7 @@ mod tests {
             (5_000, 100, (991..=1000).collect()),
         ] {
             let bed = Bed::new();
-            let policy = Policy { compress: false, days: 0, bytes: budget, tight: TightBound { bytes: 4_000 } };
+            let policy = Policy { compress: None, days: 0, bytes: budget, tight: TightBound { bytes: 4_000 } };
             let outcome = make_room(&bed.names, policy, Space { free_bytes, total_bytes: 1_000_000 });
             assert_eq!(bed.first_seqs(), left, "{free_bytes} {budget}");
             let removed: u64 = outcome.removed.iter().map(|removed| removed.files).sum();
@@ -428,21 +438,30 @@ mod tests {
 
     #[test]
     fn compression_replaces_the_original() {
-        let bed = Bed::new();
-        bed.left(true, 0, 0);
-        let files = bed.names.list().unwrap();
-        assert!(files.len() == 10 && files.iter().all(|file| file.packed));
-        let packed = fs::read(bed.names.dir.join(&files[0].name)).unwrap();
-        assert_eq!(zstd::decode_all(&packed[..]).unwrap(), vec![b'x'; 1000]);
-        assert!(bed.names.temporaries().unwrap().is_empty());
+        for packing in Packing::ALL {
+            let bed = Bed::new();
+            // One that a kill left in another form beside the plain one.
+            let first = bed.names.list().unwrap().remove(0);
+            for other in Packing::ALL {
+                fs::write(bed.names.dir.join(format!("{}{}", first.name, other.ending())), "half").unwrap();
+            }
+            bed.left(Some(packing), 0, 0);
+            let files = bed.names.list().unwrap();
+            assert!(files.len() == 10 && files.iter().all(|file| file.packing == Some(packing)));
+            let mut unpacked = Vec::new();
+            let packed = File::open(bed.names.dir.join(&files[0].name)).unwrap();
+            packing.unpack(packed).unwrap().read_to_end(&mut unpacked).unwrap();
+            assert_eq!(unpacked, vec![b'x'; 1000]);
+            assert!(bed.names.temporaries().unwrap().is_empty());
+        }
     }
 
     #[test]
     fn closing_gives_up_a_compression() {
         let bed = Bed::new();
-        let policy = Policy { compress: true, days: 0, bytes: 0, tight: TightBound { bytes: 0 } };
+        let policy = Policy { compress: Some(Packing::Zstd), days: 0, bytes: 0, tight: TightBound { bytes: 0 } };
         assert_eq!(round(&bed.names, policy, &bed.holds, NOW_MS, &AtomicBool::new(true)).failures, 0);
-        assert!(bed.names.list().unwrap().iter().all(|file| !file.packed));
+        assert!(bed.names.list().unwrap().iter().all(|file| file.packing.is_none()));
         assert!(bed.names.temporaries().unwrap().is_empty());
     }
 }

@@ -9,7 +9,7 @@
 //! ```text
 //! gateway.log                                the current file
 //! gateway-2026.01.27-000000000001.log        closed: UTC day of its last line, seq of its first line
-//! gateway-2026.01.27-000000000001.log.zst    the same bytes, one Zstandard frame with a checksum
+//! gateway-2026.01.27-000000000001.log.zst    the same bytes, one Zstandard frame with a checksum; or .gz
 //! gateway-….log.zst.tmp                      a compression under way; left over after a kill, removed at open
 //! gateway.lock                               locked while a process has the journal open; holds its process id
 //! gateway.torn                               quarantine: what was cut off after a crash, at most 1 MiB
@@ -77,6 +77,7 @@ mod journal;
 mod keep;
 mod line;
 mod names;
+mod packing;
 mod reader;
 mod record;
 mod recover;
@@ -94,6 +95,7 @@ pub use error::JournalError;
 pub use hold::Holds;
 pub use journal::{Appending, Journal, Opened, Options, Stats, Sync, Writer};
 pub use line::LINE_BYTES_MAX;
+pub use packing::Packing;
 pub use reader::{Line, Position, Reader};
 pub use record::{Level, Record};
 pub use recover::Recovery;

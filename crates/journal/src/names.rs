@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::error::JournalError;
+use crate::packing::Packing;
 
 /// Milliseconds in a day.
 const DAY_MS: i64 = 86_400_000;
 /// Ending of a compression under way.
-const TEMPORARY: &str = ".log.zst.tmp";
+pub(crate) const TEMPORARY: &str = ".tmp";
 
 /// The paths that belong to one journal.
 #[derive(Debug, Clone)]
@@ -26,7 +27,8 @@ pub(crate) struct Names {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rotated {
     pub(crate) first_seq: u64,
-    pub(crate) packed: bool,
+    /// How it is compressed, if it is.
+    pub(crate) packing: Option<Packing>,
     pub(crate) name: String,
     /// As in the name, `2026.01.27`; sorts as time does.
     pub(crate) day: String,
@@ -61,7 +63,7 @@ impl Names {
     /// Closed files, oldest first; one that is there in both forms comes twice, the plain one first.
     pub(crate) fn list(&self) -> Result<Vec<Rotated>, JournalError> {
         let mut found: Vec<_> = self.in_dir()?.iter().filter_map(|name| self.parse(name)).collect();
-        found.sort_by_key(|file| (file.first_seq, file.packed));
+        found.sort_by_key(|file| (file.first_seq, file.packing.is_some()));
         Ok(found)
     }
 
@@ -75,7 +77,8 @@ impl Names {
     /// Compressions that were never finished.
     pub(crate) fn temporaries(&self) -> Result<Vec<PathBuf>, JournalError> {
         let ours = |name: &String| {
-            name.strip_suffix(TEMPORARY).is_some_and(|start| self.parse(&format!("{start}.log")).is_some())
+            let packed = name.strip_suffix(TEMPORARY).and_then(|packed| self.parse(packed));
+            packed.is_some_and(|file| file.packing.is_some())
         };
         Ok(self.in_dir()?.into_iter().filter(ours).map(|name| self.dir.join(name)).collect())
     }
@@ -94,9 +97,9 @@ impl Names {
         Ok(names)
     }
 
-    /// `<stem>-<YYYY.MM.dd>-<first seq, 12 digits or more>.log[.zst]`
+    /// `<stem>-<YYYY.MM.dd>-<first seq, 12 digits or more>.log[.zst|.gz]`
     fn parse(&self, name: &str) -> Option<Rotated> {
-        let (plain, packed) = name.strip_suffix(".zst").map_or((name, false), |plain| (plain, true));
+        let (plain, packing) = Packing::split(name);
         let middle = plain.strip_prefix(&self.stem)?.strip_prefix('-')?.strip_suffix(".log")?;
         let (day, seq) = middle.split_once('-')?;
         let day_is_sound = day.len() == 10
@@ -107,7 +110,7 @@ impl Names {
         if !day_is_sound || seq.len() < 12 || !seq.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        Some(Rotated { first_seq: seq.parse().ok()?, packed, name: name.to_owned(), day: day.to_owned() })
+        Some(Rotated { first_seq: seq.parse().ok()?, packing, name: name.to_owned(), day: day.to_owned() })
     }
 }
 
@@ -141,8 +144,10 @@ mod tests {
         let names = Names::new(Path::new("x/gateway.log")).unwrap();
         let name = names.rotated(1_769_500_000_000, 7);
         assert_eq!(name, "gateway-2026.01.27-000000000007.log");
-        let parsed = names.parse(&format!("{name}.zst")).unwrap();
-        assert_eq!((parsed.first_seq, parsed.packed, parsed.day.as_str()), (7, true, "2026.01.27"));
+        for (ending, packing) in [(".zst", Some(Packing::Zstd)), (".gz", Some(Packing::Gzip)), ("", None)] {
+            let parsed = names.parse(&format!("{name}{ending}")).unwrap();
+            assert_eq!((parsed.first_seq, parsed.packing, parsed.day.as_str()), (7, packing, "2026.01.27"));
+        }
         assert_eq!(names.parse("gateway-2026.01.27-1234567890123.log").unwrap().first_seq, 1_234_567_890_123);
         for other in [
             "gateway.log",
@@ -151,7 +156,9 @@ mod tests {
             "gateway-2026-01-27-000000000007.log",
             "gateway-2026.01.27-00000000000x.log",
             "gateway-2026.01.27-000000000007.log.zst.tmp",
-            "gateway-2026.01.27-000000000007.log.gz",
+            "gateway-2026.01.27-000000000007.log.gz.tmp",
+            "gateway-2026.01.27-000000000007.log.gz.zst",
+            "gateway-2026.01.27-000000000007.log.bz2",
             "gateway-2026.01.27-99999999999999999999999.log",
         ] {
             assert_eq!(names.parse(other), None, "{other}");

@@ -20,11 +20,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use zstd::stream::read::Decoder;
 
 use crate::error::JournalError;
 use crate::line::{self, LINE_BYTES_MAX};
 use crate::names::{Names, Rotated, day_text};
+use crate::packing::Unpacker;
 use crate::recover::first_seq;
 use crate::seek::shortly_before;
 
@@ -87,7 +87,7 @@ struct Source {
 
 enum Input {
     Plain(File),
-    Packed(Decoder<'static, io::BufReader<File>>),
+    Packed(Unpacker),
     /// It was damaged; there is no more to get from it.
     Exhausted,
 }
@@ -216,10 +216,10 @@ impl Reader {
                 (self.start, self.end) = (0, 0);
                 file.read_at(&mut self.buffer, self.offset).inspect(|count| self.end = *count)
             }
-            Input::Packed(decoder) => {
+            Input::Packed(unpacker) => {
                 self.buffer.copy_within(self.start..self.end, 0);
                 (self.start, self.end) = (0, had);
-                decoder.read(&mut self.buffer[had..]).inspect(|count| self.end += *count)
+                unpacker.read(&mut self.buffer[had..]).inspect(|count| self.end += *count)
             }
             Input::Exhausted => return Ok(false),
         };
@@ -469,10 +469,9 @@ fn open_closed(names: &Names, closed: &Rotated) -> Result<Option<Source>, Journa
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(JournalError::io("opening", &path)(error)),
     };
-    let input = if closed.packed {
-        Input::Packed(Decoder::new(file).map_err(JournalError::io("opening", &path))?)
-    } else {
-        Input::Plain(file)
+    let input = match closed.packing {
+        Some(packing) => Input::Packed(packing.unpack(file).map_err(JournalError::io("opening", &path))?),
+        None => Input::Plain(file),
     };
     let name = closed.name.clone();
     Ok(Some(Source { input, name, first_seq: Some(closed.first_seq), is_current: false, is_skipping: false }))

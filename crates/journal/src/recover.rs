@@ -203,10 +203,10 @@ pub(crate) fn open_closed(names: &Names, file: &Rotated) -> Result<Box<dyn BufRe
     let path = names.dir.join(&file.name);
     let open = || -> io::Result<Box<dyn BufRead>> {
         let plain = File::open(&path)?;
-        if !file.packed {
-            return Ok(Box::new(BufReader::new(plain)));
-        }
-        Ok(Box::new(BufReader::new(zstd::stream::read::Decoder::new(plain)?)))
+        Ok(match file.packing {
+            Some(packing) => Box::new(BufReader::new(packing.unpack(plain)?)),
+            None => Box::new(BufReader::new(plain)),
+        })
     };
     open().map_err(JournalError::io("opening", &path))
 }

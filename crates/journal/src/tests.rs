@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use crate::disk::{Disk, RealDisk};
 use crate::journal::Clock;
-use crate::{Journal, JournalError, Level, Line, Opened, Options, Position, Reader, Record, Sync};
+use crate::{Journal, JournalError, Level, Line, Opened, Options, Packing, Position, Reader, Record, Sync};
 
 /// 2026-01-27T10:00:00Z.
 const NOW_MS: i64 = 1_769_508_000_000;
@@ -37,7 +37,7 @@ impl Bed {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut options = Options::new(dir.path().join("journal").join("gateway.log"), "house");
-        (options.compress, options.sync, options.tight_bytes) = (false, NEVER, 0);
+        (options.compress, options.sync, options.tight_bytes) = (None, NEVER, 0);
         Self { dir, now_ms: Arc::new(AtomicI64::new(NOW_MS)), options, disk: Arc::new(RealDisk) }
     }
 

@@ -46,7 +46,11 @@ pub(crate) fn journal_options(config: &Config) -> tollhouse_journal::Options {
         keep_days: logging.keep.days,
         keep_bytes: logging.keep.bytes.0,
         holds: crate::shipping::holds(config),
-        compress: logging.compress == config::Compress::Zstd,
+        compress: match logging.compress {
+            config::Compress::Zstd => Some(tollhouse_journal::Packing::Zstd),
+            config::Compress::Gzip => Some(tollhouse_journal::Packing::Gzip),
+            config::Compress::None => None,
+        },
         sync: match logging.sync {
             config::SyncPolicy::Each => tollhouse_journal::Sync::Each,
             config::SyncPolicy::Within(time) => tollhouse_journal::Sync::Within(time),

@@ -188,7 +188,7 @@ fn a_damaged_compressed_file_is_told_and_passed() {
 fn followers_see_every_line_once_while_files_rotate_and_are_compressed() {
     const LINES: u64 = 1500;
     let mut bed = Bed::new();
-    (bed.options.rotate_bytes, bed.options.compress) = (600, true);
+    (bed.options.rotate_bytes, bed.options.compress) = (600, Some(Packing::Gzip));
     bed.options.sync = Sync::Within(Duration::from_millis(1));
     let Opened { journal, writer, .. } = bed.open();
     // One reader stays open, one is opened anew for every batch from the position it reached.

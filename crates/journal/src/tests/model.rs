@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use proptest::sample::select;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -18,7 +19,7 @@ enum Step {
     /// Closes and opens, with these bytes after the last line in between.
     Reopen {
         torn: Vec<u8>,
-        compress: bool,
+        packing: Option<Packing>,
     },
     /// Reads on from where the follower was.
     Follow,
@@ -30,7 +31,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (1_u8..20, 0_u16..300).prop_map(|(count, text_bytes)| Step::Append { count, text_bytes }),
         1 => (1_u8..20).prop_map(|count| Step::Enqueue { count }),
         1 => any::<i8>().prop_map(Step::Time),
-        2 => (torn, any::<bool>()).prop_map(|(torn, compress)| Step::Reopen { torn, compress }),
+        2 => (torn, select(vec![None, Some(Packing::Zstd), Some(Packing::Gzip)])).prop_map(|(torn, packing)| Step::Reopen { torn, packing }),
         2 => Just(Step::Follow),
     ]
 }
@@ -68,11 +69,11 @@ fn check(steps: Vec<Step>, rotate_bytes: u64) {
                 }
             }
             Step::Time(hours) => drop(bed.now_ms.fetch_add(i64::from(hours) * 3_600_000, Ordering::Relaxed)),
-            Step::Reopen { torn, compress } => {
+            Step::Reopen { torn, packing } => {
                 opened.writer.close().unwrap();
                 let text = [std::fs::read(bed.file()).unwrap(), torn.clone()].concat();
                 std::fs::write(bed.file(), text).unwrap();
-                bed.options.compress = compress;
+                bed.options.compress = packing;
                 opened = bed.open();
                 assert_eq!(opened.recovery.torn_bytes, torn.len() as u64);
                 assert_eq!(opened.recovery.last_seq, model.len() as u64);

@@ -142,7 +142,7 @@ fn a_rotation_cut_short_is_continued() {
 #[test]
 fn closed_files_are_compressed_and_kept_in_budget() {
     let mut bed = Bed::new();
-    (bed.options.compress, bed.options.rotate_bytes, bed.options.keep_bytes) = (true, 4000, 6000);
+    (bed.options.compress, bed.options.rotate_bytes, bed.options.keep_bytes) = (Some(Packing::Zstd), 4000, 6000);
     let Opened { journal, writer, .. } = bed.open();
     append(&journal, 1..=200);
     // The last rotation has asked for a round, and that finds too much.

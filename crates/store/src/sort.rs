@@ -490,9 +490,10 @@ impl Best {
         }
     }
 
-    /// The found documents, in no order.
+    /// The found documents, the first one first.
     pub(crate) fn take(&mut self, sort: &SegmentSort, day: u32, segment: u32) -> Result<Vec<Found>, StoreError> {
-        std::mem::take(&mut self.heap).into_iter().map(|entry| sort.found(&entry, day, segment)).collect()
+        let found = std::mem::take(&mut self.heap).into_sorted_vec();
+        found.iter().map(|entry| sort.found(entry, day, segment)).collect()
     }
 }
 

@@ -644,7 +644,12 @@ fn answers_do_not_depend_on_how_documents_are_spread() {
         "rare": {"rare_terms": {"field": "user_id", "max_doc_count": 9}},
         "special": {"significant_terms": {"field": "user_id", "min_doc_count": 1}},
         "everything": {"global": {}, "aggs": {"k": {"terms": {"field": "kind"}}}},
-        "hits": {"top_hits": {"from": 2, "size": 2, "sort": [{"duration_ms": "desc"}], "_source": ["seq"]}}
+        "hits": {"top_hits": {"from": 2, "size": 2, "sort": [{"duration_ms": "desc"}], "_source": ["seq"]}},
+        "by_day": {"date_histogram": {"field": "@timestamp", "fixed_interval": "1d"}, "aggs": {
+            "hits": {"top_hits": {"size": 4, "sort": [{"duration_ms": "desc"}], "_source": ["seq"]}},
+            "newest": {"top_hits": {"size": 4, "_source": ["seq"]}},
+            "tops": {"top_metrics": {"metrics": {"field": "user_id"}, "sort": {"duration_ms": "asc"}, "size": 4}}
+        }}
     });
     for query in [json!({"match_all": {}}), json!({"term": {"kind": "log"}}), json!({"match_none": {}})] {
         assert_eq!(answer(&many, &query, &aggs), answer(&few, &query, &aggs), "{query}");

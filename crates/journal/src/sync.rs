@@ -184,6 +184,8 @@ impl Shared {
         let mut state = self.lock();
         while !state.stop {
             if state.failed || !state.is_dirty() {
+                // A time that somebody set during the last sync would keep the next line from waking this thread.
+                state.due = None;
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }

@@ -14,7 +14,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ use crate::packing::Unpacker;
 use crate::recover::first_seq;
 use crate::seek::shortly_before;
 
+/// Lines that [`Reader::take_until`] holds at once.
+const TAKEN_LINES: usize = 1_000;
 /// Bytes read at once.
 const READ_BYTES: usize = 128 << 10;
 /// Most bytes held while looking for the end of a line; longer ones are not ours and are skipped.
@@ -158,6 +160,32 @@ impl Reader {
             }
         }
         Ok(count)
+    }
+
+    /// Gives the lines that are there now, up to number `last_seq`, to `take` in order, until that breaks off. What is damaged
+    /// has no line; it is told by whoever follows the journal, such as the indexer.
+    pub fn take_until(
+        &mut self,
+        last_seq: u64,
+        mut take: impl FnMut(&Line) -> ControlFlow<()>,
+    ) -> Result<(), JournalError> {
+        let mut lines = Vec::new();
+        loop {
+            let is_end = match self.next_batch(TAKEN_LINES, &mut lines) {
+                Ok(read) => read == 0,
+                // The next call goes on behind it.
+                Err(JournalError::Damaged { .. }) => false,
+                Err(error) => return Err(error),
+            };
+            for line in lines.drain(..) {
+                if line.seq > last_seq || take(&line).is_break() {
+                    return Ok(());
+                }
+            }
+            if is_end {
+                return Ok(());
+            }
+        }
     }
 
     /// How many damaged lines and pieces of lines were met so far.

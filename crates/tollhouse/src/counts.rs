@@ -1,6 +1,7 @@
 //! Keeps what was used of the limits over a restart: a snapshot in the state every few seconds, and after a crash the journal
 //! lines that came after it.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use anyhow::Context;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tollhouse_gateway::Gateway;
-use tollhouse_journal::{Journal, JournalError, Line, Position, Reader};
+use tollhouse_journal::{Journal, JournalError, Position, Reader};
 use tollhouse_limits::Limits;
 use tollhouse_state::{LimitsSnapshot, State};
 
@@ -16,8 +17,6 @@ use crate::ground::Ground;
 
 /// How often a snapshot is taken while requests come.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
-/// Lines that are read at once.
-const BATCH_LINES: usize = 1000;
 
 /// What counts, and where it is kept.
 pub(crate) struct Counts {
@@ -94,25 +93,15 @@ fn replay(
         return Ok(());
     }
     let mut reader = Reader::open(journal_file, Some(Position { file: String::new(), offset: 0, seq: from_seq }))?;
-    let mut lines: Vec<Line> = Vec::new();
-    loop {
-        let read = match reader.next_batch(BATCH_LINES, &mut lines) {
-            Ok(read) => read,
-            // Told by the indexer, which reads the same lines; the next call goes on behind it.
-            Err(JournalError::Damaged { .. }) => continue,
-            Err(error) => return Err(error),
-        };
-        if read == 0 {
-            return Ok(());
+    reader.take_until(last_seq, |line| {
+        if line.seq >= from_seq
+            && let Ok(record) = serde_json::from_slice::<Map<String, Value>>(&line.bytes)
+            && record.get("kind").is_some_and(|kind| kind == "request")
+        {
+            count(&record);
         }
-        let wanted = lines.drain(..).filter(|line| (from_seq..=last_seq).contains(&line.seq));
-        for line in wanted {
-            let Ok(record) = serde_json::from_slice::<Map<String, Value>>(&line.bytes) else { continue };
-            if record.get("kind").is_some_and(|kind| kind == "request") {
-                count(&record);
-            }
-        }
-    }
+        ControlFlow::Continue(())
+    })
 }
 
 #[cfg(test)]

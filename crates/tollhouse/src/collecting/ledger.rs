@@ -17,6 +17,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tollhouse_collect::file::Mark;
-use tollhouse_journal::{Appended, Journal, JournalError, Level, Line, Position, Reader, Record};
+use tollhouse_journal::{Appended, Journal, JournalError, Level, Position, Reader, Record};
 
 use crate::collecting::reading::{Base, Stop};
 
@@ -40,8 +41,6 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 const SYNC_TIME_MAX: Duration = Duration::from_secs(5);
 /// Largest file of a progress that is read.
 const SNAPSHOT_BYTES_MAX: u64 = 64 << 20;
-/// Lines that are read at once.
-const BATCH_LINES: usize = 1_000;
 
 /// How far a source has read.
 pub(super) trait Progress: Clone + Default + DeserializeOwned + Serialize + Send + Sync + 'static {
@@ -266,24 +265,18 @@ fn fold<P: Progress>(
     }
     let from = Position { file: String::new(), offset: 0, seq: from };
     let mut reader = Reader::open(journal_file, Some(from.clone()))?;
-    let mut lines: Vec<Line> = Vec::new();
-    loop {
-        let read = match reader.next_batch(BATCH_LINES, &mut lines) {
-            Ok(read) => read,
-            // Told by the indexer, which reads the same lines; the next call goes on behind it.
-            Err(JournalError::Damaged { .. }) => continue,
-            Err(error) => return Err(error.into()),
-        };
-        for line in lines.drain(..).filter(|line| (from.seq..=last_seq).contains(&line.seq)) {
-            let Ok(told) = serde_json::from_slice::<Told>(&line.bytes) else { continue };
-            if told.caller == caller && told.source == source {
-                progress.take(told);
-            }
+    // A reader that does not find its place begins at the oldest line.
+    reader.take_until(last_seq, |line| {
+        if line.seq >= from.seq
+            && let Ok(told) = serde_json::from_slice::<Told>(&line.bytes)
+            && told.caller == caller
+            && told.source == source
+        {
+            progress.take(told);
         }
-        if read == 0 {
-            return Ok(progress);
-        }
-    }
+        ControlFlow::Continue(())
+    })?;
+    Ok(progress)
 }
 
 /// Reads a file of ours; nothing when there is none.

@@ -1,5 +1,6 @@
 //! Finds the dead letters of the journal, and which of them were replayed.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use memchr::memmem;
@@ -10,8 +11,6 @@ use crate::collecting::shaping::DEAD_LETTER;
 
 /// The field of a record by which a dead letter is done with: its number.
 pub(crate) const REPLAY_OF: &str = "replay_of";
-/// Lines that are read at once.
-const BATCH_LINES: usize = 1_000;
 
 /// What a line of the journal says of dead letters.
 #[derive(Debug)]
@@ -29,29 +28,9 @@ pub(crate) fn scan(
     last_seq: u64,
     mut each: impl FnMut(Found) -> bool,
 ) -> Result<(), JournalError> {
-    let mut reader = Reader::open(journal_file, None)?;
-    let mut lines: Vec<Line> = Vec::new();
-    loop {
-        let read = match reader.next_batch(BATCH_LINES, &mut lines) {
-            Ok(read) => read,
-            // Told by the indexer, which reads the same lines; the next call goes on behind it.
-            Err(JournalError::Damaged { .. }) => continue,
-            Err(error) => return Err(error),
-        };
-        for line in lines.drain(..) {
-            if line.seq > last_seq {
-                return Ok(());
-            }
-            if let Some(found) = found(&line)
-                && !each(found)
-            {
-                return Ok(());
-            }
-        }
-        if read == 0 {
-            return Ok(());
-        }
-    }
+    Reader::open(journal_file, None)?.take_until(last_seq, |line| {
+        if found(line).is_none_or(&mut each) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })
 }
 
 fn found(line: &Line) -> Option<Found> {

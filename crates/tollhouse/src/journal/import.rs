@@ -5,6 +5,7 @@
 //! that ended it. A record at the end of each file says that all of it is there.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use memchr::memmem;
 use serde::Deserialize;
 use tollhouse_collect::formats::{self, Entry, Streams};
 use tollhouse_config::Config;
-use tollhouse_journal::{Journal, JournalError, Level, Line, Opened, Options, Reader, Record, Sync, Writer};
+use tollhouse_journal::{Journal, JournalError, Level, Opened, Options, Reader, Record, Sync, Writer};
 
 use super::args::ImportArgs;
 use super::old::{BytesRead, OldFile, OldLine};
@@ -22,8 +23,6 @@ use super::progress::{Done, Progress, grouped};
 use crate::collecting::lines;
 use crate::{cli, up, wiring};
 
-/// Lines of the journal that are read at once.
-const BATCH_LINES: usize = 1_000;
 /// How `file_id` begins.
 const ID_START: &str = "import:";
 /// Where these records come from.
@@ -300,19 +299,13 @@ fn read_id(id: &str) -> Option<(&str, u32)> {
 fn earlier(journal_file: &Path, files: &[OldFile]) -> Result<HashMap<String, Earlier>, JournalError> {
     let mut earlier = HashMap::new();
     let needle = memmem::Finder::new("\"file_id\":\"import:");
-    let mut reader = Reader::open(journal_file, None)?;
-    let mut lines: Vec<Line> = Vec::new();
-    loop {
-        lines.clear();
-        match reader.next_batch(BATCH_LINES, &mut lines) {
-            Ok(0) => return Ok(earlier),
-            Ok(_) | Err(JournalError::Damaged { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        for line in lines.iter().filter(|line| needle.find(&line.bytes).is_some()) {
+    Reader::open(journal_file, None)?.take_until(u64::MAX, |line| {
+        if needle.find(&line.bytes).is_some() {
             remember(&mut earlier, &line.bytes, files);
         }
-    }
+        ControlFlow::Continue(())
+    })?;
+    Ok(earlier)
 }
 
 fn remember(earlier: &mut HashMap<String, Earlier>, line: &[u8], files: &[OldFile]) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use tollhouse_query::FieldKind;
-use tollhouse_query::ast::{Agg, AggKind, BucketMetric, Metric, PipelineKind};
+use tollhouse_query::ast::{Agg, AggKind, BucketMetric, PipelineKind};
 use tollhouse_shape::catalogue;
 
 /// Puts types before the names of these results.
@@ -56,15 +56,7 @@ fn type_of(kind: &AggKind, found: &Value) -> Option<&'static str> {
         }
         AggKind::Range(_) => "range",
         AggKind::Missing { .. } => "missing",
-        AggKind::Metric { metric, .. } => match metric {
-            Metric::Avg => "avg",
-            Metric::Sum => "sum",
-            Metric::Min => "min",
-            Metric::Max => "max",
-            Metric::ValueCount => "value_count",
-            Metric::Stats => "stats",
-            Metric::ExtendedStats { .. } => "extended_stats",
-        },
+        AggKind::Metric { metric, .. } => metric.name(),
         AggKind::WeightedAvg { .. } => "weighted_avg",
         AggKind::Percentiles { .. } => "tdigest_percentiles",
         AggKind::PercentileRanks { .. } => "tdigest_percentile_ranks",

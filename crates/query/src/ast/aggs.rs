@@ -429,6 +429,21 @@ pub enum Metric {
     },
 }
 
+impl Metric {
+    /// The word that asks for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Avg => "avg",
+            Self::Sum => "sum",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::ValueCount => "value_count",
+            Self::Stats => "stats",
+            Self::ExtendedStats { .. } => "extended_stats",
+        }
+    }
+}
+
 /// An aggregation over the results of others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pipeline {

@@ -402,12 +402,12 @@ impl Planner<'_> {
             // Whatever stands for a missing value is one.
             ValuesOf { field: self.value_field(field)?, missing: missing.map(|_| 0.0) }
         } else {
-            self.values(field, metric_name(metric), missing)?
+            self.values(field, metric.name(), missing)?
         };
         if format.is_some() && values.field.kind != Some(FieldKind::Date) {
             return Err(StoreError::invalid(format!(
                 "[format] of [{}] is supported for dates only, and [{}] is none",
-                metric_name(metric),
+                metric.name(),
                 values.field.name
             )));
         }
@@ -493,16 +493,4 @@ fn sorted(mut ranges: Vec<RangeLimits>) -> Vec<RangeLimits> {
         from_a.total_cmp(&from_b).then(to_a.total_cmp(&to_b))
     });
     ranges
-}
-
-fn metric_name(metric: Metric) -> &'static str {
-    match metric {
-        Metric::Avg => "avg",
-        Metric::Sum => "sum",
-        Metric::Min => "min",
-        Metric::Max => "max",
-        Metric::ValueCount => "value_count",
-        Metric::Stats => "stats",
-        Metric::ExtendedStats { .. } => "extended_stats",
-    }
 }

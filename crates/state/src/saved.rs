@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::error::DatabaseError;
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteQueryResult, SqliteRow};
 
 use crate::{State, StateError, now_ms, random_token};
 
@@ -104,28 +106,10 @@ impl State {
         let saved =
             Saved { id: random_token(ID_CHARS), owner: owner.to_owned(), changed_ms: now_ms(), search: search.clone() };
         // Counted and written in one statement: two who save at once cannot both take the last place.
-        let insert = "INSERT INTO saved (id, name, query, language, scope, range_from, range_to, columns, sort, owner, changed_ms)
+        let insert = "INSERT INTO saved (name, query, language, scope, range_from, range_to, columns, sort, owner, changed_ms, id)
                       SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM saved) < ?";
-        let written = sqlx::query(insert)
-            .bind(&saved.id)
-            .bind(&search.name)
-            .bind(&search.query)
-            .bind(&search.language)
-            .bind(&search.scope)
-            .bind(&search.from)
-            .bind(&search.to)
-            .bind(columns(search))
-            .bind(&search.sort)
-            .bind(owner)
-            .bind(saved.changed_ms)
-            .bind(SAVED_MAX as i64)
-            .execute(&self.pool)
-            .await;
-        match written {
-            Ok(done) if done.rows_affected() == 1 => Ok(Saving::Done(Box::new(saved))),
-            Ok(_) => Ok(Saving::Full),
-            Err(error) => name_taken(error),
-        }
+        let written = with_values(insert, &saved).bind(SAVED_MAX as i64).execute(&self.pool).await;
+        saving(written, saved, Saving::Full)
     }
 
     /// Puts a search in the place of the one with this id.
@@ -133,25 +117,8 @@ impl State {
         let saved = Saved { id: id.to_owned(), owner: owner.to_owned(), changed_ms: now_ms(), search: search.clone() };
         let update = "UPDATE saved SET name = ?, query = ?, language = ?, scope = ?, range_from = ?, range_to = ?,
                       columns = ?, sort = ?, owner = ?, changed_ms = ? WHERE id = ?";
-        let written = sqlx::query(update)
-            .bind(&search.name)
-            .bind(&search.query)
-            .bind(&search.language)
-            .bind(&search.scope)
-            .bind(&search.from)
-            .bind(&search.to)
-            .bind(columns(search))
-            .bind(&search.sort)
-            .bind(owner)
-            .bind(saved.changed_ms)
-            .bind(id)
-            .execute(&self.pool)
-            .await;
-        match written {
-            Ok(done) if done.rows_affected() == 1 => Ok(Saving::Done(Box::new(saved))),
-            Ok(_) => Ok(Saving::Unknown),
-            Err(error) => name_taken(error),
-        }
+        let written = with_values(update, &saved).execute(&self.pool).await;
+        saving(written, saved, Saving::Unknown)
     }
 
     /// Removes a saved search; `false` when there is none with this id.
@@ -161,10 +128,36 @@ impl State {
     }
 }
 
-fn name_taken(error: sqlx::Error) -> Result<Saving, StateError> {
-    match error.as_database_error() {
-        Some(database) if database.is_unique_violation() => Ok(Saving::NameTaken),
-        _ => Err(error.into()),
+/// A statement with all values of a search, its id last.
+fn with_values<'a>(statement: &'static str, saved: &'a Saved) -> Query<'a, Sqlite, SqliteArguments> {
+    let search = &saved.search;
+    sqlx::query(statement)
+        .bind(&search.name)
+        .bind(&search.query)
+        .bind(&search.language)
+        .bind(&search.scope)
+        .bind(&search.from)
+        .bind(&search.to)
+        .bind(columns(search))
+        .bind(&search.sort)
+        .bind(&saved.owner)
+        .bind(saved.changed_ms)
+        .bind(&saved.id)
+}
+
+/// What became of a search; `when_none` says why no row was written.
+fn saving(
+    written: Result<SqliteQueryResult, sqlx::Error>,
+    saved: Saved,
+    when_none: Saving,
+) -> Result<Saving, StateError> {
+    match written {
+        Ok(done) if done.rows_affected() == 1 => Ok(Saving::Done(Box::new(saved))),
+        Ok(_) => Ok(when_none),
+        Err(error) if error.as_database_error().is_some_and(DatabaseError::is_unique_violation) => {
+            Ok(Saving::NameTaken)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

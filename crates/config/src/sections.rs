@@ -335,6 +335,21 @@ fn fields(d: &mut Decoder<'_>, node: &Node) -> Option<Map<String, Value>> {
     d.json_map(node)
 }
 
+/// Both of a login; one without the other is told.
+fn user_and_password<'n>(
+    d: &mut Decoder<'_>,
+    s: &Section<'_>,
+    user: Option<&'n Node>,
+    password: Option<&'n Node>,
+) -> Option<(&'n Node, &'n Node)> {
+    match (user, password) {
+        (Some(_), None) => s.missing(d, "password", "the password of `user`, \"${NAME}\" or file:/path"),
+        (None, Some(_)) => s.missing(d, "user", "the name of the user whose `password` stands here"),
+        _ => {}
+    }
+    user.zip(password)
+}
+
 fn keep(d: &mut Decoder<'_>, s: &mut Section<'_>, keep: &mut Keep) {
     s.set(d, "days", &mut keep.days, Decoder::count_u32);
     s.set(d, "bytes", &mut keep.bytes, Decoder::bytes);

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{base_url, check_name};
+use super::{base_url, check_name, user_and_password};
 use crate::{
     config::{ChannelConfig, ChannelKind, SmtpConfig, SmtpTls},
     decode::{Decoder, Section},
@@ -138,21 +138,10 @@ fn mail_address(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
 
 /// `user` and `password`, both or none. An empty password is none.
 fn login(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<(String, Secret)> {
-    match (s.get("user"), s.get("password")) {
-        (Some(user), Some(password)) => {
-            let user = d.text(user, "the name of a user")?.value;
-            Some((user, d.secret(password)?))
-        }
-        (None, None) => None,
-        (Some(_), None) => {
-            s.missing(d, "password", "the password of `user`, \"${NAME}\" or file:/path");
-            None
-        }
-        (None, Some(_)) => {
-            s.missing(d, "user", "the name of the user whose `password` stands here");
-            None
-        }
-    }
+    let (user, password) = (s.get("user"), s.get("password"));
+    let (user, password) = user_and_password(d, s, user, password)?;
+    let user = d.text(user, "the name of a user")?.value;
+    Some((user, d.secret(password)?))
 }
 
 fn webhook(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<ChannelKind> {

@@ -1,6 +1,6 @@
 //! `ship`: where the records are brought to: clusters, OpenTelemetry, syslog.
 
-use super::{base_url, check_name};
+use super::{base_url, check_name, user_and_password};
 use crate::{
     config::{ShipConfig, ShipKind, ShipLogin, SyslogMessage},
     decode::{Decoder, Section},
@@ -130,23 +130,11 @@ fn login(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<ShipLogin> {
         }
         return d.secret(node).map(ShipLogin::ApiKey);
     }
-    match (user, password) {
-        (Some(user), Some(password)) => {
-            let name = d.parsed(user, "the name of a user", |text| {
-                let has_colon = text.contains(':');
-                if has_colon { Err("a name with a colon in it cannot be sent") } else { Ok(text.to_owned()) }
-            });
-            let password = d.secret(password)?;
-            Some(ShipLogin::User { name: name?, password })
-        }
-        (None, None) => None,
-        (Some(_), None) => {
-            s.missing(d, "password", "the password of `user`, \"${NAME}\" or file:/path");
-            None
-        }
-        (None, Some(_)) => {
-            s.missing(d, "user", "the name of the user whose `password` stands here");
-            None
-        }
-    }
+    let (user, password) = user_and_password(d, s, user, password)?;
+    let name = d.parsed(user, "the name of a user", |text| {
+        let has_colon = text.contains(':');
+        if has_colon { Err("a name with a colon in it cannot be sent") } else { Ok(text.to_owned()) }
+    });
+    let password = d.secret(password)?;
+    Some(ShipLogin::User { name: name?, password })
 }

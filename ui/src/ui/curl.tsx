@@ -1,14 +1,11 @@
 // Copies the question behind what is shown as a line for the shell.
 
-import { useEffect, useState } from "preact/hooks";
 import type { SearchBody } from "../api/search";
 import type { Session } from "../api/session";
-import { copyText } from "../lib/clipboard";
 import { curlSearch } from "../lib/curl";
+import { useCopied } from "../lib/use-copied";
 import { useUi } from "./context";
 import { Icon } from "./icon";
-
-const SHOWN_MS = 1_600;
 
 interface Props {
   body: () => SearchBody;
@@ -19,16 +16,9 @@ interface Props {
 
 export function CurlButton({ body, session, small = false }: Props) {
   const { t } = useUi();
-  const [copied, setCopied] = useState(false);
-  useEffect(() => {
-    if (!copied) return;
-    const timer = setTimeout(() => setCopied(false), SHOWN_MS);
-    return () => clearTimeout(timer);
-  }, [copied]);
+  const [copied, copy] = useCopied();
   const words = t(copied ? "common.copied" : "common.curl");
-  const copy = async () => {
-    setCopied(await copyText(curlSearch(session.public_url ?? location.origin, session.service, body())));
-  };
+  const line = () => curlSearch(session.public_url ?? location.origin, session.service, body());
   return (
     <button
       type="button"
@@ -36,7 +26,7 @@ export function CurlButton({ body, session, small = false }: Props) {
       data-testid="copy-curl"
       aria-label={words}
       title={words}
-      onClick={() => void copy()}
+      onClick={() => void copy(line())}
     >
       <Icon name={copied ? "check" : "terminal"} />
       {!small && <span class="button-words">curl</span>}

@@ -10,8 +10,9 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use tollhouse_state::Role;
 
-use crate::session::{self, Role, Session};
+use crate::session::{self, Session};
 use crate::{Console, UNAUTHORIZED};
 
 /// Every call that changes something carries this header: a form or a plain link of another page cannot send it.
@@ -29,12 +30,12 @@ pub(crate) async fn signed_in(State(console): State<Console>, mut request: Reque
     next.run(request).await
 }
 
-/// Lets only sessions of administrators pass: the one place where that is asked. Stands behind [`signed_in`].
-pub(crate) async fn admin(request: Request, next: Next) -> Response {
-    if request.extensions().get::<Session>().is_some_and(|session| session.role == Role::Admin) {
+/// Lets only sessions pass that have at least this role: the one place where that is asked. Stands behind [`signed_in`].
+pub(crate) async fn role(State(least): State<Role>, request: Request, next: Next) -> Response {
+    if request.extensions().get::<Session>().is_some_and(|session| session.role >= least) {
         return next.run(request).await;
     }
-    let error = "this needs a session with the role admin";
+    let error = format!("this needs a session with the role {}", least.name());
     (StatusCode::FORBIDDEN, axum::Json(json!({"error": error}))).into_response()
 }
 

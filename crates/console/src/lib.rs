@@ -10,6 +10,7 @@
 
 mod api;
 mod assets;
+mod calls;
 mod guard;
 mod keeper;
 mod keys;
@@ -23,16 +24,14 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::middleware;
-use axum::routing::{any, get, post, put};
+use axum::routing::{any, get, post};
 use tollhouse_gateway::Gateway;
 use tollhouse_journal::Journal;
 use tollhouse_remote::Shelf;
 use tollhouse_state::State;
 
+pub use calls::CHAT_PATH;
 pub use keeper::{Ask, AskKeeper};
-
-/// Where the chat page sends its chats.
-pub const CHAT_PATH: &str = "/console/api/v1/chat";
 
 /// What is said to whoever comes without a token (scenario B01).
 pub const UNAUTHORIZED: &str =
@@ -87,24 +86,8 @@ impl Console {
 
 /// Pages and API of the console. Requests must carry their [`tollhouse_web::Peer`] as an extension.
 pub fn router(console: Console) -> Router {
-    let admin = Router::new()
-        .route("/console/api/v1/keys", get(keys::list).post(keys::create))
-        .route("/console/api/v1/keys/{id}/rotate", post(keys::rotate))
-        .route("/console/api/v1/keys/{id}/revoke", post(keys::revoke))
-        .route("/console/api/v1/reload", post(reload::reload))
-        .route_layer(middleware::from_fn(guard::admin));
-    let signed_in = Router::new()
-        .merge(admin)
-        .route("/console/api/v1/session", get(session::show).delete(session::close))
-        .route("/console/api/v1/search", post(api::search))
-        .route("/console/api/v1/fields", get(api::fields))
-        .route("/console/api/v1/saved", get(saved::list).post(saved::create))
-        .route("/console/api/v1/saved/{id}", put(saved::change).delete(saved::remove))
-        .route("/console/api/v1/requests/{id}/story", get(story::story))
-        .route("/console/api/v1/models", get(api::models))
-        .route("/console/api/v1/status", get(api::status))
-        .route(CHAT_PATH, post(api::chat))
-        .route_layer(middleware::from_fn_with_state(console.clone(), guard::signed_in));
+    let signed_in =
+        calls::all().router().route_layer(middleware::from_fn_with_state(console.clone(), guard::signed_in));
     Router::new()
         .merge(signed_in)
         .route("/console/api/v1/session", post(session::open))

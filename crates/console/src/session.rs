@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tollhouse_journal::{Level, Record};
+use tollhouse_state::Role;
 use tollhouse_web::Peer;
 
 use crate::{Console, guard};
@@ -20,25 +21,17 @@ const SESSION_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Longest token that is looked at.
 const TOKEN_CHARS_MAX: usize = 256;
 
-/// What a session may do.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Role {
-    /// Everything.
-    Admin,
-}
-
-impl Role {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-        }
-    }
-}
-
-/// A session that has not ended.
-#[derive(Clone, Copy, Debug)]
+/// A session that has not ended; an extension of every request behind `guard::signed_in`.
+#[derive(Clone, Debug)]
 pub(crate) struct Session {
     pub(crate) role: Role,
+}
+
+impl Session {
+    /// Whose it is, in records and as the owner of what is kept.
+    pub(crate) fn owner(&self) -> &str {
+        self.role.name()
+    }
 }
 
 /// The session that these headers carry, unless it has ended. Whoever has a token of the console is an administrator:

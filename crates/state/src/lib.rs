@@ -28,6 +28,7 @@ mod pepper;
 mod saved;
 mod sessions;
 mod settings;
+mod users;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -43,6 +44,7 @@ pub use limits::LimitsSnapshot;
 pub use pepper::{Digest, Pepper, random_token};
 pub use saved::{SAVED_MAX, Saved, SavedSearch, Saving};
 pub use settings::{KeyLimits, KeySettings, OldSecret, StoredKey, WrongSetting};
+pub use users::Role;
 
 /// How long a statement waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -123,17 +125,17 @@ impl State {
 /// The steps by which the tables came to be. A step that has been released is never changed, only followed by another.
 fn migrations() -> Migrator {
     let steps = [
-        ("first", include_str!("../migrations/0001_first.sql")),
-        ("limits", include_str!("../migrations/0002_limits.sql")),
-        ("content", include_str!("../migrations/0003_content.sql")),
-        ("saved", include_str!("../migrations/0004_saved.sql")),
-        ("alerts", include_str!("../migrations/0005_alerts.sql")),
-        ("indices", include_str!("../migrations/0006_indices.sql")),
+        (1, "first", include_str!("../migrations/0001_first.sql")),
+        (2, "limits", include_str!("../migrations/0002_limits.sql")),
+        (3, "content", include_str!("../migrations/0003_content.sql")),
+        (4, "saved", include_str!("../migrations/0004_saved.sql")),
+        (5, "alerts", include_str!("../migrations/0005_alerts.sql")),
+        (6, "indices", include_str!("../migrations/0006_indices.sql")),
     ];
-    let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
+    let migration = |(number, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(number, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
     };
-    Migrator::with_migrations((1..).zip(steps).map(migration).collect())
+    Migrator::with_migrations(steps.map(migration).into())
 }
 
 /// Now, in milliseconds since 1970 UTC.

@@ -75,6 +75,8 @@ class Rsyslog(Process):
         config.write_text(
             f'global(workDirectory="{self.directory}" maxMessageSize="64k")\n'
             'module(load="imfile" mode="inotify")\n'
+            # Several workers, which it starts when much waits, would pass lines on in another order.
+            'main_queue(queue.type="linkedlist" queue.workerThreads="1")\n'
             f"{actions}\n"
         )
         self.spawn(["rsyslogd", "-n", "-f", config, "-i", self.directory / "pid"])

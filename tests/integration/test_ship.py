@@ -104,10 +104,10 @@ def all_seqs(node):
 @pytest.mark.parametrize("kind", ["elasticsearch", "opensearch"])
 def test_scenario_b06_each_record_is_there_once_whoever_is_killed(make_house, kind):
     other = {"elasticsearch": "opensearch", "opensearch": "elasticsearch"}[kind]
-    node = ElasticNode(kind, heap="1g").launch()
     house = make_house(start=False, upstreams={"demo": {"kind": "demo"}})
+    write_journal(house.journal_file)
+    node = ElasticNode(kind, heap="1g").launch()
     try:
-        write_journal(house.journal_file)
         house.configure(**settings(node))
         # It begins before the node is there.
         house.start()

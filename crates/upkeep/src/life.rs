@@ -1,0 +1,514 @@
+//! The task of one process: tells its machine what happens, and does what that says.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{AbortHandle, spawn_blocking};
+use tokio::time::{Instant, sleep, sleep_until};
+use tollhouse_journal::{Level, Record};
+use tollhouse_units::{Bytes, format_duration};
+
+use crate::check;
+use crate::child::{Child, Left, end_groups};
+use crate::house::{Held, House};
+use crate::machine::{Action, Event, Machine, Moment, Order, Refused, State, Told};
+use crate::memory::Trend;
+use crate::notify::Notify;
+use crate::output::Lines;
+use crate::rules::Exit;
+use crate::spec::{Readiness, Spec};
+
+/// Where these records come from.
+const CALLER: &str = "upkeep/life.rs";
+/// Events of helpers that wait.
+const EVENTS_AHEAD: usize = 16;
+/// How often is asked whether a process is ready, and whether something still runs on it.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+/// How often idle models are unloaded at most.
+const UNLOAD_EVERY: Duration = Duration::from_mins(1);
+
+/// What the task is told by its supervisor.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// A human wants something; who, and the way back of the answer.
+    Order(Order, String, oneshot::Sender<Result<(), Refused>>),
+    /// It is not wanted any more: the process is stopped, and the task ends.
+    End,
+}
+
+/// How a process is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// Where it is in its life.
+    pub state: State,
+    /// Since when.
+    pub since: SystemTime,
+    /// Its number, while it runs.
+    pub pid: Option<i32>,
+    /// How often it was started here, the first time included.
+    pub starts: u32,
+    /// Why it failed last, or what it waits for.
+    pub reason: Option<String>,
+    /// When it is started again.
+    pub next: Option<SystemTime>,
+    /// Its resident memory with all that it has started, in bytes.
+    pub memory: Option<u64>,
+}
+
+/// What all tasks share.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    pub(crate) place: PathBuf,
+    pub(crate) house: Arc<dyn House>,
+    pub(crate) lines: Lines,
+    /// Where each process is, for those that need it.
+    pub(crate) board: watch::Sender<BTreeMap<String, State>>,
+    /// The numbers of those that run.
+    pub(crate) pids: watch::Sender<BTreeMap<String, i32>>,
+    /// What they use.
+    pub(crate) memory: watch::Receiver<Arc<BTreeMap<String, u64>>>,
+    pub(crate) began: Instant,
+}
+
+/// A helper that ends when it is not needed any more.
+#[derive(Debug)]
+struct Aid(AbortHandle);
+
+impl Drop for Aid {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+pub(crate) struct Life {
+    spec: Arc<Spec>,
+    ground: Arc<Ground>,
+    machine: Machine,
+    child: Option<Child>,
+    /// The state for which helpers were begun, and they.
+    aided: State,
+    aids: Vec<Aid>,
+    /// Events of helpers, each of the start that it is about.
+    events: mpsc::Receiver<(u32, Event)>,
+    aid_events: mpsc::Sender<(u32, Event)>,
+    starts: u32,
+    held: Vec<Box<dyn Held>>,
+    notify: Option<Arc<Notify>>,
+    trend: Trend,
+    unloaded: Option<Instant>,
+    status: watch::Sender<Status>,
+    /// The task ends when the process has.
+    ends: bool,
+}
+
+impl Life {
+    pub(crate) fn new(spec: Arc<Spec>, ground: Arc<Ground>, status: watch::Sender<Status>) -> Self {
+        // Processes that fail together must not start together: each has its own seed.
+        let seed = spec.name.bytes().fold(u64::from(std::process::id()), |seed, byte| seed * 31 + u64::from(byte));
+        let (aid_events, events) = mpsc::channel(EVENTS_AHEAD);
+        Self {
+            machine: Machine::new(spec.rules.clone(), seed),
+            spec,
+            ground,
+            child: None,
+            aided: State::Stopped,
+            aids: Vec::new(),
+            events,
+            aid_events,
+            starts: 0,
+            held: Vec::new(),
+            notify: None,
+            trend: Trend::default(),
+            unloaded: None,
+            status,
+            ends: false,
+        }
+    }
+
+    /// Lives until the process is not wanted any more.
+    pub(crate) async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
+        let (mut board, mut memory) = (self.ground.board.subscribe(), self.ground.memory.clone());
+        self.begin().await;
+        loop {
+            self.settle();
+            if self.ends && self.child.is_none() && self.machine.state() == State::Stopped {
+                break;
+            }
+            let due = self.machine.due().map(|due| self.ground.began + due);
+            tokio::select! {
+                ask = asks.recv() => self.asked(ask).await,
+                exit = exited(&mut self.child) => self.ended(exit).await,
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.take(Event::Due).await,
+                Some((start, event)) = self.events.recv() => if start == self.starts { self.take(event).await },
+                Ok(()) = board.changed() => {
+                    let met = self.needs_met();
+                    self.take(Event::Needs(met)).await;
+                }
+                Ok(()) = memory.changed() => {
+                    let used = memory.borrow_and_update().get(&self.spec.name).copied();
+                    self.weigh(used).await;
+                }
+            }
+        }
+        self.ground.board.send_modify(|board| {
+            board.remove(&self.spec.name);
+        });
+    }
+
+    /// Takes over what a house before has left, or ends it, and starts the process unless it runs.
+    async fn begin(&mut self) {
+        let (spec, place) = (Arc::clone(&self.spec), self.ground.place.clone());
+        let left = spawn_blocking(move || Left::find(&spec, &place)).await.unwrap_or(Left::Nothing);
+        let met = self.needs_met();
+        self.machine.take(Event::Needs(met), self.now());
+        match left {
+            Left::Running(child) => {
+                self.tell(Level::Info, "taken over from the house before", |record| record.field("pid", child.pid()));
+                self.child = Some(child);
+                self.starts += 1;
+                self.machine.adopt(self.now());
+                return;
+            }
+            Left::Groups(groups) => {
+                self.tell(Level::Warn, "what the house before has left of it is ended", |record| {
+                    record.field("groups", groups.len())
+                });
+                end_groups(&groups, self.spec.rules.stop).await;
+            }
+            Left::Nothing => {}
+        }
+        self.order(Order::Start).await.ok();
+    }
+
+    async fn asked(&mut self, ask: Option<Ask>) {
+        match ask {
+            Some(Ask::Order(order, by, answer)) => {
+                if self.ends {
+                    return;
+                }
+                let result = self.order(order).await;
+                if result.is_ok() {
+                    self.tell(Level::Info, asked_for(order), |record| record.field("by", &by));
+                }
+                self.settle();
+                // Whoever has left needs no answer.
+                let _: Result<(), _> = answer.send(result);
+            }
+            Some(Ask::End) | None => {
+                self.ends = true;
+                self.order(Order::Stop).await.ok();
+            }
+        }
+    }
+
+    async fn order(&mut self, order: Order) -> Result<(), Refused> {
+        let actions = self.machine.order(order, self.now())?;
+        self.act(actions).await;
+        Ok(())
+    }
+
+    async fn take(&mut self, event: Event) {
+        let actions = self.machine.take(event, self.now());
+        self.act(actions).await;
+    }
+
+    async fn act(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Spawn => self.spawn().await,
+                Action::Terminate => self.child.iter().for_each(|child| child.terminate(self.spec.stop_signal)),
+                Action::Kill => self.child.iter().for_each(Child::kill),
+                Action::Tell(told) => self.told(&told),
+            }
+        }
+    }
+
+    async fn spawn(&mut self) {
+        self.starts = self.starts.saturating_add(1);
+        self.trend.clear();
+        let started = self.opened_notify().and_then(|()| {
+            let address = self.notify.as_deref().map(Notify::address);
+            Child::start(&self.spec, &self.ground.place, address)
+        });
+        match started {
+            Ok(child) => {
+                self.tell(Level::Info, "started", |record| record.field("pid", child.pid()));
+                self.child = Some(child);
+            }
+            Err(error) => {
+                let actions = self.machine.take(Event::NotStarted(error.to_string()), self.now());
+                // Nothing is spawned by what follows a failure.
+                Box::pin(self.act(actions)).await;
+            }
+        }
+    }
+
+    fn opened_notify(&mut self) -> Result<(), crate::UpkeepError> {
+        if self.spec.ready == Readiness::Notify && self.notify.is_none() {
+            let notify = Notify::open(&self.ground.place, &self.spec.name).map_err(crate::UpkeepError::Notify)?;
+            self.notify = Some(Arc::new(notify));
+        }
+        Ok(())
+    }
+
+    /// The process has ended: what it has left of its group goes too, before another one is started.
+    async fn ended(&mut self, exit: Exit) {
+        if let Some(child) = self.child.take() {
+            // At once, so that nobody asks it for anything any more.
+            self.hold(true);
+            if !child.sweep().await {
+                self.tell(Level::Error, "something of it does not end", |record| record);
+            }
+        }
+        self.take(Event::Exited(exit)).await;
+    }
+
+    /// Puts in force what follows from where the process is.
+    fn settle(&mut self) {
+        let state = self.machine.state();
+        if self.aided != state {
+            self.aided = state;
+            self.aids = self.helpers(state);
+        }
+        self.hold(self.machine.is_worth_waiting(self.now()));
+        let name = &self.spec.name;
+        self.ground.board.send_if_modified(|board| board.insert(name.clone(), state) != Some(state));
+        let pid = self.child.as_ref().map(Child::pid);
+        self.ground.pids.send_if_modified(|pids| match pid {
+            Some(pid) => pids.insert(name.clone(), pid) != Some(pid),
+            None => pids.remove(name).is_some(),
+        });
+        let system = |moment: Moment| {
+            let (now, system) = (self.now(), SystemTime::now());
+            system + moment.saturating_sub(now) - now.saturating_sub(moment)
+        };
+        let waits_for = || (state == State::Waiting).then(|| format!("it needs {}", self.spec.needs.join(", ")));
+        let next = (state == State::Backoff).then(|| self.machine.due()).flatten().map(system);
+        let status = Status {
+            state,
+            since: system(self.machine.since()),
+            pid,
+            starts: self.starts,
+            reason: waits_for().or_else(|| self.machine.reason().map(str::to_owned)),
+            next,
+            memory: pid.and(self.status.borrow().memory),
+        };
+        self.status.send_replace(status);
+    }
+
+    /// Whether requests to its upstreams wait.
+    fn hold(&mut self, holds: bool) {
+        if holds != self.held.is_empty() {
+            return;
+        }
+        if holds {
+            let held = self.spec.upstreams.iter().filter_map(|upstream| self.ground.house.hold(upstream));
+            self.held = held.collect();
+            return;
+        }
+        let state = self.machine.state();
+        let held = std::mem::take(&mut self.held);
+        if state != State::Ready {
+            let reason = format!("its process {} is {}", self.spec.name, state.as_str());
+            for held in held {
+                held.give_up(&reason);
+            }
+        }
+    }
+
+    /// Those who look for what the process in this state is waited for.
+    fn helpers(&self, state: State) -> Vec<Aid> {
+        let is_ours = matches!(self.child, Some(ref child) if child.is_own());
+        match state {
+            State::Starting => match &self.spec.ready {
+                Readiness::Runs => vec![self.aid(async { Some(Event::Ready) })],
+                ask @ (Readiness::Http(_) | Readiness::Port(_)) => {
+                    let ask = ask.clone();
+                    vec![self.aid(async move {
+                        while check::answers(&ask).await.is_err() {
+                            sleep(ASK_EVERY).await;
+                        }
+                        Some(Event::Ready)
+                    })]
+                }
+                // One that was taken over has said so long ago.
+                Readiness::Line(_) | Readiness::Notify if !is_ours => vec![self.aid(async { Some(Event::Ready) })],
+                Readiness::Line(wanted) => {
+                    let (mut lines, wanted, name) =
+                        (self.ground.lines.listen(), wanted.clone(), self.spec.name.clone());
+                    vec![self.aid(async move {
+                        loop {
+                            match lines.recv().await {
+                                Ok((of, line)) if *of == *name && wanted.is_match(&line) => return Some(Event::Ready),
+                                Ok(_) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+                                Err(tokio::sync::broadcast::error::RecvError::Closed) => return None,
+                            }
+                        }
+                    })]
+                }
+                Readiness::Notify => {
+                    let notify = self.notify.clone();
+                    vec![self.aid(async move {
+                        notify?.ready().await.ok()?;
+                        Some(Event::Ready)
+                    })]
+                }
+            },
+            State::Ready => self.spec.live.iter().map(|live| self.aid(stuck(live.clone()))).collect(),
+            State::Draining => {
+                let (house, upstreams) = (Arc::clone(&self.ground.house), self.spec.upstreams.clone());
+                vec![self.aid(async move {
+                    while upstreams.iter().any(|upstream| house.running(upstream) > 0) {
+                        sleep(ASK_EVERY).await;
+                    }
+                    Some(Event::Drained)
+                })]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn aid(&self, work: impl Future<Output = Option<Event>> + Send + 'static) -> Aid {
+        let (events, start) = (self.aid_events.clone(), self.starts);
+        let task = tokio::spawn(async move {
+            if let Some(event) = work.await {
+                // Without a receiver the process is not wanted any more.
+                let _: Result<(), _> = events.send((start, event)).await;
+            }
+        });
+        Aid(task.abort_handle())
+    }
+
+    /// Looks whether it uses too much.
+    async fn weigh(&mut self, used: Option<u64>) {
+        self.status.send_if_modified(|status| std::mem::replace(&mut status.memory, used) != used);
+        let (Some(used), State::Ready) = (used, self.machine.state()) else { return };
+        if let Some(hard) = self.spec.memory.hard
+            && self.trend.take(used > hard)
+        {
+            let why = format!("it uses {} of memory, and {} are the limit", Bytes(used), Bytes(hard));
+            self.take(Event::Outgrown(why)).await;
+            return;
+        }
+        let is_due = self.unloaded.is_none_or(|at| at.elapsed() >= UNLOAD_EVERY);
+        if self.spec.memory.soft.is_some_and(|soft| used > soft) && is_due {
+            self.unloaded = Some(Instant::now());
+            let mut unloaded = Vec::new();
+            for upstream in &self.spec.upstreams {
+                unloaded.extend(self.ground.house.unload(upstream).await);
+            }
+            if !unloaded.is_empty() {
+                self.tell(Level::Info, "idle models were unloaded: it uses much memory", |record| {
+                    record.field("memory_bytes", used).field("models", &unloaded)
+                });
+            }
+        }
+    }
+
+    fn needs_met(&self) -> bool {
+        let board = self.ground.board.borrow();
+        self.spec.needs.iter().all(|name| board.get(name) == Some(&State::Ready))
+    }
+
+    fn now(&self) -> Moment {
+        self.ground.began.elapsed()
+    }
+
+    fn told(&self, told: &Told) {
+        let plain = |record: Record| record;
+        match told {
+            Told::Ready(took) => {
+                self.tell(Level::Info, "ready", |record| record.field("start_ms", took.as_millis() as u64));
+            }
+            Told::Draining(why) => {
+                self.tell(Level::Warn, "to be restarted once what runs on it has ended", |record| {
+                    record.field("reason", why)
+                });
+            }
+            Told::Stopping(why) => self.tell(Level::Info, "asked to end", |record| record.field("reason", why)),
+            Told::Killed => self.tell(Level::Warn, "did not end in time and is killed", plain),
+            Told::Exited(exit, was_asked) => {
+                let level = if *was_asked || exit.is_success() { Level::Info } else { Level::Error };
+                self.tell(level, "ended", |record| match exit {
+                    Exit::Code(code) => record.field("exit_code", code),
+                    Exit::Signal(signal) => record.field("exit_signal", signal),
+                    Exit::Unknown => record,
+                });
+            }
+            Told::Restarting(why, wait) => {
+                self.tell(
+                    Level::Warn,
+                    &format!("failed and is started again in {}", format_duration(rounded(*wait))),
+                    |record| record.field("reason", why).field("restart_in_ms", wait.as_millis() as u64),
+                );
+            }
+            Told::Paused(why) => self.paused("is paused", why, plain),
+            Told::StillPaused(why, since) => {
+                self.paused("is still paused", why, |record| record.field("paused_s", since.as_secs()));
+            }
+            Told::Confirmed => self.tell(Level::Info, "confirmed: started again", plain),
+            Told::Failed(why) => {
+                self.tell(Level::Error, "failed and is not started again", |record| record.field("reason", why));
+            }
+        }
+    }
+
+    /// A human is asked: what happened, and what is done when it is confirmed.
+    fn paused(&self, how: &str, why: &str, more: impl FnOnce(Record) -> Record) {
+        let name = &self.spec.name;
+        let how = format!("{how}: {why}. When you confirm, it is started again: tollhouse confirm {name}");
+        self.tell(Level::Error, &how, |record| more(record.field("reason", why)).field("waits_for_human", true));
+    }
+
+    fn tell(&self, level: Level, what: &str, more: impl FnOnce(Record) -> Record) {
+        let name = &self.spec.name;
+        let record = Record::new("process", level, format!("{name} {what}")).caller(CALLER);
+        let record = record.field("process", name).field("process_state", self.machine.state().as_str());
+        self.ground.house.record(more(record));
+    }
+}
+
+/// Waits until the process does not answer any more, so often in a row.
+async fn stuck(live: crate::spec::Liveness) -> Option<Event> {
+    let mut failures = 0;
+    loop {
+        sleep(live.every).await;
+        match check::answers(&live.ask).await {
+            Ok(()) => failures = 0,
+            Err(why) => {
+                failures += 1;
+                if failures >= live.failures {
+                    return Some(Event::Stuck(format!("it is stuck: asked {failures} times, {why}")));
+                }
+            }
+        }
+    }
+}
+
+async fn exited(child: &mut Option<Child>) -> Exit {
+    match child {
+        Some(child) => child.exited().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn asked_for(order: Order) -> &'static str {
+    match order {
+        Order::Start => "is to start, by order",
+        Order::Stop => "is to stop, by order",
+        Order::Restart => "is to restart, by order",
+        Order::Confirm => "was confirmed by a human",
+    }
+}
+
+/// Without parts of a second, where there are whole ones.
+fn rounded(time: Duration) -> Duration {
+    if time >= Duration::from_secs(1) {
+        Duration::from_secs(time.as_secs())
+    } else {
+        Duration::from_millis(time.as_millis() as u64)
+    }
+}

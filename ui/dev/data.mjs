@@ -129,6 +129,7 @@ function answered(rand, doc, model, crowd, chance) {
     upstream: model.upstream,
     attempts: 1,
     prompt_chars: Math.floor(input * 3.6),
+    prompt_family: pick(rand, ["s-1f09c24ab870", "s-77d20e5b13c9", "q-a01cc94e52d7", "q-03bb7f118e60"]),
     input_tokens: input,
     output_tokens: written,
     token_efficiency: round(written / input, 2),
@@ -200,7 +201,67 @@ export function makeHistory(nowMs, days = 7, seed = 7) {
   change(41, "config", "info", "configuration reloaded", { changed: ["models", "access.rate_limit"] });
   change(23, "audit", "info", "key made in the console", { key_id: "dev-laptop" });
   change(17, "config", "error", "configuration refused", { error: "models.qwen3:32b.context: expected a number" });
+  docs.push(...makeSamples(rand, nowMs), ...makeProbes(rand, nowMs));
   return docs.sort((a, b) => (a["@timestamp"] < b["@timestamp"] ? -1 : 1));
+}
+
+/** What the machine had left, minute by minute of the last day. */
+function makeSamples(rand, nowMs) {
+  const docs = [];
+  for (let minute = 24 * 60; minute > 0; minute--) {
+    const ms = nowMs - minute * 60_000;
+    const crowd = busyness(ms, nowMs);
+    const sample = (more) => {
+      seq += 1;
+      docs.push({ "@timestamp": new Date(ms).toISOString(), kind: "resource", level: "info", msg: "sample", service_name: SERVICE, seq, ...more });
+    };
+    const used = 20e9 * (0.62 + 0.3 * crowd + 0.02 * rand());
+    sample({
+      gpu: "NVIDIA A10 (0)",
+      gpu_memory_used_bytes: Math.round(used),
+      gpu_memory_total_bytes: 24e9,
+      gpu_memory_used_percent: round((used / 24e9) * 100),
+      gpu_utilisation: Math.round(Math.min(100, crowd * 150 * (0.7 + rand() * 0.5))),
+      temperature: Math.round(48 + crowd * 30),
+    });
+    sample({ memory_available_bytes: Math.round(64e9 * (0.5 - 0.2 * crowd)), memory_used_percent: round(50 + 20 * crowd + rand()), rss_bytes: 21e6 });
+  }
+  return docs;
+}
+
+/** What probes found in the last day. */
+function makeProbes(rand, nowMs) {
+  const docs = [];
+  const probe = (ms, name, kind, layer, outcome, found, more) => {
+    seq += 1;
+    const level = { ok: "info", warn: "warn", fault: "error" }[outcome];
+    docs.push({
+      "@timestamp": new Date(ms).toISOString(),
+      kind: "probe",
+      level,
+      msg: `${name}: ${found}`,
+      service_name: SERVICE,
+      seq,
+      probe: name,
+      probe_kind: kind,
+      layer,
+      outcome,
+      found,
+      ...more,
+    });
+  };
+  for (let quarter = 96; quarter > 0; quarter--) {
+    const ms = nowMs - quarter * 900_000 + 20_000;
+    const ttft = round(380 + rand() * 220 + (quarter < 6 ? 900 : 0));
+    probe(ms, "ollama", "process", "process", "ok", "answers on port 11434", { duration_ms: round(1 + rand() * 2), port: 11434, pid: 4711 });
+    probe(ms, "qwen3:32b", "model", "answer", "ok", `first token after ${ttft} ms`, { duration_ms: ttft + 240, ttft_ms: ttft, tokens_per_second: round(24 + rand() * 4) });
+    const used = round(90.2 + (96 - quarter) * 0.012, 2);
+    probe(ms, "/", "disk", "resource", used > 91 ? "warn" : "ok", `${used}% used (limit 91%), full in 12 days`, { duration_ms: 0.4, used_percent: used, free_bytes: 86e9, full_in_days: 12 });
+    if (quarter % 8 === 0)
+      for (const [type, good] of [["arithmetic", 0.98], ["logic", 0.9], ["language", 0.94]])
+        probe(ms, "reasoning_tests", "quality", "quality", "ok", `${type}: 5 samples`, { duration_ms: 5200, test_type: type, score: round(good - rand() * 0.06, 3), samples: 5 });
+  }
+  return docs;
 }
 
 export const MODEL_LIST = MODELS.map(({ name, upstream }) => ({ name, upstream, demo: false }));

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { ANSWERS } from "./answers.mjs";
 import { MODEL_LIST, makeHistory, makeRequest, random, SERVICE_NAME } from "./data.mjs";
 import { QueryError, search } from "./es.mjs";
+import { backtestOf, makeAlerts, makeForecast, makeProbeList } from "./watch.mjs";
 import { fieldsOf, firstKeys, makeKey, storyOf } from "./house.mjs";
 
 const dist = path.join(path.dirname(fileURLToPath(import.meta.url)), "..", "dist");
@@ -48,6 +49,8 @@ export async function startMock({ port = 0, scenario = "full", grow = true } = {
     cancelled: 0,
     saved: [],
     keys: scenario === "empty" ? [] : firstKeys(began),
+    alerts: makeAlerts(began),
+    probes: makeProbeList(began),
   };
   const server = createServer((request, response) => {
     answer(request, response, state).catch((error) => {
@@ -128,6 +131,18 @@ async function answer(request, response, state) {
         return json(409, { error: "another saved search has this name" });
       state.saved.push({ ...body, id: `s${state.saved.length + 1}`, owner: "admin", changed_ms: Date.now() });
       return json(201, state.saved.at(-1));
+    case "GET /alerts":
+      return json(200, state.scenario === "empty" ? { ...state.alerts, incidents: [], channels: [], reports: [] } : state.alerts);
+    case "GET /alerts/incidents":
+      return json(200, { incidents: [], more: false });
+    case "POST /alerts/backtest": {
+      const told = backtestOf(body, Date.now());
+      return json(told.error === undefined ? 200 : 400, told);
+    }
+    case "GET /probes":
+      return json(200, state.scenario === "empty" ? { light: { colour: "grey", layer: null, reason: "nothing was checked yet", layers: [] }, probes: [], resources: [] } : state.probes);
+    case "GET /forecast":
+      return json(200, makeForecast(Date.now()));
     case "GET /keys":
       return json(200, { keys: state.keys, configured: [{ id: "batch", user: "nightly-report", models: ["qwen3:*"] }] });
     case "POST /keys": {
@@ -155,6 +170,13 @@ function named(json, call, body, state) {
     state.saved[at] = { ...state.saved[at], ...body };
     return json(200, state.saved[at]);
   }
+  if (kind === "alerts" && method === "POST") return watched(json, id, action, path.split("/")[4], body, state);
+  if (kind === "probes" && action === "run") {
+    const probe = state.probes.probes.find((one) => one.id === id);
+    if (probe === undefined) return json(404, { error: "there is no such probe" });
+    probe.last.at = new Date().toISOString();
+    return json(200, probe);
+  }
   const key = kind === "keys" ? state.keys.find((one) => one.id === id) : undefined;
   if (key !== undefined && action === "rotate") return json(200, { ...key, key: `th_${key.id}_N7pWq2rT9uXzB4cD6eF8gH1j` });
   if (key !== undefined && action === "revoke") {
@@ -162,6 +184,18 @@ function named(json, call, body, state) {
     return json(204);
   }
   return json(404, { error: "there is no such call" });
+}
+
+function watched(json, name, action, what, body, state) {
+  const found = name === "incidents" ? state.alerts.incidents.find(({ id }) => id === action) : undefined;
+  if (found !== undefined && what === "acknowledge") {
+    found.acknowledged ??= { at: new Date().toISOString(), by: "console: admin" };
+    return json(200, found);
+  }
+  const rule = state.alerts.rules.find((one) => one.name === name);
+  if (rule === undefined) return json(404, { error: "there is no such rule" });
+  rule.silenced_until = action === "silence" ? new Date(Date.now() + Number.parseInt(body.for, 10) * 3_600_000).toISOString() : null;
+  return json(200, { rule: name, silenced_until: rule.silenced_until });
 }
 
 function find(json, body, state) {

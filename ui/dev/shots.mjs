@@ -233,6 +233,34 @@ const SHOTS = [
   { name: "efficiency-empty", at: "/efficiency", scenario: "empty", views: [DESK], themes: ["light"], languages: ["en"], full: false },
   { name: "sources", at: "/sources?from=now-24h&to=now", views: ALL_VIEWS, themes: BOTH, languages: TONGUES, full: false },
   { name: "sources-empty", at: "/sources", scenario: "empty", views: [DESK], themes: ["light"], languages: ["zh"], full: false },
+  { name: "alerts", at: "/alerts?incident=i2", views: ALL_VIEWS, themes: BOTH, languages: TONGUES },
+  { name: "alerts-rule", at: "/alerts?rule=slow-model", views: ALL_VIEWS, themes: BOTH, languages: TONGUES },
+  {
+    name: "alerts-wrong",
+    at: "/alerts?rule=slow-model",
+    views: [DESK],
+    themes: ["light"],
+    languages: ["en"],
+    full: false,
+    act: async (page) => {
+      await page.getByTestId("rule-text").fill("query: 'duration_ms:>1000'\ncount: > 5");
+      await page.getByTestId("try-error").waitFor();
+    },
+  },
+  {
+    name: "alerts-silence",
+    at: "/alerts",
+    views: [DESK, SMALL],
+    themes: ["light"],
+    languages: ["en"],
+    full: false,
+    act: async (page) => page.getByTestId("silence-slow-model-menu").click(),
+  },
+  { name: "alerts-empty", at: "/alerts", scenario: "empty", views: [DESK], themes: ["light"], languages: TONGUES, full: false },
+  { name: "probes", at: "/probes?from=now-24h&to=now", views: ALL_VIEWS, themes: BOTH, languages: TONGUES },
+  { name: "probes-history", at: "/probes?from=now-24h&to=now&probe=quality-reasoning", views: [DESK, SMALL], themes: ["light"], languages: ["en"] },
+  { name: "probes-empty", at: "/probes", scenario: "empty", views: [DESK], themes: ["light"], languages: TONGUES, full: false },
+  { name: "efficiency-family", at: "/efficiency?by=family", views: [DESK], themes: ["light"], languages: ["zh"] },
   { name: "keys", at: "/keys", views: ALL_VIEWS, themes: BOTH, languages: TONGUES, full: false },
   {
     name: "keys-create",

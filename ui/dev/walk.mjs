@@ -45,6 +45,9 @@ const AXE_PAGES = (requestId) => [
   ["/discover?q=status%3A(", "search-error"],
   [`/requests/${requestId}`, "verdict"],
   ["/efficiency", "efficiency-row"],
+  ["/alerts?incident=i2", "incident-timeline", async () => id("silence-slow-model-menu").click()],
+  ["/alerts?rule=slow-model", "backtest"],
+  ["/probes?from=now-24h&to=now&probe=disk-root", "probe-results"],
   ["/sources", "source-row"],
   ["/keys", "key-row", async () => id("key-create").click()],
   ["/chat", "chat-input"],
@@ -239,6 +242,39 @@ await id("nav-sources").click();
 await page.locator('[data-testid=source-row][data-source="nginx"] a').first().click();
 await page.waitForURL(/kind=log.*nginx/);
 await id("requests-row").first().waitFor();
+
+step("alerts: an incident is acknowledged, a rule silenced and told again, its text tried while one writes");
+await id("nav-alerts").click();
+await page.locator('[data-incident="i1"] .expand-head').click();
+await page.waitForURL(/incident=i1/);
+await id("acknowledge").click();
+await page.locator('[data-incident="i1"]').getByText("Acknowledged by console: admin").waitFor();
+await id("silence-failing-requests-menu").click();
+await page.locator('[data-silence="4h"]').click();
+const silenced = page.locator('[data-testid=rule-row][data-rule="failing-requests"]');
+await silenced.getByTestId("silenced").waitFor();
+await silenced.getByTestId("unsilence").click();
+await silenced.getByTestId("silenced").waitFor({ state: "detached" });
+await page.locator('[data-testid=rule-row][data-rule="slow-model"] a').click();
+await id("backtest").waitFor();
+await page.locator('[data-days="30"]').click();
+await page.waitForFunction(() => Number(document.querySelector("[data-testid=backtest]")?.dataset.fired) > 60);
+await id("rule-text").fill("query: 'duration_ms:>1000'\ncount:");
+assert.match(await id("try-error").textContent(), /line 2/);
+await id("rule-text").fill("query: 'duration_ms:>1000'\ncount: \">= 9\"");
+await id("try-error").waitFor({ state: "detached" });
+assert.equal(await id("rule-configuration").textContent(), "alerts:\n  slow-model:\n    query: 'duration_ms:>1000'\n    count: \">= 9\"\n");
+
+step("probes: the light and its reason, one run now, its history");
+await id("nav-probes").click();
+assert.equal(await id("light").getAttribute("data-layer"), "resource");
+assert.deepEqual(await id("layer").evaluateAll((all) => all.map(({ dataset }) => dataset.colour)), ["green", "green", "green", "yellow"]);
+const root = page.locator('[data-testid=probe-row][data-probe="disk-root"]');
+await root.getByTestId("probe-run").click();
+await root.getByTestId("probe-open").click();
+await page.waitForURL(/probe=disk-root/);
+await id("probe-results").locator("tbody tr").first().waitFor();
+assert.equal(await page.locator('[data-testid=rooms] li').first().getAttribute("data-full-in"), "12");
 
 step("keys: made, its secret shown once, revoked");
 await id("nav-keys").click();

@@ -10,11 +10,13 @@ import { zoneOf, sharedOf } from "./lib/range";
 import { address, go, PATHS, type Page, usePlace } from "./lib/route";
 import { remember, remembered } from "./lib/store";
 import { useQuery } from "./lib/use-query";
+import { AlertsPage } from "./pages/alerts";
 import { Chat } from "./pages/chat";
 import { DiscoverPage } from "./pages/discover";
 import { EfficiencyPage } from "./pages/efficiency";
 import { KeysPage } from "./pages/keys";
 import { OverviewPage } from "./pages/overview";
+import { ProbesPage } from "./pages/probes";
 import { RequestPage } from "./pages/request";
 import { SignIn } from "./pages/signin";
 import { SourcesPage } from "./pages/sources";
@@ -126,6 +128,8 @@ const NAV: NavEntry[] = [
   { page: "overview", text: "nav.overview", icon: "overview", letter: "o" },
   { page: "discover", text: "nav.discover", icon: "requests", letter: "d" },
   { page: "efficiency", text: "nav.efficiency", icon: "efficiency", letter: "e" },
+  { page: "alerts", text: "nav.alerts", icon: "bell", letter: "a" },
+  { page: "probes", text: "nav.probes", icon: "pulse", letter: "p" },
   { page: "sources", text: "nav.sources", icon: "sources", letter: "s" },
   { page: "keys", text: "nav.keys", icon: "key", letter: "k" },
   { page: "chat", text: "nav.chat", icon: "chat", letter: "c" },
@@ -210,6 +214,8 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
         {place.page === "discover" && <DiscoverPage params={place.params} session={session} />}
         {place.page === "request" && <RequestPage requestId={place.id} params={place.params} />}
         {place.page === "efficiency" && <EfficiencyPage params={place.params} session={session} />}
+        {place.page === "alerts" && <AlertsPage params={place.params} session={session} />}
+        {place.page === "probes" && <ProbesPage params={place.params} session={session} />}
         {place.page === "sources" && <SourcesPage params={place.params} session={session} />}
         {place.page === "keys" && <KeysPage params={place.params} session={session} />}
         {place.page === "chat" && <Chat />}

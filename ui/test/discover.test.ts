@@ -20,6 +20,7 @@ import {
   writeColumns,
   writeSort,
 } from "../src/api/discover";
+import { REQUESTS } from "../src/api/requests";
 import type { Hit, SearchAnswer } from "../src/api/search";
 import { suggestFields, suggestValues, typedAt } from "../src/lib/complete";
 import { curlSearch } from "../src/lib/curl";
@@ -44,7 +45,7 @@ const answer = (aggregations: Record<string, unknown>): SearchAnswer => ({
 });
 
 test("the box goes in as Lucene or KQL, and the kind of the records beside it", () => {
-  const kind = { term: { kind: "request" } };
+  const kind = REQUESTS;
   const of = (more: Partial<Question>) => conditionOf({ ...QUESTION, ...more });
   assert.deepEqual(of({}), { bool: { filter: [kind, RANGE, { query_string: { query: "http_status:500" } }] } });
   assert.deepEqual(of({ language: "kql" }), { bool: { filter: [kind, RANGE, { kql: { query: "http_status:500" } }] } });

@@ -96,6 +96,8 @@ pub fn router(console: Console) -> Router {
         .route("/requests", get(assets::page))
         .route("/requests/{id}", get(assets::page))
         .route("/efficiency", get(assets::page))
+        .route("/alerts", get(assets::page))
+        .route("/probes", get(assets::page))
         .route("/sources", get(assets::page))
         .route("/keys", get(assets::page))
         .route("/chat", get(assets::page))

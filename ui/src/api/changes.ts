@@ -1,11 +1,14 @@
 // What changed in the house: starts, stops, reloads, changed keys, full disks. Marks on every time axis, and a list.
 
 import type { Span } from "../lib/range";
+import { SAMPLE_FIELDS } from "./probes";
 import { timestamp, within } from "./requests";
-import { field, type SearchAnswer, type SearchBody, textField } from "./search";
+import { type Clause, field, type SearchAnswer, type SearchBody, textField } from "./search";
 
 /** Kinds of records that tell of a change; sign-ins are none. */
 const KINDS = ["process", "config", "alert", "certificate", "resource", "audit"];
+/** What the machine had left, measured every few seconds, is no change. */
+const NO_CHANGE: Clause[] = SAMPLE_FIELDS.map((name) => ({ exists: { field: name } }));
 const CHANGES_MAX = 100;
 const SIGN_INS = ["console session opened", "console sign-in refused: wrong or expired token"];
 
@@ -19,7 +22,7 @@ export interface Change {
 
 export function changesBody(span: Span): SearchBody {
   return {
-    query: { bool: { filter: [{ terms: { kind: KINDS } }, within(span)] } },
+    query: { bool: { filter: [{ terms: { kind: KINDS } }, within(span)], must_not: NO_CHANGE } },
     size: CHANGES_MAX,
     track_total_hits: false,
     sort: [{ "@timestamp": { order: "desc" } }, { seq: { order: "desc" } }],

@@ -3,7 +3,7 @@
 import type { QueryLanguage } from "../lib/query";
 import type { Span } from "../lib/range";
 import { get } from "./base";
-import { type Bucket, FAILED, histogram, readSeries, total, within } from "./requests";
+import { type Bucket, FAILED, histogram, REQUESTS, readSeries, total, within } from "./requests";
 import {
   buckets,
   type Clause,
@@ -96,13 +96,15 @@ export function writeSort(sort: SortOrder): string | null {
 
 /** The condition of a question, without its order. */
 export function conditionOf({ scope, query, language, span }: Omit<Question, "sort" | "columns">): Clause {
-  const filter: Clause[] = [...scopeFilter(scope), within(span)];
+  const filter: Clause[] = [...scopeFilter(scope, query), within(span)];
   if (query.trim() !== "") filter.push(language === "kql" ? { kql: { query } } : { query_string: { query } });
   return { bool: { filter } };
 }
 
-function scopeFilter(scope: string): Clause[] {
-  return scope === ALL_KINDS ? [] : [{ term: { kind: scope } }];
+/** Requests are those of users, so that a number of another page leads to as many rows, unless the question is about whose they are. */
+function scopeFilter(scope: string, query: string): Clause[] {
+  if (scope === ALL_KINDS) return [];
+  return scope === REQUEST_KIND && !/\borigin\s*:/.test(query) ? [REQUESTS] : [{ term: { kind: scope } }];
 }
 
 /** What counts as a failure among these records. */

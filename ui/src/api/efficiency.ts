@@ -6,13 +6,14 @@ import type { SortOrder } from "./discover";
 import { type Agg, buckets, type Clause, field, numberField, type SearchAnswer, type SearchBody, textField } from "./search";
 
 /** By which the requests are put together. */
-export const GROUPS = ["user", "key", "model", "agent", "path"] as const;
+export const GROUPS = ["user", "key", "model", "family", "agent", "path"] as const;
 export type Group = (typeof GROUPS)[number];
 
 export const GROUP_FIELDS: Record<Group, string> = {
   user: "user_id",
   key: "key_id",
   model: "model_name",
+  family: "prompt_family",
   agent: "claimed_agent",
   path: "path",
 };

@@ -17,7 +17,8 @@ import {
   textsField,
 } from "./search";
 
-export const REQUESTS: Clause = { term: { kind: "request" } };
+/** Those of users: what the house asks its own models, to see whether they answer, is none of it. */
+export const REQUESTS: Clause = { bool: { filter: [{ term: { kind: "request" } }], must_not: [{ term: { origin: "probe" } }] } };
 
 /** The same condition as the tag `error_request`. */
 export const FAILED: Clause = { bool: { must_not: [{ range: { http_status: { gte: 200, lte: 299 } } }] } };

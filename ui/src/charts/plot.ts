@@ -2,13 +2,16 @@
 
 import uPlot from "uplot";
 
-export type SeriesKind = "area" | "line" | "bars" | "points" | "dashes";
+/** An `edge` has no line of its own: it bounds a band. */
+export type SeriesKind = "area" | "line" | "bars" | "points" | "dashes" | "edge";
 
 export interface PlotSeries {
   kind: SeriesKind;
   /** Name of the CSS variable that holds the colour. */
   colour: string;
   values: (number | null)[];
+  /** Position, among the series, of the one down to which the room below this one is filled. */
+  bandTo?: number;
 }
 
 /** Something that happened at a moment. */
@@ -44,6 +47,8 @@ export interface Plot {
 
 const AXIS_WIDTH = 54;
 const DRAG_PX_MIN = 6;
+/** How much of its colour a band has. */
+const BAND_SHARE = 0.14;
 
 /** The pointer's place in one chart is shown in all of them. */
 const SYNC_KEY = "time";
@@ -96,6 +101,10 @@ export function createPlot(host: HTMLElement, first: PlotSpec): Plot {
       },
     ],
     series: [{}, ...spec.series.map((one) => seriesOptions(one, colour(one.colour)))],
+    // The first series of uPlot is the time.
+    bands: spec.series.flatMap((one, at) =>
+      one.bandTo === undefined ? [] : [{ series: [at + 1, one.bandTo + 1], fill: faded(colour(one.colour), BAND_SHARE) }],
+    ),
     hooks: {
       setCursor: [
         (plot) => {
@@ -169,6 +178,8 @@ function seriesOptions(one: PlotSeries, stroke: string): uPlot.Series {
       return { stroke, width: 1.5, points: lonePoints(stroke) };
     case "dashes":
       return { stroke, width: 1.5, dash: [3, 3], points: { show: false } };
+    case "edge":
+      return { stroke, width: 0, points: { show: false } };
     case "bars":
       return { stroke, width: 0, fill: stroke, points: { show: false }, paths: bars() };
     case "points":
@@ -199,7 +210,8 @@ function lonePoints(stroke: string): uPlot.Series.Points {
 }
 
 function aligned(spec: PlotSpec): uPlot.AlignedData {
-  return [spec.times.map((time) => time / 1000), ...spec.series.map((one) => one.values)];
+  const whole = (values: (number | null)[]) => [...values, ...Array.from({ length: spec.times.length - values.length }, () => null)];
+  return [spec.times.map((time) => time / 1000), ...spec.series.map((one) => whole(one.values))];
 }
 
 function axisStart(spec: PlotSpec): number {

@@ -50,6 +50,7 @@ const CAUSES: Record<string, Cause> = {
   prompt_reading: { text: "cause.prompt_reading", tone: "warn" },
   decoding_slow: { text: "cause.decoding_slow", tone: "warn" },
   upstream_waiting: { text: "cause.upstream_waiting", tone: "warn" },
+  client_slow: { text: "cause.client_slow", tone: "warn" },
 };
 
 /** Null for a word of a later version, which then speaks for itself. */

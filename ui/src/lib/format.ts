@@ -38,8 +38,13 @@ export interface Format {
   tick(ms: number): string;
   clock(ms: number, widthMs: number): string;
   dateTime(ms: number | null): string;
+  /** Day and time to the second. */
+  moment(ms: number | null): string;
   day(ms: number | null): string;
   width(ms: number): string;
+  bytes(value: number | null): string;
+  /** How long ago or ahead of `nowMs` a moment is, in its largest unit. */
+  relative(ms: number | null, nowMs: number): string;
 }
 
 export function formatFor(language: Language, zone: Zone = "local"): Format {
@@ -72,7 +77,16 @@ export function formatFor(language: Language, zone: Zone = "local"): Format {
     second: "2-digit",
     fractionalSecondDigits: 3,
   });
+  const moment = new Intl.DateTimeFormat(locale, {
+    ...at,
+    month: "short",
+    day: "2-digit",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+  });
   const date = new Intl.DateTimeFormat(locale, { ...at, year: "numeric", month: "short", day: "numeric" });
+  const relation = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" });
   const known = (value: number | null): value is number => value !== null && Number.isFinite(value);
   const decimal = (value: number, digits: number) => (decimals[digits] ?? whole).format(value);
 
@@ -89,9 +103,12 @@ export function formatFor(language: Language, zone: Zone = "local"): Format {
       if (widthMs < 60 * MINUTE) return hour.format(ms);
       return widthMs < DAY ? dayHour.format(ms) : day.format(ms);
     },
+    moment: (ms) => (known(ms) ? moment.format(ms) : NONE),
     day: (ms) => (known(ms) ? date.format(ms) : NONE),
     dateTime: (ms) => (known(ms) ? full.format(ms) : NONE),
     width: (ms) => width(ms, units),
+    bytes: (value) => (known(value) ? bytes(value, plain) : NONE),
+    relative: (ms, nowMs) => (known(ms) ? relative(ms - nowMs, relation) : NONE),
   };
 }
 
@@ -119,4 +136,25 @@ function width(ms: number, units: Units): string {
   if (ms < 60 * MINUTE) return `${ms / MINUTE} ${units.minute}`;
   if (ms < DAY) return `${ms / (60 * MINUTE)} ${units.hour}`;
   return `${ms / DAY} ${units.day}`;
+}
+
+const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB", "PB"] as const;
+
+function bytes(value: number, plain: Intl.NumberFormat): string {
+  let left = value;
+  let unit = 0;
+  while (Math.abs(left) >= 999.5 && unit < BYTE_UNITS.length - 1) {
+    left /= 1000;
+    unit++;
+  }
+  const rounded = Math.abs(left) < 10 ? Math.round(left * 10) / 10 : Math.round(left);
+  return `${plain.format(rounded)} ${BYTE_UNITS[unit] ?? "B"}`;
+}
+
+function relative(ms: number, relation: Intl.RelativeTimeFormat): string {
+  const size = Math.abs(ms);
+  if (size < MINUTE) return relation.format(Math.round(ms / 1000), "second");
+  if (size < 60 * MINUTE) return relation.format(Math.round(ms / MINUTE), "minute");
+  if (size < 2 * DAY) return relation.format(Math.round(ms / (60 * MINUTE)), "hour");
+  return relation.format(Math.round(ms / DAY), "day");
 }

@@ -2,13 +2,15 @@
 
 import { useEffect, useState } from "preact/hooks";
 
-export type Page = "overview" | "discover" | "request" | "efficiency" | "sources" | "keys" | "chat";
+export type Page = "overview" | "discover" | "request" | "efficiency" | "alerts" | "probes" | "sources" | "keys" | "chat";
 
 export const PATHS: Record<Page, string> = {
   overview: "/",
   discover: "/discover",
   request: "/requests/",
   efficiency: "/efficiency",
+  alerts: "/alerts",
+  probes: "/probes",
   sources: "/sources",
   keys: "/keys",
   chat: "/chat",

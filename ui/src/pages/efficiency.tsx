@@ -199,6 +199,7 @@ const GROUP_WORDS: Record<Group, TextKey> = {
   user: "column.user",
   key: "column.key",
   model: "column.model",
+  family: "efficiency.family",
   agent: "efficiency.agent",
   path: "efficiency.path",
 };
@@ -214,6 +215,7 @@ function Groups({ data, group, params }: { data: Efficiency; group: Group; param
           type="button"
           data-group={name}
           aria-pressed={group === name}
+          title={name === "family" ? t("efficiency.family_note") : undefined}
           onClick={() => go(address("efficiency", changed(params, { by: name === "user" ? null : name })), true)}
         >
           {t(GROUP_WORDS[name])}
@@ -222,7 +224,12 @@ function Groups({ data, group, params }: { data: Efficiency; group: Group; param
     </div>
   );
   return (
-    <Panel area="groups" title={t("efficiency.by")} actions={choices}>
+    <Panel
+      area="groups"
+      title={t("efficiency.by")}
+      note={group === "family" ? t("efficiency.family_note") : undefined}
+      actions={choices}
+    >
       <div class="table-scroll">
         <table class="rows" data-testid="efficiency-groups">
           <thead>

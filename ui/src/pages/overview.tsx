@@ -2,6 +2,8 @@
 
 import { useMemo } from "preact/hooks";
 import { type Change, changesBody, readChanges } from "../api/changes";
+import { type Ahead, ahead, type Forecast, forecast as loadForecast } from "../api/forecast";
+import { machineBody, type Machine, type Probes, probes as loadProbes, readMachine, rooms } from "../api/probes";
 import { newestBody, type Overview, overviewBody, readNewest, readOverview } from "../api/requests";
 import { search } from "../api/search";
 import type { Session } from "../api/session";
@@ -22,12 +24,17 @@ import { Empty, ErrorNotice, Skeleton } from "../ui/notice";
 import { Panel } from "../ui/panel";
 import { isLive, LiveSwitch, RangePicker } from "../ui/range-picker";
 import { ChangeList } from "./overview/changes";
+import { Expected } from "./overview/expected";
 import { Figures } from "./overview/figures";
 import { HeatMap } from "./overview/heat-map";
 import { Slowest } from "./overview/slowest";
 import { StateStrip } from "./overview/state-strip";
+import { MachineChart } from "./probes/machine";
+import { Rooms } from "./probes/rooms";
 
 const REFRESH_MS = 5_000;
+const PROBES_EVERY_MS = 10_000;
+const FORECAST_EVERY_MS = 5 * 60_000;
 const CHART_HEIGHT = 212;
 const TALL_CHART_HEIGHT = 292;
 
@@ -43,6 +50,7 @@ interface Props {
 interface Answer {
   overview: Overview;
   changes: Change[];
+  machine: Machine;
   /** The newest request of all, asked for only when the range has none. */
   newestMs: number | null;
 }
@@ -55,18 +63,21 @@ export function OverviewPage({ params, session, status }: Props) {
     async (signal) => {
       const span = resolve(range, Date.now());
       const widthMs = bucketWidth(span);
-      const [found, changed] = await Promise.all([
+      const [found, changed, measured] = await Promise.all([
         search(overviewBody(span, widthMs), signal),
         search(changesBody(span), signal),
+        search(machineBody(span, widthMs), signal),
       ]);
       const overview = readOverview(found, span, widthMs);
       const changes = readChanges(changed);
       const newestMs = overview.total > 0 ? null : readNewest(await search(newestBody(), signal));
-      return { overview, changes, newestMs };
+      return { overview, changes, machine: readMachine(measured, span, widthMs), newestMs };
     },
     live ? REFRESH_MS : 0,
   );
   const { data, error, stale, reload } = loaded;
+  const probes = useQuery<Probes>("probes", loadProbes, PROBES_EVERY_MS).data;
+  const expected = useQuery<Forecast>("forecast", loadForecast, FORECAST_EVERY_MS).data;
   const curlBody = () => {
     const span = resolve(range, Date.now());
     return overviewBody(span, bucketWidth(span));
@@ -75,7 +86,7 @@ export function OverviewPage({ params, session, status }: Props) {
   return (
     <main class="overview" aria-busy={stale}>
       <div class="toolbar">
-        <StateStrip status={status} demo={session.demo} />
+        <StateStrip status={status} light={probes?.light ?? null} demo={session.demo} />
         <div class="toolbar-tools">
           <CurlButton body={curlBody} session={session} />
           <LiveSwitch page="overview" params={params} />
@@ -87,7 +98,7 @@ export function OverviewPage({ params, session, status }: Props) {
       {data !== null && data.overview.total === 0 && (
         <Nothing newestMs={data.newestMs} session={session} params={params} />
       )}
-      {data !== null && data.overview.total > 0 && <Board overview={data.overview} changes={data.changes} params={params} />}
+      {data !== null && data.overview.total > 0 && <Board {...data} probes={probes} expected={expected} params={params} />}
     </main>
   );
 }
@@ -95,10 +106,14 @@ export function OverviewPage({ params, session, status }: Props) {
 interface BoardProps {
   overview: Overview;
   changes: Change[];
+  machine: Machine;
+  /** Null while it is not known; the board is whole without it. */
+  probes: Probes | null;
+  expected: Forecast | null;
   params: URLSearchParams;
 }
 
-function Board({ overview, changes, params }: BoardProps) {
+function Board({ overview, changes, machine, probes, expected, params }: BoardProps) {
   const { t, format } = useUi();
   const { span, widthMs, series } = overview;
   const { p50, p95, p99 } = overview.durations;
@@ -109,6 +124,8 @@ function Board({ overview, changes, params }: BoardProps) {
   const range: Changes = sharedOf(params);
   const per = t("chart.per_width", { width: format.width(widthMs) });
 
+  const requests = expected?.series.find(({ name }) => name === "requests") ?? null;
+  const next = useMemo(() => aheadOf(overview, requests?.told === true ? requests.forecast : []), [overview, requests]);
   const rate = rateSeries(overview);
   const peakWords = rate.peaks
     .map((at) =>
@@ -119,6 +136,7 @@ function Board({ overview, changes, params }: BoardProps) {
     { kind: "area", colour: "--series-1", label: t("chart.requests"), values: rate.finished, shown: rate.counts },
     { kind: "dashes", colour: "--series-1", label: t("chart.unfinished"), values: rate.unfinished, quiet: true },
     { kind: "points", colour: "--peak", label: t("chart.peak"), values: rate.peakValues },
+    ...expectedSeries(next, times.length, t("overview.forecast")),
   ];
   const latencyCurves: ChartSeries[] = [
     { kind: "line", colour: "--series-3", label: "p99", values: series.map((bucket) => bucket.p99) },
@@ -146,6 +164,7 @@ function Board({ overview, changes, params }: BoardProps) {
           <Chart
             {...shared}
             name="rate"
+            times={next.times.length === 0 ? times : [...times, ...next.times]}
             series={rateCurves}
             height={height}
             value={format.count}
@@ -153,6 +172,7 @@ function Board({ overview, changes, params }: BoardProps) {
             summary={`${t("chart.rate")}, ${per}. ${t("chart.peak")}: ${peakWords}`}
           />
         </div>
+        {expected !== null && requests !== null && <Expected forecast={expected} requests={requests} ahead={next} />}
       </Panel>
       <Panel
         area="latency"
@@ -201,6 +221,17 @@ function Board({ overview, changes, params }: BoardProps) {
       >
         <Slowest rows={overview.slowest} range={range} />
       </Panel>
+      {machine.curves.length > 0 && (
+        <Panel
+          area="machine"
+          title={t("probes.machine")}
+          note={t("probes.machine_note")}
+          actions={inDiscover({ kind: "resource" })}
+        >
+          <MachineChart machine={machine} page="overview" params={params} marks={marks} height={height} />
+        </Panel>
+      )}
+      {probes !== null && rooms(probes.probes).length > 0 && <Rooms probes={probes.probes} />}
       {changes.length > 0 && (
         <Panel area="changes" title={t("overview.changes")} note={t("overview.changes_note")}>
           <ChangeList changes={changes} range={range} />
@@ -224,6 +255,26 @@ function rateSeries({ series, span, widthMs }: Overview) {
     peaks: found,
     peakValues: counts.map((count, at) => (found.includes(at) ? count : null)),
   };
+}
+
+/** What is expected behind the last bucket; nothing for a range that has ended. */
+function aheadOf({ series, span, widthMs }: Overview, points: Forecast["series"][number]["forecast"]): Ahead {
+  const lastMs = series.at(-1)?.startMs;
+  const none = lastMs === undefined || !span.live || points.length === 0;
+  return none ? { times: [], values: [], low: [], high: [] } : ahead(points, span, widthMs, lastMs);
+}
+
+/** A dashed line in its interval, behind so many buckets that were measured. */
+function expectedSeries({ values, low, high }: Ahead, measured: number, label: string): ChartSeries[] {
+  if (values.length === 0) return [];
+  const behind = (list: number[]) => [...Array.from({ length: measured }, () => null), ...list];
+  // Three curves of the rate stand before these.
+  const lower = 4;
+  return [
+    { kind: "edge", colour: "--series-2", label: "", values: behind(high), bandTo: lower, quiet: true },
+    { kind: "edge", colour: "--series-2", label: "", values: behind(low), quiet: true },
+    { kind: "dashes", colour: "--series-2", label, values: behind(values) },
+  ];
 }
 
 /** Stacked bars: each curve is drawn as the sum of itself and those below it, the tallest first. */

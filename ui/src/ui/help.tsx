@@ -11,11 +11,14 @@ export function HelpDialog({ close }: { close: () => void }) {
     [["g", "o"], t("nav.overview")],
     [["g", "d"], t("nav.discover")],
     [["g", "e"], t("nav.efficiency")],
+    [["g", "a"], t("nav.alerts")],
+    [["g", "p"], t("nav.probes")],
     [["g", "s"], t("nav.sources")],
     [["g", "k"], t("nav.keys")],
     [["g", "c"], t("nav.chat")],
     [["j"], t("help.next")],
     [["k"], t("help.previous")],
+    [["Alt", "N"], t("chat.new")],
     [["Esc"], t("help.escape")],
   ];
   return (

@@ -5,7 +5,7 @@ import { useId } from "preact/hooks";
 
 interface Props {
   title: string;
-  note?: string;
+  note?: string | undefined;
   actions?: ComponentChildren;
   children: ComponentChildren;
   area?: string;

@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { createKey, type MadeKey, type NewKey, revokeKey, rotateKey } from "../../api/keys";
 import type { Session } from "../../api/session";
+import { useChange } from "../../lib/use-change";
 import { useUi } from "../../ui/context";
 import { CopyButton } from "../../ui/copy";
 import { Dialog } from "../../ui/dialog";
@@ -15,23 +16,6 @@ const ROLES = ["user", "logs:read", "logs:write", "admin"];
 const PRIORITIES = ["low", "normal", "high"];
 const OVERLAPS = ["0s", "1h", "24h", "168h"];
 const EXPIRIES = [0, 7, 30, 90, 365];
-
-/** Runs one change, and keeps what went wrong with it. */
-function useChange<T>(run: () => Promise<T>, done: (result: T) => void) {
-  const [error, setError] = useState<Error | null>(null);
-  const [busy, setBusy] = useState(false);
-  const start = async () => {
-    setBusy(true);
-    setError(null);
-    try {
-      done(await run());
-    } catch (cause) {
-      setError(cause instanceof Error ? cause : new Error(String(cause)));
-      setBusy(false);
-    }
-  };
-  return { error, busy, start: () => void start() };
-}
 
 export function CreateDialog({ made, close }: { made: (key: MadeKey) => void; close: () => void }) {
   const { t } = useUi();

@@ -1,20 +1,36 @@
 // The barrier at the top of the overview: open, look here, or closed, and why.
 
+import type { Colour, Light } from "../../api/probes";
 import type { Status, Upstream } from "../../api/status";
+import { address } from "../../lib/route";
 import type { Loaded } from "../../lib/use-query";
 import { useUi } from "../../ui/context";
+import { Lamp } from "../../ui/lamp";
+import { Link } from "../../ui/link";
 import { Barrier, type BarrierState } from "../../ui/mark";
+import { COLOURS, LAYERS } from "../probes/words";
 
 /** The index is always a little behind the journal; fewer records than this are not worth a word. */
 const LAG_WORTH_TELLING = 100;
 
-export function StateStrip({ status, demo }: { status: Loaded<Status>; demo: boolean }) {
+interface Props {
+  status: Loaded<Status>;
+  /** How the three layers are; null while that is not known. */
+  light: Light | null;
+  demo: boolean;
+}
+
+export function StateStrip({ status, light, demo }: Props) {
   const { t, format } = useUi();
   const { data, error } = status;
-  const state: BarrierState = error !== null ? "unknown" : (data?.status ?? "unknown");
+  const own: BarrierState = error !== null ? "unknown" : (data?.status ?? "unknown");
+  const probed = light === null ? "ok" : PROBED[light.colour];
+  const isProbed = own !== "unknown" && RANK[probed] > RANK[own];
+  const state = isProbed ? probed : own;
   const words = { ok: t("state.ok"), warn: t("state.warn"), fault: t("state.fault"), unknown: t("state.unknown") };
   const waiting = data === null && error === null;
-  const reason = error !== null ? t("common.unreachable") : data?.status === "ok" ? t("state.ok_reason") : data?.reason;
+  const told = data?.status === "ok" ? t("state.ok_reason") : data?.reason;
+  const reason = error !== null ? t("common.unreachable") : isProbed ? light?.reason : told;
   const lag = data === null ? 0 : data.journal.seq - data.index.seq;
 
   return (
@@ -32,6 +48,7 @@ export function StateStrip({ status, demo }: { status: Loaded<Status>; demo: boo
       {data !== null && (
         <ul class="state-facts">
           {demo && <li class="badge">{t("nav.demo")}</li>}
+          {light !== null && light.layers.some(({ probes }) => probes > 0) && <LayerFacts light={light} />}
           {data.upstreams.map((upstream) => (
             <UpstreamFact key={upstream.name} upstream={upstream} />
           ))}
@@ -42,6 +59,29 @@ export function StateStrip({ status, demo }: { status: Loaded<Status>; demo: boo
         </ul>
       )}
     </section>
+  );
+}
+
+/** What the probes found counts as much as what the house knows of itself; not knowing is no fault. */
+const PROBED: Record<Colour, "ok" | "warn" | "fault"> = { green: "ok", grey: "ok", yellow: "warn", red: "fault" };
+const RANK: Record<BarrierState, number> = { ok: 0, unknown: 0, warn: 1, fault: 2 };
+
+/** A lamp for each layer that is probed, and the way to its probes. */
+function LayerFacts({ light }: { light: Light }) {
+  const { t } = useUi();
+  return (
+    <>
+      {light.layers.map(({ layer, colour, reason, probes }) =>
+        probes === 0 ? null : (
+          <li key={layer} data-testid="state-layer" data-layer={layer} data-colour={colour}>
+            <Link class="row-link" href={address("probes", {})} title={`${t(COLOURS[colour])}: ${reason}`}>
+              <Lamp colour={colour}>{t(LAYERS[layer])}</Lamp>
+              <span class="visually-hidden"> {t(COLOURS[colour])}</span>
+            </Link>
+          </li>
+        ),
+      )}
+    </>
   );
 }
 

@@ -1,0 +1,107 @@
+// Who is told: the channels with what waits in them, and the reports that come by the clock.
+
+import type { Channel, Report } from "../../api/alerts";
+import { useUi } from "../../ui/context";
+import { CopyButton } from "../../ui/copy";
+import { Lamp } from "../../ui/lamp";
+import { Panel } from "../../ui/panel";
+
+const EXAMPLE =
+  'channels:\n  ops: {kind: smtp, server: "smtp://127.0.0.1:25", from: tollhouse@example.com, to: [ops@example.com]}';
+
+export function Channels({ channels }: { channels: Channel[] }) {
+  const { t, format } = useUi();
+  if (channels.length === 0)
+    return (
+      <Panel area="channels" title={t("alerts.channels")}>
+        <div class="panel-text" data-testid="no-channels">
+          <p>{t("alerts.no_channels")}</p>
+          <div class="command">
+            <pre>
+              <code>{EXAMPLE}</code>
+            </pre>
+            <CopyButton text={EXAMPLE} label={false} />
+          </div>
+        </div>
+      </Panel>
+    );
+  return (
+    <Panel area="channels" title={t("alerts.channels")} note={t("alerts.channels_note")}>
+      <div class="table-scroll">
+        <table class="rows" data-testid="channels-table">
+          <thead>
+            <tr>
+              <th scope="col">{t("alerts.channel")}</th>
+              <th scope="col">{t("alerts.channel_kind")}</th>
+              <th scope="col">{t("alerts.waiting")}</th>
+              <th scope="col">
+                <span class="visually-hidden">{t("alerts.try")}</span>
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {channels.map((channel) => (
+              <tr key={channel.name} data-channel={channel.name}>
+                <td>
+                  <strong>{channel.name}</strong>
+                </td>
+                <td>{channel.kind}</td>
+                <td>
+                  {channel.waiting === 0 ? (
+                    <Lamp colour="green">{t("alerts.nothing_waits")}</Lamp>
+                  ) : (
+                    <Lamp colour="yellow">
+                      {t("alerts.waits_since", {
+                        count: channel.waiting,
+                        time: format.moment(channel.oldest === null ? null : Date.parse(channel.oldest)),
+                      })}
+                    </Lamp>
+                  )}
+                </td>
+                <td class="row-actions" title={t("alerts.try")}>
+                  <code class="quiet">tollhouse alert test {channel.name}</code>{" "}
+                  <CopyButton text={`tollhouse alert test ${channel.name}`} label={false} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </Panel>
+  );
+}
+
+export function Reports({ reports }: { reports: Report[] }) {
+  const { t, format } = useUi();
+  if (reports.length === 0) return null;
+  return (
+    <Panel area="reports" title={t("alerts.reports")}>
+      <div class="table-scroll">
+        <table class="rows" data-testid="reports-table">
+          <thead>
+            <tr>
+              <th scope="col">{t("alerts.report")}</th>
+              <th scope="col">{t("alerts.report_at")}</th>
+              <th scope="col">{t("alerts.report_next")}</th>
+              <th scope="col">{t("alerts.report_last")}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {reports.map((report) => (
+              <tr key={report.name}>
+                <td>
+                  <strong>{report.name}</strong>
+                </td>
+                <td>
+                  {report.at} {report.zone}
+                </td>
+                <td>{format.moment(Date.parse(report.next))}</td>
+                <td>{format.moment(report.last === null ? null : Date.parse(report.last))}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </Panel>
+  );
+}

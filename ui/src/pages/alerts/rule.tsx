@@ -1,0 +1,141 @@
+// One rule: how it stands, its settings, and its text, tried against the stored records while one edits it.
+
+import { useState } from "preact/hooks";
+import type { Incident, Rule } from "../../api/alerts";
+import type { Session } from "../../api/session";
+import { mayOperate } from "../../lib/rights";
+import { address, type Changes, changed } from "../../lib/route";
+import { blockOf } from "../../lib/rule-text";
+import { useUi } from "../../ui/context";
+import { Icon } from "../../ui/icon";
+import { Lamp } from "../../ui/lamp";
+import { Link } from "../../ui/link";
+import { Panel } from "../../ui/panel";
+import { Try } from "./try";
+import { Incidents } from "./incidents";
+import { RuleState, SilenceMenu, Silenced } from "./rules";
+import { SEVERITIES, STATES, whenWords } from "./words";
+
+interface Props {
+  rule: Rule;
+  incidents: Incident[];
+  params: URLSearchParams;
+  session: Session;
+  show: (changes: Changes) => void;
+  reload: () => void;
+}
+
+export function RulePage({ rule, incidents, params, session, show, reload }: Props) {
+  const { t } = useUi();
+  const [text, setText] = useState(() => blockOf(rule.yaml));
+  const own = incidents.filter((one) => one.rule === rule.name);
+  const severity = SEVERITIES[rule.severity];
+  return (
+    <div class="rule-page" data-testid="rule-page" data-rule={rule.name}>
+      <header class="request-head">
+        <Link class="quiet-link" href={address("alerts", changed(params, { rule: null, incident: null, days: null }))}>
+          {t("nav.alerts")}
+          <Icon name="right" />
+        </Link>
+        <h1>{rule.name}</h1>
+        <RuleState rule={rule} />
+        <span class={severity?.tag ?? "tag"}>{severity === undefined ? rule.severity : t(severity.text)}</span>
+        <Silenced rule={rule} />
+        <span class="head-actions">
+          <Link class="button" href={address("discover", { kind: "all", q: rule.query })}>
+            <Icon name="search" />
+            {t("common.in_discover")}
+          </Link>
+          {rule.on && mayOperate(session.role) && <SilenceMenu rule={rule} reload={reload} />}
+        </span>
+      </header>
+      {rule.error !== null && (
+        <p class="notice notice-error" role="alert">
+          {rule.error}
+        </p>
+      )}
+      <div class="rule-grid">
+        <Panel area="try" title={t("alerts.text")} note={t("alerts.text_note")}>
+          <Try rule={rule} text={text} setText={setText} params={params} session={session} show={show} />
+        </Panel>
+        <div class="area-rule">
+          <Panel title={t("alerts.settings")}>
+            <Settings rule={rule} />
+          </Panel>
+          {rule.groups.length > 0 && (
+            <Panel title={t("alerts.groups")} note={rule.group_by ?? undefined}>
+              <GroupTable rule={rule} />
+            </Panel>
+          )}
+        </div>
+        <Incidents incidents={own} rules={[rule]} params={params} session={session} show={show} reload={reload} />
+      </div>
+    </div>
+  );
+}
+
+function Settings({ rule }: { rule: Rule }) {
+  const { t } = useUi();
+  const { quiet, escalate } = rule;
+  const rows: [string, string | null][] = [
+    [t("alerts.tells_when"), whenWords(rule, t)],
+    [t("alerts.set_samples"), rule.samples > 1 ? String(rule.samples) : null],
+    [t("alerts.set_for"), rule.for === "0s" ? t("alerts.at_once") : rule.for],
+    [t("alerts.set_resolve"), rule.resolve ?? t("alerts.not_told")],
+    [t("alerts.set_cooldown"), rule.cooldown],
+    [t("alerts.set_quiet"), quiet === null ? null : `${quiet.from} – ${quiet.to} ${quiet.zone ?? ""}`],
+    [t("alerts.set_needs"), rule.needs.length === 0 ? null : rule.needs.join(", ")],
+    [t("alerts.set_notify"), rule.notify === null ? t("alerts.all_channels") : rule.notify.join(", ") || t("alerts.nobody")],
+    [t("alerts.set_escalate"), escalate === null ? null : `${escalate.after} → ${escalate.notify.join(", ")}`],
+    [t("alerts.runbook"), rule.runbook],
+  ];
+  return (
+    <dl class="facts rule-facts">
+      {rows.map(([words, shown]) =>
+        shown === null ? null : (
+          <div key={words}>
+            <dt>{words}</dt>
+            <dd>{shown}</dd>
+          </div>
+        ),
+      )}
+    </dl>
+  );
+}
+
+function GroupTable({ rule }: { rule: Rule }) {
+  const { t, format } = useUi();
+  return (
+    <div class="table-scroll">
+      <table class="rows" data-testid="rule-groups">
+        <thead>
+          <tr>
+            <th scope="col">{t("alerts.group")}</th>
+            <th scope="col">{t("alerts.state")}</th>
+            <th scope="col" class="num">
+              {t("alerts.value")}
+            </th>
+            <th scope="col">{t("alerts.since")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rule.groups.map((one) => {
+            const known = STATES[one.state];
+            return (
+              <tr key={one.group} data-state={one.state}>
+                <td class="wrap">{one.group === "" ? t("alerts.all_together") : one.group}</td>
+                <td>
+                  <Lamp colour={known?.colour ?? "grey"}>{known === undefined ? one.state : t(known.text)}</Lamp>
+                </td>
+                <td class="num" title={one.usual === null ? undefined : t("alerts.usual", { value: format.number(one.usual) })}>
+                  {one.shown ?? format.number(one.value)}
+                </td>
+                <td class="nowrap">{format.moment(one.since === null ? null : Date.parse(one.since))}</td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}

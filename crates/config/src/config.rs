@@ -1,6 +1,7 @@
 //! What is usable: every value of a configuration with its type, its unit and its default.
 
 mod alerts;
+mod probes;
 mod shape;
 mod ship;
 
@@ -16,6 +17,10 @@ use tollhouse_units::Bytes;
 
 pub use self::alerts::{
     AlertConfig, AlertMeasure, AlertSeverity, ChannelConfig, ChannelKind, QuietConfig, SmtpConfig, SmtpTls,
+};
+pub use self::probes::{
+    CertificatePlace, CertificateProbe, ClockProbe, DiskProbe, GpuProbe, HttpProbe, MemoryProbe, ModelProbe,
+    ProbesConfig, ProcessProbe, QualityProbe,
 };
 pub use self::shape::{FieldKind, LineCap, OnAbort, ProgramFault, ShapeConfig, Vrl};
 pub use self::ship::{ShipConfig, ShipKind, ShipLogin, SyslogMessage};
@@ -68,6 +73,8 @@ pub struct Config {
     pub channels: Vec<ChannelConfig>,
     /// The rules of which is told; the defaults first, then those of the file.
     pub alerts: Vec<AlertConfig>,
+    /// What is looked after, and how often.
+    pub probes: ProbesConfig,
 }
 
 impl Config {
@@ -79,19 +86,22 @@ impl Config {
 
 impl Default for Config {
     fn default() -> Self {
+        let data_dir = PathBuf::from("./tollhouse-data");
+        let upstreams = vec![UpstreamConfig {
+            name: "local".to_owned(),
+            kind: UpstreamKind::Ollama,
+            url: "http://127.0.0.1:11434".to_owned(),
+            key: None,
+            parallel: None,
+        }];
         Self {
+            probes: ProbesConfig::first(&upstreams, &data_dir),
             service: "tollhouse".to_owned(),
-            data_dir: PathBuf::from("./tollhouse-data"),
+            data_dir,
             listen: Listen::default(),
             public_url: None,
             hosts: Vec::new(),
-            upstreams: vec![UpstreamConfig {
-                name: "local".to_owned(),
-                kind: UpstreamKind::Ollama,
-                url: "http://127.0.0.1:11434".to_owned(),
-                key: None,
-                parallel: None,
-            }],
+            upstreams,
             models: Vec::new(),
             access: AccessConfig::default(),
             limits: Limits::default(),

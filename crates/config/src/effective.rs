@@ -1,6 +1,7 @@
 //! A configuration as YAML, with every default filled in and every secret masked.
 
 mod alerts;
+mod probes;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -69,7 +70,8 @@ impl Config {
         for destination in ship {
             writeln!(out, "  {}: {}", key(&destination.name), ship_yaml(destination))?;
         }
-        alerts::write(out, &self.channels, &self.alerts)
+        alerts::write(out, &self.channels, &self.alerts)?;
+        probes::write(out, &self.probes)
     }
 
     fn write_access(&self, out: &mut String) -> std::fmt::Result {

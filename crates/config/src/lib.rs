@@ -46,6 +46,10 @@ pub use config::{
     ShipKind, ShipLogin, SmtpConfig, SmtpTls, SourceConfig, SourceKind, StoreConfig, SyncPolicy, SyslogMessage,
     Timeouts, TlsFiles, UpstreamConfig, UpstreamKind, Vrl,
 };
+pub use config::{
+    CertificatePlace, CertificateProbe, ClockProbe, DiskProbe, GpuProbe, HttpProbe, MemoryProbe, ModelProbe, ProbesConfig,
+    ProcessProbe, QualityProbe,
+};
 pub use import::{Fate, Imported, Note, Old, import};
 pub use ipnet::IpNet;
 pub use load::{find, load, parse};

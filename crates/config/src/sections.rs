@@ -4,6 +4,7 @@ mod access;
 mod alerts;
 mod channels;
 mod models;
+mod probes;
 mod shape;
 mod ship;
 mod sources;
@@ -90,6 +91,7 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
         if let Some(node) = s.get("alerts") {
             alerts::alerts(d, node, &mut config.alerts, &config.channels);
         }
+        config.probes = probes::probes(d, s.get("probes"), &config.upstreams, &config.data_dir);
     });
     config
 }

@@ -1,0 +1,383 @@
+//! Graphics cards: NVIDIA's by NVML or, where that is not there, by `nvidia-smi`; AMD's by what the kernel tells.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use nvml_wrapper::Nvml;
+use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
+use serde_json::{Map, Value, json};
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+
+use crate::alone::Alone;
+use crate::finding::{Finding, Outcome, cut, round1};
+use crate::http::TOLD_CHARS_MAX;
+
+/// Cards of one machine that are looked at.
+const CARDS_MAX: usize = 64;
+/// How long `nvidia-smi` may take: it wakes the driver where nothing else holds it.
+const SMI_TIME_MAX: Duration = Duration::from_secs(20);
+/// So much of what it says is read.
+const SMI_BYTES_MAX: u64 = 64 << 10;
+/// What it is asked.
+const SMI_QUERY: [&str; 2] = [
+    "--query-gpu=index,name,memory.used,memory.total,utilization.gpu,temperature.gpu",
+    "--format=csv,noheader,nounits",
+];
+/// Where the kernel tells of cards.
+const CARDS_DIR: &str = "/sys/class/drm";
+/// AMD's number among makers of PCI cards.
+const AMD: &str = "0x1002";
+
+/// Limits of cards.
+#[derive(Clone, Copy, Debug)]
+pub struct GpuLimits {
+    /// Percent of a card's memory that may be used.
+    pub memory_above: f64,
+    /// Degrees Celsius that it may have.
+    pub temperature_above: f64,
+    /// Percent of its time at which models are not asked by probes.
+    pub busy_above: f64,
+}
+
+/// One card, as it is now. What it does not tell is `None`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Card {
+    /// Its name, with its number.
+    pub name: String,
+    /// Bytes of its memory that are used.
+    pub memory_used: Option<u64>,
+    /// Bytes of its memory.
+    pub memory_total: Option<u64>,
+    /// Percent of the time in which it worked.
+    pub utilisation: Option<f64>,
+    /// Degrees Celsius.
+    pub temperature: Option<f64>,
+}
+
+impl Card {
+    /// Percent of its memory that is used.
+    pub fn memory_percent(&self) -> Option<f64> {
+        let (used, total) = (self.memory_used?, self.memory_total?);
+        (total > 0).then(|| round1(used as f64 * 100.0 / total as f64))
+    }
+
+    /// As records tell it.
+    pub(crate) fn fields(&self) -> Map<String, Value> {
+        let fields = json!({
+            "gpu": self.name,
+            "gpu_memory_used_bytes": self.memory_used,
+            "gpu_memory_total_bytes": self.memory_total,
+            "gpu_memory_used_percent": self.memory_percent(),
+            "gpu_utilisation": self.utilisation,
+            "temperature": self.temperature,
+        });
+        let Value::Object(mut fields) = fields else { return Map::new() };
+        fields.retain(|_, value| !value.is_null());
+        fields
+    }
+
+    /// What is over a limit.
+    pub(crate) fn trouble(&self, limits: &GpuLimits) -> Option<String> {
+        let memory = self.memory_percent().filter(|percent| *percent > limits.memory_above);
+        let memory = memory.map(|percent| format!("{percent}% of its memory used (limit {}%)", limits.memory_above));
+        let heat = self.temperature.filter(|degrees| *degrees > limits.temperature_above);
+        let heat = heat.map(|degrees| format!("{degrees} °C (limit {} °C)", limits.temperature_above));
+        let parts: Vec<String> = memory.into_iter().chain(heat).collect();
+        (!parts.is_empty()).then(|| format!("{}: {}", self.name, parts.join(", ")))
+    }
+
+    /// Whether it is so near to a limit that a moment decides.
+    pub(crate) fn is_near(&self, limits: &GpuLimits) -> bool {
+        const NEAR: f64 = 0.95;
+        self.memory_percent().is_some_and(|percent| percent >= limits.memory_above * NEAR)
+            || self.temperature.is_some_and(|degrees| degrees >= limits.temperature_above * NEAR)
+    }
+}
+
+/// Reads cards by the first way that there is.
+#[derive(Clone, Debug)]
+pub(crate) struct Reader {
+    ways: Arc<Ways>,
+}
+
+#[derive(Debug)]
+struct Ways {
+    smi: PathBuf,
+    cards_dir: PathBuf,
+    /// Whether NVIDIA's library is asked at all.
+    asks_nvml: bool,
+    nvml: Mutex<Option<Arc<Nvml>>>,
+    alone: Alone,
+}
+
+impl Reader {
+    pub(crate) fn new() -> Self {
+        Self::with("nvidia-smi".into(), CARDS_DIR.into(), true)
+    }
+
+    pub(crate) fn with(smi: PathBuf, cards_dir: PathBuf, asks_nvml: bool) -> Self {
+        let ways = Ways { smi, cards_dir, asks_nvml, nvml: Mutex::default(), alone: Alone::new() };
+        Self { ways: Arc::new(ways) }
+    }
+
+    /// Whether a look costs next to nothing: no program has to be started for it.
+    pub(crate) fn is_cheap(&self) -> bool {
+        self.ways.nvml.lock().expect("no panic while the lock is held").is_some()
+    }
+
+    /// The cards that there are; none is no error.
+    pub(crate) async fn read(&self) -> Result<Vec<Card>, String> {
+        let ways = self.ways.clone();
+        let by_library = self.ways.alone.run(move || Ok(ways.nvml())).await?;
+        if let Some(cards) = by_library {
+            return Ok(cards);
+        }
+        match smi(&self.ways.smi).await {
+            Smi::Cards(cards) => return Ok(cards),
+            Smi::Failed(why) => return Err(why),
+            Smi::None => {}
+        }
+        let ways = self.ways.clone();
+        self.ways.alone.run(move || Ok(amd(&ways.cards_dir))).await
+    }
+}
+
+impl Ways {
+    /// `None` where NVIDIA's library or driver is not there.
+    fn nvml(&self) -> Option<Vec<Card>> {
+        if !self.asks_nvml {
+            return None;
+        }
+        let open = self.nvml.lock().expect("no panic while the lock is held").clone();
+        let nvml = match open {
+            Some(nvml) => nvml,
+            None => Arc::new(Nvml::init().ok()?),
+        };
+        let cards = cards(&nvml);
+        // A driver that was exchanged under us is opened anew the next time.
+        *self.nvml.lock().expect("no panic while the lock is held") = cards.is_some().then_some(nvml);
+        cards
+    }
+}
+
+fn cards(nvml: &Nvml) -> Option<Vec<Card>> {
+    let count = nvml.device_count().ok()?;
+    let card = |index: u32| {
+        let device = nvml.device_by_index(index).ok()?;
+        let memory = device.memory_info().ok();
+        Some(Card {
+            name: format!("{} ({index})", device.name().unwrap_or_else(|_| "NVIDIA".to_owned())),
+            memory_used: memory.as_ref().map(|memory| memory.used),
+            memory_total: memory.as_ref().map(|memory| memory.total),
+            utilisation: device.utilization_rates().ok().map(|rates| f64::from(rates.gpu)),
+            temperature: device.temperature(TemperatureSensor::Gpu).ok().map(f64::from),
+        })
+    };
+    Some((0..count).take(CARDS_MAX).filter_map(card).collect())
+}
+
+enum Smi {
+    /// There is no such program, or no driver behind it.
+    None,
+    Cards(Vec<Card>),
+    Failed(String),
+}
+
+async fn smi(program: &Path) -> Smi {
+    let child = Command::new(program)
+        .args(SMI_QUERY)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Smi::None,
+        Err(error) => return Smi::Failed(format!("nvidia-smi cannot be run: {error}")),
+    };
+    let reading = async {
+        let mut said = String::new();
+        if let Some(out) = child.stdout.take() {
+            out.take(SMI_BYTES_MAX).read_to_string(&mut said).await?;
+        }
+        Ok::<_, std::io::Error>((child.wait().await?, said))
+    };
+    match tokio::time::timeout(SMI_TIME_MAX, reading).await {
+        Ok(Ok((status, said))) if status.success() => Smi::Cards(parse_smi(&said)),
+        // Its own words for "no driver" come with these.
+        Ok(Ok((status, said))) if said.contains("No devices were found") || status.code() == Some(9) => Smi::None,
+        Ok(Ok((status, said))) => Smi::Failed(cut(&format!("nvidia-smi ended with {status}: {said}"), TOLD_CHARS_MAX)),
+        Ok(Err(error)) => Smi::Failed(format!("nvidia-smi cannot be read: {error}")),
+        Err(_) => Smi::Failed(format!("nvidia-smi did not end within {} s", SMI_TIME_MAX.as_secs())),
+    }
+}
+
+/// Lines such as `0, NVIDIA A10, 20000, 23028, 97, 66`; memory in MiB. What a card does not tell stands in brackets.
+fn parse_smi(text: &str) -> Vec<Card> {
+    let card = |line: &str| {
+        let columns: Vec<&str> = line.split(',').map(str::trim).collect();
+        let [index, .., used, total, busy, heat] = columns[..] else { return None };
+        // A name may have commas in it.
+        let name = columns[1..columns.len() - 4].join(", ");
+        let number = |text: &str| text.parse::<f64>().ok().filter(|number| *number >= 0.0);
+        let mib = |text| number(text).map(|mib| (mib * 1_048_576.0) as u64);
+        index.parse::<u32>().ok()?;
+        Some(Card {
+            name: format!("{name} ({index})"),
+            memory_used: mib(used),
+            memory_total: mib(total),
+            utilisation: number(busy),
+            temperature: number(heat),
+        })
+    };
+    text.lines().filter_map(card).take(CARDS_MAX).collect()
+}
+
+/// AMD's cards, by the files of their driver.
+fn amd(dir: &Path) -> Vec<Card> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    let mut folders: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    folders.sort();
+    let number = |path: PathBuf| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let card = |folder: &PathBuf| {
+        let name = folder.file_name()?.to_str()?;
+        // `card0-DP-1` is a plug of the card.
+        let index = name.strip_prefix("card").filter(|index| index.bytes().all(|byte| byte.is_ascii_digit()))?;
+        let device = folder.join("device");
+        let vendor = std::fs::read_to_string(device.join("vendor")).ok()?;
+        if vendor.trim() != AMD {
+            return None;
+        }
+        let product = std::fs::read_to_string(device.join("product_name")).unwrap_or_default();
+        let product = Some(product.trim()).filter(|product| !product.is_empty()).unwrap_or("AMD");
+        let sensors = std::fs::read_dir(device.join("hwmon")).ok();
+        let sensor = sensors.and_then(|mut sensors| Some(sensors.next()?.ok()?.path()));
+        Some(Card {
+            name: format!("{product} ({index})"),
+            memory_used: number(device.join("mem_info_vram_used")),
+            memory_total: number(device.join("mem_info_vram_total")),
+            utilisation: number(device.join("gpu_busy_percent")).map(|percent| percent as f64),
+            // Thousandths of a degree.
+            temperature: sensor.and_then(|sensor| number(sensor.join("temp1_input"))).map(|heat| heat as f64 / 1e3),
+        })
+    };
+    folders.iter().filter_map(card).take(CARDS_MAX).collect()
+}
+
+/// What cards as they are come to.
+pub(crate) fn judge(cards: &Result<Vec<Card>, String>, limits: &GpuLimits) -> (Finding, Vec<Finding>) {
+    let cards = match cards {
+        Err(why) => return (Finding::fault(why.clone()), Vec::new()),
+        Ok(cards) if cards.is_empty() => return (Finding::ok("there is no graphics card here"), Vec::new()),
+        Ok(cards) => cards,
+    };
+    let parts: Vec<Finding> = cards
+        .iter()
+        .map(|card| {
+            let finding = match card.trouble(limits) {
+                Some(trouble) => Finding::new(Outcome::Warn, trouble),
+                None => Finding::ok(well(card)),
+            };
+            finding.fields(card.fields())
+        })
+        .collect();
+    let worst = parts.iter().max_by_key(|part| part.outcome).cloned();
+    let summary = worst.unwrap_or_else(|| Finding::ok("there is no graphics card here"));
+    (summary, parts)
+}
+
+fn well(card: &Card) -> String {
+    let memory = card.memory_percent().map(|percent| format!("{percent}% of its memory used"));
+    let busy = card.utilisation.map(|percent| format!("{percent}% busy"));
+    let heat = card.temperature.map(|degrees| format!("{degrees} °C"));
+    let parts: Vec<String> = [memory, busy, heat].into_iter().flatten().collect();
+    format!("{}: {}", card.name, parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const LIMITS: GpuLimits = GpuLimits { memory_above: 90.0, temperature_above: 85.0, busy_above: 95.0 };
+
+    #[test]
+    fn the_words_of_nvidia_smi_are_understood() {
+        let cards = parse_smi("0, NVIDIA A10, 22000, 23028, 97, 66\n1, NVIDIA GB10, [N/A], [N/A], 0, 40\nnonsense\n");
+        assert_eq!(cards.len(), 2);
+        assert_eq!(cards[0].memory_percent(), Some(95.5));
+        assert_eq!(cards[0].memory_total, Some(23_028 << 20));
+        let silent =
+            Card { name: "NVIDIA GB10 (1)".into(), utilisation: Some(0.0), temperature: Some(40.0), ..Card::default() };
+        assert_eq!(cards[1], silent);
+    }
+
+    #[tokio::test]
+    async fn limits_of_a_card_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let smi = dir.path().join("nvidia-smi");
+        let say = |line: &str| {
+            std::fs::write(&smi, format!("#!/bin/sh\necho '{line}'\n")).unwrap();
+            std::fs::set_permissions(&smi, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        say("0, NVIDIA A10, 22000, 23028, 97, 91");
+        let reader = Reader::with(smi.clone(), dir.path().join("none"), false);
+        let (finding, parts) = judge(&reader.read().await, &LIMITS);
+        assert_eq!(finding.outcome, Outcome::Warn);
+        let told = "NVIDIA A10 (0): 95.5% of its memory used (limit 90%), 91 °C (limit 85 °C)";
+        assert_eq!((finding.found.as_str(), parts.len()), (told, 1));
+        say("0, NVIDIA A10, 2000, 23028, 3, 41");
+        let (finding, _) = judge(&reader.read().await, &LIMITS);
+        assert_eq!((finding.outcome, finding.fields["gpu_utilisation"].as_f64()), (Outcome::Ok, Some(3.0)));
+        std::fs::write(&smi, "#!/bin/sh\nexit 3\n").unwrap();
+        assert_eq!(judge(&reader.read().await, &LIMITS).0.outcome, Outcome::Fault);
+        std::fs::remove_file(&smi).unwrap();
+        assert!(judge(&reader.read().await, &LIMITS).0.found.contains("no graphics card"));
+    }
+
+    #[tokio::test]
+    async fn cards_of_amd_are_read_from_the_kernels_files() {
+        let dir = tempfile::tempdir().unwrap();
+        for (card, vendor) in [("card0", "0x10de"), ("card1", AMD), ("card1-DP-1", AMD)] {
+            let device = dir.path().join(card).join("device");
+            std::fs::create_dir_all(device.join("hwmon/hwmon3")).unwrap();
+            for (name, text) in [
+                ("vendor", vendor),
+                ("mem_info_vram_used", "15461882265"),
+                ("mem_info_vram_total", "17163091968"),
+                ("gpu_busy_percent", "88"),
+                ("hwmon/hwmon3/temp1_input", "61000"),
+            ] {
+                std::fs::write(device.join(name), format!("{text}\n")).unwrap();
+            }
+        }
+        let reader = Reader::with(dir.path().join("no-smi"), dir.path().into(), false);
+        let cards = reader.read().await.unwrap();
+        assert_eq!(cards.len(), 1);
+        assert_eq!((cards[0].name.as_str(), cards[0].temperature), ("AMD (1)", Some(61.0)));
+        assert!(cards[0].is_near(&LIMITS) && cards[0].trouble(&LIMITS).is_some());
+    }
+
+    /// On a machine with NVIDIA's driver: what the library tells agrees with what `nvidia-smi` tells.
+    #[tokio::test]
+    #[ignore = "needs an NVIDIA card"]
+    async fn the_library_and_the_program_agree() {
+        let by_library = Reader::new();
+        let cards = by_library.read().await.unwrap();
+        assert!(by_library.is_cheap() && !cards.is_empty(), "{cards:?}");
+        let told = Reader::with("nvidia-smi".into(), CARDS_DIR.into(), false).read().await.unwrap();
+        println!("library: {cards:?}\nprogram: {told:?}");
+        assert_eq!(cards.len(), told.len());
+        assert_eq!(cards[0].name, told[0].name);
+        let (a, b) = (cards[0].memory_total.unwrap() as f64, told[0].memory_total.unwrap() as f64);
+        assert!((a - b).abs() < a * 0.02, "{a} {b}");
+        let begun = std::time::Instant::now();
+        by_library.read().await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    }
+}

@@ -16,17 +16,20 @@ pub enum Role {
     LogsRead,
     /// Writes documents into the book (`/es/_bulk`); reads none of it and calls no models.
     LogsWrite,
+    /// Reads the house's own figures (`/metrics`), and nothing else.
+    MetricsRead,
     /// Everything.
     Admin,
 }
 
 impl Role {
-    /// The role by its name in configuration and command line: `user`, `logs:read`, `logs:write`, `admin`.
+    /// The role by its name in configuration and command line: `user`, `logs:read`, `logs:write`, `metrics:read`, `admin`.
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "user" => Some(Self::User),
             "logs:read" => Some(Self::LogsRead),
             "logs:write" => Some(Self::LogsWrite),
+            "metrics:read" => Some(Self::MetricsRead),
             "admin" => Some(Self::Admin),
             _ => None,
         }
@@ -45,6 +48,11 @@ impl Role {
     /// May the book be read with it?
     pub fn may_read_logs(self) -> bool {
         matches!(self, Self::LogsRead | Self::Admin)
+    }
+
+    /// May the house's own figures be read with it? Who reads the book learns them from there anyway.
+    pub fn may_read_metrics(self) -> bool {
+        matches!(self, Self::MetricsRead | Self::LogsRead | Self::Admin)
     }
 
     /// May documents be written into the book with it?

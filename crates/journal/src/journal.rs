@@ -136,6 +136,9 @@ pub struct Writer {
     close: mpsc::OwnedPermit<Message>,
 }
 
+/// Bounds by which the times of fsyncs are told apart, in microseconds.
+pub const SYNC_BOUNDS_US: [u64; 10] = [500, 1_000, 2_000, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_000_000];
+
 /// Counts since the journal was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -160,6 +163,10 @@ pub struct Stats {
     pub write_errors: u64,
     /// Failed fsyncs.
     pub sync_errors: u64,
+    /// How long the others took: how many at most so long as each of [`SYNC_BOUNDS_US`], and last how many longer. Not summed up.
+    pub syncs: [u64; SYNC_BOUNDS_US.len() + 1],
+    /// All of these together, in microseconds.
+    pub sync_us: u64,
     /// Rotations done.
     pub rotations: u64,
     /// Rotations that failed and will be tried again.
@@ -180,10 +187,21 @@ pub(crate) struct Counters {
     pub(crate) lost: AtomicU64,
     pub(crate) write_errors: AtomicU64,
     pub(crate) sync_errors: AtomicU64,
+    pub(crate) syncs: [AtomicU64; SYNC_BOUNDS_US.len() + 1],
+    pub(crate) sync_us: AtomicU64,
     pub(crate) rotations: AtomicU64,
     pub(crate) rotate_errors: AtomicU64,
     pub(crate) keep_errors: AtomicU64,
     pub(crate) removed_files: AtomicU64,
+}
+
+impl Counters {
+    /// Counts an fsync that took so long.
+    pub(crate) fn synced(&self, took: Duration) {
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.syncs[SYNC_BOUNDS_US.partition_point(|bound| *bound < took_us)].fetch_add(1, Ordering::Relaxed);
+        self.sync_us.fetch_add(took_us, Ordering::Relaxed);
+    }
 }
 
 /// What the writer's queue carries.
@@ -442,6 +460,8 @@ impl Journal {
             lost: get(&counters.lost),
             write_errors: get(&counters.write_errors),
             sync_errors: get(&counters.sync_errors),
+            syncs: std::array::from_fn(|at| get(&counters.syncs[at])),
+            sync_us: get(&counters.sync_us),
             rotations: get(&counters.rotations),
             rotate_errors: get(&counters.rotate_errors),
             keep_errors: get(&counters.keep_errors),

@@ -93,7 +93,7 @@ mod tests;
 pub use condition::DiskState;
 pub use error::JournalError;
 pub use hold::Holds;
-pub use journal::{Appending, Journal, Opened, Options, Stats, Sync, Writer};
+pub use journal::{Appending, Journal, Opened, Options, SYNC_BOUNDS_US, Stats, Sync, Writer};
 pub use line::LINE_BYTES_MAX;
 pub use packing::Packing;
 pub use reader::{Line, Position, Reader};

@@ -197,9 +197,13 @@ impl Shared {
             let (file, written, dir_changed) = (state.file.clone(), state.written, state.dir_changed);
             state.due = None;
             drop(state);
+            let began = Instant::now();
             let mut result = file.sync();
             if result.is_ok() && dir_changed {
                 result = self.disk.sync_dir(&self.dir);
+            }
+            if result.is_ok() {
+                self.counters.synced(began.elapsed());
             }
             state = self.lock();
             if result.is_ok() {

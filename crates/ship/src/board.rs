@@ -1,6 +1,6 @@
 //! What is known of a destination at this moment, for whoever asks.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -62,6 +62,17 @@ pub(crate) struct Notes {
     pub(crate) dead_letters: u64,
     pub(crate) missed: u64,
     pub(crate) last_error: Option<String>,
+}
+
+/// A look at a destination, for whoever does not keep its courier.
+#[derive(Clone, Debug)]
+pub struct Sight(pub(crate) Arc<Board>);
+
+impl Sight {
+    /// How the destination is at this moment.
+    pub fn status(&self) -> Status {
+        self.0.status()
+    }
 }
 
 impl Board {

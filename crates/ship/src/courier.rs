@@ -12,7 +12,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout};
 use tollhouse_journal::{Holds, Journal, JournalError};
 
-use crate::board::{Board, Status};
+use crate::board::{Board, Sight, Status};
 use crate::bulk::{Fate, Item, Refusal};
 use crate::cursor::Cursor;
 use crate::destination::{Destination, Sent};
@@ -100,6 +100,11 @@ impl Courier {
     /// How the destination is at this moment.
     pub fn status(&self) -> Status {
         self.board.status()
+    }
+
+    /// A look at it that goes on to show the last after the courier has ended.
+    pub fn sight(&self) -> Sight {
+        Sight(self.board.clone())
     }
 
     /// Ends after the request under way, within [`STOP_TIME_MAX`]. What was sent and not yet known to be there is sent

@@ -66,7 +66,7 @@ mod trouble;
 #[cfg(test)]
 mod tests;
 
-pub use board::Status;
+pub use board::{Sight, Status};
 pub use client::{Answer, Body, Client};
 pub use compare::{Comparison, compare};
 pub use courier::{Book, Courier};

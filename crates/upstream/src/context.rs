@@ -4,10 +4,14 @@ use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use tokio::time::Instant;
+
 use crate::scheduler::{Order, Scheduler};
 
 /// The answer is kept at most one of this many parts of a window, however long it may become.
 const ANSWER_SHARE: u64 = 4;
+/// Servers asked in vain of which is told.
+const FAILURES_TOLD_MAX: usize = 8;
 
 /// Tells whether the caller may use a model, by its public name.
 pub type MayCall = Arc<dyn Fn(&str) -> bool + Send + Sync>;
@@ -96,6 +100,20 @@ struct Inner {
     /// The place in the queue at first; 0 when it never queued.
     first_position: AtomicU32,
     queue: Mutex<Option<(Weak<Scheduler>, Order)>>,
+    failed: Mutex<Vec<FailedAttempt>>,
+}
+
+/// A server that was asked in vain.
+#[derive(Debug, Clone)]
+pub struct FailedAttempt {
+    /// Its name.
+    pub upstream: Arc<str>,
+    /// When it was asked.
+    pub began: Instant,
+    /// When it had failed.
+    pub ended: Instant,
+    /// Why, by the word of [`UpstreamError::reason`](crate::UpstreamError::reason).
+    pub reason: &'static str,
 }
 
 /// The stretches of a request's way.
@@ -115,7 +133,7 @@ pub enum Phase {
 impl Default for Progress {
     fn default() -> Self {
         let (phase, first_position) = (AtomicU8::new(Phase::Connecting as u8), AtomicU32::new(0));
-        Self { inner: Arc::new(Inner { phase, first_position, queue: Mutex::new(None) }) }
+        Self { inner: Arc::new(Inner { phase, first_position, queue: Mutex::new(None), failed: Mutex::default() }) }
     }
 }
 
@@ -138,6 +156,18 @@ impl Progress {
             phase if phase == Phase::Waiting as u8 => Phase::Waiting,
             phase if phase == Phase::Answering as u8 => Phase::Answering,
             _ => Phase::Connecting,
+        }
+    }
+
+    /// The servers that were asked in vain until now; at most as many as are asked at all.
+    pub fn failures(&self) -> Vec<FailedAttempt> {
+        self.inner.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn failed(&self, upstream: &Arc<str>, began: Instant, reason: &'static str) {
+        let mut failed = self.inner.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed.len() < FAILURES_TOLD_MAX {
+            failed.push(FailedAttempt { upstream: Arc::clone(upstream), began, ended: Instant::now(), reason });
         }
     }
 

@@ -132,6 +132,12 @@ impl UpstreamError {
         (self.status() == 404).then_some("model_not_found")
     }
 
+    /// What happened, by a stable word: `unsupported`, `unknown_model`, `queue`, `breaker_open`, `connect`, `silent`, `lost`,
+    /// `first_byte_timeout`, `idle_timeout`, `total_timeout`, `broken_answer` or `upstream_error`.
+    pub fn reason(&self) -> &'static str {
+        self.inner.cause.reason()
+    }
+
     /// When trying again makes sense.
     pub fn retry_after(&self) -> Option<Duration> {
         self.inner.cause.row().retry_after
@@ -228,6 +234,24 @@ impl Cause {
             },
         };
         Row { fault, status, retry_after }
+    }
+
+    /// The stable word for it.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Unsupported { .. } => "unsupported",
+            Self::UnknownModel { .. } => "unknown_model",
+            Self::Open(_) | Self::Opened(_) => "breaker_open",
+            Self::Busy { .. } => "queue",
+            Self::Connect(_) => "connect",
+            Self::Silent => "silent",
+            Self::Lost(_) => "lost",
+            Self::FirstByte(_) => "first_byte_timeout",
+            Self::Idle(_) => "idle_timeout",
+            Self::Total(_) => "total_timeout",
+            Self::Read(_) | Self::Decode(_) => "broken_answer",
+            Self::Reported(_) | Self::Status { .. } => "upstream_error",
+        }
     }
 
     /// Whether another server may do better.

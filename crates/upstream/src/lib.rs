@@ -68,7 +68,7 @@ mod work;
 
 pub use about::{Window, WindowSource};
 pub use breaker::{FAILURES_TO_OPEN, PROBE_EVERY};
-pub use context::{Context, MayCall, Phase, Priority, Progress};
+pub use context::{Context, FailedAttempt, MayCall, Phase, Priority, Progress};
 pub use demo::DEMO_MODEL;
 pub use error::{Fault, SetupError, UpstreamError};
 pub use kept::KNOWN_WAIT_MAX;

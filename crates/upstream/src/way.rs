@@ -117,10 +117,12 @@ impl<'a> Way<'a> {
             };
             let (server, order) = (slot.stop().server, slot.order());
             let Some(backend) = self.inner.backend(server) else { continue };
+            let began = Instant::now();
             let cause = match self.ask(backend, slot, route).await {
                 Ok(answered) => return Ok(self.done(backend, route, answered)),
                 Err(cause) => cause,
             };
+            self.context.progress.failed(backend.name(), began, cause.reason());
             let unsupported = matches!(cause, Cause::Unsupported { .. });
             self.attempts += u32::from(!unsupported);
             // A server that may be restarting is waited for; one that lost the request has it once more at most.

@@ -41,19 +41,22 @@ pub(crate) async fn index(
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     if let Some(token) = address.token {
-        return match session::open_by_address(&console, &token, session::client_of(&console, peer, &parts.headers))
-            .await
-        {
-            Some(response) => response,
-            None => page_for(&parts.headers, false),
+        return match session::open_by_address(&console, &token, peer, &parts.headers).await {
+            Ok(response) => response,
+            Err(session::Refused::Token) => page_for(&parts.headers, false),
+            Err(refused) => refused.answer(),
         };
     }
-    page_for(&parts.headers, session::is_signed_in(&console, &parts.headers).await)
+    page_for(&parts.headers, session::of(&console, peer, &parts.headers).await.is_some())
 }
 
 /// The other pages: the same document, which reads the address itself.
-pub(crate) async fn page(State(console): State<Console>, headers: HeaderMap) -> Response {
-    let signed_in = session::is_signed_in(&console, &headers).await;
+pub(crate) async fn page(
+    State(console): State<Console>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Response {
+    let signed_in = session::of(&console, peer, &headers).await.is_some();
     page_for(&headers, signed_in)
 }
 

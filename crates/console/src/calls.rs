@@ -8,7 +8,7 @@ use axum::middleware;
 use axum::routing::{MethodFilter, on};
 use tollhouse_state::Role;
 
-use crate::{Console, api, guard, keys, reload, saved, session, story};
+use crate::{Console, api, guard, keys, reload, saved, session, story, users};
 
 /// Where the chat page sends its chats.
 pub const CHAT_PATH: &str = "/console/api/v1/chat";
@@ -19,6 +19,9 @@ pub(crate) fn all() -> Calls {
     Calls::default()
         .get(Viewer, "/console/api/v1/session", session::show)
         .delete(Viewer, "/console/api/v1/session", session::close)
+        .get(Viewer, "/console/api/v1/sessions", session::list)
+        .delete(Viewer, "/console/api/v1/sessions/{id}", session::end)
+        .put(Viewer, "/console/api/v1/account/password", users::change_password)
         .get(Viewer, "/console/api/v1/status", api::status)
         .post(Viewer, "/console/api/v1/search", api::search)
         .get(Viewer, "/console/api/v1/fields", api::fields)
@@ -33,59 +36,48 @@ pub(crate) fn all() -> Calls {
         .post(Admin, "/console/api/v1/keys", keys::create)
         .post(Admin, "/console/api/v1/keys/{id}/rotate", keys::rotate)
         .post(Admin, "/console/api/v1/keys/{id}/revoke", keys::revoke)
+        .get(Admin, "/console/api/v1/users", users::list)
+        .post(Admin, "/console/api/v1/users", users::create)
+        .put(Admin, "/console/api/v1/users/{id}/role", users::change_role)
+        .put(Admin, "/console/api/v1/users/{id}/password", users::set_password)
+        .delete(Admin, "/console/api/v1/users/{id}", users::remove)
         .post(Admin, "/console/api/v1/reload", reload::reload)
 }
 
 /// Declared calls.
 #[derive(Default)]
-pub(crate) struct Calls {
-    router: Router<Console>,
-    list: Vec<Call>,
-}
-
-/// One call, and who may make it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Call {
-    /// Its method, upper case.
-    pub(crate) method: &'static str,
-    /// Its path; `{…}` stands for any segment.
-    pub(crate) path: &'static str,
-    /// The least role.
-    pub(crate) role: Role,
-}
+pub(crate) struct Calls(Router<Console>);
 
 impl Calls {
-    fn get<H: Handler<T, Console>, T: 'static>(self, role: Role, path: &'static str, handler: H) -> Self {
-        self.declare(Call { method: "GET", path, role }, MethodFilter::GET, handler)
+    fn get<H: Handler<T, Console>, T: 'static>(self, role: Role, path: &str, handler: H) -> Self {
+        self.declare(role, MethodFilter::GET, path, handler)
     }
 
-    fn post<H: Handler<T, Console>, T: 'static>(self, role: Role, path: &'static str, handler: H) -> Self {
-        self.declare(Call { method: "POST", path, role }, MethodFilter::POST, handler)
+    fn post<H: Handler<T, Console>, T: 'static>(self, role: Role, path: &str, handler: H) -> Self {
+        self.declare(role, MethodFilter::POST, path, handler)
     }
 
-    fn put<H: Handler<T, Console>, T: 'static>(self, role: Role, path: &'static str, handler: H) -> Self {
-        self.declare(Call { method: "PUT", path, role }, MethodFilter::PUT, handler)
+    fn put<H: Handler<T, Console>, T: 'static>(self, role: Role, path: &str, handler: H) -> Self {
+        self.declare(role, MethodFilter::PUT, path, handler)
     }
 
-    fn delete<H: Handler<T, Console>, T: 'static>(self, role: Role, path: &'static str, handler: H) -> Self {
-        self.declare(Call { method: "DELETE", path, role }, MethodFilter::DELETE, handler)
+    fn delete<H: Handler<T, Console>, T: 'static>(self, role: Role, path: &str, handler: H) -> Self {
+        self.declare(role, MethodFilter::DELETE, path, handler)
     }
 
-    fn declare<H: Handler<T, Console>, T: 'static>(mut self, call: Call, method: MethodFilter, handler: H) -> Self {
-        let least = middleware::from_fn_with_state(call.role, guard::role);
-        self.router = self.router.route(call.path, on(method, handler).route_layer(least));
-        self.list.push(call);
-        self
+    fn declare<H: Handler<T, Console>, T: 'static>(
+        self,
+        role: Role,
+        method: MethodFilter,
+        path: &str,
+        handler: H,
+    ) -> Self {
+        let least = middleware::from_fn_with_state(role, guard::role);
+        Self(self.0.route(path, on(method, handler).route_layer(least)))
     }
 
     /// What answers them, each behind its role. Sessions have to be looked up before.
     pub(crate) fn router(self) -> Router<Console> {
-        self.router
-    }
-
-    /// All of them, in the order in which they are declared.
-    #[cfg(test)]
-    pub(crate) fn list(&self) -> &[Call] {
-        &self.list
+        self.0
     }
 }

@@ -1,7 +1,7 @@
 //! What stands before every page and call: the session, the origin of changes, and the headers that browsers obey.
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -11,6 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tollhouse_state::Role;
+use tollhouse_web::Peer;
 
 use crate::session::{self, Session};
 use crate::{Console, UNAUTHORIZED};
@@ -23,11 +24,18 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'; \
                       require-trusted-types-for 'script'";
 
-/// Lets only signed-in callers pass, and notes what their session may do.
-pub(crate) async fn signed_in(State(console): State<Console>, mut request: Request, next: Next) -> Response {
-    let Some(session) = session::of(&console, request.headers()).await else { return unauthorized() };
+/// Lets only signed-in callers pass, and notes whose session it is. What streams ends with the session.
+pub(crate) async fn signed_in(
+    State(console): State<Console>,
+    Extension(peer): Extension<Peer>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(session) = session::of(&console, peer, request.headers()).await else { return unauthorized() };
+    let id = session.id.clone();
     request.extensions_mut().insert(session);
-    next.run(request).await
+    let answer = next.run(request).await;
+    answer.map(|body| console.inner.sign_ins.bind(&console.inner.state, &id, body))
 }
 
 /// Lets only sessions pass that have at least this role: the one place where that is asked. Stands behind [`signed_in`].
@@ -35,6 +43,11 @@ pub(crate) async fn role(State(least): State<Role>, request: Request, next: Next
     if request.extensions().get::<Session>().is_some_and(|session| session.role >= least) {
         return next.run(request).await;
     }
+    forbidden(least)
+}
+
+/// The answer to whoever may not do this.
+pub(crate) fn forbidden(least: Role) -> Response {
     let error = format!("this needs a session with the role {}", least.name());
     (StatusCode::FORBIDDEN, axum::Json(json!({"error": error}))).into_response()
 }

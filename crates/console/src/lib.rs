@@ -17,7 +17,9 @@ mod keys;
 mod reload;
 mod saved;
 mod session;
+mod sign_ins;
 mod story;
+mod users;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,6 +34,7 @@ use tollhouse_state::State;
 
 pub use calls::CHAT_PATH;
 pub use keeper::{Ask, AskKeeper};
+pub use sign_ins::SignIns;
 
 /// What is said to whoever comes without a token (scenario B01).
 pub const UNAUTHORIZED: &str =
@@ -51,6 +54,7 @@ struct Inner {
     gateway: Gateway,
     journal: Journal,
     keeper: AskKeeper,
+    sign_ins: SignIns,
 }
 
 /// What the console is set to.
@@ -79,8 +83,9 @@ impl Console {
         gateway: Gateway,
         journal: Journal,
         keeper: AskKeeper,
+        sign_ins: SignIns,
     ) -> Self {
-        Self { inner: Arc::new(Inner { settings, state, shelf, gateway, journal, keeper }) }
+        Self { inner: Arc::new(Inner { settings, state, shelf, gateway, journal, keeper, sign_ins }) }
     }
 }
 
@@ -100,6 +105,8 @@ pub fn router(console: Console) -> Router {
         .route("/probes", get(assets::page))
         .route("/sources", get(assets::page))
         .route("/keys", get(assets::page))
+        .route("/users", get(assets::page))
+        .route("/account", get(assets::page))
         .route("/chat", get(assets::page))
         .route("/assets/{*path}", get(assets::asset))
         .fallback(assets::nothing)

@@ -34,7 +34,7 @@ pub(crate) async fn create(
     body: Bytes,
 ) -> Response {
     match read(&body) {
-        Ok(search) => answer(StatusCode::CREATED, console.inner.state.save_search(&search, session.owner()).await),
+        Ok(search) => answer(StatusCode::CREATED, console.inner.state.save_search(&search, session.name()).await),
         Err(message) => refused(StatusCode::BAD_REQUEST, &message),
     }
 }
@@ -46,7 +46,7 @@ pub(crate) async fn change(
     body: Bytes,
 ) -> Response {
     match read(&body) {
-        Ok(search) => answer(StatusCode::OK, console.inner.state.change_saved(&id, &search, session.owner()).await),
+        Ok(search) => answer(StatusCode::OK, console.inner.state.change_saved(&id, &search, session.name()).await),
         Err(message) => refused(StatusCode::BAD_REQUEST, &message),
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, RwLock};
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tollhouse_access::{AddressList, Credential, Key, Keyring, Role, client_address, credential};
 use tollhouse_limits::Failures;
 
@@ -105,6 +105,13 @@ impl Door {
             Some(key) if !may(key.role) => Err(Refusal::RoleNotAllowed(role)),
             _ => Ok(caller),
         }
+    }
+
+    /// Whether the client's connection is encrypted, as far as a trusted proxy in front says so (`X-Forwarded-Proto`).
+    pub fn came_encrypted(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        let is_https = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"https");
+        self.settings.trusted_proxies.holds(peer.to_canonical())
+            && headers.get("x-forwarded-proto").is_some_and(is_https)
     }
 
     /// For whom the request is counted: what a trusted client's header says, else the key's user. Where trusted proxies are

@@ -1,4 +1,4 @@
-//! The home of everything that changes: keys, console tokens, sessions, saved searches, what was used of the limits, in one
+//! The home of everything that changes: keys, console tokens, users, sessions, saved searches, what was used of the limits, in one
 //! SQLite file.
 //!
 //! [`State`] opens `<data_dir>/state/state.db` (and brings its tables up to date), and beside it the *pepper*: 32 random
@@ -24,6 +24,7 @@ mod alerts;
 mod content;
 mod keys;
 mod limits;
+mod passwords;
 mod pepper;
 mod saved;
 mod sessions;
@@ -37,14 +38,18 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{SqlStr, SqlitePool};
 
+use crate::passwords::Passwords;
+
 pub use alerts::{AlertIntent, AlertState, WAITING_ALERTS_MAX, WaitingAlert};
 pub use content::{ContentKey, Erasure};
 pub use keys::CreatedKey;
 pub use limits::LimitsSnapshot;
+pub use passwords::check_password;
 pub use pepper::{Digest, Pepper, random_token};
 pub use saved::{SAVED_MAX, Saved, SavedSearch, Saving};
+pub use sessions::{OpenedSession, SESSIONS_MAX, Session, TOKEN_SESSIONS_MAX, Visit, Way};
 pub use settings::{KeyLimits, KeySettings, OldSecret, StoredKey, WrongSetting};
-pub use users::Role;
+pub use users::{Making, Role, USERS_MAX, User, WaitingAudit};
 
 /// How long a statement waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,6 +61,7 @@ const CONNECTIONS_MAX: u32 = 4;
 pub struct State {
     pool: SqlitePool,
     pepper: Pepper,
+    passwords: Passwords,
 }
 
 /// Why the state store could not do what was asked.
@@ -83,6 +89,12 @@ pub enum StateError {
     /// No key can be made with such settings.
     #[error(transparent)]
     Settings(#[from] WrongSetting),
+    /// Too many passwords are being hashed; it can be tried again.
+    #[error("too many sign in at once")]
+    Busy,
+    /// A password cannot be hashed, or its hash not be read.
+    #[error("hashing a password: {0}")]
+    Password(String),
     /// A statement failed.
     #[error("asking the state database")]
     Database(#[from] sqlx::Error),
@@ -108,7 +120,8 @@ impl State {
             .pragma("secure_delete", "on");
         let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).connect_with(options).await?;
         migrations().run(&pool).await?;
-        Ok(Self { pool, pepper })
+        let passwords = Passwords::new(pepper.clone());
+        Ok(Self { pool, pepper, passwords })
     }
 
     /// The key under which secrets are hashed.
@@ -131,6 +144,7 @@ fn migrations() -> Migrator {
         (4, "saved", include_str!("../migrations/0004_saved.sql")),
         (5, "alerts", include_str!("../migrations/0005_alerts.sql")),
         (6, "indices", include_str!("../migrations/0006_indices.sql")),
+        (9, "users", include_str!("../migrations/0009_users.sql")),
     ];
     let migration = |(number, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(number, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)

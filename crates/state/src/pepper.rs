@@ -56,6 +56,11 @@ impl Pepper {
         }
     }
 
+    /// The key itself.
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The hash under which `secret` is looked up.
     pub fn digest(&self, secret: &str) -> Digest {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_slice()).expect("HMAC takes keys of any length");

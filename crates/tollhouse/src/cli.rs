@@ -8,6 +8,7 @@ use crate::bench::BenchArgs;
 use crate::dead::DeadArgs;
 use crate::journal::JournalArgs;
 use crate::source::Source;
+use crate::users::UserArgs;
 
 /// Version of this build.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -20,6 +21,7 @@ Examples:
   tollhouse up                         run the gateway, the book and the console
   tollhouse key create --name team-a   make a key; it is shown once
   tollhouse token                      print the address that opens the console
+  tollhouse user create ann --role viewer   make a user who signs in to the console by name and password
   tollhouse search 'tag:slow_request'  search the records
   tollhouse why REQUEST_ID             what happened to one request, and why it took so long
   tollhouse journal verify --index     whether every record is there, and in the index once
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Check(ConfigArgs),
     /// Make, list, rotate and revoke keys
     Key(KeyArgs),
+    /// Make, list and remove users of the console; set their roles and passwords
+    User(UserArgs),
     /// Print the tokenised address that opens the console
     Token(TokenArgs),
     /// Search the records

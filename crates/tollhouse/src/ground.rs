@@ -8,7 +8,7 @@ use anyhow::Context;
 use tokio::task::JoinHandle;
 use tollhouse_access::Keyring;
 use tollhouse_config::Config;
-use tollhouse_console::{AskKeeper, Console};
+use tollhouse_console::{AskKeeper, Console, SignIns};
 use tollhouse_content::{Contents, Mode};
 use tollhouse_elastic::Elastic;
 use tollhouse_gateway::{Door, Gateway, Settings};
@@ -36,6 +36,8 @@ pub(crate) struct Ground {
     pub(crate) began: Instant,
     /// By which the console asks for what it cannot change itself.
     pub(crate) keeper: AskKeeper,
+    /// Who signs in to the console.
+    pub(crate) sign_ins: SignIns,
     /// Prompts and answers, once a configuration wanted them kept.
     pub(crate) contents: OnceLock<OpenContents>,
 }
@@ -86,6 +88,7 @@ impl Ground {
             gateway.clone(),
             self.journal.clone(),
             self.keeper.clone(),
+            self.sign_ins.clone(),
         );
         Ok(House {
             service: config.service.clone(),

@@ -27,7 +27,7 @@ use crate::ring::Ring;
 use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
 use crate::watching::{self, Watching};
-use crate::{content, up, wiring};
+use crate::{content, up, users, wiring};
 
 /// How often is looked for changed keys and a changed file.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -164,6 +164,9 @@ impl Keeper {
         self.collecting.look();
         if let Err(error) = content::record_erasures(&self.ground.state, &self.ground.journal).await {
             tracing::error!(error = format!("{error:#}"), "recording that content was erased");
+        }
+        if let Err(error) = users::record_audits(&self.ground.state, &self.ground.journal).await {
+            tracing::error!(error = format!("{error:#}"), "recording what the command line did with users");
         }
         if self.file.changed().await {
             let _: anyhow::Result<Vec<String>> = self.reload("file").await;

@@ -26,6 +26,7 @@ mod ship;
 mod shipping;
 mod source;
 mod up;
+mod users;
 mod watching;
 mod why;
 mod wiring;
@@ -70,6 +71,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Init(args) => runtime()?.block_on(init::init(&args)),
         Command::Check(args) => check::check(&args),
         Command::Key(args) => runtime()?.block_on(keys::key(&args)),
+        Command::User(args) => runtime()?.block_on(users::user(&args)),
         Command::Token(args) => runtime()?.block_on(keys::token(&args)),
         Command::Search(args) => runtime()?.block_on(search::search(&args)),
         Command::Why(args) => runtime()?.block_on(why::why(&args)),

@@ -1,0 +1,233 @@
+//! Users of the console, and one's own account.
+//!
+//! | call | body | answer |
+//! |---|---|---|
+//! | `GET /console/api/v1/users` | | `{"users": […]}`, by name (admin) |
+//! | `POST /console/api/v1/users` | `{"name", "role", "password"}` | 201, the user (admin) |
+//! | `PUT /console/api/v1/users/{id}/role` | `{"role"}` | 204; in force at the user's next call (admin) |
+//! | `PUT /console/api/v1/users/{id}/password` | `{"password"}` | 204; the user's sessions have ended (admin) |
+//! | `DELETE /console/api/v1/users/{id}` | | 204; the user's sessions have ended (admin) |
+//! | `PUT /console/api/v1/account/password` | `{"current", "password"}` | 204; one's other sessions have ended |
+//!
+//! Errors are `{"error": message}`: 400 for what makes no sense, 403 for a wrong current password, 404 for an unknown id,
+//! 409 for a name that is taken and when no more are kept.
+
+use std::net::IpAddr;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tollhouse_state::{Making, Role, Session, StateError, USERS_MAX, User};
+use tollhouse_web::Peer;
+
+use crate::Console;
+use crate::session::{audit, client_of, refused, state_failed, tell};
+
+/// A new user.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewUser {
+    name: String,
+    role: Role,
+    password: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewRole {
+    role: Role,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewPassword {
+    password: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChangedPassword {
+    current: String,
+    password: String,
+}
+
+/// Who does something, and from where.
+pub(crate) struct Doer {
+    session: Session,
+    client: IpAddr,
+}
+
+impl axum::extract::FromRequestParts<Console> for Doer {
+    type Rejection = Response;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        console: &Console,
+    ) -> Result<Self, Self::Rejection> {
+        let (session, peer) = (parts.extensions.get::<Session>().cloned(), parts.extensions.get::<Peer>().copied());
+        let (Some(session), Some(peer)) = (session, peer) else { return Err(crate::guard::unauthorized()) };
+        Ok(Self { session, client: client_of(console, peer, &parts.headers) })
+    }
+}
+
+impl Doer {
+    fn tells(&self, console: &Console, what: &'static str, user: &User) {
+        let record = audit(what, &self.session, self.client).field("account", &user.name).field("account_id", &user.id);
+        tell(console, record);
+    }
+}
+
+pub(crate) async fn list(State(console): State<Console>) -> Response {
+    match console.inner.state.users().await {
+        Ok(users) => Json(json!({"users": users})).into_response(),
+        Err(error) => state_failed(&error),
+    }
+}
+
+pub(crate) async fn create(State(console): State<Console>, doer: Doer, body: Bytes) -> Response {
+    let wanted: NewUser = match read(&body) {
+        Ok(wanted) => wanted,
+        Err(message) => return refused(StatusCode::BAD_REQUEST, &message),
+    };
+    match console.inner.state.create_user(&wanted.name, wanted.role, &wanted.password).await {
+        Ok(Making::Done(user)) => {
+            doer.tells(&console, "user made", &user);
+            (StatusCode::CREATED, Json(user)).into_response()
+        }
+        Ok(Making::NameTaken) => refused(StatusCode::CONFLICT, "another user has this name"),
+        Ok(Making::Full) => refused(StatusCode::CONFLICT, &format!("at most {USERS_MAX} users are kept")),
+        Err(error) => failed(&error),
+    }
+}
+
+pub(crate) async fn change_role(
+    State(console): State<Console>,
+    doer: Doer,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    let wanted: NewRole = match read(&body) {
+        Ok(wanted) => wanted,
+        Err(message) => return refused(StatusCode::BAD_REQUEST, &message),
+    };
+    let user = match user(&console, &id).await {
+        Ok(user) => user,
+        Err(answer) => return answer,
+    };
+    if user.issuer.is_some() {
+        return refused(StatusCode::BAD_REQUEST, "the role of this user comes from the provider at each sign-in");
+    }
+    match console.inner.state.set_role(&id, wanted.role).await {
+        Ok(true) => {
+            let record = audit("role of a user changed", &doer.session, doer.client);
+            let record = record.field("account", &user.name).field("account_id", &user.id);
+            tell(&console, record.field("role_before", user.role.name()).field("role_now", wanted.role.name()));
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Ok(false) => unknown(),
+        Err(error) => failed(&error),
+    }
+}
+
+pub(crate) async fn set_password(
+    State(console): State<Console>,
+    doer: Doer,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    let wanted: NewPassword = match read(&body) {
+        Ok(wanted) => wanted,
+        Err(message) => return refused(StatusCode::BAD_REQUEST, &message),
+    };
+    let user = match user(&console, &id).await {
+        Ok(user) => user,
+        Err(answer) => return answer,
+    };
+    let kept = (doer.session.user_id.as_deref() == Some(&id)).then_some(doer.session.id.as_str());
+    match console.inner.state.set_password(&user, &wanted.password, kept).await {
+        Ok(true) => {
+            doer.tells(&console, "password of a user set", &user);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Ok(false) => has_no_password(),
+        Err(error) => failed(&error),
+    }
+}
+
+pub(crate) async fn remove(State(console): State<Console>, doer: Doer, Path(id): Path<String>) -> Response {
+    let user = match user(&console, &id).await {
+        Ok(user) => user,
+        Err(answer) => return answer,
+    };
+    match console.inner.state.remove_user(&id).await {
+        Ok(true) => {
+            doer.tells(&console, "user removed", &user);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Ok(false) => unknown(),
+        Err(error) => failed(&error),
+    }
+}
+
+/// Changes one's own password; the current one is asked for again: a browser that was left open is not enough.
+pub(crate) async fn change_password(State(console): State<Console>, doer: Doer, body: Bytes) -> Response {
+    let wanted: ChangedPassword = match read(&body) {
+        Ok(wanted) => wanted,
+        Err(message) => return refused(StatusCode::BAD_REQUEST, &message),
+    };
+    let Some(user) = doer.session.user.clone() else {
+        return refused(StatusCode::BAD_REQUEST, "this session was opened by a token and has no password");
+    };
+    let failures = console.inner.sign_ins.failures();
+    if let Err(wait) = failures.check(doer.client) {
+        return crate::session::Refused::TooMany(wait).answer();
+    }
+    let known = match console.inner.state.user_with_password(&user, &wanted.current).await {
+        Ok(known) => known.filter(|known| Some(&known.id) == doer.session.user_id.as_ref()),
+        Err(error) => return failed(&error),
+    };
+    let Some(known) = known else {
+        failures.failed(doer.client, &format!("{user}\n{}", wanted.current));
+        return refused(StatusCode::FORBIDDEN, "the current password is wrong");
+    };
+    match console.inner.state.set_password(&known, &wanted.password, Some(&doer.session.id)).await {
+        Ok(true) => {
+            doer.tells(&console, "own password changed", &known);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Ok(false) => has_no_password(),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn user(console: &Console, id: &str) -> Result<User, Response> {
+    let users = console.inner.state.users().await.map_err(|error| state_failed(&error))?;
+    users.into_iter().find(|user| user.id == id).ok_or_else(unknown)
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|error| error.to_string())
+}
+
+fn unknown() -> Response {
+    refused(StatusCode::NOT_FOUND, "there is no user with this id")
+}
+
+fn has_no_password() -> Response {
+    refused(StatusCode::BAD_REQUEST, "this user signs in through the provider and has no password here")
+}
+
+fn failed(error: &StateError) -> Response {
+    match error {
+        StateError::Settings(wrong) => refused(StatusCode::BAD_REQUEST, &wrong.to_string()),
+        StateError::Busy => {
+            refused(StatusCode::SERVICE_UNAVAILABLE, "too many passwords are being set, please try again")
+        }
+        error => state_failed(error),
+    }
+}

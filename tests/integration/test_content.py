@@ -88,6 +88,45 @@ def test_the_mode_changes_while_the_house_runs(make_house, scripted):
     assert shown(house, last["request_id"])["asked"][0]["text"] == "write to zhang@example.com"
 
 
+PROGRAM = """
+if .role == "assistant" { abort }
+if .part == "text" && contains(string!(.text), "number") { .seats = to_int!(split(string!(.text), ": ")[1]) }
+.text = redact!(.text, filters: [r'KD-[0-9]{6}'])
+"""
+
+
+def test_scenario_g08_a_program_takes_more_out_and_what_it_fails_on_is_not_kept(make_house, scripted):
+    config = {"upstreams": {"s": {"kind": "openai", "url": scripted.url}}}
+    house = make_house(start=False, **config, logging={"content": {"mode": "redacted", "vrl": "x = 1\n.text = upcase(.text"}})
+    done = house.run("check", check=False)
+    assert done.returncode == 78 and "logging.content.vrl" in done.stderr and "in line 2, column" in done.stderr, done.stderr
+
+    house.configure(**config, logging={"content": {"mode": "redacted", "vrl": PROGRAM}})
+    assert "KD-" in house.run("check").stdout
+    house.start()
+    # What it takes out, what it says is not to be kept (answers), and what the house takes out behind it.
+    kept = shown(house, ask(house, "customer KD-123456, zhang@example.com"))
+    assert kept["asked"][0]["text"] == "customer [REDACTED], [email]" and "text" not in kept["answer"]
+    assert kept["withheld"] == {"aborted": 1} and kept["redacted"] == {"email": 1}
+    assert not house.journal(kind="process", msg="texts were not kept"), "what the program says itself is no fault"
+
+    # On this one it fails: nothing of it is kept, and that is told without any of it.
+    request_id = ask(house, "the number: zyzzyva")
+    kept = shown(house, request_id)
+    assert kept["asked"] == [{"role": "user"}] and kept["withheld"] == {"aborted": 1, "failed": 1}
+    assert "texts not kept: aborted 1, failed 1" in house.run("content", "show", request_id).stdout
+    told = until("a record of the failure", lambda: house.journal(kind="process", msg="texts were not kept"), within=10)
+    assert [(it["request_id"], it["program"], it["withheld"], it["failed_at"]) for it in told] == [
+        (request_id, "logging.content.vrl", {"aborted": 1, "failed": 1}, "to_int in line 3")
+    ]
+
+    # A program that is mended is in force for the next request.
+    house.configure(**config, logging={"content": {"mode": "full", "vrl": '.text = "all of it"'}})
+    until("the other program", lambda: shown(house, ask(house, "number: x"))["asked"][0].get("text") == "all of it", within=10)
+    house.stop()
+    assert files_hold(house, "zyzzyva") is None and files_hold(house, "KD-123456") is None
+
+
 def test_all_waiting_content_is_kept_when_the_house_stops(make_house, scripted):
     house = make_house(upstreams={"s": {"kind": "openai", "url": scripted.url}}, logging={"content": "full"})
     requests = [ask(house, f"number {number}") for number in range(50)]

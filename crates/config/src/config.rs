@@ -465,10 +465,12 @@ pub struct Logging {
 }
 
 /// Prompts and answers, which are kept apart.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Content {
     /// Whether they are kept, and how.
     pub mode: ContentMode,
+    /// The program that each text goes through before it is kept.
+    pub vrl: Option<Vrl>,
     /// For how long.
     pub keep: Keep,
 }
@@ -495,7 +497,7 @@ impl Default for Logging {
             keep: Keep { days: 30, bytes: Bytes(10 << 30) },
             compress: Compress::Zstd,
             sync: SyncPolicy::Within(Duration::from_millis(100)),
-            content: Content { mode: ContentMode::Off, keep: Keep { days: 7, bytes: Bytes(5 << 30) } },
+            content: Content { mode: ContentMode::Off, vrl: None, keep: Keep { days: 7, bytes: Bytes(5 << 30) } },
         }
     }
 }

@@ -148,7 +148,12 @@ impl Config {
             ContentMode::Full => "full",
         };
         let keep = logging.content.keep;
-        writeln!(out, "  content: {{mode: {mode}, keep: {{days: {}, bytes: {}}}}}", keep.days, keep.bytes)
+        let vrl = optional(logging.content.vrl.as_ref().map(|vrl| vrl.text.as_str()));
+        writeln!(
+            out,
+            "  content: {{mode: {mode}, vrl: {vrl}, keep: {{days: {}, bytes: {}}}}}",
+            keep.days, keep.bytes
+        )
     }
 }
 

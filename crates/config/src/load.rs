@@ -54,7 +54,8 @@ pub fn parse(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) 
     let (mut config, problems, left_out) = decode(text, &mut source, env);
     if problems.is_empty() {
         // So that what is wrong with a program, which is found out later, can be told as everything else is.
-        for program in config.shape.iter_mut().filter_map(|shape| shape.vrl.as_mut()) {
+        let shapes = config.shape.iter_mut().filter_map(|shape| shape.vrl.as_mut());
+        for program in shapes.chain(config.logging.content.vrl.as_mut()) {
             file_name.clone_into(&mut program.file);
         }
         return Ok(config);

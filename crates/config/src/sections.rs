@@ -289,13 +289,14 @@ fn logging(d: &mut Decoder<'_>, s: &mut Section<'_>, logging: &mut Logging) {
     content(d, s, &mut logging.content);
 }
 
-/// `content: redacted`, or a section where the time that it is kept is set too.
+/// `content: redacted`, or a section where a program and the time that it is kept are set too.
 fn content(d: &mut Decoder<'_>, s: &mut Section<'_>, content: &mut Content) {
     let modes = [("off", ContentMode::Off), ("redacted", ContentMode::Redacted), ("full", ContentMode::Full)];
     let Some(node) = s.get("content") else { return };
     if matches!(node.data, Data::Map(_)) {
         d.section(node, |d, s| {
             s.set(d, "mode", &mut content.mode, |d, node| d.word(node, &modes));
+            s.set_some(d, "vrl", &mut content.vrl, shape::program);
             s.section(d, "keep", |d, s| keep(d, s, &mut content.keep));
         });
     } else if let Some(mode) = d.word(node, &modes) {

@@ -29,6 +29,9 @@ pub struct Transcript {
     /// How many values of which kind were taken out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub redacted: BTreeMap<String, usize>,
+    /// How many texts are not kept at all, by the word for why ([`crate::Withheld`]).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub withheld: BTreeMap<String, usize>,
 }
 
 /// What one side said at once.
@@ -73,7 +76,12 @@ impl Transcript {
         let mut answer = answer.clone();
         cut |= answer.fit(&mut bytes_max.min(ANSWER_BYTES_MAX));
         let left_out_messages = request.messages.len() + usize::from(request.prompt.is_some()) - asked.len();
-        Self { model: None, left_out_messages, asked, answer, cut, redacted: BTreeMap::new() }
+        Self { left_out_messages, asked, answer, cut, ..Self::default() }
+    }
+
+    /// All that was said, the newest first.
+    pub(crate) fn newest_first(&mut self) -> impl Iterator<Item = &mut Said> {
+        [&mut self.answer].into_iter().chain(self.asked.iter_mut().rev())
     }
 
     /// Every text of it, to be changed.

@@ -1,5 +1,6 @@
 //! The file that it lies in, and the task that fills it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +16,7 @@ use crate::asked::{Said, Transcript};
 use crate::error::ContentError;
 use crate::redact::Redactor;
 use crate::seal::{open, seal};
+use crate::sieve::{Sieve, Sifting, Withheld};
 
 /// Bytes of prompts and answers that wait for the task.
 const WAITING_BYTES_MAX: usize = 64 << 20;
@@ -85,12 +87,15 @@ pub struct Stats {
     pub kept: u64,
     /// Requests whose content was not kept, because too much waited or it could not be written.
     pub lost: u64,
+    /// Texts of which nothing is in the file, because the program says so or failed.
+    pub withheld: u64,
 }
 
 /// Keeps content; clones share one file. Dropping the last one and [`Contents::close`] end the task after what waits.
 #[derive(Clone, Debug)]
 pub struct Contents {
     mode: Mode,
+    sieve: Option<Arc<dyn Sieve>>,
     shared: Arc<Shared>,
 }
 
@@ -105,6 +110,7 @@ struct Shared {
 struct Counts {
     kept: AtomicU64,
     lost: AtomicU64,
+    withheld: AtomicU64,
 }
 
 /// A request whose content is to be kept.
@@ -114,6 +120,7 @@ struct Kept {
     owner: Owner,
     model: Option<String>,
     mode: Mode,
+    sieve: Option<Arc<dyn Sieve>>,
     request: Arc<ChatRequest>,
     answer: Said,
     _room: OwnedSemaphorePermit,
@@ -135,12 +142,12 @@ impl Talk {
 
     /// Hands it over to be kept. Says whether it will be: not when too much waits already.
     pub fn keep(self, request_id: &str, owner: Owner, model: Option<&str>) -> bool {
-        let Self { contents: Contents { mode, shared }, request, answer } = self;
+        let Self { contents: Contents { mode, sieve, shared }, request, answer } = self;
         let bytes = 4 * request.prompt_chars() + answer.text.len() + answer.thinking.len() + TALK_BYTES;
         let permits = u32::try_from(bytes.min(WAITING_BYTES_MAX)).unwrap_or(u32::MAX);
         let handed = shared.room.clone().try_acquire_many_owned(permits).ok().and_then(|room| {
             let (request_id, model) = (request_id.to_owned(), model.map(str::to_owned));
-            shared.to.try_send(Kept { request_id, owner, model, mode, request, answer, _room: room }).ok()
+            shared.to.try_send(Kept { request_id, owner, model, mode, sieve, request, answer, _room: room }).ok()
         });
         if handed.is_none() {
             shared.counts.lost.fetch_add(1, Ordering::Relaxed);
@@ -151,7 +158,7 @@ impl Talk {
 
 impl Contents {
     /// Opens the file, and begins the task. Blocks while an earlier end of the file is repaired. The mode is
-    /// [`Mode::Off`] until [`Contents::with_mode`] says otherwise. The task ends with the last handle.
+    /// [`Mode::Off`] until [`Contents::kept_as`] says otherwise. The task ends with the last handle.
     pub fn open(options: Options, state: State) -> Result<(Self, JoinHandle<()>), ContentError> {
         let mut journal = tollhouse_journal::Options::new(options.file, options.service);
         (journal.keep_days, journal.keep_bytes) = (options.keep_days, options.keep_bytes);
@@ -160,13 +167,13 @@ impl Contents {
         let counts = Arc::new(Counts::default());
         let task = tokio::spawn(keep_all(from, journal, writer, state, counts.clone()));
         let shared = Shared { to, room: Arc::new(Semaphore::new(WAITING_BYTES_MAX)), counts };
-        Ok((Self { mode: Mode::Off, shared: Arc::new(shared) }, task))
+        Ok((Self { mode: Mode::Off, sieve: None, shared: Arc::new(shared) }, task))
     }
 
-    /// The same file, kept in this way.
+    /// The same file, kept in this way. What is kept passes the sieve first, in every mode.
     #[must_use]
-    pub fn with_mode(&self, mode: Mode) -> Self {
-        Self { mode, shared: self.shared.clone() }
+    pub fn kept_as(&self, mode: Mode, sieve: Option<Arc<dyn Sieve>>) -> Self {
+        Self { mode, sieve, shared: self.shared.clone() }
     }
 
     /// Begins to follow a request; nothing when nothing is kept.
@@ -176,15 +183,16 @@ impl Contents {
 
     /// What became of content until now.
     pub fn stats(&self) -> Stats {
-        let Counts { kept, lost } = &*self.shared.counts;
-        Stats { kept: kept.load(Ordering::Relaxed), lost: lost.load(Ordering::Relaxed) }
+        let Counts { kept, lost, withheld } = &*self.shared.counts;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats { kept: read(kept), lost: read(lost), withheld: read(withheld) }
     }
 }
 
 async fn keep_all(mut from: mpsc::Receiver<Kept>, journal: Journal, writer: Writer, state: State, counts: Arc<Counts>) {
     while let Some(kept) = from.recv().await {
         let request_id = kept.request_id.clone();
-        match keep(kept, &journal, &state).await {
+        match keep(kept, &journal, &state, &counts).await {
             Ok(()) => counts.kept.fetch_add(1, Ordering::Relaxed),
             Err(error) => {
                 tracing::error!(error = %error, request_id, "keeping the content of a request");
@@ -198,23 +206,29 @@ async fn keep_all(mut from: mpsc::Receiver<Kept>, journal: Journal, writer: Writ
     }
 }
 
-async fn keep(kept: Kept, journal: &Journal, state: &State) -> Result<(), ContentError> {
+async fn keep(kept: Kept, journal: &Journal, state: &State, counts: &Counts) -> Result<(), ContentError> {
     // Asked for each time: after an erasure nothing more is sealed with the key that is gone.
     let key = state.content_key(&kept.owner.name()).await?;
     let key_id = key.id.clone();
     // Redacting and compressing a long prompt takes milliseconds.
-    let (kept, sealed) = spawn_blocking(move || {
+    let (kept, sealed, withheld) = spawn_blocking(move || {
+        let sifting = kept.sieve.as_deref().map(|sieve| Sifting::new(sieve, kept.model.as_deref()));
         let mut text_bytes_max = TEXT_BYTES_MAX;
         loop {
-            let plain = serde_json::to_vec(&kept.transcript(text_bytes_max)).expect("strings and numbers");
+            let (transcript, withheld) = kept.transcript(text_bytes_max, sifting.as_ref());
+            let plain = serde_json::to_vec(&transcript).expect("strings and numbers");
             let sealed = seal(&key, &kept.request_id, &plain);
             match sealed {
                 Some(sealed) if sealed.len() > SEALED_CHARS_MAX => text_bytes_max /= 2,
-                sealed => return (kept, sealed),
+                sealed => return (kept, sealed, withheld),
             }
         }
     })
     .await?;
+    if let Some(sieve) = kept.sieve.as_ref().filter(|_| !withheld.is_empty()) {
+        counts.withheld.fetch_add(withheld.values().sum::<usize>() as u64, Ordering::Relaxed);
+        sieve.withheld(&kept.request_id, &withheld);
+    }
     let sealed = sealed.ok_or_else(|| ContentError::Damaged(kept.request_id.clone()))?;
     let record = Record::new(KIND, Level::Info, "content kept")
         .caller("content")
@@ -226,15 +240,26 @@ async fn keep(kept: Kept, journal: &Journal, state: &State) -> Result<(), Conten
 }
 
 impl Kept {
-    fn transcript(&self, text_bytes_max: usize) -> Transcript {
+    /// What is kept, and of how many texts nothing is.
+    fn transcript(
+        &self,
+        text_bytes_max: usize,
+        sifting: Option<&Sifting<'_>>,
+    ) -> (Transcript, BTreeMap<Withheld, usize>) {
         let mut transcript = Transcript::new(&self.request, &self.answer, text_bytes_max);
         transcript.model.clone_from(&self.model);
+        let mut withheld = BTreeMap::new();
+        if let Some(sifting) = sifting {
+            transcript.newest_first().for_each(|said| sifting.sift(said, &mut withheld));
+            transcript.withheld = withheld.iter().map(|(why, texts)| (why.as_str().to_owned(), *texts)).collect();
+        }
+        // Behind the program, so that nothing that this one knows is kept whatever a program makes of a text.
         if self.mode != Mode::Full {
             let mut counts = std::mem::take(&mut transcript.redacted);
             transcript.texts().for_each(|text| Redactor::built_in().redact(text, &mut counts));
             transcript.redacted = counts;
         }
-        transcript
+        (transcript, withheld)
     }
 }
 
@@ -285,6 +310,7 @@ mod tests {
     use tollhouse_dialect::{Api, JsonLimits};
 
     use super::*;
+    use crate::sieve::Piece;
 
     async fn opened(dir: &Path) -> (State, Contents, JoinHandle<()>) {
         let state = State::open(dir).await.unwrap();
@@ -313,9 +339,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (state, contents, task) = opened(dir.path()).await;
         assert!(contents.talk(request("x")).is_none(), "off is off");
-        let full = contents.with_mode(Mode::Full);
+        let full = contents.kept_as(Mode::Full, None);
         say(&full, "r1", "a", "write to zhang@example.com", "yes");
-        say(&contents.with_mode(Mode::Redacted), "r2", "b", "write to zhang@example.com", "to zhang@example.com?");
+        say(&contents.kept_as(Mode::Redacted, None), "r2", "b", "write to zhang@example.com", "to zhang@example.com?");
         drop((contents, full));
         task.await.unwrap();
 
@@ -332,11 +358,57 @@ mod tests {
         assert!(!text.contains("zhang") && !text.contains("user:a") && text.contains("r1"));
     }
 
+    /// Lets texts pass in capitals, but for those that name what it does with them.
+    #[derive(Debug, Default)]
+    struct Scripted(std::sync::Mutex<Vec<String>>);
+
+    impl Sieve for Scripted {
+        fn pass(&self, piece: Piece<'_>) -> Result<String, Withheld> {
+            match piece.text {
+                text if text.contains("fail") => Err(Withheld::Failed),
+                text if text.contains("grow") => Ok("x".repeat(100_000)),
+                text => Ok(format!("{} {}: {}", piece.role, piece.part, text.to_uppercase())),
+            }
+        }
+
+        fn withheld(&self, request_id: &str, texts: &BTreeMap<Withheld, usize>) {
+            self.0.lock().unwrap().push(format!("{request_id} {texts:?}"));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_pass_the_sieve_is_not_kept_and_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, contents, task) = opened(dir.path()).await;
+        let sieve = Arc::new(Scripted::default());
+        let full = contents.kept_as(Mode::Full, Some(sieve.clone()));
+        let redacted = contents.kept_as(Mode::Redacted, Some(sieve.clone()));
+        say(&full, "r1", "a", "one", "fail to see 13812345678");
+        say(&redacted, "r2", "a", "grow", "zhang@example.com");
+        let watch = full.clone();
+        drop((contents, full, redacted));
+        while watch.stats().kept < 2 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(watch.stats(), Stats { kept: 2, lost: 0, withheld: 2 });
+        drop(watch);
+        task.await.unwrap();
+
+        let first = find(&file(dir.path()), "r1", &state).await.unwrap().unwrap();
+        assert_eq!((first.asked[0].text.as_str(), first.answer.text.as_str()), ("user text: ONE", ""));
+        assert_eq!(first.withheld, BTreeMap::from([("failed".to_owned(), 1)]));
+        let second = find(&file(dir.path()), "r2", &state).await.unwrap().unwrap();
+        // What the sieve lets through is still redacted.
+        assert_eq!((second.asked[0].text.as_str(), second.answer.text.as_str()), ("", "assistant text: [email]"));
+        assert_eq!(second.withheld, BTreeMap::from([("too_large".to_owned(), 1)]));
+        assert_eq!(*sieve.0.lock().unwrap(), ["r1 {Failed: 1}", "r2 {TooLarge: 1}"]);
+    }
+
     #[tokio::test]
     async fn who_is_erased_is_gone_and_others_stay() {
         let dir = tempfile::tempdir().unwrap();
         let (state, contents, task) = opened(dir.path()).await;
-        let full = contents.with_mode(Mode::Full);
+        let full = contents.kept_as(Mode::Full, None);
         say(&full, "r1", "a", "one", "1");
         say(&full, "r2", "b", "two", "2");
         drop((contents, full));
@@ -360,7 +432,7 @@ mod tests {
             char::from(b'!' + (seed >> 33) as u8 % 90)
         };
         let long: String = (0..900_000).map(|_| letter()).collect();
-        say(&contents.with_mode(Mode::Full), "r1", "a", &long, "yes");
+        say(&contents.kept_as(Mode::Full, None), "r1", "a", &long, "yes");
         drop(contents);
         task.await.unwrap();
         let kept = find(&file(dir.path()), "r1", &state).await.unwrap().unwrap();
@@ -372,7 +444,7 @@ mod tests {
     async fn too_much_at_once_is_lost_and_counted() {
         let dir = tempfile::tempdir().unwrap();
         let (_state, contents, task) = opened(dir.path()).await;
-        let full = contents.with_mode(Mode::Full);
+        let full = contents.kept_as(Mode::Full, None);
         let long = request(&"x".repeat(8 << 20));
         let kept = (0..4).filter(|number| {
             let talk = full.talk(long.clone()).unwrap();

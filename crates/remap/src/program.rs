@@ -53,6 +53,16 @@ pub enum Stopped {
     TooDeep,
 }
 
+impl Stopped {
+    /// The function that failed and the byte of the program at which it stands, where that is known. Unlike the text of the failure,
+    /// this holds nothing of the event.
+    pub fn function(&self) -> Option<(&str, usize)> {
+        let Self::Failed(reason) = self else { return None };
+        let (name, rest) = reason.strip_prefix("function call error for \"")?.split_once("\" at (")?;
+        Some((name, rest.split_once(':')?.0.parse().ok()?))
+    }
+}
+
 impl Program {
     /// Compiles a program, or says all that is wrong with it.
     pub fn compile(text: &str) -> Result<Self, Faults> {
@@ -203,6 +213,7 @@ mod tests {
         assert_eq!(run("abort", json!({})), Err(Stopped::Aborted("aborted".to_owned())));
         let Err(Stopped::Failed(reason)) = run(".a = to_int!(.a)", json!({"a": "x"})) else { panic!("it ran") };
         assert!(reason.contains("to_int"), "{reason}");
+        assert_eq!(Stopped::Failed(reason).function(), Some(("to_int", 5)));
         assert_eq!(run(". = [1]", json!({})), Err(Stopped::NoObject("an array")));
     }
 

@@ -60,9 +60,11 @@ fn text(transcript: &Transcript) -> String {
     if transcript.cut {
         out.push_str("(texts were cut where they are too long to be kept)\n");
     }
-    if !transcript.redacted.is_empty() {
-        let kinds: Vec<String> = transcript.redacted.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
-        let _ = writeln!(out, "(taken out: {})", kinds.join(", "));
+    for (what, counts) in [("taken out", &transcript.redacted), ("texts not kept", &transcript.withheld)] {
+        if !counts.is_empty() {
+            let told: Vec<String> = counts.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+            let _ = writeln!(out, "({what}: {})", told.join(", "));
+        }
     }
     out
 }

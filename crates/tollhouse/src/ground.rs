@@ -20,7 +20,7 @@ use tollhouse_upstream::Upstreams;
 use tollhouse_web::HostGuard;
 
 use crate::house::House;
-use crate::{cli, wiring};
+use crate::{cli, sieving, wiring};
 
 /// How long what waits to be kept may take at the end.
 const CONTENTS_END_MAX: Duration = Duration::from_secs(10);
@@ -112,7 +112,8 @@ impl Ground {
             let (contents, task) = opened.context("opening the file of prompts and answers (`logging.content`)")?;
             let _: Result<(), OpenContents> = self.contents.set(OpenContents { contents, task });
         }
-        Ok(self.contents.get().map(|open| open.contents.with_mode(mode)))
+        let sieve = sieving::sieve(config, &self.journal)?;
+        Ok(self.contents.get().map(|open| open.contents.kept_as(mode, sieve)))
     }
 
     fn no_keys(&self) -> Keyring {

@@ -24,6 +24,7 @@ mod search;
 mod shelf;
 mod ship;
 mod shipping;
+mod sieving;
 mod source;
 mod up;
 mod users;

@@ -32,7 +32,7 @@ use crate::ring::Ring;
 use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
 use crate::watching::Watching;
-use crate::{cli, keeper, keys, shelf, shipping, watching, wiring};
+use crate::{cli, keeper, keys, shelf, shipping, sieving, watching, wiring};
 
 /// How long the address printed at the start opens the console.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -169,6 +169,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
 pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
     shaper(config)?;
     Shapes::compile(config)?;
+    sieving::compile(config)?;
     limits(config)?;
     wiring::door_settings(config)?;
     wiring::configured_keys(config)?;

@@ -89,7 +89,7 @@ fn name(d: &mut Decoder<'_>, node: &Node, sources: &[SourceConfig]) -> Option<St
 }
 
 /// A program as it is written, or from the file that `file:/path` names.
-fn program(d: &mut Decoder<'_>, node: &Node) -> Option<Vrl> {
+pub(super) fn program(d: &mut Decoder<'_>, node: &Node) -> Option<Vrl> {
     let expected = "a VRL program, or file:/path of one";
     let mut text = d.text(node, expected)?.value;
     if let Some(path) = text.strip_prefix("file:") {

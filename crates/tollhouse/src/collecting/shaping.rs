@@ -118,7 +118,8 @@ impl Shapes {
     }
 }
 
-fn told(fault: Fault) -> ProgramFault {
+/// A fault of a program as the configuration tells it.
+pub(crate) fn told(fault: Fault) -> ProgramFault {
     let Fault { message, line, column, width, text, hint } = fault;
     ProgramFault { message, line, column, width, text, hint }
 }

@@ -27,6 +27,7 @@
 //! ```
 
 mod channel;
+mod chart;
 mod error;
 mod guard;
 mod http;
@@ -36,8 +37,9 @@ mod template;
 mod text;
 
 pub use channel::Channel;
+pub use chart::{CHART_POINTS_MAX, Chart};
 pub use error::{Delivered, NotifyError, Trouble};
 pub use guard::is_forbidden;
-pub use message::{Figure, Message, Phase, Severity};
+pub use message::{Figure, Message, Phase, Severity, Table};
 pub use settings::{Encryption, Login, Settings, SmtpServer, Url};
 pub use template::Template;

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::chart::Chart;
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -41,6 +43,8 @@ pub enum Phase {
     Resolved,
     /// Several messages that waited, told as one.
     Digest,
+    /// What is told every day.
+    Report,
     /// Somebody tries the channel.
     Test,
 }
@@ -52,6 +56,7 @@ impl Phase {
             Self::Firing => "firing",
             Self::Resolved => "resolved",
             Self::Digest => "digest",
+            Self::Report => "report",
             Self::Test => "test",
         }
     }
@@ -64,6 +69,24 @@ pub struct Figure {
     pub name: String,
     /// How much, with its unit.
     pub value: String,
+}
+
+/// Rows under headings.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Table {
+    /// What it shows.
+    pub title: String,
+    /// The headings.
+    pub columns: Vec<String>,
+    /// The rows, each with a cell for each heading.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// The table as lines of text, in columns of one width each.
+    pub fn text(&self) -> String {
+        crate::text::aligned(self)
+    }
 }
 
 /// What is told.
@@ -87,8 +110,20 @@ pub struct Message {
     pub figures: Vec<Figure>,
     /// The worst requests or lines, each as one line.
     pub worst: Vec<String>,
+    /// What happened around it, in order, each as one line.
+    #[serde(default)]
+    pub timeline: Vec<String>,
+    /// Tables of a report.
+    #[serde(default)]
+    pub tables: Vec<Table>,
+    /// What was measured, over time.
+    #[serde(default)]
+    pub chart: Option<Chart>,
     /// Where to look.
     pub link: Option<String>,
+    /// Where one says that one has seen it, without signing in.
+    #[serde(default)]
+    pub acknowledge: Option<String>,
     /// What to do.
     pub runbook: Option<String>,
     /// Whose records these are.
@@ -111,7 +146,11 @@ impl Message {
             text: "Somebody asked tollhouse to try this channel. There is nothing to do.".to_owned(),
             figures: Vec::new(),
             worst: Vec::new(),
+            timeline: Vec::new(),
+            tables: Vec::new(),
+            chart: None,
             link: None,
+            acknowledge: None,
             runbook: None,
             service: service.to_owned(),
             at_ms,
@@ -127,7 +166,7 @@ impl Message {
     pub fn headline(&self) -> String {
         match self.state {
             Phase::Firing => format!("[{}] {}", self.severity.as_str(), self.title),
-            Phase::Resolved | Phase::Digest | Phase::Test => format!("[{}] {}", self.state.as_str(), self.title),
+            Phase::Resolved | Phase::Digest | Phase::Report | Phase::Test => format!("[{}] {}", self.state.as_str(), self.title),
         }
     }
 }

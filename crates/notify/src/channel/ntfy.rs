@@ -43,7 +43,7 @@ impl Service for Ntfy {
         let tag = match message.state {
             Phase::Firing => "rotating_light",
             Phase::Resolved => "white_check_mark",
-            Phase::Digest | Phase::Test => "bell",
+            Phase::Digest | Phase::Report | Phase::Test => "bell",
         };
         let mut json = json!({
             "topic": self.topic,

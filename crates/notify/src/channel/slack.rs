@@ -7,7 +7,7 @@ use super::Service;
 use crate::http::Outgoing;
 use crate::message::{Message, Phase};
 use crate::settings::Url;
-use crate::text::shortened;
+use crate::text::{aligned, shortened};
 
 /// Longest text of one block (3,000 characters), less what its frame takes.
 const BLOCK_BYTES_MAX: usize = 2_900;
@@ -34,6 +34,10 @@ impl Service for Slack {
         if !message.worst.is_empty() {
             blocks.push(section(&message.worst.join("\n")));
         }
+        if !message.timeline.is_empty() {
+            blocks.push(section(&message.timeline.join("\n")));
+        }
+        blocks.extend(message.tables.iter().map(|table| section(&aligned(table))));
         if let Some(runbook) = &message.runbook {
             blocks.push(section(runbook));
         }
@@ -42,10 +46,14 @@ impl Service for Slack {
                 json!({"type": "section", "text": {"type": "mrkdwn", "text": format!("<{}|Look>", escaped(link))}}),
             );
         }
+        if let Some(link) = &message.acknowledge {
+            let text = format!("<{}|I look after it>", escaped(link));
+            blocks.push(json!({"type": "section", "text": {"type": "mrkdwn", "text": text}}));
+        }
         let colour = match message.state {
             Phase::Firing => "#b3261e",
             Phase::Resolved => "#1e7a34",
-            Phase::Digest | Phase::Test => "#777777",
+            Phase::Digest | Phase::Report | Phase::Test => "#777777",
         };
         let json = json!({"text": escaped(&headline), "attachments": [{"color": colour, "blocks": blocks}]});
         Outgoing { url: self.url.expose().to_owned(), headers: Vec::new(), body: super::body(&json) }

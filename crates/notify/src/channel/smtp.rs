@@ -8,13 +8,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use lettre::message::{Mailbox, MultiPart};
+use lettre::message::header::ContentType;
+use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message as Mail, Tokio1Executor};
 use tokio::time::timeout;
 
+use crate::chart::Chart;
 use crate::error::{Delivered, NotifyError, Trouble, chain};
 use crate::guard;
 use crate::message::Message;
@@ -25,6 +27,8 @@ use crate::text::{html, plain};
 const STEP_TIME_MAX: Duration = Duration::from_secs(20);
 /// How long all of it may take, over all addresses and receivers.
 const WHOLE_TIME_MAX: Duration = Duration::from_secs(90);
+/// By which the HTML of a mail names its picture.
+const CHART_ID: &str = "chart";
 /// The server wants us to log in, or otherwise: the settings are wrong, and the mail is as good as before once they are right
 /// (RFC 4954, section 6).
 const LOGIN_CODES: [&str; 4] = ["530", "534", "535", "538"];
@@ -136,9 +140,7 @@ impl Smtp {
         if let Some(last) = thread.last() {
             builder = builder.in_reply_to(last.clone()).references(thread.join(" "));
         }
-        builder
-            .multipart(MultiPart::alternative_plain_html(plain(message), html(message)))
-            .expect("a sender and at least one receiver are there")
+        builder.multipart(body(message)).expect("a sender and at least one receiver are there")
     }
 
     fn message_id(&self, id: &str) -> String {
@@ -163,6 +165,19 @@ impl fmt::Debug for Smtp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Smtp").field("server", &self.server).field("to", &self.to).finish_non_exhaustive()
     }
+}
+
+/// Text and HTML; with the picture of the chart in the HTML's own part (RFC 2387), so that nothing is loaded from elsewhere.
+fn body(message: &Message) -> MultiPart {
+    let Some(picture) = message.chart.as_ref().and_then(Chart::png) else {
+        return MultiPart::alternative_plain_html(plain(message), html(message, None));
+    };
+    let page = SinglePart::html(html(message, Some(&format!("cid:{CHART_ID}"))));
+    let picture = Attachment::new_inline(CHART_ID.to_owned())
+        .body(picture, ContentType::parse("image/png").expect("a content type"));
+    MultiPart::alternative()
+        .singlepart(SinglePart::plain(plain(message)))
+        .multipart(MultiPart::related().singlepart(page).singlepart(picture))
 }
 
 /// Written by a program: no answer of a vacation notice is wanted (RFC 3834).

@@ -462,6 +462,8 @@ pub struct Logging {
     pub sync: SyncPolicy,
     /// Prompts and answers.
     pub content: Content,
+    /// Whether records tell which requests begin with the same instructions, by a keyed hash of them.
+    pub families: bool,
 }
 
 /// Prompts and answers, which are kept apart.
@@ -498,6 +500,7 @@ impl Default for Logging {
             compress: Compress::Zstd,
             sync: SyncPolicy::Within(Duration::from_millis(100)),
             content: Content { mode: ContentMode::Off, vrl: None, keep: Keep { days: 7, bytes: Bytes(5 << 30) } },
+            families: true,
         }
     }
 }

@@ -153,7 +153,8 @@ impl Config {
             out,
             "  content: {{mode: {mode}, vrl: {vrl}, keep: {{days: {}, bytes: {}}}}}",
             keep.days, keep.bytes
-        )
+        )?;
+        writeln!(out, "  families: {}", if logging.families { "on" } else { "off" })
     }
 }
 

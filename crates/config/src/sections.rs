@@ -287,6 +287,7 @@ fn logging(d: &mut Decoder<'_>, s: &mut Section<'_>, logging: &mut Logging) {
     s.set(d, "compress", &mut logging.compress, |d, node| d.word(node, &methods));
     s.set(d, "sync", &mut logging.sync, sync);
     content(d, s, &mut logging.content);
+    s.set(d, "families", &mut logging.families, |d, node| d.word(node, &[("on", true), ("off", false)]));
 }
 
 /// `content: redacted`, or a section where a program and the time that it is kept are set too.

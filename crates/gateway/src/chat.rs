@@ -38,6 +38,7 @@ impl Gateway {
 
         way.open.record.stream = request.stream;
         note_claims(way, &request);
+        way.open.record.prompt_family = settings.families.as_ref().and_then(|families| families.of(&request));
         self.check_chars(way, caller, &request)?;
         let mut model = self.find_model(&request.model, caller, way).await?;
         if settings.by == By::Model {

@@ -16,6 +16,7 @@ mod claims;
 mod counted;
 mod door;
 mod embed;
+mod family;
 mod guard;
 mod health;
 mod lists;
@@ -29,6 +30,7 @@ mod stack;
 mod talk;
 
 pub use door::{Caller, Door, DoorSettings};
+pub use family::Families;
 pub use health::Health;
 pub use record::RequestRecord;
 pub use refusal::{ErrorStyle, Refusal};

@@ -109,6 +109,9 @@ pub struct RequestRecord {
     /// Characters of all messages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_chars: Option<usize>,
+    /// Which requests begin with the same instructions or words: a keyed hash of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_family: Option<String>,
     /// Tokens of the prompt, as they were counted before it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_tokens_counted: Option<u64>,

@@ -27,6 +27,7 @@ use tollhouse_web::{Answer, Dropped, Peer, RequestId};
 
 use crate::answer::{Begun, answer_stream};
 use crate::counted::Who;
+use crate::family::Families;
 use crate::guard::Guard;
 use crate::manage::Managed;
 use crate::record::OpenRecord;
@@ -59,6 +60,8 @@ pub struct Settings {
     pub models: HashMap<String, ModelSettings>,
     /// Where prompts and answers are kept, if anywhere.
     pub contents: Option<Contents>,
+    /// Names the families of prompts in the records, if that is wanted.
+    pub families: Option<Families>,
 }
 
 /// What the gateway has to know of a configured model.

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use serde_json::{Value, json};
 use tollhouse_access::{AddressList, Key, Keyring, sha256};
 use tollhouse_dialect::JsonLimits;
-use tollhouse_gateway::{By, Door, DoorSettings, Entry, ErrorStyle, Gateway, Settings};
+use tollhouse_gateway::{By, Door, DoorSettings, Entry, ErrorStyle, Families, Gateway, Settings};
 use tollhouse_journal::{Journal, Opened, Options, Reader, Writer};
 use tollhouse_limits::{Budget, Failures, Limits, Period, Rate, Rules};
 use tollhouse_upstream::{Kind, Settings as UpstreamSettings, UpstreamSpec, Upstreams};
@@ -41,6 +41,7 @@ fn house(change: impl FnOnce(&mut Settings, &mut DoorSettings, &mut Key)) -> Hou
         keep_alive: Duration::from_secs(10),
         models: HashMap::new(),
         contents: None,
+        families: None,
     };
     let mut door = DoorSettings {
         keys_asked: true,
@@ -150,6 +151,24 @@ async fn a_chat_is_answered_and_recorded_with_its_figures() {
     }
     let [duration, ttft, own] = ["duration_ms", "ttft_ms", "gateway_ms"].map(|name| record[name].as_f64().unwrap());
     assert!(0.0 < own && own < ttft && ttft <= duration, "{record}");
+}
+
+#[tokio::test]
+async fn a_record_tells_the_family_of_its_prompt_and_not_the_prompt() {
+    let house = house(|settings, _, _| settings.families = Some(Families::new(sha256)));
+    let dir = house.dir.path().to_owned();
+    for question in ["hello", "what is this?"] {
+        let instructions = json!({"role": "system", "content": "You are the keeper of a secret place."});
+        let messages = [instructions, json!({"role": "user", "content": question})];
+        assert_eq!(house.chat(json!({"model": "demo", "messages": messages})).await.0, 200);
+    }
+    assert_eq!(house.chat(hello()).await.0, 200);
+    let records = read(&dir);
+    let ended = records.iter().filter(|record| record["kind"] == "request");
+    let families: Vec<&str> = ended.map(|record| record["prompt_family"].as_str().unwrap()).collect();
+    assert_eq!(families[0], families[1]);
+    assert!(families[0].starts_with("s-") && families[2].starts_with("q-"), "{families:?}");
+    assert!(!records.iter().any(|record| record.to_string().contains("secret place")), "the words stand nowhere");
 }
 
 /// By a clock that stands still but for what is waited for: a slow client and a slow model leave nothing of our own.

@@ -10,7 +10,7 @@ pub fn catalogue() -> &'static Fields {
     &CATALOGUE
 }
 
-const DECLARED: [(&str, FieldKind); 53] = [
+const DECLARED: [(&str, FieldKind); 54] = [
     // Every record.
     ("@timestamp", FieldKind::Date),
     ("seq", FieldKind::Long),
@@ -40,6 +40,7 @@ const DECLARED: [(&str, FieldKind); 53] = [
     ("claimed_session_id", FieldKind::Keyword),
     ("stream", FieldKind::Boolean),
     ("prompt_chars", FieldKind::Long),
+    ("prompt_family", FieldKind::Keyword),
     ("context_limit", FieldKind::Long),
     ("truncated", FieldKind::Boolean),
     ("truncated_by", FieldKind::Keyword),

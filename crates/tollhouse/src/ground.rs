@@ -11,7 +11,7 @@ use tollhouse_config::Config;
 use tollhouse_console::{AskKeeper, Console, SignIns};
 use tollhouse_content::{Contents, Mode};
 use tollhouse_elastic::Elastic;
-use tollhouse_gateway::{Door, Gateway, Settings};
+use tollhouse_gateway::{Door, Families, Gateway, Settings};
 use tollhouse_journal::Journal;
 use tollhouse_limits::{Failures, Limits};
 use tollhouse_remote::Shelf;
@@ -71,7 +71,11 @@ impl Ground {
         let upstreams = upstreams.context("preparing the model servers")?;
         let keyring = before.map_or_else(|| self.no_keys(), |before| (*before.gateway.door().keyring()).clone());
         let door = Arc::new(Door::new(wiring::door_settings(config)?, keyring, self.failures.clone()));
-        let gateway_settings = Settings { contents: self.contents(config)?, ..wiring::gateway_settings(config) };
+        let gateway_settings = Settings {
+            contents: self.contents(config)?,
+            families: self.families(config),
+            ..wiring::gateway_settings(config)
+        };
         let gateway = Gateway::new(gateway_settings, door, self.limits.clone(), upstreams, self.journal.clone());
         let settings = tollhouse_console::Settings {
             service: config.service.clone(),
@@ -114,6 +118,12 @@ impl Ground {
         }
         let sieve = sieving::sieve(config, &self.journal)?;
         Ok(self.contents.get().map(|open| open.contents.kept_as(mode, sieve)))
+    }
+
+    /// Names families of prompts under the house's own secret, unless the configuration does not want it.
+    fn families(&self, config: &Config) -> Option<Families> {
+        let pepper = self.state.pepper().clone();
+        config.logging.families.then(|| Families::new(move |text| pepper.digest(text)))
     }
 
     fn no_keys(&self) -> Keyring {

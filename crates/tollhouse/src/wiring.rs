@@ -142,6 +142,7 @@ pub(crate) fn gateway_settings(config: &Config) -> Settings {
             .map(|model| (model.name.clone(), model_settings(model)))
             .collect::<HashMap<_, _>>(),
         contents: None,
+        families: None,
     }
 }
 

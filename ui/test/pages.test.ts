@@ -10,6 +10,8 @@ import { readSources, sourcesBody } from "../src/api/sources";
 import { readStory } from "../src/api/story";
 import { causeOf } from "../src/lib/causes";
 import { fromLocalInput, sharedOf, toLocalInput, zoneOf } from "../src/lib/range";
+import { formatFor } from "../src/lib/format";
+import { sentenceOf } from "../src/lib/verdict";
 import { newKey } from "../src/pages/keys/dialogs";
 
 const SPAN = { fromMs: Date.UTC(2026, 0, 27, 8), toMs: Date.UTC(2026, 0, 27, 8, 2), live: false };
@@ -125,4 +127,24 @@ test("zone and range are shared by all pages", () => {
   const at = Date.UTC(2026, 0, 27, 8, 5);
   assert.equal(toLocalInput(at, "utc"), "2026-01-27T08:05");
   assert.equal(fromLocalInput("2026-01-27T08:05", "utc"), at);
+});
+
+test("a verdict has a sentence in other languages, for every cause that has more to tell than its heading", () => {
+  const said = (cause: string, record: Record<string, unknown>, phase = "read") =>
+    sentenceOf(
+      readStory({
+        found: true,
+        records: [{ kind: "request", duration_ms: 4_000, ...record }],
+        phases: [{ name: phase, start_ms: 0, duration_ms: 3_000 }],
+        verdict: { cause, text: "t", rule: "r", confidence: 1 },
+      }),
+      formatFor("zh"),
+    );
+  assert.deepEqual(said("prompt_reading", { input_tokens: 900 })?.values.tokens, "900");
+  assert.equal(said("loading", {})?.text, "told.loading");
+  assert.equal(said("cancelled", {}, "queue")?.text, "told.cancelled_queue");
+  assert.equal(said("cancelled", { output_tokens: 5 })?.text, "told.cancelled_writing");
+  assert.deepEqual(said("upstream_error", { error: "status 500" }), { text: "told.error", values: { error: "status 500" } });
+  assert.equal(said("constructor", {}), null);
+  assert.equal(causeOf("client_slow")?.text, "cause.client_slow");
 });

@@ -7,6 +7,7 @@ import { type Attempt, type Story, type StoryLine, story as loadStory } from "..
 import { causeOf } from "../lib/causes";
 import { sharedOf } from "../lib/range";
 import { address, go } from "../lib/route";
+import { sentenceOf } from "../lib/verdict";
 import { useQuery } from "../lib/use-query";
 import { Level, Model, StatusBadge, Tags } from "../ui/cells";
 import { useUi } from "../ui/context";
@@ -115,9 +116,10 @@ function Told({ story, requestId, params }: ToldProps) {
 }
 
 function Verdict({ story }: { story: Story }) {
-  const { t, format } = useUi();
+  const { t, format, language } = useUi();
   const { verdict } = story;
   if (verdict === null) return null;
+  const sentence = language === "en" ? null : sentenceOf(story, format);
   const known = causeOf(verdict.cause);
   const tone = known?.tone ?? "warn";
   return (
@@ -125,7 +127,7 @@ function Verdict({ story }: { story: Story }) {
       <Barrier state={tone} />
       <div>
         <h2>{known === null ? verdict.cause : t(known.text)}</h2>
-        <p lang="en">{verdict.text}</p>
+        {sentence === null ? <p lang="en">{verdict.text}</p> : <p data-testid="verdict-sentence">{t(sentence.text, sentence.values)}</p>}
         <p class="quiet">
           {t("request.rule", { rule: verdict.rule, share: format.percent(verdict.confidence) })}
         </p>

@@ -269,6 +269,10 @@ def test_a_cluster_behind_tls_and_a_login(houses, make_house, tmp_path):
             assert all(word in reason for word in words), f"{what}: {reason}"
             until("both destinations tell it", lambda house=house: len({line["destination"] for line in failures(house)}) == 2)
             assert all(any(word in line["error"] for word in words) for line in failures(house)), failures(house)
+            if what == "wrong password":
+                # It is put right while the house runs.
+                house.configure(upstreams=demo, store=right, ship={"also": right})
+                until("it is asked by the new password", lambda house=house: house.post("/es/_search", {}, house.reader).status_code == 200, within=15)
             assert "open-" not in house.log.read_text() + house.journal_bytes().decode(), "no password is told"
             house.stop()
         house = make_house(upstreams={"demo": {"kind": "demo"}}, store=right, ship={"also": right})

@@ -25,7 +25,7 @@ impl Config {
         for destination in &self.ship {
             let same_name = other.ship.iter().find(|other| other.name == destination.name);
             let is_stores = self.store.remote.is_some() && destination.name == StoreConfig::DESTINATION;
-            let path = if is_stores { "store".to_owned() } else { tree::join("ship", &destination.name) };
+            let path = if is_stores { "store.login".to_owned() } else { tree::join("ship", &destination.name) };
             let is_told = paths.iter().any(|told| told.starts_with(&path));
             if same_name.is_some_and(|other| other.login != destination.login) && !is_told {
                 paths.push(path);

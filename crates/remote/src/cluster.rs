@@ -1,5 +1,6 @@
 //! The few requests to a cluster: asked of its nodes in turn, each within a time.
 
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,9 +17,22 @@ pub(crate) const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A cluster, as this crate asks it.
 #[derive(Debug)]
-pub(crate) struct Cluster(pub(crate) Client);
+pub(crate) struct Cluster(RwLock<Arc<Client>>);
 
 impl Cluster {
+    pub(crate) fn new(client: Client) -> Self {
+        Self(RwLock::new(Arc::new(client)))
+    }
+
+    /// From now on it is asked by this client; what is under way ends with the one before.
+    pub(crate) fn renew(&self, client: Client) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(client);
+    }
+
+    fn client(&self) -> Arc<Client> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Asks, and reads the answer. The next node is asked once when one cannot be reached.
     pub(crate) async fn ask<T: DeserializeOwned>(
         &self,
@@ -35,7 +49,7 @@ impl Cluster {
     pub(crate) async fn bytes(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<Bytes, RemoteError> {
         match self.once(&method, path, body.clone()).await {
             Err(RemoteError::Away { trouble, .. }) if trouble.state == State::Unreachable => {
-                self.0.turn();
+                self.client().turn();
                 self.once(&method, path, body).await
             }
             answered => answered,
@@ -48,7 +62,8 @@ impl Cluster {
             Some(lines) if path.starts_with("/_msearch") => Body::Lines(lines),
             Some(json) => Body::Json(json),
         };
-        let answer = timeout(ANSWER_TIME_MAX, self.0.ask(method.clone(), path, body)).await;
+        let client = self.client();
+        let answer = timeout(ANSWER_TIME_MAX, client.ask(method.clone(), path, body)).await;
         let answer = match answer {
             Ok(answer) => answer.map_err(|trouble| self.away(trouble))?,
             // Asked a second time it would take as long again.
@@ -77,6 +92,6 @@ impl Cluster {
     }
 
     pub(crate) fn away(&self, trouble: Trouble) -> RemoteError {
-        RemoteError::Away { url: self.0.url().to_owned(), trouble }
+        RemoteError::Away { url: self.client().url().to_owned(), trouble }
     }
 }

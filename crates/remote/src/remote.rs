@@ -73,7 +73,12 @@ impl Remote {
     /// The day indices of a cluster that fit these patterns. Without `delivery` nothing is waited for.
     pub fn new(client: Client, patterns: &[String], delivery: Option<Delivery>) -> Self {
         let patterns = patterns.join(",").to_lowercase();
-        Self { inner: Arc::new(Inner { cluster: Cluster(client), patterns, delivery, list: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { cluster: Cluster::new(client), patterns, delivery, list: Mutex::default() }) }
+    }
+
+    /// Asks the cluster by this client from now on, as after a change of the password; what is under way ends as it began.
+    pub fn renew(&self, client: Client) {
+        self.inner.cluster.renew(client);
     }
 
     /// All day indices, oldest first.

@@ -144,7 +144,10 @@ mod tests {
         assert!(other.id != first.id && other.bytes != first.bytes);
         assert_eq!(state.content_key_of_id(&first.id).await.unwrap().as_ref(), Some(&first));
 
+        let before = state.versions().await.unwrap();
         assert!(state.erase_content("user:a").await.unwrap());
+        let after = state.versions().await.unwrap();
+        assert!(after.erasures > before.erasures && after.keys == before.keys);
         assert!(!state.erase_content("user:a").await.unwrap(), "there is nothing left");
         assert_eq!(state.content_key_of_id(&first.id).await.unwrap(), None);
         let erasures = state.unrecorded_erasures().await.unwrap();

@@ -139,11 +139,6 @@ impl State {
         let ids: Vec<String> = sqlx::query_scalar(all).fetch_all(&self.pool).await?;
         Ok(ids.into_iter().collect())
     }
-
-    /// A number that grows with every change of the keys, by whatever process.
-    pub async fn keys_version(&self) -> Result<i64, StateError> {
-        Ok(sqlx::query_scalar("SELECT version FROM changes WHERE name = 'keys'").fetch_one(&self.pool).await?)
-    }
 }
 
 fn new_secret(id: &str) -> String {
@@ -182,7 +177,7 @@ fn insert(key: &StoredKey) -> Query<'_, Sqlite, SqliteArguments> {
     .bind(json(&settings.indices))
 }
 
-/// Makes [`State::keys_version`] grow, within the change itself.
+/// Makes [`State::versions`] grow, within the change itself.
 async fn count_change(tx: &mut Transaction<'_, Sqlite>) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE changes SET version = version + 1 WHERE name = 'keys'").execute(&mut **tx).await.map(|_| ())
 }
@@ -282,10 +277,10 @@ mod tests {
     async fn a_key_is_made_found_and_revoked_across_two_openers() {
         let dir = tempfile::tempdir().unwrap();
         let (house, cli) = (State::open(dir.path()).await.unwrap(), State::open(dir.path()).await.unwrap());
-        let before = house.keys_version().await.unwrap();
+        let before = house.versions().await.unwrap().keys;
         let made = cli.create_key(&full()).await.unwrap();
         assert!(made.secret.starts_with(&format!("th_{}_", made.key.id)));
-        assert!(house.keys_version().await.unwrap() > before);
+        assert!(house.versions().await.unwrap().keys > before);
 
         let found = house.keys().await.unwrap();
         assert_eq!(found.len(), 1);
@@ -309,9 +304,9 @@ mod tests {
         let state = State::open(dir.path()).await.unwrap();
         let first = state.create_key(&full()).await.unwrap();
         let other = state.create_key(&named("other")).await.unwrap();
-        let before = state.keys_version().await.unwrap();
+        let before = state.versions().await.unwrap().keys;
         let second = state.rotate_key(&first.key.id, DAY).await.unwrap().expect("it is in force");
-        assert!(state.keys_version().await.unwrap() > before);
+        assert!(state.versions().await.unwrap().keys > before);
         assert_eq!((&second.key.id, &second.key.settings), (&first.key.id, &first.key.settings));
         assert_ne!(second.secret, first.secret);
 
@@ -351,9 +346,9 @@ mod tests {
         let state = State::open(dir.path()).await.unwrap();
         let made = state.create_key(&named("a")).await.unwrap();
         for id in ["prod", &made.key.id] {
-            let before = state.keys_version().await.unwrap();
+            let before = state.versions().await.unwrap().keys;
             assert!(state.revoke_id(id).await.unwrap());
-            assert!(state.keys_version().await.unwrap() > before);
+            assert!(state.versions().await.unwrap().keys > before);
             assert!(!state.revoke_id(id).await.unwrap(), "a second time changes nothing");
         }
         assert!(!state.revoke_id("").await.unwrap());

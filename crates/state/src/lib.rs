@@ -7,7 +7,7 @@
 //! secret exists in the clear.
 //!
 //! The command line and a running house open the same file at the same time; SQLite's write-ahead log keeps them apart,
-//! and [`State::keys_version`] tells the house cheaply that something changed.
+//! and [`State::versions`] tells the house cheaply that something changed.
 //!
 //! What this crate never does: decide who may do what (that is `access`), or keep a credential that can be read back. The
 //! keys that seal prompts and answers ([`State::content_key`]) are no credentials; they are here so that they can be deleted.
@@ -21,6 +21,7 @@
 //! ```
 
 mod alerts;
+mod changes;
 mod content;
 mod keys;
 mod limits;
@@ -41,6 +42,7 @@ use sqlx::{SqlStr, SqlitePool};
 use crate::passwords::Passwords;
 
 pub use alerts::{AlertIntent, AlertState, WAITING_ALERTS_MAX, WaitingAlert};
+pub use changes::Versions;
 pub use content::{ContentKey, Erasure};
 pub use keys::CreatedKey;
 pub use limits::LimitsSnapshot;
@@ -145,6 +147,7 @@ fn migrations() -> Migrator {
         (5, "alerts", include_str!("../migrations/0005_alerts.sql")),
         (6, "indices", include_str!("../migrations/0006_indices.sql")),
         (9, "users", include_str!("../migrations/0009_users.sql")),
+        (12, "erasures", include_str!("../migrations/0012_erasures.sql")),
     ];
     let migration = |(number, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(number, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)

@@ -16,6 +16,7 @@ use tokio::time::MissedTickBehavior;
 use tollhouse_config::{Config, ConfigErrors};
 use tollhouse_console::Ask;
 use tollhouse_journal::{Level, Record};
+use tollhouse_remote::Shelf;
 use tollhouse_state::State;
 
 use crate::collecting::Collecting;
@@ -27,7 +28,7 @@ use crate::ring::Ring;
 use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
 use crate::watching::{self, Watching};
-use crate::{content, up, users, wiring};
+use crate::{content, shelf, up, users, wiring};
 
 /// How often is looked for changed keys and a changed file.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -48,6 +49,8 @@ const FIXED: [&str; 12] = [
     "store",
     "shared",
 ];
+/// What of it needs none all the same.
+const LOOSE: [&str; 4] = ["store.login", "store.user", "store.password", "store.api_key"];
 /// Where these records come from.
 const CALLER: &str = "tollhouse/keeper.rs";
 
@@ -72,6 +75,8 @@ pub(crate) struct Keeper {
     pub(crate) draining: JoinSet<()>,
     /// Keys revoked elsewhere that could not be ended here yet.
     pub(crate) owes: bool,
+    /// The version up to which each erasure of content has its record.
+    pub(crate) erasures: Option<i64>,
 }
 
 /// What the system tells the house, heard from the moment of [`Signals::listen`] on.
@@ -162,8 +167,12 @@ impl Keeper {
         }
         while self.draining.try_join_next().is_some() {}
         self.collecting.look();
-        if let Err(error) = content::record_erasures(&self.ground.state, &self.ground.journal).await {
-            tracing::error!(error = format!("{error:#}"), "recording that content was erased");
+        let erasures = self.ring.erasures();
+        if self.erasures != Some(erasures) {
+            match content::record_erasures(&self.ground.state, &self.ground.journal).await {
+                Ok(()) => self.erasures = Some(erasures),
+                Err(error) => tracing::error!(error = format!("{error:#}"), "recording that content was erased"),
+            }
         }
         if let Err(error) = users::record_audits(&self.ground.state, &self.ground.journal).await {
             tracing::error!(error = format!("{error:#}"), "recording what the command line did with users");
@@ -244,6 +253,8 @@ impl Keeper {
         let sources = self.collecting.prepare(&config).await?;
         let destinations = self.shipping.prepare(&config).await?;
         let watched = self.watching.prepare(&config).await?;
+        let of_store = config.clone();
+        let store_client = tokio::task::spawn_blocking(move || shelf::client(&of_store)).await??;
         let listening = bound.map(|bound| bound.serve(&config, &self.serving)).transpose()?;
         let listening_search = bound_search.map(|bound| bound.serve_directly(&self.serving_search)).transpose()?;
 
@@ -259,6 +270,9 @@ impl Keeper {
         }
         self.collecting.adopt(sources);
         self.shipping.adopt(destinations);
+        if let (Shelf::Far(remote), Some(client)) = (&self.ground.shelf, store_client) {
+            remote.renew(client);
+        }
         self.watching.adopt(watched, watching::place(&config, address));
         self.serving.configure(wiring::serve_options(&config));
         self.serving_search.configure(wiring::search_options(&config));
@@ -288,7 +302,7 @@ fn refuse_fixed(changed: &[String]) -> anyhow::Result<()> {
             .iter()
             .any(|fixed| path.strip_prefix(fixed).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])))
     };
-    if let Some(path) = changed.iter().find(|path| is_fixed(path)) {
+    if let Some(path) = changed.iter().find(|path| is_fixed(path) && !LOOSE.contains(&path.as_str())) {
         bail!("a change of `{path}` needs a restart; nothing was changed");
     }
     Ok(())
@@ -339,6 +353,7 @@ mod tests {
             "models.store",
             "listen",
             "limits.head",
+            "store.login",
         ] {
             assert!(!refused(path), "{path}");
         }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use tollhouse_access::{Digest, Key};
 use tollhouse_gateway::Door;
 use tollhouse_journal::{Journal, Level, Record};
-use tollhouse_state::State;
+use tollhouse_state::{State, Versions};
 
 use crate::wiring;
 
@@ -17,6 +17,7 @@ const CALLER: &str = "tollhouse/ring.rs";
 #[derive(Default)]
 pub(crate) struct Ring {
     version: Option<i64>,
+    erasures: i64,
     /// The hash of each stored key's newest secret, by id; revoked ones left out.
     stored: BTreeMap<String, Digest>,
     /// Every id that was ever revoked.
@@ -33,7 +34,8 @@ impl Ring {
         journal: &Journal,
     ) -> anyhow::Result<BTreeSet<String>> {
         // Before the keys themselves: what changes in between is seen at the next look.
-        let version = state.keys_version().await.context("looking for changed keys")?;
+        let Versions { keys: version, erasures } = state.versions().await.context("looking for changed keys")?;
+        self.erasures = erasures;
         if self.version == Some(version) {
             return Ok(BTreeSet::new());
         }
@@ -49,6 +51,11 @@ impl Ring {
         }
         (self.version, self.stored, self.revoked) = (Some(version), stored, revoked);
         Ok(newly_revoked)
+    }
+
+    /// The version of erasures that the last look found: one question tells of both.
+    pub(crate) fn erasures(&self) -> i64 {
+        self.erasures
     }
 
     /// Those of `ids` that are not known to be revoked here.

@@ -40,10 +40,17 @@ pub(crate) fn open_read_only(config: &Config) -> anyhow::Result<Shelf> {
     Ok(Shelf::Own(store))
 }
 
-/// A cluster as the configuration describes it. Reads its authorities, so it blocks.
+/// By what a cluster in place of our own index is asked, where the configuration has one. Reads its authorities, so it blocks.
+pub(crate) fn client(config: &Config) -> anyhow::Result<Option<Client>> {
+    config.store.remote.as_ref().map(client_of).transpose()
+}
+
 fn remote(store: &RemoteStore, delivery: Option<Delivery>) -> anyhow::Result<Remote> {
+    Ok(Remote::new(client_of(store)?, &store.indices, delivery))
+}
+
+fn client_of(store: &RemoteStore) -> anyhow::Result<Client> {
     let cluster = &store.cluster;
-    let client = Client::new(&cluster.name, &cluster.urls, shipping::login(cluster).as_ref(), cluster.ca.as_deref());
-    let client = client.context("preparing the cluster in which documents are found (`store`)")?;
-    Ok(Remote::new(client, &store.indices, delivery))
+    Client::new(&cluster.name, &cluster.urls, shipping::login(cluster).as_ref(), cluster.ca.as_deref())
+        .context("preparing the cluster in which documents are found (`store`)")
 }

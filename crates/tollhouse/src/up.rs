@@ -141,6 +141,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         logging,
         draining,
         owes,
+        erasures: None,
     };
     keeper.keep(signals, asks).await;
 

@@ -30,7 +30,7 @@ impl Entry {
             event.insert("level".to_owned(), level.as_str().into());
         }
         if let Some(time) = self.time {
-            event.insert("time".to_owned(), time.to_string().into());
+            event.insert("time".to_owned(), time::written(time).into());
         }
         if let Some(parse_error) = &self.parse_error {
             event.insert("parse_error".to_owned(), parse_error.clone().into());

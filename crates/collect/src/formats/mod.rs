@@ -54,6 +54,7 @@ pub use otlp::otlp;
 pub use streams::{JOINED_BYTES_MAX, JOINED_LINES_MAX, OPEN_MAX, Read, Streams, WAIT_MAX};
 pub use survey::Survey;
 pub use syslog::syslog;
+pub use time::written;
 
 /// Bytes of the text of a line that are kept: with all its fields it fits into a line of the journal.
 pub const TEXT_BYTES_MAX: usize = 128 << 10;

@@ -11,6 +11,17 @@ const YEAR_10000_S: i64 = 253_402_300_800;
 /// Longest text that is taken for a time.
 const TEXT_BYTES_MAX: usize = 48;
 
+/// A time as records have it: RFC 3339 in UTC, to the millisecond, or to as much finer as it is known.
+pub fn written(time: Timestamp) -> String {
+    let nanoseconds = time.subsec_nanosecond();
+    let digits = match nanoseconds {
+        ns if ns % 1_000_000 == 0 => 3,
+        ns if ns % 1_000 == 0 => 6,
+        _ => 9,
+    };
+    format!("{time:.digits$}")
+}
+
 /// Reads a time that knows its zone: RFC 3339, ISO 8601 with an offset, or seconds, milliseconds, microseconds or nanoseconds
 /// since 1970. A time without a zone is nobody's time and stays what it is.
 pub(super) fn read(value: &Value) -> Option<Timestamp> {

@@ -14,7 +14,7 @@ pub(crate) fn record(
     let mut record =
         Record::new("log", level.map_or(Level::Info, level_of), text).caller(caller).field("source", source);
     if let Some(time) = time {
-        record = record.field("time", time.to_string());
+        record = record.field("time", formats::written(time));
     }
     record = beside(record);
     if is_cut {

@@ -1,6 +1,7 @@
 //! What is usable: every value of a configuration with its type, its unit and its default.
 
 mod alerts;
+mod chat;
 mod probes;
 mod shape;
 mod ship;
@@ -18,6 +19,7 @@ use tollhouse_units::Bytes;
 pub use self::alerts::{
     AlertConfig, AlertMeasure, AlertSeverity, ChannelConfig, ChannelKind, QuietConfig, SmtpConfig, SmtpTls,
 };
+pub use self::chat::ChatConfig;
 pub use self::probes::{
     CertificatePlace, CertificateProbe, ClockProbe, DiskProbe, GpuProbe, HttpProbe, MemoryProbe, ModelProbe,
     ProbesConfig, ProcessProbe, QualityProbe,
@@ -73,6 +75,8 @@ pub struct Config {
     pub channels: Vec<ChannelConfig>,
     /// The rules of which is told; the defaults first, then those of the file.
     pub alerts: Vec<AlertConfig>,
+    /// The chat page.
+    pub chat: ChatConfig,
     /// What is looked after, and how often.
     pub probes: ProbesConfig,
 }
@@ -122,6 +126,7 @@ impl Default for Config {
             ship: Vec::new(),
             channels: Vec::new(),
             alerts: AlertConfig::defaults(),
+            chat: ChatConfig::default(),
         }
     }
 }

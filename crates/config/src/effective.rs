@@ -71,7 +71,19 @@ impl Config {
             writeln!(out, "  {}: {}", key(&destination.name), ship_yaml(destination))?;
         }
         alerts::write(out, &self.channels, &self.alerts)?;
+        self.write_chat(out)?;
         probes::write(out, &self.probes)
+    }
+
+    fn write_chat(&self, out: &mut String) -> std::fmt::Result {
+        let chat = &self.chat;
+        writeln!(out, "chat:")?;
+        writeln!(out, "  title: {}", optional(chat.title.as_deref()))?;
+        writeln!(out, "  description: {}", optional(chat.description.as_deref()))?;
+        writeln!(out, "  model: {}", optional(chat.model.as_deref()))?;
+        writeln!(out, "  history: {}", if chat.history { "on" } else { "off" })?;
+        writeln!(out, "  keep: {{days: {}, bytes: {}}}", chat.keep.days, chat.keep.bytes)?;
+        writeln!(out, "  unwatched: {}", format_duration(chat.unwatched))
     }
 
     fn write_access(&self, out: &mut String) -> std::fmt::Result {

@@ -39,7 +39,7 @@ mod source;
 mod tree;
 
 pub use config::{
-    AccessConfig, AlertConfig, AlertMeasure, AlertSeverity, Auth, Begin, By, CallerLimits, ChannelConfig, ChannelKind,
+    AccessConfig, AlertConfig, AlertMeasure, AlertSeverity, Auth, Begin, By, CallerLimits, ChannelConfig, ChannelKind, ChatConfig,
     Compress, Config, Content, ContentMode, Deny, ErrorStyle, FieldKind, FileSource, HttpSource, JournaldSource, Keep,
     KeyConfig, Limits, LineCap, LineFormat, Listen, ListenSource, Logging, ModelConfig, OnAbort, Overflow, Priority,
     ProgramFault, Queue, QuietConfig, Rate, RemoteStore, Rotate, SearchConfig, ShapeConfig, Shared, ShipConfig,

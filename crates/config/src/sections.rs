@@ -3,6 +3,7 @@
 mod access;
 mod alerts;
 mod channels;
+mod chat;
 mod models;
 mod probes;
 mod shape;
@@ -91,6 +92,7 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
         if let Some(node) = s.get("alerts") {
             alerts::alerts(d, node, &mut config.alerts, &config.channels);
         }
+        s.section(d, "chat", |d, s| chat::chat(d, s, &mut config.chat));
         config.probes = probes::probes(d, s.get("probes"), &config.upstreams, &config.data_dir);
     });
     config

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Extension, Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::Uri;
 use serde_json::{Value, json};
-use tollhouse_gateway::{Entry, Health};
-use tollhouse_web::Peer;
+use tollhouse_gateway::Health;
 
 use crate::Console;
 
@@ -98,17 +96,4 @@ pub(crate) async fn status(State(console): State<Console>) -> Json<Value> {
         "uptime_s": console.inner.settings.began.elapsed().as_secs(),
         "version": console.inner.settings.version,
     }))
-}
-
-/// A chat from the chat page: a model request like any other, which shows its session instead of a key.
-pub(crate) async fn chat(
-    State(console): State<Console>,
-    Extension(peer): Extension<Peer>,
-    mut request: Request,
-) -> Response {
-    *request.uri_mut() = Uri::from_static("/v1/chat/completions");
-    match console.inner.gateway.handle(request, peer, Entry::Console).await {
-        Ok(answer) => answer.map(axum::body::Body::new).into_response(),
-        Err(tollhouse_web::Dropped) => http::StatusCode::FORBIDDEN.into_response(),
-    }
 }

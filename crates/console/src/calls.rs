@@ -8,12 +8,9 @@ use axum::middleware;
 use axum::routing::{MethodFilter, on};
 use tollhouse_state::Role;
 
-use crate::{Console, api, guard, keys, reload, saved, session, story, users};
+use crate::{Console, api, dashboards, guard, keys, reload, saved, session, story, users};
 
-/// Where the chat page sends its chats.
-pub const CHAT_PATH: &str = "/console/api/v1/chat";
-
-/// Everything that a session is needed for.
+/// Everything that a session is needed for. Chats, for which a key is enough, stand behind a door of their own (`chats`).
 pub(crate) fn all() -> Calls {
     use Role::{Admin, Operator, Viewer};
     Calls::default()
@@ -27,11 +24,15 @@ pub(crate) fn all() -> Calls {
         .get(Viewer, "/console/api/v1/fields", api::fields)
         .get(Viewer, "/console/api/v1/requests/{id}/story", story::story)
         .get(Viewer, "/console/api/v1/models", api::models)
-        .post(Viewer, CHAT_PATH, api::chat)
         .get(Viewer, "/console/api/v1/saved", saved::list)
         .post(Operator, "/console/api/v1/saved", saved::create)
         .put(Operator, "/console/api/v1/saved/{id}", saved::change)
         .delete(Operator, "/console/api/v1/saved/{id}", saved::remove)
+        .get(Viewer, "/console/api/v1/dashboards", dashboards::list)
+        .post(Operator, "/console/api/v1/dashboards", dashboards::create)
+        .put(Operator, "/console/api/v1/dashboards/{id}", dashboards::change)
+        .delete(Operator, "/console/api/v1/dashboards/{id}", dashboards::remove)
+        .post(Operator, "/console/api/v1/dashboards/import", dashboards::import)
         .get(Admin, "/console/api/v1/keys", keys::list)
         .post(Admin, "/console/api/v1/keys", keys::create)
         .post(Admin, "/console/api/v1/keys/{id}/rotate", keys::rotate)

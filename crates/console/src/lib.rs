@@ -11,6 +11,8 @@
 mod api;
 mod assets;
 mod calls;
+mod chats;
+mod dashboards;
 mod guard;
 mod keeper;
 mod keys;
@@ -32,7 +34,7 @@ use tollhouse_journal::Journal;
 use tollhouse_remote::Shelf;
 use tollhouse_state::State;
 
-pub use calls::CHAT_PATH;
+pub use chats::{Answers, CHAT_PATH, ChatPage};
 pub use keeper::{Ask, AskKeeper};
 pub use sign_ins::SignIns;
 
@@ -55,6 +57,7 @@ struct Inner {
     journal: Journal,
     keeper: AskKeeper,
     sign_ins: SignIns,
+    answers: Answers,
 }
 
 /// What the console is set to.
@@ -72,6 +75,8 @@ pub struct Settings {
     pub began: Instant,
     /// Sources that collect the lines of model servers: those are joined with requests by time.
     pub server_sources: Vec<String>,
+    /// The chat page.
+    pub chat: ChatPage,
 }
 
 impl Console {
@@ -84,8 +89,9 @@ impl Console {
         journal: Journal,
         keeper: AskKeeper,
         sign_ins: SignIns,
+        answers: Answers,
     ) -> Self {
-        Self { inner: Arc::new(Inner { settings, state, shelf, gateway, journal, keeper, sign_ins }) }
+        Self { inner: Arc::new(Inner { settings, state, shelf, gateway, journal, keeper, sign_ins, answers }) }
     }
 }
 
@@ -95,6 +101,7 @@ pub fn router(console: Console) -> Router {
         calls::all().router().route_layer(middleware::from_fn_with_state(console.clone(), guard::signed_in));
     Router::new()
         .merge(signed_in)
+        .merge(chats::router(&console))
         .route("/console/api/v1/session", post(session::open))
         .route("/", any(assets::index))
         .route("/discover", get(assets::page))
@@ -108,6 +115,7 @@ pub fn router(console: Console) -> Router {
         .route("/users", get(assets::page))
         .route("/account", get(assets::page))
         .route("/chat", get(assets::page))
+        .route("/dashboards", get(assets::page))
         .route("/assets/{*path}", get(assets::asset))
         .fallback(assets::nothing)
         .layer(middleware::from_fn(guard::same_origin))

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue};
 use tollhouse_dialect::ollama::generate::at_once;
 use tollhouse_dialect::{Api, ChatRequest, Event, Meta};
 use tollhouse_limits::Scope;
-use tollhouse_upstream::{Context, MayCall, Model, Priority, Progress};
+use tollhouse_upstream::{Context, MayCall, Model, Priority};
 
 use crate::answer::{Sent, TRUNCATED};
 use crate::claims::claims;
@@ -150,7 +150,7 @@ impl Gateway {
         let (weight, priority) = key.as_ref().map_or((1, Priority::Normal), |key| (key.weight, priority(key.priority)));
         let may_call: MayCall = Arc::new(move |name| key.as_ref().is_none_or(|key| key.allows_model(name)));
         let flow = way.who(caller).name(self.inner.settings.fair_by, &model.name);
-        let progress = Progress::default();
+        let progress = way.progress.clone();
         Context {
             traceparent,
             flow,

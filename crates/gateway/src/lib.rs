@@ -35,3 +35,4 @@ pub use health::Health;
 pub use record::RequestRecord;
 pub use refusal::{ErrorStyle, Refusal};
 pub use stack::{By, Entry, Gateway, ModelSettings, Settings};
+pub use tollhouse_upstream::{Phase, Progress};

@@ -22,7 +22,7 @@ use tollhouse_dialect::{JsonLimits, Shape};
 use tollhouse_journal::{Journal, JournalError};
 use tollhouse_limits::{Limits, Rules, Sharing};
 use tollhouse_tokens::Overflow;
-use tollhouse_upstream::{Model, Upstreams};
+use tollhouse_upstream::{Model, Progress, Upstreams};
 use tollhouse_web::{Answer, Dropped, Peer, RequestId};
 
 use crate::answer::{Begun, answer_stream};
@@ -95,6 +95,15 @@ pub enum Entry {
     Door,
     /// From a signed-in console, which has shown its session.
     Console,
+    /// From the console, for somebody who is known already and wants to see how far it is.
+    Known {
+        /// Who asks.
+        caller: Caller,
+        /// Whose session it is: for that user the request is counted.
+        user: Option<String>,
+        /// Tells where the request is while it is answered.
+        progress: Progress,
+    },
 }
 
 /// The gateway; clones share everything.
@@ -188,7 +197,11 @@ impl Gateway {
         let path = head.uri.path();
         let shape = shape_of(path, head.headers.contains_key("anthropic-version"));
         let open = OpenRecord::new(self.inner.journal.clone(), head.method.as_str(), path, id.as_str(), client);
-        let mut way = Way { head: &head, shape, id: &id, open, client, peer: peer.0.ip(), tokens_most: None };
+        let progress = match &entry {
+            Entry::Known { progress, .. } => progress.clone(),
+            Entry::Door | Entry::Console => Progress::default(),
+        };
+        let mut way = Way { head: &head, shape, id: &id, open, client, peer: peer.0.ip(), tokens_most: None, progress };
         let mut answer = match self.pass(&mut way, body, &entry).await {
             Ok(Passed::Streaming(stream)) => answer_stream(*stream, way.open, self.clone()),
             Ok(Passed::Managed(managed)) => managed.answer(way.open, self.clone()),
@@ -258,9 +271,13 @@ impl Gateway {
                 self.inner.door.identify(&way.head.headers, way.client, now_ms)?
             }
             Entry::Console => Caller { key: None, key_id: Some("console".to_owned()) },
+            Entry::Known { caller, .. } => caller.clone(),
         };
         way.open.record.key_id.clone_from(&caller.key_id);
-        way.open.record.user_id = self.inner.door.user(&caller, &way.head.headers, way.peer);
+        way.open.record.user_id = match entry {
+            Entry::Known { user: Some(user), .. } => Some(user.clone()),
+            _ => self.inner.door.user(&caller, &way.head.headers, way.peer),
+        };
         Ok(caller)
     }
 
@@ -336,6 +353,8 @@ pub(crate) struct Way<'a> {
     pub(crate) peer: std::net::IpAddr,
     /// The most tokens that one request may have under the caller's limits.
     pub(crate) tokens_most: Option<u64>,
+    /// Where it is among the model servers.
+    pub(crate) progress: Progress,
 }
 
 impl Way<'_> {

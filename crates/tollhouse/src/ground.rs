@@ -8,7 +8,7 @@ use anyhow::Context;
 use tokio::task::JoinHandle;
 use tollhouse_access::Keyring;
 use tollhouse_config::Config;
-use tollhouse_console::{AskKeeper, Console, SignIns};
+use tollhouse_console::{Answers, AskKeeper, Console, SignIns};
 use tollhouse_content::{Contents, Mode};
 use tollhouse_elastic::Elastic;
 use tollhouse_gateway::{Door, Families, Gateway, Settings};
@@ -38,6 +38,8 @@ pub(crate) struct Ground {
     pub(crate) keeper: AskKeeper,
     /// Who signs in to the console.
     pub(crate) sign_ins: SignIns,
+    /// Answers to chats that are being written.
+    pub(crate) answers: Answers,
     /// Prompts and answers, once a configuration wanted them kept.
     pub(crate) contents: OnceLock<OpenContents>,
 }
@@ -84,6 +86,7 @@ impl Ground {
             port: address.port(),
             began: self.began,
             server_sources: wiring::server_sources(config),
+            chat: wiring::chat_page(config),
         };
         let console = Console::new(
             settings,
@@ -93,7 +96,10 @@ impl Ground {
             self.journal.clone(),
             self.keeper.clone(),
             self.sign_ins.clone(),
+            self.answers.clone(),
         );
+        let keep = config.chat.keep;
+        self.answers.keep(Duration::from_hours(24 * u64::from(keep.days)), keep.bytes.0);
         Ok(House {
             service: config.service.clone(),
             began: self.began,

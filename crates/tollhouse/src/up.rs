@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tollhouse_config::{Auth, Config, SourceConfig, SourceKind};
-use tollhouse_console::{AskKeeper, SignIns};
+use tollhouse_console::{Answers, AskKeeper, SignIns};
 use tollhouse_elastic::Elastic;
 use tollhouse_gateway::Door;
 use tollhouse_journal::{Journal, Level, Opened, Record};
@@ -81,7 +81,8 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let limits = limits(&config)?;
     let (failures, began) = (Failures::new(), Instant::now());
     let contents = OnceLock::new();
-    let ground = Ground { state, shelf, elastic, journal, limits, failures, began, keeper: ask_keeper, sign_ins: SignIns::default(), contents };
+    let answers = Answers::open(state.clone()).await?;
+    let ground = Ground { state, shelf, elastic, journal, limits, failures, began, keeper: ask_keeper, sign_ins: SignIns::default(), answers, contents };
     let house = ground.house(&config, bound.address, None)?;
     let mut ring = Ring::default();
     let revoked = ring.look(&ground.state, house.gateway.door(), &ground.journal).await?;
@@ -147,6 +148,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
 
     eprintln!("stopping: running requests may end within {:?}", keeper.config.timeouts.drain);
     let mut ground = keeper.end().await;
+    ground.answers.end().await;
     if let Some(contents) = ground.contents.take() {
         contents.end().await;
     }

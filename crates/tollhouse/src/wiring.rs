@@ -146,6 +146,19 @@ pub(crate) fn gateway_settings(config: &Config) -> Settings {
     }
 }
 
+/// How the chat page is set.
+pub(crate) fn chat_page(config: &Config) -> tollhouse_console::ChatPage {
+    let chat = &config.chat;
+    tollhouse_console::ChatPage {
+        title: chat.title.clone(),
+        description: chat.description.clone(),
+        model: chat.model.clone(),
+        history: chat.history,
+        keep_days: chat.keep.days,
+        unwatched: chat.unwatched,
+    }
+}
+
 /// Whether prompts and answers are kept.
 pub(crate) fn content_mode(config: &Config) -> Mode {
     match config.logging.content.mode {

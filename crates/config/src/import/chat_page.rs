@@ -45,12 +45,16 @@ fn gather<'n>(node: &'n Node, found: &mut Vec<&'n Entry>) {
 
 fn setting(desk: &mut Desk<'_>, name: &str, text: &str, model: Option<&str>) -> Outcome {
     match (name, model) {
-        ("title" | "name", _) => Err("the chat page is the console's now, under its own name".to_owned()),
+        ("title" | "name", _) => page(desk, "chat.title", text),
+        ("description" | "subtitle", _) => page(desk, "chat.description", text),
         ("port" | "listen" | "host", _) => {
             Err("the chat page is where the gateway is: at /chat of `listen`".to_owned())
         }
         ("apibase" | "apibaseurl" | "baseurl" | "apiurl" | "endpoint", _) => asked(desk, text),
-        ("model" | "modelname", _) => desk.draft.model(text).map(|_| (Fate::Taken, format!("models.{}", scalar(text)))),
+        ("model" | "modelname", _) => {
+            desk.draft.model(text)?;
+            page(desk, "chat.model", text)
+        }
         ("apikey" | "key" | "token", _) => desk.client_key("chat-page", text, None, None),
         ("temperature", Some(model)) => litellm::option(desk, model, "temperature", text),
         ("topp", Some(model)) => litellm::option(desk, model, "top_p", text),
@@ -58,6 +62,12 @@ fn setting(desk: &mut Desk<'_>, name: &str, text: &str, model: Option<&str>) -> 
         ("maxtokens", _) => Err("each client says for itself how long an answer may be".to_owned()),
         _ => Err(OWN_PAGE.to_owned()),
     }
+}
+
+/// A setting of our own chat page.
+fn page(desk: &mut Desk<'_>, key: &'static str, text: &str) -> Outcome {
+    desk.draft.put(key, &scalar(text))?;
+    Ok((Fate::Taken, key.to_owned()))
 }
 
 /// The page asked the gateway, or a model server where there was none.

@@ -16,7 +16,7 @@ pub(super) const REDIS_PASSWORD: &str =
     "it has a password, which is not copied: write shared: {redis: \"${REDIS_URL}\"} and set that variable";
 
 /// The sections with fixed keys, in the order in which they are written.
-const SECTIONS: [&str; 6] = ["access", "limits", "timeouts", "queue", "shared", "logging"];
+const SECTIONS: [&str; 7] = ["access", "limits", "timeouts", "queue", "shared", "logging", "chat"];
 /// The keys above them.
 const TOP: [&str; 5] = ["service", "data_dir", "listen", "public_url", "hosts"];
 

@@ -21,7 +21,7 @@ const answer = (aggregations: Record<string, unknown>): SearchAnswer => ({
 });
 
 test("a rule's text: one key a line, commas in quotes and brackets stay", () => {
-  const flow = `{query: 'a:"b, c" AND d', count: ">= 5, really", quiet: {from: "22:00", to: "07:00"}, notify: [a, b], runbook: don't}`;
+  const flow = `{query: 'a:"b, c" AND d', count: ">= 5, really", quiet: {from: "22:00", to: "07:00"}, notify: [a, b], for: null, needs: [], runbook: don't}`;
   assert.deepEqual(blockOf(flow).split("\n"), [
     `query: 'a:"b, c" AND d'`,
     `count: ">= 5, really"`,

@@ -342,6 +342,8 @@ export const en = {
   "alerts.measure_average": "average of {field}",
   "alerts.measure_percentile": "{percent}th percentile of {field}",
   "alerts.measure_share": "share of {query}",
+  "alerts.measure_absence": "time without a record",
+  "alerts.measure_latest": "newest record with {query}",
   "alerts.when": "{measured} {limit} within {within}",
   "alerts.when_baseline": "{measured} within {within} {limit} away from the usual of {baseline}",
   "alerts.when_by": "{when}, by {field}",

@@ -342,6 +342,8 @@ export const zh: Record<TextKey, string> = {
   "alerts.measure_average": "{field} 平均值",
   "alerts.measure_percentile": "{field} 的第 {percent} 百分位",
   "alerts.measure_share": "{query} 的占比",
+  "alerts.measure_absence": "无记录时长",
+  "alerts.measure_latest": "最新记录符合 {query}，",
   "alerts.when": "{within} 内{measured} {limit}",
   "alerts.when_baseline": "{within} 内{measured}偏离 {baseline} 常态 {limit}",
   "alerts.when_by": "{when}，按 {field} 分组",

@@ -1,10 +1,15 @@
 // The text of an alert rule: from one line to one key a line, for people who edit it.
 
+/** What says no more than nothing: the default holds. */
+const UNSAID = /^[a-z_]+: null$|^needs: \[\]$/;
+
 /** `{query: '…', count: ">= 5"}` with each key on its own line; what is no flow mapping stays as it is. */
 export function blockOf(yaml: string): string {
   const text = yaml.trim();
   if (!text.startsWith("{") || !text.endsWith("}")) return text;
-  return splitTop(text.slice(1, -1)).join("\n");
+  return splitTop(text.slice(1, -1))
+    .filter((line) => !UNSAID.test(line))
+    .join("\n");
 }
 
 /** The parts between commas that stand outside of quotes and brackets. */

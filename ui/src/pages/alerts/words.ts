@@ -24,6 +24,9 @@ export const SEVERITIES: Record<string, { text: TextKey; tag: string }> = {
 /** What is measured, in the language of the page; the server says it in English. */
 export function measuredWords(measured: string, t: Translate): string {
   if (measured === "records") return t("alerts.measure_records");
+  if (measured === "time without a record") return t("alerts.measure_absence");
+  const newest = /^newest record with (.+)$/.exec(measured);
+  if (newest !== null) return t("alerts.measure_latest", { query: newest[1] ?? "" });
   const of = /^(sum|average) of (.+)$/.exec(measured);
   if (of !== null) return t(of[1] === "sum" ? "alerts.measure_sum" : "alerts.measure_average", { field: of[2] ?? "" });
   const percentile = /^([\d.]+)th percentile of (.+)$/.exec(measured);

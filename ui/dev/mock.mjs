@@ -106,12 +106,21 @@ async function answer(request, response, state) {
   switch (call) {
     case "GET /session":
       return json(200, {
+        id: "own",
+        user: "ann",
+        way: "password",
         service: SERVICE_NAME,
         version: "0.1.0",
         role: "admin",
         demo: state.scenario === "demo",
         public_url: null,
       });
+    case "GET /users":
+      return json(200, { users: usersOf(state) });
+    case "GET /sessions":
+      return json(200, { sessions: sessionsOf(state) });
+    case "PUT /account/password":
+      return body.current === TOKEN ? json(204) : json(403, { error: "the current password is wrong" });
     case "GET /models":
       return json(200, {
         models: state.scenario === "demo" ? [{ name: "demo", upstream: "demo", demo: true }] : MODEL_LIST,
@@ -122,6 +131,26 @@ async function answer(request, response, state) {
       return find(json, body, state);
     case "POST /chat":
       return talk(response, body, state);
+    case "GET /chat":
+      // Nothing is kept here: the page talks without the server's help.
+      return json(200, {
+        service: SERVICE_NAME,
+        title: null,
+        description: null,
+        model: null,
+        history: false,
+        keep_days: 90,
+        unwatched_s: 120,
+        you: { by: "session", name: null },
+      });
+    case "GET /chat/models":
+      return json(200, {
+        models: state.scenario === "demo" ? [{ name: "demo", demo: true }] : MODEL_LIST,
+      });
+    case "GET /chats":
+      return json(200, { chats: [] });
+    case "GET /dashboards":
+      return json(200, { dashboards: [] });
     case "GET /fields":
       return json(200, { fields: fieldsOf(state.docs) });
     case "GET /saved":
@@ -245,6 +274,35 @@ function status({ docs, scenario, began }) {
 }
 
 /** An answer of the demo kind, streamed as OpenAI does it. */
+function usersOf({ scenario, began }) {
+  if (scenario === "empty") return [];
+  const user = (name, role, minutes) => ({
+    id: name,
+    name,
+    role,
+    created_ms: began - 40 * 86_400_000,
+    signed_in_ms: minutes === null ? null : began - minutes * 60_000,
+  });
+  return [user("ann", "admin", 12), user("bob", "operator", 700), user("张伟", "viewer", null)];
+}
+
+function sessionsOf({ began }) {
+  const agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36";
+  const session = (id, user, minutes) => ({
+    id,
+    user_id: user,
+    user,
+    role: "admin",
+    way: user === null ? "token" : "password",
+    address: "192.168.1.23",
+    agent,
+    created_ms: began - 86_400_000,
+    seen_ms: began - minutes * 60_000,
+    expires_ms: began + 29 * 86_400_000,
+  });
+  return [session("own", "ann", 1), session("phone", "ann", 300), session("first", null, 900)];
+}
+
 async function talk(response, body, state) {
   const doc = state.add();
   response.writeHead(200, {

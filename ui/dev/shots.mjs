@@ -32,6 +32,8 @@ const talk = (question) => async (page) => {
 };
 
 const SHOTS = [
+  { name: "users", at: "/users", views: [DESK, SMALL], themes: BOTH, languages: TONGUES },
+  { name: "account", at: "/account", views: [DESK, SMALL], themes: BOTH, languages: TONGUES },
   { name: "overview", at: "/", views: [DESK, WIDE, PHONE], themes: ["light", "dark"], languages: ["en", "zh"] },
   { name: "overview-24h", at: "/?from=now-24h&to=now", views: [DESK], themes: ["dark"], languages: ["en"] },
   { name: "overview-7d", at: "/?from=now-7d&to=now", views: [DESK, SMALL], themes: ["light"], languages: ["en"] },

@@ -11,7 +11,9 @@ import { address, go, PATHS, type Page, usePlace } from "./lib/route";
 import { remember, remembered } from "./lib/store";
 import { useQuery } from "./lib/use-query";
 import { AlertsPage } from "./pages/alerts";
-import { Chat } from "./pages/chat";
+import { AccountPage } from "./pages/account";
+import { Chat, ChatAlone } from "./pages/chat";
+import { Dashboards } from "./pages/dashboards";
 import { DiscoverPage } from "./pages/discover";
 import { EfficiencyPage } from "./pages/efficiency";
 import { KeysPage } from "./pages/keys";
@@ -20,6 +22,7 @@ import { ProbesPage } from "./pages/probes";
 import { RequestPage } from "./pages/request";
 import { SignIn } from "./pages/signin";
 import { SourcesPage } from "./pages/sources";
+import { UsersPage } from "./pages/users";
 import { type Theme, type Ui, UiContext, uiFor, useUi } from "./ui/context";
 import { Icon, type IconName } from "./ui/icon";
 import { Link } from "./ui/link";
@@ -72,6 +75,8 @@ export function App() {
 /** Lets in who has a session and shows the sign-in page to everybody else. */
 function Door({ choices, ui }: { choices: Choices; ui: Ui }) {
   const [entry, setEntry] = useState<Entry>({ state: "loading" });
+  const [signIn, setSignIn] = useState(false);
+  const place = usePlace();
 
   const ask = useCallback(async () => {
     try {
@@ -105,6 +110,9 @@ function Door({ choices, ui }: { choices: Choices; ui: Ui }) {
         </main>
       );
     case "out":
+      if (place.page === "chat" && !signIn) {
+        return <ChatAlone params={place.params} choices={choices} asked={entry} fallback={() => setSignIn(true)} />;
+      }
       return <SignIn {...choices} message={entry.message} entered={() => void ask()} />;
     case "in": {
       const leave = async () => {
@@ -122,16 +130,20 @@ interface NavEntry {
   icon: IconName;
   /** Pressed after `g`, it leads to the page. */
   letter: string;
+  /** Shown to admins alone. */
+  admin?: boolean;
 }
 
 const NAV: NavEntry[] = [
   { page: "overview", text: "nav.overview", icon: "overview", letter: "o" },
   { page: "discover", text: "nav.discover", icon: "requests", letter: "d" },
+  { page: "dashboards", text: "nav.dashboards", icon: "board", letter: "b" },
   { page: "efficiency", text: "nav.efficiency", icon: "efficiency", letter: "e" },
   { page: "alerts", text: "nav.alerts", icon: "bell", letter: "a" },
   { page: "probes", text: "nav.probes", icon: "pulse", letter: "p" },
   { page: "sources", text: "nav.sources", icon: "sources", letter: "s" },
-  { page: "keys", text: "nav.keys", icon: "key", letter: "k" },
+  { page: "keys", text: "nav.keys", icon: "key", letter: "k", admin: true },
+  { page: "users", text: "nav.users", icon: "users", letter: "u", admin: true },
   { page: "chat", text: "nav.chat", icon: "chat", letter: "c" },
 ];
 
@@ -144,11 +156,12 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
   const status = useQuery("status", loadStatus, STATUS_EVERY_MS);
   const [help, setHelp] = useState(false);
   const showHelp = useCallback(() => setHelp(true), []);
-  useKeys(place.params, showHelp);
+  const entries = useMemo(() => NAV.filter(({ admin }) => admin !== true || session.role === "admin"), [session.role]);
+  useKeys(entries, place.params, showHelp);
 
   useEffect(() => {
     const words = place.page === "request" ? t("record.title") : undefined;
-    const known = NAV.find((entry) => entry.page === place.page)?.text;
+    const known = place.page === "account" ? "nav.account" : NAV.find((entry) => entry.page === place.page)?.text;
     const title = words ?? t(known ?? "common.missing_page");
     document.title = `${title} · ${session.service} · ${t("app.name")}`;
   }, [place.page, session.service, t]);
@@ -173,7 +186,7 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
           </span>
         )}
         <nav aria-label={t("nav.label")}>
-          {NAV.map(({ page, text, icon }) => (
+          {entries.map(({ page, text, icon }) => (
             <Link
               key={page}
               href={address(page, sharedOf(place.params))}
@@ -197,6 +210,16 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
             ?
           </button>
           <Tools {...choices} />
+          <Link
+            class="icon-button"
+            href={address("account", {})}
+            data-testid="nav-account"
+            aria-current={current === "account" ? "page" : undefined}
+            aria-label={t("nav.account")}
+            title={session.user ?? t("nav.account")}
+          >
+            <Icon name="person" />
+          </Link>
           <button
             type="button"
             class="icon-button"
@@ -218,7 +241,10 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
         {place.page === "probes" && <ProbesPage params={place.params} session={session} />}
         {place.page === "sources" && <SourcesPage params={place.params} session={session} />}
         {place.page === "keys" && <KeysPage params={place.params} session={session} />}
-        {place.page === "chat" && <Chat />}
+        {place.page === "users" && <UsersPage session={session} />}
+        {place.page === "account" && <AccountPage session={session} />}
+        {place.page === "dashboards" && <Dashboards params={place.params} session={session} />}
+        {place.page === "chat" && <Chat params={place.params} />}
         {place.page === null && (
           <main>
             <Empty title={t("common.missing_page")}>
@@ -237,7 +263,7 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
 const SEARCH_BOX = "input[role=combobox]";
 
 /** `?` shows the keys, `/` leads to the search box of Discover, `g` and a letter to a page. */
-function useKeys(params: URLSearchParams, help: () => void) {
+function useKeys(entries: NavEntry[], params: URLSearchParams, help: () => void) {
   useEffect(() => {
     let chordUntil = 0;
     const press = (event: KeyboardEvent) => {
@@ -252,13 +278,13 @@ function useKeys(params: URLSearchParams, help: () => void) {
         return;
       }
       const now = Date.now();
-      const entry = now < chordUntil ? NAV.find(({ letter }) => letter === event.key) : undefined;
+      const entry = now < chordUntil ? entries.find(({ letter }) => letter === event.key) : undefined;
       chordUntil = event.key === "g" ? now + CHORD_MS : 0;
       if (entry !== undefined) go(address(entry.page, sharedOf(params)));
     };
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);
-  }, [params, help]);
+  }, [entries, params, help]);
 }
 
 function firstLanguage(): Language {

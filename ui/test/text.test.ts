@@ -9,7 +9,6 @@ import { addClause, clause, hasClause, toggleClause } from "../src/lib/lucene";
 import { address, placeOf } from "../src/lib/route";
 import { EventReader } from "../src/lib/sse";
 import { splitThinking } from "../src/lib/thinking";
-import { messagesOf, readConversation } from "../src/pages/chat/conversation";
 
 const SLOW = 'tag:"slow_request"';
 
@@ -110,31 +109,4 @@ test("errors of the console, of OpenAI and of Elasticsearch are understood", () 
     assert.equal(error.position, position);
   }
   assert.equal(errorOf(502, "<html>bad gateway</html>").message, "<html>bad gateway</html>");
-});
-
-test("a saved conversation survives, a broken one is forgotten", () => {
-  const saved = JSON.stringify({
-    model: "qwen3:4b",
-    turns: [
-      { id: 7, role: "user", text: "Hi" },
-      { id: 9, role: "assistant", text: "Hel", thinking: "secret", state: "streaming" },
-      { id: 10, role: "system", text: "no" },
-    ],
-  });
-  const { model, turns } = readConversation(saved);
-  assert.equal(model, "qwen3:4b");
-  assert.deepEqual(
-    turns.map((turn) => [turn.id, turn.role, turn.state]),
-    [
-      [1, "user", "done"],
-      [2, "assistant", "stopped"],
-    ],
-  );
-  assert.deepEqual(messagesOf(turns), [
-    { role: "user", content: "Hi" },
-    { role: "assistant", content: "Hel" },
-  ]);
-  for (const text of [null, "", "{", "null", "[]", '{"turns":3}']) {
-    assert.deepEqual(readConversation(text), { model: null, turns: [] });
-  }
 });

@@ -54,7 +54,8 @@ export async function send(method: string, path: string, body?: unknown, signal?
   const init: RequestInit = { method, credentials: "same-origin", cache: "no-store", redirect: "error" };
   if (method !== "GET")
     init.headers = { ...GUARD, ...(body === undefined ? {} : { "content-type": "application/json" }) };
-  if (body !== undefined) init.body = JSON.stringify(body);
+  // A file goes as it is.
+  if (body !== undefined) init.body = body instanceof Blob ? body : JSON.stringify(body);
   if (signal !== undefined) init.signal = signal;
   const answer = await fetch(ROOT + path, init);
   if (answer.ok) return answer;

@@ -1,12 +1,14 @@
-// One streamed answer of a model, as OpenAI's API sends it.
+// One streamed answer of a model of which nothing is kept, as OpenAI's API sends it.
 
 import { EventReader } from "../lib/sse";
 import { ApiError, send } from "./base";
 import { field, numberField } from "./search";
 
+export type ContentPart = { type: "text"; text: string } | { type: "image_url"; image_url: { url: string } };
+
 export interface ChatMessage {
-  role: "user" | "assistant";
-  content: string;
+  role: "system" | "user" | "assistant";
+  content: string | ContentPart[];
 }
 
 export type ChatPart =
@@ -21,8 +23,13 @@ export interface ChatStream {
   parts: AsyncGenerator<ChatPart>;
 }
 
-export async function chat(model: string, messages: ChatMessage[], signal: AbortSignal): Promise<ChatStream> {
-  const body = { model, messages, stream: true, stream_options: { include_usage: true } };
+export async function chat(
+  model: string,
+  messages: ChatMessage[],
+  options: Record<string, number | string>,
+  signal: AbortSignal,
+): Promise<ChatStream> {
+  const body = { ...options, model, messages, stream: true, stream_options: { include_usage: true } };
   const answer = await send("POST", "/chat", body, signal);
   if (answer.body === null) throw new ApiError(answer.status, "the answer has no body", null);
   return { requestId: answer.headers.get("x-request-id"), parts: parts(answer.body) };

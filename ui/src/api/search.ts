@@ -24,6 +24,7 @@ export interface Agg {
   percentiles?: { field: string; percents: number[] };
   sum?: { field: string };
   avg?: { field: string };
+  min?: { field: string };
   max?: { field: string };
   filter?: Clause;
   filters?: { filters: Record<string, Clause> };

@@ -75,7 +75,8 @@ export function Chart(props: Props) {
   latest.current = spec;
 
   // Colours and the kinds of the curves are fixed when a plot is made; new ones need a new plot.
-  const shape = [theme, language, zone, props.height, axes, ...series.map((one) => `${one.kind}${one.colour}${one.bandTo ?? ""}`)].join();
+  const kinds = series.map((one) => `${one.kind}${one.colour}${one.bandTo ?? ""}${one.spans ?? ""}`);
+  const shape = [theme, language, zone, props.height, axes, ...kinds].join();
   useEffect(() => {
     let gone = false;
     let sizes: ResizeObserver | null = null;

@@ -10,6 +10,8 @@ export interface PlotSeries {
   /** Name of the CSS variable that holds the colour. */
   colour: string;
   values: (number | null)[];
+  /** Whether the line goes on over buckets without a value: of what is measured now and then. */
+  spans?: boolean;
   /** Position, among the series, of the one down to which the room below this one is filled. */
   bandTo?: number;
 }
@@ -175,7 +177,7 @@ function seriesOptions(one: PlotSeries, stroke: string): uPlot.Series {
     case "area":
       return { stroke, width: 1.5, fill: faded(stroke, 0.16), points: lonePoints(stroke) };
     case "line":
-      return { stroke, width: 1.5, points: lonePoints(stroke) };
+      return { stroke, width: 1.5, points: lonePoints(stroke), spanGaps: one.spans === true };
     case "dashes":
       return { stroke, width: 1.5, dash: [3, 3], points: { show: false } };
     case "edge":

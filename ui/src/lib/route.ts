@@ -2,7 +2,19 @@
 
 import { useEffect, useState } from "preact/hooks";
 
-export type Page = "overview" | "discover" | "request" | "efficiency" | "alerts" | "probes" | "sources" | "keys" | "chat";
+export type Page =
+  | "overview"
+  | "discover"
+  | "request"
+  | "efficiency"
+  | "alerts"
+  | "probes"
+  | "sources"
+  | "keys"
+  | "users"
+  | "account"
+  | "dashboards"
+  | "chat";
 
 export const PATHS: Record<Page, string> = {
   overview: "/",
@@ -13,6 +25,9 @@ export const PATHS: Record<Page, string> = {
   probes: "/probes",
   sources: "/sources",
   keys: "/keys",
+  users: "/users",
+  account: "/account",
+  dashboards: "/dashboards",
   chat: "/chat",
 };
 

@@ -2,7 +2,8 @@
 
 import { useState } from "preact/hooks";
 import { ApiError } from "../api/base";
-import { signIn } from "../api/session";
+import { signIn, signInAs } from "../api/session";
+import type { TextKey } from "../i18n/en";
 import { useUi } from "../ui/context";
 import { CopyButton } from "../ui/copy";
 import { Icon } from "../ui/icon";
@@ -19,28 +20,6 @@ interface Props extends Choices {
 
 export function SignIn({ message, entered, ...choices }: Props) {
   const { t } = useUi();
-  const [token, setToken] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [fault, setFault] = useState<string | null>(null);
-
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    if (token.trim() === "" || busy) return;
-    setBusy(true);
-    setFault(null);
-    try {
-      await signIn(token.trim());
-      setToken("");
-      entered();
-    } catch (error) {
-      const refused = error instanceof ApiError && error.status === 401;
-      const silent = error instanceof TypeError;
-      if (refused) setFault(t("signin.wrong"));
-      else setFault(silent ? t("common.unreachable") : String(error instanceof Error ? error.message : error));
-    }
-    setBusy(false);
-  };
-
   return (
     <div class="signin-page">
       <div class="signin-tools">
@@ -55,31 +34,9 @@ export function SignIn({ message, entered, ...choices }: Props) {
         <p class="signin-message" data-testid="signin-message">
           {message}
         </p>
-        <form onSubmit={submit}>
-          <label for="token">{t("signin.token")}</label>
-          <input
-            id="token"
-            data-testid="signin-token"
-            type="password"
-            autocomplete="current-password"
-            spellcheck={false}
-            value={token}
-            aria-invalid={fault !== null}
-            aria-describedby="signin-fault signin-note"
-            onInput={(event) => setToken(event.currentTarget.value)}
-          />
-          <div id="signin-fault" class="signin-fault" role="alert">
-            {fault !== null && (
-              <p class="field-error" data-testid="signin-error">
-                <Icon name="warning" />
-                {fault}
-              </p>
-            )}
-          </div>
-          <button type="submit" class="button primary wide" data-testid="signin-submit" disabled={busy}>
-            {t(busy ? "signin.busy" : "signin.submit")}
-          </button>
-        </form>
+        <PasswordForm entered={entered} />
+        <h2 class="signin-or">{t("signin.or")}</h2>
+        <TokenForm entered={entered} />
         <div class="signin-hint">
           <p>{t("signin.hint")}</p>
           <div class="command">
@@ -93,5 +50,109 @@ export function SignIn({ message, entered, ...choices }: Props) {
       </main>
       <div class="road" aria-hidden="true" />
     </div>
+  );
+}
+
+/** Runs one way of signing in; the fault is in the page's language. */
+function useSignIn(run: () => Promise<void>, wrong: TextKey, entered: () => void) {
+  const { t } = useUi();
+  const [busy, setBusy] = useState(false);
+  const [fault, setFault] = useState<string | null>(null);
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    if (busy) return;
+    setBusy(true);
+    setFault(null);
+    try {
+      await run();
+      entered();
+    } catch (error) {
+      const status = error instanceof ApiError ? error.status : 0;
+      if (status === 401) setFault(t(wrong));
+      else if (status === 429) setFault(t("signin.too_many"));
+      else if (error instanceof TypeError) setFault(t("common.unreachable"));
+      else setFault(error instanceof Error ? error.message : String(error));
+    }
+    setBusy(false);
+  };
+  return { busy, fault, submit: (event: Event) => void submit(event) };
+}
+
+function Fault({ name, words }: { name: string; words: string | null }) {
+  return (
+    <div id={`${name}-fault`} class="signin-fault" role="alert">
+      {words !== null && (
+        <p class="field-error" data-testid={`${name}-error`}>
+          <Icon name="warning" />
+          {words}
+        </p>
+      )}
+    </div>
+  );
+}
+
+function PasswordForm({ entered }: { entered: () => void }) {
+  const { t } = useUi();
+  const [name, setName] = useState("");
+  const [password, setPassword] = useState("");
+  const { busy, fault, submit } = useSignIn(() => signInAs(name.trim(), password), "signin.wrong_password", entered);
+  return (
+    <form onSubmit={submit} data-testid="password-form">
+      <label for="name">{t("signin.name")}</label>
+      <input
+        id="name"
+        data-testid="signin-name"
+        type="text"
+        autocomplete="username"
+        autocapitalize="none"
+        spellcheck={false}
+        required
+        value={name}
+        onInput={(event) => setName(event.currentTarget.value)}
+      />
+      <label for="password">{t("signin.password")}</label>
+      <input
+        id="password"
+        data-testid="signin-password"
+        type="password"
+        autocomplete="current-password"
+        required
+        value={password}
+        aria-invalid={fault !== null}
+        aria-describedby="signin-password-fault"
+        onInput={(event) => setPassword(event.currentTarget.value)}
+      />
+      <Fault name="signin-password" words={fault} />
+      <button type="submit" class="button primary wide" data-testid="password-submit" disabled={busy}>
+        {t(busy ? "signin.busy" : "signin.submit")}
+      </button>
+    </form>
+  );
+}
+
+function TokenForm({ entered }: { entered: () => void }) {
+  const { t } = useUi();
+  const [token, setToken] = useState("");
+  const { busy, fault, submit } = useSignIn(() => signIn(token.trim()), "signin.wrong", entered);
+  return (
+    <form onSubmit={submit}>
+      <label for="token">{t("signin.token")}</label>
+      <input
+        id="token"
+        data-testid="signin-token"
+        type="password"
+        autocomplete="off"
+        spellcheck={false}
+        required
+        value={token}
+        aria-invalid={fault !== null}
+        aria-describedby="signin-fault signin-note"
+        onInput={(event) => setToken(event.currentTarget.value)}
+      />
+      <Fault name="signin" words={fault} />
+      <button type="submit" class="button wide" data-testid="signin-submit" disabled={busy}>
+        {t(busy ? "signin.busy" : "signin.by_token")}
+      </button>
+    </form>
   );
 }

@@ -10,6 +10,7 @@ export function HelpDialog({ close }: { close: () => void }) {
     [["?"], t("help.help")],
     [["g", "o"], t("nav.overview")],
     [["g", "d"], t("nav.discover")],
+    [["g", "b"], t("nav.dashboards")],
     [["g", "e"], t("nav.efficiency")],
     [["g", "a"], t("nav.alerts")],
     [["g", "p"], t("nav.probes")],

@@ -12,6 +12,16 @@ export interface Words {
   image: (alt: string) => string;
 }
 
+/** What is loaded when an answer needs it; null until then. */
+export interface Helpers {
+  highlight: typeof import("./highlight") | null;
+  math: typeof import("./math") | null;
+}
+
+/** Whether a text has something that a helper is for. */
+export const hasCode = (text: string) => text.includes("```") || text.includes("~~~");
+export const hasMath = (text: string) => /\$|\\\(|\\\[/.test(text);
+
 const TAGS =
   "a blockquote br code del em h1 h2 h3 h4 h5 h6 hr li ol p pre span strong table tbody td th thead tr ul".split(" ");
 const ATTRIBUTES = ["href", "title", "start", "align", "class"];
@@ -22,7 +32,37 @@ const LINKS = /^(?:https?:|mailto:)/i;
 const LANGUAGE = /^language-([\w+#.-]{1,32})$/;
 const COPIED_MS = 1_600;
 
+/** A dollar sign begins a formula only where it touches one, and ends it only where no digit follows: prices stay prices. */
+const INLINE_MATH = /^(?:\$\$([^$\n]+?)\$\$|\$(?=\S)((?:\\.|[^$\\\n])+?)(?<=\S)\$(?![\d\w])|\\\((.+?)\\\))/;
+const BLOCK_MATH = /^(?:\$\$\s*\n?([\s\S]+?)\n?\s*\$\$|\\\[([\s\S]+?)\\\])(?:\n|$)/;
+
+const texOf = (match: RegExpExecArray) => match.slice(1).find((part) => part !== undefined) ?? "";
+
 const marked = new Marked({ gfm: true, breaks: true });
+marked.use({
+  extensions: [
+    {
+      name: "math",
+      level: "block",
+      start: (text) => /\$\$|\\\[/.exec(text)?.index,
+      tokenizer: (text) => {
+        const match = BLOCK_MATH.exec(text);
+        return match === null ? undefined : { type: "math", raw: match[0], text: texOf(match) };
+      },
+      renderer: (token) => `<p><code class="math-block">${escapeHtml(String(token.text))}</code></p>`,
+    },
+    {
+      name: "mathInline",
+      level: "inline",
+      start: (text) => /\$|\\\(/.exec(text)?.index,
+      tokenizer: (text) => {
+        const match = INLINE_MATH.exec(text);
+        return match === null ? undefined : { type: "mathInline", raw: match[0], text: texOf(match) };
+      },
+      renderer: (token) => `<code class="math-inline">${escapeHtml(String(token.text))}</code>`,
+    },
+  ],
+});
 marked.use({
   renderer: {
     html: ({ text }) => escapeHtml(text),
@@ -33,7 +73,12 @@ marked.use({
 });
 
 /** The rendered answer. `copy` puts a text on the clipboard and says whether it could. */
-export function renderMarkdown(text: string, words: Words, copy: (text: string) => Promise<boolean>): DocumentFragment {
+export function renderMarkdown(
+  text: string,
+  words: Words,
+  copy: (text: string) => Promise<boolean>,
+  helpers: Helpers,
+): DocumentFragment {
   const html = marked.parse(text, { async: false });
   const page = DOMPurify.sanitize(html, {
     ALLOWED_TAGS: TAGS,
@@ -44,7 +89,8 @@ export function renderMarkdown(text: string, words: Words, copy: (text: string) 
     RETURN_DOM_FRAGMENT: true,
   });
   for (const link of page.querySelectorAll("a")) finishLink(link, words);
-  for (const block of page.querySelectorAll("pre")) finishCode(block, words, copy);
+  for (const block of page.querySelectorAll("pre")) finishCode(block, words, copy, helpers);
+  for (const code of page.querySelectorAll("code.math-block, code.math-inline")) finishMath(code, helpers);
   for (const table of page.querySelectorAll("table")) {
     const frame = document.createElement("div");
     frame.className = "table-scroll";
@@ -70,10 +116,23 @@ function finishLink(link: HTMLAnchorElement, words: Words): void {
   if (!isImage) link.title = target;
 }
 
-function finishCode(block: HTMLPreElement, words: Words, copy: (text: string) => Promise<boolean>): void {
+/** Until the formula can be set, and where it cannot, it stays as it was written. */
+function finishMath(code: Element, { math }: Helpers): void {
+  const node = math?.formula(code.textContent ?? "", code.className === "math-block");
+  if (node !== null && node !== undefined) code.replaceWith(node);
+}
+
+function finishCode(
+  block: HTMLPreElement,
+  words: Words,
+  copy: (text: string) => Promise<boolean>,
+  { highlight }: Helpers,
+): void {
   const code = block.querySelector("code");
   const language = LANGUAGE.exec(code?.className ?? "")?.[1] ?? "";
   code?.removeAttribute("class");
+  const coloured = highlight?.highlighted(language, code?.textContent ?? "");
+  if (coloured !== null && coloured !== undefined) code?.replaceChildren(coloured);
   const head = document.createElement("div");
   head.className = "code-head";
   const name = document.createElement("span");

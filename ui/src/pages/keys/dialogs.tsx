@@ -1,6 +1,5 @@
 // The windows of the keys page: make one, see its secret once, rotate, revoke.
 
-import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { createKey, type MadeKey, type NewKey, revokeKey, rotateKey } from "../../api/keys";
 import type { Session } from "../../api/session";
@@ -8,6 +7,7 @@ import { useChange } from "../../lib/use-change";
 import { useUi } from "../../ui/context";
 import { CopyButton } from "../../ui/copy";
 import { Dialog } from "../../ui/dialog";
+import { Field } from "../../ui/field";
 import { ErrorNotice } from "../../ui/notice";
 
 const MINUTE_MS = 60_000;
@@ -96,16 +96,6 @@ export function CreateDialog({ made, close }: { made: (key: MadeKey) => void; cl
 
 function same(values: string[]): [string, string][] {
   return values.map((value) => [value, value]);
-}
-
-function Field({ words, hint, children }: { words: string; hint?: string | undefined; children: ComponentChildren }) {
-  return (
-    <label class="form-field">
-      <span>{words}</span>
-      {children}
-      {hint !== undefined && <small class="quiet">{hint}</small>}
-    </label>
-  );
 }
 
 /** What the form says, in the names of the API; empty fields are left out. */

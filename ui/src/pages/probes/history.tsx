@@ -91,7 +91,8 @@ function Told({ past, params }: { past: Past; params: URLSearchParams }) {
       past.curves.map((curve, at): ChartSeries => {
         const words = CURVE_WORDS[curve.name];
         const colour = MODEL_COLOURS[at % MODEL_COLOURS.length] ?? "--series-1";
-        return { kind: "line", colour, label: words === undefined ? curve.name : t(words), values: curve.values };
+        const label = words === undefined ? curve.name : t(words);
+        return { kind: "line", colour, label, values: curve.values, spans: true };
       }),
     [past, t],
   );

@@ -35,10 +35,12 @@ export function ProbeList({ probes, params, session, reload }: Props) {
               <th scope="col">{t("probes.probe")}</th>
               <th scope="col">{t("probes.found")}</th>
               <th scope="col">{t("probes.last")}</th>
-              <th scope="col" class="num">
+              <th scope="col" class="num col-wide">
                 {t("column.duration")}
               </th>
-              <th scope="col">{t("probes.next")}</th>
+              <th scope="col" class="col-wide">
+                {t("probes.next")}
+              </th>
               <th scope="col">
                 <span class="visually-hidden">{t("keys.actions")}</span>
               </th>

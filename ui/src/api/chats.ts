@@ -1,0 +1,185 @@
+// Chats that the server keeps, and the answers that it writes for them.
+
+import { EventReader } from "../lib/sse";
+import type { Attachment } from "../lib/attach";
+import { get, post, send } from "./base";
+import { field, numberField, textField } from "./search";
+
+/** What the chat page is, and who may chat here. */
+export interface About {
+  service: string;
+  title: string | null;
+  description: string | null;
+  model: string | null;
+  history: boolean;
+  keep_days: number;
+  unwatched_s: number;
+  /** Null: a key is needed first. */
+  you: { by: "session" | "key" | "open"; name: string | null } | null;
+}
+
+export interface ChatModel {
+  name: string;
+  demo: boolean;
+}
+
+export type Options = Record<string, number | string>;
+
+export interface ChatSettings {
+  title: string;
+  model: string;
+  system: string;
+  options: Options;
+  head: string | null;
+}
+
+export interface FoundChat {
+  id: string;
+  title: string;
+  model: string;
+  changed_ms: number;
+  excerpt: string | null;
+}
+
+export type MessageState = "done" | "running" | "stopped" | "left" | "failed" | "interrupted";
+
+export interface Message {
+  id: string;
+  parent: string | null;
+  role: "user" | "assistant";
+  state: MessageState;
+  created_ms: number;
+  /** What is known of an answer: model, tokens, times, what went wrong. */
+  told: Record<string, unknown>;
+  text: string;
+  thinking: string;
+  attachments: Attachment[];
+}
+
+export interface KeptChat extends ChatSettings {
+  id: string;
+  created_ms: number;
+  changed_ms: number;
+  messages: Message[];
+}
+
+/** How an answer waits before its first word. */
+export interface Wait {
+  phase: string;
+  position: number | null;
+}
+
+/** What an event of an answer under way says. */
+export interface News {
+  /** It begins anew: what was known before is in it. */
+  whole: boolean;
+  text: string;
+  thinking: string;
+  told: Record<string, unknown>;
+  state: MessageState;
+  wait: Wait | null;
+}
+
+const path = (id: string) => `/chats/${encodeURIComponent(id)}`;
+
+export function about(signal?: AbortSignal): Promise<About> {
+  return get<About>("/chat", signal);
+}
+
+export async function showKey(key: string): Promise<void> {
+  await send("POST", "/chat/session", { key });
+}
+
+export async function hideKey(): Promise<void> {
+  await send("DELETE", "/chat/session");
+}
+
+export async function chatModels(signal?: AbortSignal): Promise<ChatModel[]> {
+  return (await get<{ models: ChatModel[] }>("/chat/models", signal)).models;
+}
+
+export async function chats(words: string, signal?: AbortSignal): Promise<FoundChat[]> {
+  return (await get<{ chats: FoundChat[] }>(`/chats?q=${encodeURIComponent(words)}`, signal)).chats;
+}
+
+export function createChat(settings: ChatSettings): Promise<KeptChat> {
+  return post<KeptChat>("/chats", settings);
+}
+
+export function keptChat(id: string, signal?: AbortSignal): Promise<KeptChat> {
+  return get<KeptChat>(path(id), signal);
+}
+
+export async function setChat(id: string, settings: ChatSettings): Promise<void> {
+  await send("PUT", path(id), settings);
+}
+
+export async function removeChat(id: string): Promise<void> {
+  await send("DELETE", path(id));
+}
+
+export async function removeChats(): Promise<void> {
+  await send("DELETE", "/chats");
+}
+
+/** A question with its place, or without words the wish to have `parent` answered again. */
+export interface Question {
+  parent: string | null;
+  text: string;
+  attachments: Attachment[];
+  model: string;
+}
+
+export function ask(id: string, question: Question): Promise<{ question: Message | null; answer: Message }> {
+  return post(`${path(id)}/messages`, question);
+}
+
+export async function stopAnswer(id: string, answer: string): Promise<void> {
+  await send("POST", `${path(id)}/answers/${encodeURIComponent(answer)}/stop`);
+}
+
+/** An answer as far as it is, then what is added, until it ends or the connection does. */
+export async function* follow(id: string, answer: string, signal: AbortSignal): AsyncGenerator<News> {
+  const reply = await send("GET", `${path(id)}/answers/${encodeURIComponent(answer)}`, undefined, signal);
+  if (reply.body === null) return;
+  const reader = reply.body.getReader();
+  const decoder = new TextDecoder();
+  const events = new EventReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      for (const data of events.push(decoder.decode(value, { stream: true }))) yield newsOf(JSON.parse(data));
+    }
+  } finally {
+    reader.releaseLock();
+  }
+}
+
+const STATES: readonly string[] = ["done", "running", "stopped", "left", "failed", "interrupted"];
+
+export function newsOf(data: unknown): News {
+  const state = textField(data, "state") ?? "";
+  const wait = field(data, "wait");
+  const told = field(data, "told");
+  return {
+    whole: field(data, "whole") === true,
+    text: textField(data, "text") ?? "",
+    thinking: textField(data, "thinking") ?? "",
+    told: typeof told === "object" && told !== null ? (told as Record<string, unknown>) : {},
+    state: STATES.includes(state) ? (state as MessageState) : "failed",
+    wait: wait === undefined ? null : { phase: textField(wait, "phase") ?? "", position: numberField(wait, "position") },
+  };
+}
+
+/** The message with what was added. */
+export function heard(message: Message, news: News): Message {
+  const before = news.whole ? { text: "", thinking: "" } : message;
+  return {
+    ...message,
+    text: before.text + news.text,
+    thinking: before.thinking + news.thinking,
+    told: news.told,
+    state: news.state,
+  };
+}

@@ -8,7 +8,7 @@ use axum::middleware;
 use axum::routing::{MethodFilter, on};
 use tollhouse_state::Role;
 
-use crate::{Console, api, dashboards, guard, keys, reload, saved, session, story, users};
+use crate::{Console, api, dashboards, guard, keys, probes, reload, saved, session, story, users};
 
 /// Everything that a session is needed for. Chats, for which a key is enough, stand behind a door of their own (`chats`).
 pub(crate) fn all() -> Calls {
@@ -33,6 +33,8 @@ pub(crate) fn all() -> Calls {
         .put(Operator, "/console/api/v1/dashboards/{id}", dashboards::change)
         .delete(Operator, "/console/api/v1/dashboards/{id}", dashboards::remove)
         .post(Operator, "/console/api/v1/dashboards/import", dashboards::import)
+        .get(Viewer, "/console/api/v1/probes", probes::list)
+        .post(Operator, "/console/api/v1/probes/{id}/run", probes::run)
         .get(Admin, "/console/api/v1/keys", keys::list)
         .post(Admin, "/console/api/v1/keys", keys::create)
         .post(Admin, "/console/api/v1/keys/{id}/rotate", keys::rotate)

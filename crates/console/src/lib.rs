@@ -16,6 +16,7 @@ mod dashboards;
 mod guard;
 mod keeper;
 mod keys;
+mod probes;
 mod reload;
 mod saved;
 mod session;
@@ -36,6 +37,7 @@ use tollhouse_state::State;
 
 pub use chats::{Answers, CHAT_PATH, ChatPage};
 pub use keeper::{Ask, AskKeeper};
+pub use probes::{Probes, ProbesKeeper};
 pub use sign_ins::SignIns;
 
 /// What is said to whoever comes without a token (scenario B01).
@@ -75,6 +77,8 @@ pub struct Settings {
     pub began: Instant,
     /// Sources that collect the lines of model servers: those are joined with requests by time.
     pub server_sources: Vec<String>,
+    /// Who runs the probes.
+    pub probes: ProbesKeeper,
     /// The chat page.
     pub chat: ChatPage,
 }

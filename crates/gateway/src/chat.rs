@@ -65,7 +65,8 @@ impl Gateway {
         let context = self.context(way, caller, &model, tokens, answer.min(ANSWER_TOKENS_EXPECTED));
         let quiet_after = request.stream.then_some(settings.keep_alive);
         let request = Arc::new(request);
-        way.open.talk = settings.contents.as_ref().and_then(|contents| contents.talk(request.clone())).map(Box::new);
+        let contents = settings.contents.as_ref().filter(|_| way.open.record.origin.is_none());
+        way.open.talk = contents.and_then(|contents| contents.talk(request.clone())).map(Box::new);
         let talk = if let Some(events) = self.known_answer(&request, &model) {
             Talk::known(events)
         } else {
@@ -94,6 +95,10 @@ impl Gateway {
     /// Counts the request for its caller.
     pub(crate) async fn enter(&self, way: &mut Way<'_>, caller: &Caller, model: &str) -> Result<(), Refusal> {
         let settings = &self.inner.settings;
+        // What the house asks for itself uses up nobody's share.
+        if way.open.record.origin.is_some() {
+            return Ok(());
+        }
         let scopes = way.who(caller).scopes(&settings.limits, settings.by, model);
         let tokens = |scope: &Scope| scope.rules.tokens.map(|rate| rate.most.get());
         way.tokens_most = scopes.iter().filter_map(tokens).min();

@@ -59,6 +59,9 @@ pub struct RequestRecord {
     /// Public id of the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
+    /// `probe` for a request that the house itself made to see whether a model answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<&'static str>,
     /// Address of the client.
     pub client_ip: String,
     /// Name of the model server that answered.

@@ -38,6 +38,9 @@ impl<'a> Past<'a> {
     /// `None` for a request that was refused before it counted.
     fn of(record: &'a Map<String, Value>) -> Option<Self> {
         let text = |name: &str| record.get(name)?.as_str();
+        if text("origin").is_some() {
+            return None;
+        }
         let number = |name: &str| record.get(name)?.as_u64();
         let was_sent = number("attempts").is_some_and(|attempts| attempts > 0);
         let broke_off = record.get("cancelled") == Some(&Value::Bool(true)) || text("error") == Some("interrupted");
@@ -78,5 +81,6 @@ mod tests {
         assert_eq!(past(json!({"error": "interrupted"})), Some((10_000, 0)));
         assert_eq!(past(json!({"attempts": 0, "error": "invalid api key", "cancelled": false})), None);
         assert_eq!(past(json!({"attempts": 1, "ts": "long ago"})), None);
+        assert_eq!(past(json!({"attempts": 1, "origin": "probe"})), None);
     }
 }

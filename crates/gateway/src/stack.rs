@@ -35,6 +35,9 @@ use crate::refusal::{ErrorStyle, Refusal};
 use crate::route::{NoRoute, Route, shape_of};
 use crate::{Caller, Door, Health};
 
+/// What stands as `origin` in the records of requests that a probe of the house makes.
+pub const PROBE_ORIGIN: &str = "probe";
+
 /// What the gateway is set to.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -95,6 +98,8 @@ pub enum Entry {
     Door,
     /// From a signed-in console, which has shown its session.
     Console,
+    /// From a probe of the house itself: behind everybody else, counted for nobody, and no content of it is kept.
+    Probe(Progress),
     /// From the console, for somebody who is known already and wants to see how far it is.
     Known {
         /// Who asks.
@@ -198,7 +203,7 @@ impl Gateway {
         let shape = shape_of(path, head.headers.contains_key("anthropic-version"));
         let open = OpenRecord::new(self.inner.journal.clone(), head.method.as_str(), path, id.as_str(), client);
         let progress = match &entry {
-            Entry::Known { progress, .. } => progress.clone(),
+            Entry::Known { progress, .. } | Entry::Probe(progress) => progress.clone(),
             Entry::Door | Entry::Console => Progress::default(),
         };
         let mut way = Way { head: &head, shape, id: &id, open, client, peer: peer.0.ip(), tokens_most: None, progress };
@@ -234,7 +239,11 @@ impl Gateway {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         // Address first: to a stranger's address not even the answer to a guessed key is given.
-        self.inner.door.check_address(way.client)?;
+        if matches!(entry, Entry::Probe(_)) {
+            way.open.record.origin = Some(PROBE_ORIGIN);
+        } else {
+            self.inner.door.check_address(way.client)?;
+        }
         if secret_in_query(&way.head.uri) {
             return Err(Refusal::SecretInAddress);
         }
@@ -272,6 +281,7 @@ impl Gateway {
             }
             Entry::Console => Caller { key: None, key_id: Some("console".to_owned()) },
             Entry::Known { caller, .. } => caller.clone(),
+            Entry::Probe(_) => Caller::probe(),
         };
         way.open.record.key_id.clone_from(&caller.key_id);
         way.open.record.user_id = match entry {

@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use crate::ProbeError;
-use crate::finding::{Finding, Kind, Outcome, Ran, round3};
+use crate::finding::{Finding, Kind, Ran, round3};
 use crate::gpu::Reader;
 use crate::http::Http;
 use crate::light::{Known, Light, light};
@@ -224,12 +224,6 @@ impl Board {
         let shown = self.shown();
         let busy = shown.resources.iter().filter_map(|sample| sample.get("gpu_utilisation")?.as_f64());
         busy.max_by(f64::total_cmp)
-    }
-
-    /// What each probe found last: name, kind and outcome.
-    pub fn outcomes(&self) -> Vec<(String, Kind, Option<Outcome>)> {
-        let outcome = |row: &Row| (row.name.clone(), row.kind, row.last.as_ref().map(|last| last.finding.outcome));
-        self.shown().probes.iter().map(outcome).collect()
     }
 
     /// Runs a probe now, or joins the run under way, and waits so long for its end. Gives what is known of it then; `None`

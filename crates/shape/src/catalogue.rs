@@ -10,7 +10,7 @@ pub fn catalogue() -> &'static Fields {
     &CATALOGUE
 }
 
-const DECLARED: [(&str, FieldKind); 54] = [
+const DECLARED: [(&str, FieldKind); 93] = [
     // Every record.
     ("@timestamp", FieldKind::Date),
     ("seq", FieldKind::Long),
@@ -70,6 +70,46 @@ const DECLARED: [(&str, FieldKind); 54] = [
     ("ttft_ms", FieldKind::Double),
     ("decode_ms", FieldKind::Double),
     ("tokens_per_second", FieldKind::Double),
+    // What probes found, and samples of resources.
+    ("origin", FieldKind::Keyword),
+    ("probe", FieldKind::Keyword),
+    ("probe_kind", FieldKind::Keyword),
+    ("layer", FieldKind::Keyword),
+    ("outcome", FieldKind::Keyword),
+    ("found", FieldKind::Text),
+    ("pid", FieldKind::Long),
+    ("port", FieldKind::Long),
+    ("restarted", FieldKind::Boolean),
+    ("health_status", FieldKind::Long),
+    ("event_loop_delay_ms", FieldKind::Double),
+    ("rss_bytes", FieldKind::Long),
+    ("digest", FieldKind::Keyword),
+    ("server_version", FieldKind::Keyword),
+    ("test_type", FieldKind::Keyword),
+    ("score", FieldKind::Double),
+    ("baseline_score", FieldKind::Double),
+    ("p_value", FieldKind::Double),
+    ("samples", FieldKind::Long),
+    ("passed", FieldKind::Long),
+    ("changed", FieldKind::Keyword),
+    ("used_percent", FieldKind::Double),
+    ("inodes_percent", FieldKind::Double),
+    ("free_bytes", FieldKind::Long),
+    ("full_in_days", FieldKind::Double),
+    ("days_left", FieldKind::Double),
+    ("not_after", FieldKind::Date),
+    ("status_code", FieldKind::Long),
+    ("answer_ms", FieldKind::Double),
+    ("gpu", FieldKind::Keyword),
+    ("gpu_memory_used_bytes", FieldKind::Long),
+    ("gpu_memory_total_bytes", FieldKind::Long),
+    ("gpu_memory_used_percent", FieldKind::Double),
+    ("gpu_utilisation", FieldKind::Double),
+    ("temperature", FieldKind::Double),
+    ("memory_available_bytes", FieldKind::Long),
+    ("memory_used_percent", FieldKind::Double),
+    ("psi", FieldKind::Double),
+    ("skew_ms", FieldKind::Long),
 ];
 
 /// Names in journal records, and what they are called in the index. The old name stays good in queries.

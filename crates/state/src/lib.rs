@@ -27,6 +27,7 @@ mod keys;
 mod limits;
 mod passwords;
 mod pepper;
+mod probes;
 mod saved;
 mod sessions;
 mod settings;
@@ -146,6 +147,7 @@ fn migrations() -> Migrator {
         (4, "saved", include_str!("../migrations/0004_saved.sql")),
         (5, "alerts", include_str!("../migrations/0005_alerts.sql")),
         (6, "indices", include_str!("../migrations/0006_indices.sql")),
+        (8, "probes", include_str!("../migrations/0008_probes.sql")),
         (9, "users", include_str!("../migrations/0009_users.sql")),
         (12, "erasures", include_str!("../migrations/0012_erasures.sql")),
     ];

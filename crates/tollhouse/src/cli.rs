@@ -25,6 +25,7 @@ Examples:
   tollhouse search 'tag:slow_request'  search the records
   tollhouse why REQUEST_ID             what happened to one request, and why it took so long
   tollhouse journal verify --index     whether every record is there, and in the index once
+  tollhouse probe                      whether programs, models, disks and certificates are well
   tollhouse bench --users 200          whether 200 users at once hear the first token in time")]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Tell how far each cluster has been brought the records, and whether it has them all
     Ship(ShipArgs),
+    /// Run the health checks once: programs, models, disks, certificates, cards
+    Probe(ProbeArgs),
     /// Tell how the alert rules stand; try channels, silence rules, try rules on stored records
     Alert(AlertArgs),
     /// Print the version
@@ -297,6 +300,30 @@ pub(crate) struct TokenArgs {
     /// How long the address opens the console
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = crate::keys::parse_lifetime)]
     pub(crate) expires: std::time::Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit status: 0 all is well, 1 a program is not, 2 a model does not answer, 3 a disk is full, 4 answers are worse than before,
+5 something else. Of several, the lowest: a program that is down explains the rest.
+
+Examples:
+  tollhouse probe
+  tollhouse probe --quality                # the tests of answers, too; takes minutes
+  tollhouse probe --json | jq -r '.results[] | select(.status != \"ok\") | .found'
+  tollhouse probe --quality --new-baseline # after a change that is meant, such as another model")]
+pub(crate) struct ProbeArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Also ask the quality tests (`probes.quality`)
+    #[arg(long)]
+    pub(crate) quality: bool,
+    /// Forget what answers were like: the next runs make a new baseline
+    #[arg(long)]
+    pub(crate) new_baseline: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -20,6 +20,7 @@ use tollhouse_upstream::Upstreams;
 use tollhouse_web::HostGuard;
 
 use crate::house::House;
+use crate::probing::Probed;
 use crate::{cli, sieving, wiring};
 
 /// How long what waits to be kept may take at the end.
@@ -40,6 +41,8 @@ pub(crate) struct Ground {
     pub(crate) sign_ins: SignIns,
     /// Answers to chats that are being written.
     pub(crate) answers: Answers,
+    /// What is known of the probes.
+    pub(crate) probed: Arc<Probed>,
     /// Prompts and answers, once a configuration wanted them kept.
     pub(crate) contents: OnceLock<OpenContents>,
 }
@@ -87,6 +90,7 @@ impl Ground {
             began: self.began,
             server_sources: wiring::server_sources(config),
             chat: wiring::chat_page(config),
+            probes: self.probed.clone(),
         };
         let console = Console::new(
             settings,
@@ -108,6 +112,7 @@ impl Ground {
             journal: self.journal.clone(),
             elastic: self.elastic.router(),
             console: tollhouse_console::router(console),
+            probed: self.probed.clone(),
         })
     }
 

@@ -21,6 +21,12 @@ pub(crate) fn ready(house: &House) -> Answer {
     }
 }
 
+/// The colour of each layer, as the probes found them: process, answer, quality, resource.
+fn layers(house: &House) -> serde_json::Map<String, serde_json::Value> {
+    let layers = house.probed.light().map(|light| light.layers).unwrap_or_default();
+    layers.iter().map(|layer| (layer.layer.as_str().to_owned(), layer.colour.as_str().into())).collect()
+}
+
 /// `/health`: a summary. It names no address and no reason: it is open to everybody who may connect.
 pub(crate) fn summary(house: &House) -> Answer {
     let health = house.gateway.health();
@@ -32,6 +38,7 @@ pub(crate) fn summary(house: &House) -> Answer {
         "version": crate::cli::VERSION,
         "upstreams": {"answering": answering, "configured": upstreams.len()},
         "journal": {"disk": house.journal.disk().borrow().as_str()},
+        "layers": layers(house),
         "uptime_s": house.began.elapsed().as_secs(),
     });
     let code = if health.can_serve() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

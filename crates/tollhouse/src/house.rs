@@ -13,6 +13,7 @@ use tollhouse_journal::{Journal, Level, Record};
 use tollhouse_web::{Answer, Dropped, HostGuard, Peer, text};
 use tower::ServiceExt;
 
+use crate::probing::Probed;
 use crate::{es, health};
 
 /// From the head of a request to the console or the book to the head of its answer: a body that drips in ends here.
@@ -28,6 +29,7 @@ pub(crate) struct House {
     pub(crate) journal: Journal,
     pub(crate) elastic: Router,
     pub(crate) console: Router,
+    pub(crate) probed: Arc<Probed>,
 }
 
 /// The house in force; clones share it. It is exchanged as a whole when the configuration changes.

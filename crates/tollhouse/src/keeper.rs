@@ -24,6 +24,7 @@ use crate::ground::Ground;
 use crate::house::Current;
 use crate::listening::{Bound, Listening, Serving};
 use crate::logging::Logging;
+use crate::probing::{self, Probing};
 use crate::ring::Ring;
 use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
@@ -69,6 +70,7 @@ pub(crate) struct Keeper {
     pub(crate) collecting: Collecting,
     pub(crate) shipping: Shipping,
     pub(crate) watching: Watching,
+    pub(crate) probing: Probing,
     pub(crate) ring: Ring,
     pub(crate) logging: Logging,
     /// Servers that take no more connections and let their last requests end.
@@ -127,6 +129,8 @@ impl Keeper {
 
     /// Ends the serving, running requests last.
     pub(crate) async fn end(mut self) -> Ground {
+        // First: a question of ours need not be waited for.
+        self.probing.end().await;
         let search = async {
             if let Some(listening) = self.listening_search {
                 listening.end().await;
@@ -227,6 +231,7 @@ impl Keeper {
         changed.extend(self.collecting.renewed().await);
         changed.extend(self.shipping.renewed().await);
         changed.extend(self.watching.renewed().await);
+        changed.extend(self.probing.renewed().await);
         if changed.is_empty() {
             return Ok(changed);
         }
@@ -253,6 +258,7 @@ impl Keeper {
         let sources = self.collecting.prepare(&config).await?;
         let destinations = self.shipping.prepare(&config).await?;
         let watched = self.watching.prepare(&config).await?;
+        let probed = probing::Ready::new(&config).await?;
         let of_store = config.clone();
         let store_client = tokio::task::spawn_blocking(move || shelf::client(&of_store)).await??;
         let listening = bound.map(|bound| bound.serve(&config, &self.serving)).transpose()?;
@@ -274,6 +280,7 @@ impl Keeper {
             remote.renew(client);
         }
         self.watching.adopt(watched, watching::place(&config, address));
+        self.probing.adopt(probed).await;
         self.serving.configure(wiring::serve_options(&config));
         self.serving_search.configure(wiring::search_options(&config));
         self.logging.set_level(&config);

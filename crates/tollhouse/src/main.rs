@@ -19,6 +19,8 @@ mod keeper;
 mod keys;
 mod listening;
 mod logging;
+mod probe;
+mod probing;
 mod ring;
 mod search;
 mod shelf;
@@ -26,6 +28,7 @@ mod ship;
 mod shipping;
 mod sieving;
 mod source;
+mod speech;
 mod up;
 mod users;
 mod watching;
@@ -86,6 +89,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Dead(args) => return dead::dead(&args),
         // It tells by its exit status whether the cluster has what it should.
         Command::Ship(args) => return runtime()?.block_on(ship::ship(&args)),
+        // It tells by its exit status what is not well.
+        Command::Probe(args) => return runtime()?.block_on(probe::probe(&args)),
         // It tells by its exit status whether a tried channel works.
         Command::Alert(args) => return runtime()?.block_on(alert::alert(&args)),
         Command::Version => say(&format!("tollhouse {}\n", cli::VERSION)),

@@ -28,11 +28,12 @@ use crate::house::Current;
 use crate::keeper::{Keeper, Signals};
 use crate::listening::{Bound, Serving};
 use crate::logging::Logging;
+use crate::probing::Probing;
 use crate::ring::Ring;
 use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
 use crate::watching::Watching;
-use crate::{cli, keeper, keys, shelf, shipping, sieving, watching, wiring};
+use crate::{cli, keeper, keys, probing, shelf, shipping, sieving, watching, wiring};
 
 /// How long the address printed at the start opens the console.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -55,6 +56,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let sources = Prepared::first(&config).await?;
     let destinations = shipping::Prepared::first(&config).await?;
     let watched = watching::Prepared::first(&config).await?;
+    let probes = probing::Ready::new(&config).await?;
     let state = State::open(&config.data_dir).await?;
     let configured = wiring::configured_keys(&config)?;
     let has_keys = !configured.is_empty() || state.keys().await?.iter().any(|key| key.revoked_ms.is_none());
@@ -82,7 +84,20 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let (failures, began) = (Failures::new(), Instant::now());
     let contents = OnceLock::new();
     let answers = Answers::open(state.clone()).await?;
-    let ground = Ground { state, shelf, elastic, journal, limits, failures, began, keeper: ask_keeper, sign_ins: SignIns::default(), answers, contents };
+    let ground = Ground {
+        state,
+        shelf,
+        elastic,
+        journal,
+        limits,
+        failures,
+        began,
+        keeper: ask_keeper,
+        sign_ins: SignIns::default(),
+        answers,
+        probed: std::sync::Arc::default(),
+        contents,
+    };
     let house = ground.house(&config, bound.address, None)?;
     let mut ring = Ring::default();
     let revoked = ring.look(&ground.state, house.gateway.door(), &ground.journal).await?;
@@ -115,7 +130,9 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     );
     let place = watching::place(&config, listening.address);
     let watching = Watching::new(ground.shelf.clone(), ground.state.clone(), ground.journal.clone(), watched, place);
-    let parts = greeting(&collecting, &shipping, &watching);
+    let (state, journal) = (ground.state.clone(), ground.journal.clone());
+    let probing = Probing::new(state, journal, current.clone(), ground.probed.clone(), probes)?;
+    let parts = greeting(&collecting, &shipping, &watching, &probing);
     greet(&config, &ground.state, listening.address, &door, &upstreams, &parts).await;
     if let Some(listening) = &listening_search {
         eprintln!("  search     http://{}  (Elasticsearch)", keys::reachable(listening.address));
@@ -138,6 +155,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         collecting,
         shipping,
         watching,
+        probing,
         ring,
         logging,
         draining,
@@ -184,6 +202,7 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
         shipping::check_circle(config, ship)?;
     }
     watching::rules(config)?;
+    tollhouse_probe::Prepared::new(probing::specs(&config.probes)).context("preparing the probes (`probes`)")?;
     for channel in &config.channels {
         watching::channel(channel)?;
     }
@@ -256,11 +275,12 @@ pub(crate) async fn close_interrupted(journal: &Journal, unfinished: Vec<Map<Str
 }
 
 /// What the parts behind the gate do, a line each.
-fn greeting(collecting: &Collecting, shipping: &Shipping, watching: &Watching) -> Vec<String> {
+fn greeting(collecting: &Collecting, shipping: &Shipping, watching: &Watching, probing: &Probing) -> Vec<String> {
     let collected = collecting.greeting().into_iter().map(|line| format!("collect    {line}"));
     let shipped = shipping.greeting().into_iter().map(|line| format!("ship       {line}"));
     let watched = watching.greeting().into_iter().map(|line| format!("alerts     {line}"));
-    collected.chain(shipped).chain(watched).collect()
+    let probed = probing.greeting().into_iter().map(|line| format!("probes     {line}"));
+    collected.chain(shipped).chain(watched).chain(probed).collect()
 }
 
 /// Tells whoever started the house what it does and how to go on.

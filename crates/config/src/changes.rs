@@ -42,6 +42,10 @@ impl Config {
         if self.shared != other.shared && !paths.iter().any(|path| path == "shared.redis") {
             paths.push("shared.redis".to_owned());
         }
+        let otlp_key = |config: &Self| config.telemetry.otlp.as_ref().and_then(|otlp| otlp.key.clone());
+        if otlp_key(self) != otlp_key(other) && !paths.iter().any(|path| path.starts_with("telemetry.otlp")) {
+            paths.push("telemetry.otlp.key".to_owned());
+        }
         if paths.is_empty() && self != other {
             paths.push("the file".to_owned());
         }

@@ -75,6 +75,8 @@ pub struct Config {
     pub channels: Vec<ChannelConfig>,
     /// The rules of which is told; the defaults first, then those of the file.
     pub alerts: Vec<AlertConfig>,
+    /// What the house tells of itself.
+    pub telemetry: TelemetryConfig,
     /// The chat page.
     pub chat: ChatConfig,
     /// What is looked after, and how often.
@@ -126,6 +128,7 @@ impl Default for Config {
             ship: Vec::new(),
             channels: Vec::new(),
             alerts: AlertConfig::defaults(),
+            telemetry: TelemetryConfig::default(),
             chat: ChatConfig::default(),
         }
     }
@@ -274,7 +277,7 @@ pub struct KeyConfig {
     pub models: Vec<String>,
     /// Patterns (`*`) of the indices it may use, for the roles `logs:read` and `logs:write`; empty means all.
     pub indices: Vec<String>,
-    /// What it may do: `user`, `logs:read`, `logs:write` or `admin`.
+    /// What it may do: `user`, `logs:read`, `logs:write`, `metrics:read` or `admin`.
     pub role: &'static str,
     /// Its own bound on the prompt in characters, in place of [`Limits::prompt_chars`].
     pub prompt_chars: Option<usize>,
@@ -737,4 +740,30 @@ impl Default for StoreConfig {
     fn default() -> Self {
         Self { keep: Keep { days: 30, bytes: Bytes(20 << 30) }, remote: None }
     }
+}
+
+/// What the house tells of itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TelemetryConfig {
+    /// The path of the metrics; none when they are not told.
+    pub metrics: Option<String>,
+    /// The receiver of OpenTelemetry that gets traces and metrics.
+    pub otlp: Option<OtlpConfig>,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self { metrics: Some("/metrics".to_owned()), otlp: None }
+    }
+}
+
+/// A receiver of OpenTelemetry.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OtlpConfig {
+    /// Its address, without a slash at the end and without `/v1/traces`.
+    pub url: String,
+    /// Sent as `Authorization: Bearer`.
+    pub key: Option<Secret>,
+    /// A PEM file of the authorities that its certificate may come from; the system's when absent.
+    pub ca: Option<PathBuf>,
 }

@@ -72,7 +72,23 @@ impl Config {
         }
         alerts::write(out, &self.channels, &self.alerts)?;
         self.write_chat(out)?;
-        probes::write(out, &self.probes)
+        probes::write(out, &self.probes)?;
+        self.write_telemetry(out)
+    }
+
+    fn write_telemetry(&self, out: &mut String) -> std::fmt::Result {
+        let telemetry = &self.telemetry;
+        writeln!(out, "telemetry:")?;
+        writeln!(out, "  metrics: {}", telemetry.metrics.as_deref().map_or_else(|| "off".to_owned(), scalar))?;
+        let otlp = telemetry.otlp.as_ref().map_or_else(
+            || "null".to_owned(),
+            |otlp| {
+                let key = if otlp.key.is_some() { "\"***\"" } else { "null" };
+                let ca = optional(otlp.ca.as_ref().map(|ca| ca.to_string_lossy()).as_deref());
+                format!("{{url: {}, key: {key}, ca: {ca}}}", scalar(&otlp.url))
+            },
+        );
+        writeln!(out, "  otlp: {otlp}")
     }
 
     fn write_chat(&self, out: &mut String) -> std::fmt::Result {

@@ -10,6 +10,7 @@ mod shape;
 mod ship;
 mod sources;
 mod store;
+mod telemetry;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -92,6 +93,7 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
         if let Some(node) = s.get("alerts") {
             alerts::alerts(d, node, &mut config.alerts, &config.channels);
         }
+        s.section(d, "telemetry", |d, s| telemetry::telemetry(d, s, &mut config.telemetry));
         s.section(d, "chat", |d, s| chat::chat(d, s, &mut config.chat));
         config.probes = probes::probes(d, s.get("probes"), &config.upstreams, &config.data_dir);
     });

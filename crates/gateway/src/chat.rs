@@ -13,7 +13,7 @@ use crate::answer::{Sent, TRUNCATED};
 use crate::claims::claims;
 use crate::guard::Guarded;
 use crate::refusal::{Refusal, rate_headers};
-use crate::stack::{Passed, Way, cut_name};
+use crate::stack::{Passed, Way, cut_name, traceparent};
 use crate::talk::Talk;
 use crate::{By, Caller, Gateway};
 
@@ -150,7 +150,9 @@ impl Gateway {
 
     /// What goes with the request to the model servers.
     pub(crate) fn context(&self, way: &Way<'_>, caller: &Caller, model: &Model, prompt: u64, answer: u64) -> Context {
-        let traceparent = way.head.headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        // Who works for this request works below our span, where we tell of one.
+        let own = way.open.trace.map(|trace| trace.traceparent());
+        let traceparent = own.or_else(|| traceparent(way.head).map(str::to_owned));
         let key = caller.key.clone();
         let (weight, priority) = key.as_ref().map_or((1, Priority::Normal), |key| (key.weight, priority(key.priority)));
         let may_call: MayCall = Arc::new(move |name| key.as_ref().is_none_or(|key| key.allows_model(name)));

@@ -17,6 +17,7 @@ mod counted;
 mod door;
 mod embed;
 mod family;
+mod figures;
 mod guard;
 mod health;
 mod lists;

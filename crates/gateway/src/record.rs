@@ -9,8 +9,9 @@ use tollhouse_content::{Owner, Talk};
 use tollhouse_dialect::{Embeddings, Event, Usage};
 use tollhouse_journal::{Journal, JournalError, Level, Record};
 use tollhouse_limits::Entered;
+use tollhouse_telemetry::{Running, Telemetry, TraceContext};
 use tollhouse_tokens::Count;
-use tollhouse_upstream::{Reply, UpstreamError};
+use tollhouse_upstream::{Progress, Reply, UpstreamError};
 
 use crate::Refusal;
 
@@ -167,7 +168,21 @@ fn is_false(value: &bool) -> bool {
 /// is handed over without waiting.
 pub(crate) struct OpenRecord {
     journal: Journal,
-    began: Instant,
+    pub(crate) began: Instant,
+    pub(crate) telemetry: Telemetry,
+    _running: Running,
+    /// Its place in a trace, where traces are told.
+    pub(crate) trace: Option<TraceContext>,
+    /// What a model is to do.
+    pub(crate) operation: Option<&'static str>,
+    /// The record's model is one that there is, not only a word of the client.
+    pub(crate) is_model_known: bool,
+    /// Why it was refused, failed or broke off, and the limit that stood in its way.
+    pub(crate) why: Option<(&'static str, Option<&'static str>)>,
+    /// When a server began to answer, and how long the exchange with it had taken by then.
+    pub(crate) replied: Option<(Duration, f64)>,
+    /// Where it is among the model servers.
+    pub(crate) progress: Option<Progress>,
     /// How long the body took to come.
     pub(crate) body: Duration,
     /// What is known so far.
@@ -187,7 +202,14 @@ pub(crate) struct OpenRecord {
 }
 
 impl OpenRecord {
-    pub(crate) fn new(journal: Journal, method: &str, path: &str, request_id: &str, client: IpAddr) -> Self {
+    pub(crate) fn new(
+        journal: Journal,
+        telemetry: &Telemetry,
+        method: &str,
+        path: &str,
+        request_id: &str,
+        client: IpAddr,
+    ) -> Self {
         let record = RequestRecord {
             method: cut(method, 32),
             path: cut(path, PATH_CHARS_MAX),
@@ -198,6 +220,14 @@ impl OpenRecord {
         Self {
             journal,
             began: Instant::now(),
+            _running: telemetry.begin(),
+            telemetry: telemetry.clone(),
+            trace: None,
+            operation: None,
+            is_model_known: false,
+            why: None,
+            replied: None,
+            progress: None,
             body: Duration::ZERO,
             record,
             entered: None,
@@ -238,6 +268,7 @@ impl OpenRecord {
     /// A server began to answer.
     pub(crate) fn replied<A>(&mut self, reply: &Reply<A>) {
         let gateway_ms = self.own_part_ms(reply.attempts, reply.queue_ms + reply.exchange_ms);
+        self.replied = Some((self.elapsed(), reply.exchange_ms));
         let record = &mut self.record;
         record.upstream = Some(reply.upstream.clone());
         if record.model.as_ref() != Some(&reply.model) {
@@ -353,11 +384,13 @@ impl OpenRecord {
 
     /// What went wrong after the status was told.
     pub(crate) fn broke_off(&mut self, refusal: &Refusal) {
+        self.why = Some((refusal.reason(), refusal.limit()));
         self.record.error = Some(cut(&refusal.to_string(), TEXT_CHARS_MAX));
     }
 
     /// Writes the record of a refused request.
     pub(crate) async fn refuse(&mut self, refusal: &Refusal) -> Result<(), JournalError> {
+        self.why = Some((refusal.reason(), refusal.limit()));
         self.record.status = refusal.status().as_u16();
         self.record.error = Some(cut(&refusal.to_string(), TEXT_CHARS_MAX));
         let line = self.line(refusal.level());
@@ -379,6 +412,7 @@ impl OpenRecord {
             entered.settle(used.into_iter().flatten().sum());
         }
         self.keep_content();
+        self.tell();
         let msg = match (&self.record.error, self.record.cancelled) {
             (_, true) => "request cancelled by the client",
             (Some(_), _) if self.record.status < 400 => "request broke off",

@@ -184,6 +184,51 @@ impl Refusal {
         }
     }
 
+    /// What it is, by a stable word of [`tollhouse_telemetry::REASONS`].
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::InvalidKey => "invalid_key",
+            Self::RoleNotAllowed(_) => "role_not_allowed",
+            Self::AddressNotAllowed | Self::AddressDropped => "address_not_allowed",
+            Self::ModelNotAllowed => "model_not_allowed",
+            Self::SecretInAddress => "secret_in_address",
+            Self::TooManyFailures { .. } => "too_many_wrong_keys",
+            Self::Denied(denied) => match denied {
+                Denied::Requests { .. } | Denied::Tokens { .. } | Denied::Concurrent { .. } => "rate_limit",
+                Denied::Budget { .. } | Denied::TooLarge { .. } => "budget",
+                Denied::Crowded { .. } => "overloaded",
+            },
+            Self::PromptTooLong { .. } => "prompt_too_long",
+            Self::ContextTooSmall { .. } => "context_too_small",
+            Self::BodyTooLarge { .. } => "body_too_large",
+            Self::BodyIncomplete => "body_incomplete",
+            Self::BadRequest(_) => "bad_request",
+            Self::UnknownModel(_) => "unknown_model",
+            Self::UnknownPath => "unknown_path",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::Upstream(error) => error.reason(),
+            Self::Answer(_) => "unwritable_answer",
+            Self::Unrecorded => "unrecorded",
+        }
+    }
+
+    /// The limit that stood in the way, by its word of [`tollhouse_telemetry::LIMITS`].
+    pub(crate) fn limit(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::TooManyFailures { .. } => "wrong_keys",
+            Self::Denied(Denied::Requests { .. }) => "requests",
+            Self::Denied(Denied::Tokens { .. } | Denied::TooLarge { .. }) => "tokens",
+            Self::Denied(Denied::Concurrent { .. }) => "concurrent",
+            Self::Denied(Denied::Budget { .. }) => "budget",
+            Self::Denied(Denied::Crowded { .. }) => "callers",
+            Self::PromptTooLong { .. } => "prompt_chars",
+            Self::ContextTooSmall { .. } => "context",
+            Self::BodyTooLarge { .. } => "body",
+            Self::Upstream(error) if error.reason() == "queue" => "queue",
+            _ => return None,
+        })
+    }
+
     /// Status that the client is told, also kept in the record of a connection that is dropped.
     pub fn status(&self) -> StatusCode {
         self.row().status

@@ -60,6 +60,16 @@ impl Route {
         }
     }
 
+    /// What a model is to do, in the words of OpenTelemetry's conventions for generative models.
+    pub(crate) fn operation(&self) -> Option<&'static str> {
+        match self {
+            Self::Chat(Api::OpenAiCompletions | Api::OllamaGenerate) => Some("text_completion"),
+            Self::Chat(_) => Some("chat"),
+            Self::Embed(_) => Some("embeddings"),
+            _ => None,
+        }
+    }
+
     fn of_path(path: &str) -> Option<(&'static str, Self)> {
         Some(match path {
             "/v1/chat/completions" => (POST, Self::Chat(Api::OpenAiChat)),

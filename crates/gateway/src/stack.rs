@@ -21,6 +21,7 @@ use tollhouse_content::Contents;
 use tollhouse_dialect::{JsonLimits, Shape};
 use tollhouse_journal::{Journal, JournalError};
 use tollhouse_limits::{Limits, Rules, Sharing};
+use tollhouse_telemetry::Telemetry;
 use tollhouse_tokens::Overflow;
 use tollhouse_upstream::{Model, Progress, Upstreams};
 use tollhouse_web::{Answer, Dropped, Peer, RequestId};
@@ -65,6 +66,8 @@ pub struct Settings {
     pub contents: Option<Contents>,
     /// Names the families of prompts in the records, if that is wanted.
     pub families: Option<Families>,
+    /// Counts requests, and takes their traces.
+    pub telemetry: Telemetry,
 }
 
 /// What the gateway has to know of a configured model.
@@ -201,11 +204,13 @@ impl Gateway {
         let client = self.inner.door.client_address(peer.0.ip(), &head.headers);
         let path = head.uri.path();
         let shape = shape_of(path, head.headers.contains_key("anthropic-version"));
-        let open = OpenRecord::new(self.inner.journal.clone(), head.method.as_str(), path, id.as_str(), client);
+        let telemetry = &self.inner.settings.telemetry;
+        let mut open = OpenRecord::new(self.inner.journal.clone(), telemetry, head.method.as_str(), path, id.as_str(), client);
         let progress = match &entry {
             Entry::Known { progress, .. } | Entry::Probe(progress) => progress.clone(),
             Entry::Door | Entry::Console => Progress::default(),
         };
+        open.progress = Some(progress.clone());
         let mut way = Way { head: &head, shape, id: &id, open, client, peer: peer.0.ip(), tokens_most: None, progress };
         let mut answer = match self.pass(&mut way, body, &entry).await {
             Ok(Passed::Streaming(stream)) => answer_stream(*stream, way.open, self.clone()),
@@ -248,7 +253,9 @@ impl Gateway {
             return Err(Refusal::SecretInAddress);
         }
         let caller = self.identify(way, entry)?;
-        way.open.record.trace_id = trace_id(way.head);
+        way.open.trace = self.inner.settings.telemetry.trace(traceparent(way.head));
+        let own_trace = way.open.trace.map(|trace| trace.trace_id_text());
+        way.open.record.trace_id = own_trace.or_else(|| trace_id(way.head));
         let route = Route::of(&way.head.method, way.head.uri.path()).map_err(|none| match none {
             NoRoute::Path => Refusal::UnknownPath,
             NoRoute::Method(methods) => Refusal::MethodNotAllowed(methods),
@@ -260,6 +267,7 @@ impl Gateway {
         if matches!(route, Route::Models | Route::Model(_) | Route::Running | Route::Version) {
             self.enter(way, &caller, "").await?;
         }
+        way.open.operation = route.operation();
         match route {
             Route::Chat(api) => self.chat(way, body, &caller, api).await,
             Route::Embed(api) => self.embed(way, body, &caller, api).await.map(Passed::Whole),
@@ -328,7 +336,10 @@ impl Gateway {
         let allowed = caller.key.as_ref().is_none_or(|key| key.allows_model(name) || key.allows_model(shown));
         match found {
             _ if !allowed => Err(Refusal::ModelNotAllowed),
-            Some(model) => Ok(model),
+            Some(model) => {
+                way.open.is_model_known = true;
+                Ok(model)
+            }
             None => Err(Refusal::UnknownModel(cut_name(name))),
         }
     }
@@ -397,9 +408,14 @@ pub(crate) enum Passed {
     Managed(Box<Managed>),
 }
 
+/// Who the client says it is in a trace.
+pub(crate) fn traceparent(head: &Parts) -> Option<&str> {
+    head.headers.get("traceparent")?.to_str().ok()
+}
+
 /// The trace id of a `traceparent` header (W3C Trace Context, section 3.2.2).
 fn trace_id(head: &Parts) -> Option<String> {
-    let mut parts = head.headers.get("traceparent")?.to_str().ok()?.split('-');
+    let mut parts = traceparent(head)?.split('-');
     let (_version, id) = (parts.next()?, parts.next()?);
     let valid = id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     (valid && id.bytes().any(|byte| byte != b'0')).then(|| id.to_owned())

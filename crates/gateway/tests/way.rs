@@ -16,6 +16,7 @@ use tollhouse_dialect::JsonLimits;
 use tollhouse_gateway::{By, Door, DoorSettings, Entry, ErrorStyle, Families, Gateway, Settings};
 use tollhouse_journal::{Journal, Opened, Options, Reader, Writer};
 use tollhouse_limits::{Budget, Failures, Limits, Period, Rate, Rules};
+use tollhouse_telemetry::Telemetry;
 use tollhouse_upstream::{Kind, Settings as UpstreamSettings, UpstreamSpec, Upstreams};
 use tollhouse_web::{Answer, Dropped, Peer};
 
@@ -42,6 +43,7 @@ fn house(change: impl FnOnce(&mut Settings, &mut DoorSettings, &mut Key)) -> Hou
         models: HashMap::new(),
         contents: None,
         families: None,
+        telemetry: Telemetry::new(),
     };
     let mut door = DoorSettings {
         keys_asked: true,

@@ -19,7 +19,7 @@ pub struct KeySettings {
     pub name: String,
     /// Whom its requests are counted for; the name when absent.
     pub user: Option<String>,
-    /// `user` (may call models), `logs:read`, `logs:write`, `admin`.
+    /// `user` (may call models), `logs:read`, `logs:write`, `metrics:read`, `admin`.
     pub role: String,
     /// Patterns of the models it may call; empty means every model.
     pub models: Vec<String>,
@@ -96,9 +96,9 @@ impl KeySettings {
         demand(is_text(&self.name), "name", &text)?;
         demand(self.user.as_deref().is_none_or(is_text), "user", &text)?;
         demand(
-            matches!(self.role.as_str(), "user" | "logs:read" | "logs:write" | "admin"),
+            matches!(self.role.as_str(), "user" | "logs:read" | "logs:write" | "metrics:read" | "admin"),
             "role",
-            "one of: user, logs:read, logs:write, admin",
+            "one of: user, logs:read, logs:write, metrics:read, admin",
         )?;
         let patterns = self.models.len() <= LIST_MAX && self.models.iter().all(|pattern| is_text(pattern));
         demand(patterns, "models", &format!("at most {LIST_MAX} patterns such as qwen3:*, each {text}"))?;

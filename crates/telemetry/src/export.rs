@@ -92,8 +92,9 @@ where
         let mut every = interval_at(Instant::now() + METRICS_EVERY, METRICS_EVERY);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut stop = self.stop.clone();
+        // Outlives each turn: what was gathered when figures were due goes on to be gathered.
+        let mut batch = Vec::new();
         loop {
-            let mut batch = Vec::new();
             tokio::select! {
                 biased;
                 () = stopped(&mut stop) => break,
@@ -103,13 +104,13 @@ where
                         break;
                     }
                     self.bring(&batch).await;
+                    batch.clear();
                 }
             }
         }
         traces.close();
         let rest = async {
-            let mut batch = Vec::new();
-            while traces.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            while !batch.is_empty() || traces.recv_many(&mut batch, BATCH_MAX).await > 0 {
                 self.bring(&batch).await;
                 batch.clear();
             }
@@ -176,9 +177,9 @@ where
 }
 
 /// Waits for a trace, and a little for more of them; false when none will come any more. What was taken lies in `batch`, so that
-/// nothing is lost when this is dropped before its end: it is dropped only by whoever ends.
+/// nothing is lost when this is dropped before its end.
 async fn gather(traces: &mut mpsc::Receiver<Trace>, batch: &mut Vec<Trace>) -> bool {
-    if traces.recv_many(batch, BATCH_MAX).await == 0 {
+    if batch.is_empty() && traces.recv_many(batch, BATCH_MAX).await == 0 {
         return false;
     }
     let more = async {
@@ -209,5 +210,66 @@ fn instance() -> String {
     match getrandom::fill(&mut bytes) {
         Ok(()) => trace::hex(&bytes),
         Err(_) => now().as_nanos().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::{Finished, Format};
+
+    /// A receiver that answers in this order, and then takes everything.
+    #[derive(Clone, Default)]
+    struct Receiver(Arc<Mutex<(Vec<Failed>, Vec<&'static str>)>>);
+
+    impl Post for Receiver {
+        async fn post(&self, path: &'static str, _: Vec<u8>) -> Result<(), Failed> {
+            let mut told = self.0.lock().unwrap();
+            told.1.push(path);
+            if path == "/v1/traces" && !told.0.is_empty() { Err(told.0.remove(0)) } else { Ok(()) }
+        }
+    }
+
+    fn value(telemetry: &Telemetry, name: &str) -> f64 {
+        let mut figures = Exposition::new();
+        telemetry.expose(&mut figures);
+        let text = figures.write(Format::Text);
+        let line = text.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap().to_owned();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_is_sent_until_it_is_taken_or_refused_and_the_rest_at_the_end() {
+        let telemetry = Telemetry::new();
+        let receiver = Receiver::default();
+        let later = || Failed::Later("busy".to_owned());
+        receiver.0.lock().unwrap().0 = vec![later(), later(), later()];
+        let (stop, stopped) = watch::channel(false);
+        let (outbox, who) = (telemetry.tell_traces(), ("gate".to_owned(), "1"));
+        let figures = || async { Exposition::new() };
+        let exporting = tokio::spawn(export(telemetry.clone(), outbox, who, receiver.clone(), figures, stopped));
+        let tell = |count| {
+            for _ in 0..count {
+                telemetry.finished(&Finished { trace: telemetry.trace(None), status: 200, ..Finished::default() });
+            }
+        };
+        tell(3);
+        // Two seconds of gathering, then 1 + 2 + 4 of waiting.
+        sleep(Duration::from_secs(8)).await;
+        assert!(value(&telemetry, "tollhouse_otlp_requests_sent_total") < 0.5);
+        sleep(Duration::from_secs(2)).await;
+        assert!((value(&telemetry, "tollhouse_otlp_requests_sent_total") - 3.0).abs() < 0.5);
+        receiver.0.lock().unwrap().0 = vec![Failed::Refused("no".to_owned())];
+        tell(2);
+        sleep(Duration::from_secs(60)).await;
+        assert!((value(&telemetry, "tollhouse_otlp_requests_sent_total") - 3.0).abs() < 0.5, "refused for good");
+        tell(5);
+        stop.send_replace(true);
+        exporting.await.unwrap();
+        assert!((value(&telemetry, "tollhouse_otlp_requests_sent_total") - 8.0).abs() < 0.5);
+        let told = receiver.0.lock().unwrap().1.clone();
+        assert_eq!(told.last(), Some(&"/v1/metrics"), "the last figures, too");
     }
 }

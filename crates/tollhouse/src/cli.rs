@@ -187,6 +187,68 @@ Examples:
   tollhouse export nftables > tollhouse.nft && sudo nft --check --file tollhouse.nft
   tollhouse export nftables | sudo nft --file -      # in force at once; SSH and all else is left alone")]
     Nftables,
+    /// For a Prometheus: the scrape job, recording rules and alerts, objectives with their burn rates among them
+    #[command(after_help = "\
+Examples:
+  tollhouse key create --name prometheus --role metrics:read
+  tollhouse export prometheus --out /etc/prometheus --key-file /etc/prometheus/tollhouse.key
+  tollhouse export prometheus > tollhouse-rules.yml && promtool check rules tollhouse-rules.yml
+  tollhouse export prometheus --scrape > tollhouse.yml
+  tollhouse export prometheus --availability 0.999 --ttft 0.9 > tollhouse-rules.yml
+
+An alert fires when failures eat the budget of 30 days too fast, by a long and a short window, and only where there were enough
+requests to say so: it stays sane at 50 requests a day.")]
+    Prometheus(PrometheusArgs),
+    /// For a Grafana: a dashboard, and data sources on a Prometheus and on the Elasticsearch API of the house
+    #[command(after_help = "\
+Examples:
+  tollhouse export grafana --out /etc/grafana/provisioning
+  tollhouse export grafana > tollhouse.json           # the dashboard alone, to import by hand
+  tollhouse key create --name grafana --role logs:read    # the key that its data source needs")]
+    Grafana {
+        /// Write the dashboard and the files that provision it into this folder
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
+    },
+    /// For a Kibana (8.8 or later): the views of the tutorial and saved searches, to import under Saved Objects
+    #[command(after_help = "\
+Examples:
+  tollhouse export kibana > tollhouse.ndjson
+  curl -H 'kbn-xsrf: true' -F file=@tollhouse.ndjson 'http://127.0.0.1:5601/api/saved_objects/_import?overwrite=true'
+
+Kibana asks a real Elasticsearch: `ship` or `store` of the configuration brings the records there.")]
+    Kibana,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PrometheusArgs {
+    /// Write tollhouse.yml (the scrape job) and tollhouse-rules.yml into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the scrape job; without this and --out, the rules are printed
+    #[arg(long, conflicts_with = "out")]
+    pub(crate) scrape: bool,
+    /// File on Prometheus' machine that has the key alone [default: /etc/prometheus/tollhouse.key]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Share of requests that must not fail
+    #[arg(long, value_name = "SHARE", default_value_t = 0.995, value_parser = share)]
+    pub(crate) availability: f64,
+    /// Share of requests whose first token must come within 2 s
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95, value_parser = share)]
+    pub(crate) ttft: f64,
+    /// Share of answers that must be written at 10 tokens a second or more
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95, value_parser = share)]
+    pub(crate) speed: f64,
+    /// Share of answers that must have 0.05 tokens or more for each token of the prompt
+    #[arg(long, value_name = "SHARE", default_value_t = 0.9, value_parser = share)]
+    pub(crate) efficiency: f64,
+}
+
+/// A share below the whole: whoever allows no failure at all has no budget that could burn.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().map_err(|error| error.to_string())?;
+    if share > 0.0 && share < 1.0 { Ok(share) } else { Err("a number between 0 and 1, such as 0.995".to_owned()) }
 }
 
 #[derive(Debug, Args)]
@@ -207,6 +269,7 @@ Examples:
   tollhouse key create --name batch --tokens 100000/60s --concurrent 4 --budget 2000000/day --priority low
   tollhouse key create --name office --allow 10.0.0.0/16,192.168.1.7 --models 'qwen3:*'
   tollhouse key create --name grafana --role logs:read --expires 90d --json
+  tollhouse key create --name prometheus --role metrics:read
   tollhouse key create --name team-a --role logs:read --indices 'team-a-*'")]
     Create(Box<CreateArgs>),
     /// List all keys, without their secrets
@@ -252,8 +315,8 @@ pub(crate) struct CreateArgs {
     /// Whom its requests are counted for
     #[arg(long)]
     pub(crate) user: Option<String>,
-    /// user: call models; logs:read: read the records at /es; logs:write: write documents there (`_bulk`); admin: all of it, and manage model servers
-    #[arg(long, default_value = "user", value_parser = ["user", "logs:read", "logs:write", "admin"])]
+    /// user: call models; logs:read: read the records at /es; logs:write: write documents there (`_bulk`); metrics:read: read /metrics; admin: all of it, and manage model servers
+    #[arg(long, default_value = "user", value_parser = ["user", "logs:read", "logs:write", "metrics:read", "admin"])]
     pub(crate) role: String,
     /// Models it may call, * stands for any characters [default: all]
     #[arg(long, value_name = "PATTERN", value_delimiter = ',')]

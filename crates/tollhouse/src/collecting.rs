@@ -34,6 +34,7 @@ use crate::collecting::listener::Listener;
 use crate::collecting::piped::Piped;
 pub(crate) use crate::collecting::prepared::Prepared;
 use crate::collecting::prepared::{Bound, Files, Ready, Wanted};
+pub(crate) use crate::collecting::reading::Shown;
 use crate::collecting::reading::{Ground, Reading};
 use crate::collecting::replay::Replaying;
 use crate::collecting::shaping::Shapes;
@@ -85,6 +86,7 @@ impl Collecting {
             directory,
             turns: BTreeMap::new(),
             piped: Arc::new(Mutex::new(Piped::new())),
+            shown: Shown::default(),
         };
         let (running, ending, replaying) = (Vec::new(), JoinSet::new(), Replaying::new());
         let mut collecting = Self { ground, house, shapes, running, replaying, ending };
@@ -128,6 +130,11 @@ impl Collecting {
             self.ending.spawn(running.end(self.ground.journal.clone()));
         }
         self.ground.forget_turns();
+    }
+
+    /// What became of the lines of all sources, those of later configurations included.
+    pub(crate) fn shown(&self) -> Shown {
+        self.ground.shown.clone()
     }
 
     /// Tells of datagrams that were dropped since the last look.

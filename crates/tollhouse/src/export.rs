@@ -1,9 +1,15 @@
 //! `tollhouse export`: what the configuration says, as files for the programs around the house.
 
+mod grafana;
+mod kibana;
+mod prometheus;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
+use anyhow::Context;
 use tollhouse_config::{Config, IpNet, SourceKind};
 
 use crate::cli::{ExportArgs, ExportCommand};
@@ -11,9 +17,37 @@ use crate::say;
 
 pub(crate) fn export(args: &ExportArgs) -> anyhow::Result<()> {
     let config = args.config.load()?;
-    match args.command {
+    match &args.command {
         ExportCommand::Nftables => say(&nftables(&config)),
+        ExportCommand::Prometheus(wanted) => {
+            let prometheus::Files { scrape, rules } = prometheus::files(&config, wanted)?;
+            let files = [("tollhouse.yml", scrape), ("tollhouse-rules.yml", rules)];
+            give(wanted.out.as_deref(), &files, usize::from(!wanted.scrape))
+        }
+        ExportCommand::Grafana { out } => {
+            let files = [
+                ("datasources/tollhouse.yml", grafana::data_sources(&config)),
+                ("dashboards/tollhouse.yml", grafana::provider()),
+                ("tollhouse.json", grafana::dashboard(&config)),
+            ];
+            give(out.as_deref(), &files, 2)
+        }
+        ExportCommand::Kibana => say(&kibana::objects(&config)),
     }
+}
+
+/// Writes all files into a folder, or one of them to whoever reads.
+fn give(out: Option<&Path>, files: &[(&str, String)], shown: usize) -> anyhow::Result<()> {
+    let Some(out) = out else { return say(&files[shown].1) };
+    for (name, text) in files {
+        let path = out.join(name);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
+        }
+        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+        eprintln!("wrote {}", path.display());
+    }
+    Ok(())
 }
 
 /// A port that the house listens on, and who may come to it from other machines.

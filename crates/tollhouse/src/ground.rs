@@ -19,6 +19,7 @@ use tollhouse_state::State;
 use tollhouse_upstream::Upstreams;
 use tollhouse_web::HostGuard;
 
+use crate::figures::Figures;
 use crate::house::House;
 use crate::probing::Probed;
 use crate::{cli, sieving, wiring};
@@ -35,6 +36,8 @@ pub(crate) struct Ground {
     pub(crate) limits: Limits,
     pub(crate) failures: Failures,
     pub(crate) began: Instant,
+    /// The house's own figures.
+    pub(crate) figures: Figures,
     /// By which the console asks for what it cannot change itself.
     pub(crate) keeper: AskKeeper,
     /// Who signs in to the console.
@@ -79,6 +82,7 @@ impl Ground {
         let gateway_settings = Settings {
             contents: self.contents(config)?,
             families: self.families(config),
+            telemetry: self.figures.telemetry().clone(),
             ..wiring::gateway_settings(config)
         };
         let gateway = Gateway::new(gateway_settings, door, self.limits.clone(), upstreams, self.journal.clone());
@@ -112,6 +116,8 @@ impl Ground {
             journal: self.journal.clone(),
             elastic: self.elastic.router(),
             console: tollhouse_console::router(console),
+            metrics: config.telemetry.metrics.clone(),
+            figures: self.figures.clone(),
             probed: self.probed.clone(),
         })
     }

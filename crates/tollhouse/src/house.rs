@@ -5,15 +5,19 @@ use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::uri::{Authority, PathAndQuery};
-use http::{Request, StatusCode, Uri};
+use http::{Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
+use tollhouse_access::Role;
 use tollhouse_gateway::{Entry, Gateway, Refusal};
 use tollhouse_journal::{Journal, Level, Record};
+use tollhouse_telemetry::Format;
 use tollhouse_web::{Answer, Dropped, HostGuard, Peer, text};
 use tower::ServiceExt;
 
 use crate::probing::Probed;
+use crate::figures::Figures;
 use crate::{es, health};
 
 /// From the head of a request to the console or the book to the head of its answer: a body that drips in ends here.
@@ -29,6 +33,9 @@ pub(crate) struct House {
     pub(crate) journal: Journal,
     pub(crate) elastic: Router,
     pub(crate) console: Router,
+    /// The path of the house's own figures, if they are told.
+    pub(crate) metrics: Option<String>,
+    pub(crate) figures: Figures,
     pub(crate) probed: Arc<Probed>,
 }
 
@@ -78,6 +85,7 @@ pub(crate) async fn answer(house: Arc<House>, request: Request<Incoming>, peer: 
         "/healthz" => Ok(health::alive()),
         "/readyz" => Ok(health::ready(&house)),
         "/health" => Ok(health::summary(&house)),
+        path if house.metrics.as_deref() == Some(path) => Ok(metrics(&house, &request, client).await),
         path if path == "/es" || path.starts_with("/es/") => Ok(elastic(&house, request, peer, client, "/es").await),
         _ => Ok(route(&house.console, request, peer).await),
     }
@@ -130,6 +138,33 @@ fn is_from_a_page_elsewhere<B>(request: &Request<B>) -> bool {
         }
         (None, None) => false,
     }
+}
+
+/// The house's own figures: for keys that may read them. Being on this machine is no credential.
+async fn metrics(house: &House, request: &Request<Incoming>, client: IpAddr) -> Answer {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed here\n");
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return answer;
+    }
+    let door = house.gateway.door();
+    if !door.asks_for_keys() && is_from_a_page_elsewhere(request) {
+        return from_elsewhere();
+    }
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let headers = es::with_bearer(request.headers());
+    if let Err(refusal) = door.check_role(&headers, client, now_ms, Role::may_read_metrics, "metrics:read") {
+        record_refusal(house, request, client, &refusal);
+        let mut answer = text(refusal.status(), format!("{refusal}\n"));
+        if refusal.status() == StatusCode::UNAUTHORIZED {
+            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"metrics\""));
+        }
+        return answer;
+    }
+    let format = Format::of(request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()));
+    let mut answer = text(StatusCode::OK, house.figures.now(house).await.write(format));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    answer
 }
 
 /// The Elasticsearch-compatible API: for keys that may read or write the book.

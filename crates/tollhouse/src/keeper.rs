@@ -28,6 +28,7 @@ use crate::probing::{self, Probing};
 use crate::ring::Ring;
 use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
+use crate::telling::Telling;
 use crate::watching::{self, Watching};
 use crate::{content, shelf, up, users, wiring};
 
@@ -70,6 +71,7 @@ pub(crate) struct Keeper {
     pub(crate) collecting: Collecting,
     pub(crate) shipping: Shipping,
     pub(crate) watching: Watching,
+    pub(crate) telling: Telling,
     pub(crate) probing: Probing,
     pub(crate) ring: Ring,
     pub(crate) logging: Logging,
@@ -140,6 +142,7 @@ impl Keeper {
         while self.draining.join_next().await.is_some() {}
         self.watching.end().await;
         self.shipping.end().await;
+        self.telling.end().await;
         self.ground
     }
 
@@ -258,6 +261,7 @@ impl Keeper {
         let sources = self.collecting.prepare(&config).await?;
         let destinations = self.shipping.prepare(&config).await?;
         let watched = self.watching.prepare(&config).await?;
+        let told = self.telling.prepare(&config).await?;
         let probed = probing::Ready::new(&config).await?;
         let of_store = config.clone();
         let store_client = tokio::task::spawn_blocking(move || shelf::client(&of_store)).await??;
@@ -279,6 +283,7 @@ impl Keeper {
         if let (Shelf::Far(remote), Some(client)) = (&self.ground.shelf, store_client) {
             remote.renew(client);
         }
+        self.telling.adopt(told, &config.service, &self.ground.figures, &self.current);
         self.watching.adopt(watched, watching::place(&config, address));
         self.probing.adopt(probed).await;
         self.serving.configure(wiring::serve_options(&config));

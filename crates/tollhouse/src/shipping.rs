@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,7 +13,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use tollhouse_config::{self as config, Config, ShipConfig, ShipKind, ShipLogin, SourceKind};
 use tollhouse_journal::Holds;
-use tollhouse_ship::{Book, Courier, Cursor, Destination, Kind, Login, Settings, SyslogMessage};
+use tollhouse_ship::{Book, Courier, Cursor, Destination, Kind, Login, Settings, Sight, SyslogMessage};
 
 use crate::source::Print;
 
@@ -25,7 +26,11 @@ pub(crate) struct Shipping {
     running: Vec<Running>,
     /// Couriers that are not wanted any more.
     ending: JoinSet<()>,
+    shown: Shown,
 }
+
+/// How all destinations are, for whoever asks.
+pub(crate) type Shown = Arc<Mutex<Vec<Sight>>>;
 
 /// One destination at work.
 struct Running {
@@ -122,7 +127,7 @@ pub(crate) fn check_circle(config: &Config, ship: &ShipConfig) -> anyhow::Result
 impl Shipping {
     /// Begins what was prepared.
     pub(crate) fn new(book: Book, prepared: Prepared) -> Self {
-        let mut shipping = Self { book, running: Vec::new(), ending: JoinSet::new() };
+        let mut shipping = Self { book, running: Vec::new(), ending: JoinSet::new(), shown: Shown::default() };
         shipping.adopt(prepared);
         shipping
     }
@@ -163,6 +168,8 @@ impl Shipping {
                 }
             }
         }
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) =
+            self.running.iter().map(|running| running.courier.sight()).collect();
         for running in before {
             let holds = self.book.holds.clone();
             self.ending.spawn(async move {
@@ -170,6 +177,11 @@ impl Shipping {
                 holds.release(&running.config.name);
             });
         }
+    }
+
+    /// How all destinations are, those of later configurations included.
+    pub(crate) fn shown(&self) -> Shown {
+        self.shown.clone()
     }
 
     /// Ends after the requests under way.

@@ -23,6 +23,7 @@ use crate::collecting::shaping::Shapes;
 use crate::collecting::{Collecting, Prepared};
 use crate::counts::Counts;
 use crate::es::JournalBook;
+use crate::figures::Figures;
 use crate::ground::Ground;
 use crate::house::Current;
 use crate::keeper::{Keeper, Signals};
@@ -32,8 +33,9 @@ use crate::probing::Probing;
 use crate::ring::Ring;
 use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
+use crate::telling::Telling;
 use crate::watching::Watching;
-use crate::{cli, keeper, keys, probing, shelf, shipping, sieving, watching, wiring};
+use crate::{cli, keeper, keys, probing, shelf, shipping, sieving, telling, watching, wiring};
 
 /// How long the address printed at the start opens the console.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -56,6 +58,8 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let sources = Prepared::first(&config).await?;
     let destinations = shipping::Prepared::first(&config).await?;
     let watched = watching::Prepared::first(&config).await?;
+    let mut telling = Telling::default();
+    let told = telling.prepare(&config).await?;
     let probes = probing::Ready::new(&config).await?;
     let state = State::open(&config.data_dir).await?;
     let configured = wiring::configured_keys(&config)?;
@@ -84,7 +88,9 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let (failures, began) = (Failures::new(), Instant::now());
     let contents = OnceLock::new();
     let answers = Answers::open(state.clone()).await?;
+    let figures = Figures::new(journal.clone(), shelf.clone(), state.clone());
     let ground = Ground {
+        figures,
         state,
         shelf,
         elastic,
@@ -128,6 +134,8 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         current.clone(),
         sources,
     );
+    ground.figures.show(shipping.shown(), collecting.shown());
+    telling.adopt(told, &config.service, &ground.figures, &current);
     let place = watching::place(&config, listening.address);
     let watching = Watching::new(ground.shelf.clone(), ground.state.clone(), ground.journal.clone(), watched, place);
     let (state, journal) = (ground.state.clone(), ground.journal.clone());
@@ -155,6 +163,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         collecting,
         shipping,
         watching,
+        telling,
         probing,
         ring,
         logging,
@@ -200,6 +209,9 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
     for ship in &config.ship {
         shipping::destination(ship)?;
         shipping::check_circle(config, ship)?;
+    }
+    if let Some(otlp) = &config.telemetry.otlp {
+        telling::client(otlp)?;
     }
     watching::rules(config)?;
     tollhouse_probe::Prepared::new(probing::specs(&config.probes)).context("preparing the probes (`probes`)")?;

@@ -20,6 +20,7 @@ use tollhouse_limits::{Budget, Period, Rate, Rules};
 use tollhouse_shape::{Kinds, OwnKind, Shaper};
 use tollhouse_ship::Book;
 use tollhouse_state::StoredKey;
+use tollhouse_telemetry::Telemetry;
 use tollhouse_tokens::Overflow;
 use tollhouse_upstream as upstream;
 use tollhouse_web::ServeOptions;
@@ -143,6 +144,7 @@ pub(crate) fn gateway_settings(config: &Config) -> Settings {
             .collect::<HashMap<_, _>>(),
         contents: None,
         families: None,
+        telemetry: Telemetry::new(),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
 /// Largest share of a busy model server.
 const WEIGHT_MAX: u64 = 100;
 /// What a key may do.
-const ROLES: [&str; 4] = ["user", "logs:read", "logs:write", "admin"];
+const ROLES: [&str; 5] = ["user", "logs:read", "logs:write", "metrics:read", "admin"];
 /// The words for who shares a count.
 pub(super) const BY: [(&str, By); 4] =
     [("key", By::Key), ("user", By::User), ("address", By::Address), ("model", By::Model)];

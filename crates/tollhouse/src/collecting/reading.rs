@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, Weak};
 
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::task::{JoinError, JoinHandle};
@@ -15,6 +15,9 @@ use crate::collecting::journald::Journald;
 use crate::collecting::piped::{self, Piped};
 use crate::collecting::shaping::{Shapes, Shaping};
 
+/// By name of the source: what became of its lines.
+pub(crate) type Shown = Arc<std::sync::Mutex<BTreeMap<String, Weak<Shaping>>>>;
+
 /// What all sources that read have in common.
 pub(super) struct Ground {
     pub(super) journal: Journal,
@@ -26,6 +29,8 @@ pub(super) struct Ground {
     pub(super) piped: Arc<Mutex<Piped>>,
     /// What becomes of lines, by the configuration in force.
     pub(super) shapes: watch::Receiver<Arc<Shapes>>,
+    /// What became of lines, for whoever asks.
+    pub(super) shown: Shown,
 }
 
 impl Ground {
@@ -36,7 +41,12 @@ impl Ground {
 
     /// The shaping of a source.
     pub(super) fn shaping(&self, name: &str) -> Arc<Shaping> {
-        Arc::new(Shaping::new(name, self.shapes.clone()))
+        let shaping = Arc::new(Shaping::new(name, self.shapes.clone()));
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.retain(|_, shaping| shaping.strong_count() > 0);
+        shown.insert(name.to_owned(), Arc::downgrade(&shaping));
+        drop(shown);
+        shaping
     }
 
     fn base(&mut self, name: &str, stop: watch::Receiver<bool>) -> Base {

@@ -186,7 +186,7 @@ impl Death {
 
 /// The shaping of one source at work.
 #[derive(Debug)]
-pub(super) struct Shaping {
+pub(crate) struct Shaping {
     source: String,
     began: Instant,
     state: Mutex<State>,
@@ -204,12 +204,17 @@ struct State {
     counts: Counts,
 }
 
-/// Lines since the source began that have no record of kind `log`.
+/// Lines since the source began.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
-    dead_letters: u64,
-    dropped: u64,
-    suppressed: u64,
+pub(crate) struct Counts {
+    /// They became records of kind `log`.
+    pub(crate) lines: u64,
+    /// A program failed on them.
+    pub(crate) dead_letters: u64,
+    /// A program dropped them.
+    pub(crate) dropped: u64,
+    /// There were too many of their pattern.
+    pub(crate) suppressed: u64,
 }
 
 impl Shaping {
@@ -242,6 +247,7 @@ impl Shaping {
             [("source", self.source.as_str())].into_iter().chain(given.iter().copied()).collect();
         match shape.shape(entry, &known) {
             Shaped::Line(entry, problems) => {
+                self.state().counts.lines += 1;
                 let record = lines::record(caller, &self.source, *entry, beside);
                 Some(match problems {
                     Some(problems) => record.field("ingest_error", problems),
@@ -334,9 +340,14 @@ impl Shaping {
         Some(if dropped > 0 { record.field("dropped", dropped) } else { record })
     }
 
+    /// What became of its lines until now.
+    pub(crate) fn counts(&self) -> Counts {
+        self.state().counts
+    }
+
     /// Adds how many lines have no record of kind `log`, where there are such.
     pub(super) fn with_counts(&self, record: Record) -> Record {
-        let Counts { dead_letters, dropped, suppressed } = self.state().counts;
+        let Counts { dead_letters, dropped, suppressed, .. } = self.counts();
         [("dead_letters", dead_letters), ("dropped_lines", dropped), ("suppressed", suppressed)]
             .into_iter()
             .filter(|(_, count)| *count > 0)

@@ -122,6 +122,12 @@ pub(crate) struct Bits {
     max_doc: u32,
 }
 
+/// Whether these documents follow each other, none left out and none twice.
+pub(crate) fn is_run(docs: &[DocId]) -> bool {
+    let (Some(first), Some(last)) = (docs.first(), docs.last()) else { return false };
+    last.wrapping_sub(*first) as usize == docs.len() - 1 && docs.iter().zip(*first..).all(|(doc, place)| *doc == place)
+}
+
 impl Bits {
     pub(crate) fn new(max_doc: u32) -> Self {
         Self { words: vec![0; max_doc.div_ceil(64) as usize], max_doc }
@@ -133,6 +139,24 @@ impl Bits {
 
     pub(crate) fn contains(&self, doc: DocId) -> bool {
         self.words[doc as usize / 64] >> (doc % 64) & 1 == 1
+    }
+
+    /// Calls `visit` with the place of each of these documents that is in the set.
+    pub(crate) fn each_of(&self, docs: &[DocId], mut visit: impl FnMut(usize)) {
+        let Some(first) = docs.first().copied().filter(|_| is_run(docs)) else {
+            (0..docs.len()).filter(|place| self.contains(docs[*place])).for_each(visit);
+            return;
+        };
+        // 64 at once; where few are in the set, most are not looked at.
+        let end = first + docs.len() as u32;
+        for index in first / 64..end.div_ceil(64) {
+            let (from, to) = (first.max(index * 64), end.min((index + 1) * 64));
+            let mut rest = self.words[index as usize] >> (from % 64) & (u64::MAX >> (64 - (to - from)));
+            while rest != 0 {
+                visit((from - first + rest.trailing_zeros()) as usize);
+                rest &= rest - 1;
+            }
+        }
     }
 
     pub(crate) fn count(&self) -> u64 {
@@ -183,6 +207,32 @@ mod tests {
         let mut bits = Bits::new(max_doc);
         (0..max_doc).filter(|doc| doc % step == 0).for_each(|doc| bits.insert(doc));
         bits.into()
+    }
+
+    #[test]
+    fn each_of_some_documents_that_is_in_a_set_is_found() {
+        let max_doc = 700;
+        let lists: [Vec<u32>; 8] = [
+            Vec::new(),
+            vec![0],
+            (0..64).collect(),
+            (3..61).collect(),
+            (63..130).collect(),
+            (100..612).collect(),
+            vec![5, 5, 7],
+            (0..700).filter(|doc| doc % 7 != 0).collect(),
+        ];
+        for step in [1, 2, 3, 64, 65] {
+            let mut bits = Bits::new(max_doc);
+            (0..max_doc).filter(|doc| doc % step == 0).for_each(|doc| bits.insert(doc));
+            for docs in &lists {
+                let mut found = Vec::new();
+                bits.each_of(docs, |place| found.push(place));
+                let expected: Vec<usize> = (0..docs.len()).filter(|place| docs[*place] % step == 0).collect();
+                assert_eq!(found, expected, "{step} {docs:?}");
+            }
+        }
+        assert!(is_run(&[4, 5, 6]) && !is_run(&[4, 4, 6]) && !is_run(&[4, 6, 5]) && !is_run(&[]));
     }
 
     #[test]

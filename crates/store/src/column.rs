@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use tantivy::columnar::{Column, ColumnIndex, Dictionary, DynamicColumn, MonotonicallyMappableToU64};
+use tantivy::columnar::{Column, ColumnIndex, ColumnType, Dictionary, DynamicColumn, MonotonicallyMappableToU64};
 use tantivy::{DocId, SegmentReader};
 
-use crate::bits::{Bits, Docs};
+use crate::bits::{Bits, Docs, is_run};
 use crate::error::StoreError;
 
 /// All columns that a field has in one segment. A declared field has at most one; an undeclared one may hold numbers in
@@ -54,18 +54,28 @@ impl Columns {
         let handles = segment.fast_fields().dynamic_column_handles(name).map_err(StoreError::tantivy(doing))?;
         let mut list = Vec::with_capacity(handles.len());
         for handle in handles {
-            let column = handle.open().map_err(StoreError::column(doing))?;
-            let (values, kind) = match column {
-                DynamicColumn::I64(column) => (column.to_u64_monotonic(), ValueKind::Number(NumberKind::I64)),
-                DynamicColumn::U64(column) => (column, ValueKind::Number(NumberKind::U64)),
-                DynamicColumn::F64(column) => (column.to_u64_monotonic(), ValueKind::Number(NumberKind::F64)),
-                DynamicColumn::Bool(column) => (column.to_u64_monotonic(), ValueKind::Number(NumberKind::Bool)),
-                DynamicColumn::Str(column) => {
-                    let (dictionary, ords) = column.into_parts();
-                    (ords, ValueKind::Text(dictionary))
-                }
+            let kind = match handle.column_type() {
+                ColumnType::I64 => Some(NumberKind::I64),
+                ColumnType::U64 => Some(NumberKind::U64),
+                ColumnType::F64 => Some(NumberKind::F64),
+                ColumnType::Bool => Some(NumberKind::Bool),
+                ColumnType::Str => None,
                 // The schema has no fields of the other types.
-                DynamicColumn::IpAddr(_) | DynamicColumn::DateTime(_) | DynamicColumn::Bytes(_) => continue,
+                ColumnType::IpAddr | ColumnType::DateTime | ColumnType::Bytes => continue,
+            };
+            let (values, kind) = match kind {
+                // Numbers as they are kept: brought into their type and back, each would take two calls more.
+                Some(kind) => match handle.open_u64_lenient().map_err(StoreError::column(doing))? {
+                    Some(values) => (values, ValueKind::Number(kind)),
+                    None => continue,
+                },
+                None => match handle.open().map_err(StoreError::column(doing))? {
+                    DynamicColumn::Str(column) => {
+                        let (dictionary, ords) = column.into_parts();
+                        (ords, ValueKind::Text(dictionary))
+                    }
+                    _ => continue,
+                },
             };
             if !matches!(values.index, ColumnIndex::Empty { .. }) && values.values.num_vals() > 0 {
                 list.push(ValueColumn { values, kind });
@@ -250,7 +260,7 @@ impl Fetched {
                 self.docs.extend_from_slice(docs);
                 self.buckets.extend_from_slice(buckets);
                 self.values.resize(docs.len(), 0);
-                column.values.get_vals(docs, &mut self.values);
+                read_full(column, docs, &mut self.values);
             }
             ColumnIndex::Optional(_) | ColumnIndex::Multivalued(_) => {
                 for (doc, bucket) in docs.iter().zip(buckets) {
@@ -262,6 +272,15 @@ impl Fetched {
                 }
             }
         }
+    }
+}
+
+/// The values of documents that all have one. Documents that follow each other, as all do where nothing is filtered, are unpacked
+/// together.
+fn read_full(column: &Column<u64>, docs: &[DocId], values: &mut [u64]) {
+    match docs.first() {
+        Some(first) if is_run(docs) => column.values.get_range(u64::from(*first), values),
+        _ => column.values.get_vals(docs, values),
     }
 }
 

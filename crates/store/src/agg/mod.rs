@@ -3,6 +3,7 @@
 //! [`plan`] checks a request once; [`collect`] runs it over each segment; the [`partial`] results are merged over
 //! segments and days, in any order and with the same outcome; [`render`] makes the answer of what was merged.
 
+mod buckets;
 pub(crate) mod collect;
 mod distinct;
 mod key;

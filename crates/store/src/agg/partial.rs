@@ -1,8 +1,9 @@
 //! Results of aggregations that are not finished: of one segment, of one day, of all so far. They only ever grow by merging.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use super::buckets::Buckets;
 use super::collect::{BUCKETS_MAX, pairs};
 use super::distinct::Distinct;
 use super::key::Key;
@@ -37,7 +38,7 @@ pub(crate) enum Partial {
 /// Buckets by key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Keyed {
-    pub(crate) buckets: HashMap<Key, Bucket>,
+    pub(crate) buckets: Buckets,
     /// Documents of keys that were dropped.
     pub(crate) dropped_docs: u64,
     /// By how much a count can be too small, because its key was dropped in a segment.
@@ -183,28 +184,11 @@ fn keep_best_values(sort: &SortPlan, top: &mut Vec<TopValues>, limit: usize) {
 }
 
 impl Keyed {
-    /// Two columns of one field may hold the same key, and `missing` may be a key that also exists.
-    pub(super) fn add(&mut self, key: Key, bucket: Bucket, subs: &[AggPlan]) -> Result<(), StoreError> {
-        match self.buckets.get_mut(&key) {
-            Some(ours) => ours.merge(bucket, subs)?,
-            None => {
-                self.buckets.insert(key, bucket);
-            }
-        }
-        Ok(())
-    }
-
     fn merge(&mut self, other: Keyed, plan: &AggPlan) -> Result<(), StoreError> {
         self.dropped_docs += other.dropped_docs;
         self.error += other.error;
         self.found_docs += other.found_docs;
-        if self.buckets.is_empty() {
-            self.buckets = other.buckets;
-        } else {
-            for (key, bucket) in other.buckets {
-                self.add(key, bucket, &plan.subs.aggs)?;
-            }
-        }
+        self.buckets.merge(other.buckets, &plan.subs.aggs)?;
         // Twice the bound, so that the work of dropping is spread over many merges.
         match (&plan.kind, plan.kind.droppable()) {
             (_, Some(order)) if self.buckets.len() > 2 * KEYS_MAX => self.drop_last(order, plan),
@@ -220,16 +204,16 @@ impl Keyed {
         let rest = buckets.split_off(KEYS_MAX.min(buckets.len()));
         self.dropped_docs += rest.iter().map(|(_, bucket)| bucket.count).sum::<u64>();
         self.error += rest.iter().map(|(_, bucket)| bucket.count).max().unwrap_or_default();
-        self.buckets = buckets.into_iter().collect();
+        self.buckets = Buckets::of_each(buckets);
     }
 
     fn keep_page(&mut self, composite: &Composite) {
-        self.buckets = page(composite, std::mem::take(&mut self.buckets)).into_iter().collect();
+        self.buckets = Buckets::of_each(page(composite, std::mem::take(&mut self.buckets)));
     }
 }
 
 /// The first buckets of a `composite`, in order.
-pub(crate) fn page(composite: &Composite, buckets: HashMap<Key, Bucket>) -> Vec<(Key, Bucket)> {
+pub(crate) fn page(composite: &Composite, buckets: Buckets) -> Vec<(Key, Bucket)> {
     let mut buckets: Vec<(Key, Bucket)> = buckets.into_iter().collect();
     buckets.sort_unstable_by(|(a, _), (b, _)| match (a, b) {
         (Key::Many(a), Key::Many(b)) => composite.compare(a, b),
@@ -282,33 +266,60 @@ pub(crate) fn sorted(
     order: &[Order],
     plan: &AggPlan,
 ) -> Vec<(Key, Bucket)> {
-    let mut numbered: Vec<(Vec<Option<f64>>, Key, Bucket)> = buckets
-        .into_iter()
-        .map(|(key, bucket)| {
-            (order.iter().map(|order| order_number(order, &bucket, &plan.subs.aggs)).collect(), key, bucket)
-        })
-        .collect();
-    numbered.sort_unstable_by(|(numbers_a, key_a, bucket_a), (numbers_b, key_b, bucket_b)| {
-        for (order, (a, b)) in order.iter().zip(numbers_a.iter().zip(numbers_b)) {
-            let found = match order.by {
-                OrderBy::Count => bucket_a.count.cmp(&bucket_b.count),
-                OrderBy::Key => key_a.cmp(key_b),
-                // Buckets without a value come last whatever the direction is.
-                OrderBy::Metric(..) => match (a, b) {
-                    (None, None) => Ordering::Equal,
-                    (None, Some(_)) => return Ordering::Greater,
-                    (Some(_), None) => return Ordering::Less,
-                    (Some(a), Some(b)) => a.total_cmp(b),
-                },
-            };
-            let found = if order.descending { found.reverse() } else { found };
-            if found != Ordering::Equal {
-                return found;
-            }
+    first(buckets, order, plan, usize::MAX).0
+}
+
+/// The first buckets in the order asked for, equal ones by key; and how many documents are in the others.
+pub(crate) fn first(
+    buckets: impl IntoIterator<Item = (Key, Bucket)>,
+    order: &[Order],
+    plan: &AggPlan,
+    size: usize,
+) -> (Vec<(Key, Bucket)>, u64) {
+    // Numbers of metrics are worked out once for each bucket; most orders have none.
+    let metrics = || order.iter().filter(|order| matches!(order.by, OrderBy::Metric(..)));
+    let numbers = |bucket: &Bucket| metrics().map(|order| order_number(order, bucket, &plan.subs.aggs)).collect();
+    let mut numbered: Vec<Numbered> =
+        buckets.into_iter().map(|(key, bucket)| (numbers(&bucket), key, bucket)).collect();
+    let mut others = 0;
+    if size == 0 {
+        others = numbered.drain(..).map(|(.., bucket)| bucket.count).sum();
+    } else if numbered.len() > size {
+        // A dashboard wants ten of thousands: the others need no order.
+        numbered.select_nth_unstable_by(size - 1, |a, b| compare(order, a, b));
+        others = numbered.drain(size..).map(|(.., bucket)| bucket.count).sum();
+    }
+    numbered.sort_unstable_by(|a, b| compare(order, a, b));
+    (numbered.into_iter().map(|(_, key, bucket)| (key, bucket)).collect(), others)
+}
+
+/// A bucket with the numbers of the metrics that it is ordered by.
+type Numbered = (Vec<Option<f64>>, Key, Bucket);
+
+fn compare(
+    order: &[Order],
+    (numbers_a, key_a, bucket_a): &Numbered,
+    (numbers_b, key_b, bucket_b): &Numbered,
+) -> Ordering {
+    let mut numbers = numbers_a.iter().zip(numbers_b);
+    for order in order {
+        let found = match order.by {
+            OrderBy::Count => bucket_a.count.cmp(&bucket_b.count),
+            OrderBy::Key => key_a.cmp(key_b),
+            // Buckets without a value come last whatever the direction is.
+            OrderBy::Metric(..) => match numbers.next() {
+                None | Some((None, None)) => Ordering::Equal,
+                Some((None, Some(_))) => return Ordering::Greater,
+                Some((Some(_), None)) => return Ordering::Less,
+                Some((Some(a), Some(b))) => a.total_cmp(b),
+            },
+        };
+        let found = if order.descending { found.reverse() } else { found };
+        if found != Ordering::Equal {
+            return found;
         }
-        key_a.cmp(key_b)
-    });
-    numbered.into_iter().map(|(_, key, bucket)| (key, bucket)).collect()
+    }
+    key_a.cmp(key_b)
 }
 
 fn order_number(order: &Order, bucket: &Bucket, subs: &[AggPlan]) -> Option<f64> {

@@ -38,13 +38,20 @@ impl Collect for FilterCollector<'_> {
         for (number, filter) in self.docs.iter().enumerate() {
             self.out_docs.clear();
             self.out_buckets.clear();
-            for (doc, parent) in docs.iter().zip(buckets) {
-                if filter.contains(*doc) {
-                    let bucket = *parent as usize * width + number;
-                    self.counts[bucket] += 1;
-                    self.out_docs.push(*doc);
-                    self.out_buckets.push(bucket as u32);
+            let own = |parent: u32| (parent as usize * width + number) as u32;
+            match filter {
+                Docs::None => continue,
+                Docs::All => {
+                    self.out_docs.extend_from_slice(docs);
+                    self.out_buckets.extend(buckets.iter().map(|parent| own(*parent)));
                 }
+                Docs::Some(bits) => bits.each_of(docs, |place| {
+                    self.out_docs.push(docs[place]);
+                    self.out_buckets.push(own(buckets[place]));
+                }),
+            }
+            for bucket in &self.out_buckets {
+                self.counts[*bucket as usize] += 1;
             }
             self.subs.collect(&self.out_docs, &self.out_buckets)?;
         }

@@ -3,10 +3,11 @@
 use tantivy::DocId;
 use tantivy::columnar::ColumnIndex;
 
+use super::super::buckets::Buckets;
 use super::super::key::Key;
 use super::super::partial::{Bucket, KEYS_MAX, Keyed, Partial};
 use super::super::plan::{AggPlan, DateHistogram, Histogram, Order, OrderBy, TermsAnswer, TermsPlan};
-use super::slots::{Allowed, DateSlots, Interner, NO_BUCKET, Row, Slotting};
+use super::slots::{Allowed, DateSlots, Interner, NO_BUCKET, Row, Slotting, number_i64};
 use super::{BRANCH_BYTES, BUCKETS_MAX, Budget, Collect, LEAF_BYTES, Level, Segment, grow, numbers_only};
 use crate::bits::Docs;
 use crate::column::{Columns, Fetched, ValueColumn};
@@ -27,6 +28,9 @@ pub(super) struct KeyedCollector<'a> {
     fetched: Fetched,
     out_docs: Vec<DocId>,
     out_buckets: Vec<u32>,
+    /// Used anew for each bucket that is taken, of which there may be many.
+    entries: Vec<Entry>,
+    slots: Vec<u32>,
 }
 
 /// One column of the field.
@@ -108,6 +112,72 @@ impl<'a> Part<'a> {
     fn new(column: &ValueColumn, slotting: Slotting<'a>, allowed: Option<Allowed>) -> Self {
         Self { column: column.clone(), slotting, allowed, rows: Vec::new() }
     }
+
+    /// The slot and the parent bucket that a whole block has in common, as lines of one hour mostly do: they need not be looked
+    /// at one by one.
+    fn same(&mut self, fetched: &Fetched) -> Option<(Option<u32>, u32)> {
+        let Slotting::Date(dates) = &mut self.slotting else { return None };
+        let parent = fetched.buckets.first()?;
+        if fetched.buckets.iter().any(|other| other != parent) {
+            return None;
+        }
+        let (first, last) = (fetched.values.iter().min()?, fetched.values.iter().max()?);
+        let (first, last) = (number_i64(*first, &self.column.kind), number_i64(*last, &self.column.kind));
+        dates.are_together(first, last).then(|| (dates.slot(first), *parent))
+    }
+}
+
+/// Where the documents of a block are counted.
+struct Counting<'a> {
+    /// By parent bucket; there is one for each of the block.
+    rows: &'a mut [Row],
+    counts: &'a mut Vec<u64>,
+    budget: &'a Budget,
+    bytes: usize,
+    /// The bucket of each document, [`NO_BUCKET`] for one that has none.
+    out: &'a mut Vec<u32>,
+}
+
+impl Counting<'_> {
+    /// Counts a block of documents with one value each. Whether all of them have a bucket.
+    fn place(&mut self, fetched: &Fetched, mut slot: impl FnMut(u64) -> Option<u32>) -> Result<bool, StoreError> {
+        let mut has_all = true;
+        // The same as for the document before, as mostly: looked up once.
+        let (mut before, mut bucket) = (None, NO_BUCKET);
+        for (parent, value) in fetched.buckets.iter().zip(&fetched.values) {
+            let Some(slot) = slot(*value) else {
+                has_all = false;
+                self.out.push(NO_BUCKET);
+                continue;
+            };
+            if before != Some((*parent, slot)) {
+                bucket =
+                    bucket_of(&mut self.rows[*parent as usize], slot, *parent, self.bytes, self.counts, self.budget)?;
+                before = Some((*parent, slot));
+            }
+            self.counts[bucket as usize] += 1;
+            self.out.push(bucket);
+        }
+        Ok(has_all)
+    }
+}
+
+/// The bucket of a slot in the row of a parent bucket; made when there is none.
+fn bucket_of(
+    row: &mut Row,
+    slot: u32,
+    parent: u32,
+    bytes: usize,
+    counts: &mut Vec<u64>,
+    budget: &Budget,
+) -> Result<u32, StoreError> {
+    let bucket = row.entry(slot, parent, budget)?;
+    if *bucket == NO_BUCKET {
+        budget.spend(bytes)?;
+        *bucket = counts.len() as u32;
+        counts.push(0);
+    }
+    Ok(*bucket)
 }
 
 impl<'a> KeyedCollector<'a> {
@@ -133,6 +203,8 @@ impl<'a> KeyedCollector<'a> {
             fetched: Fetched::default(),
             out_docs: Vec::new(),
             out_buckets: Vec::new(),
+            entries: Vec::new(),
+            slots: Vec::new(),
         })
     }
 
@@ -141,33 +213,57 @@ impl<'a> KeyedCollector<'a> {
         self.fetched.read(&part.column.values, docs, buckets);
         self.out_docs.clear();
         self.out_buckets.clear();
+        let Some(most) = self.fetched.buckets.iter().max() else { return Ok(()) };
+        if part.rows.len() <= *most as usize {
+            part.rows.resize_with(*most as usize + 1, Row::default);
+        }
         let bytes = if self.subs.is_empty() { LEAF_BYTES } else { BRANCH_BYTES };
         let is_multivalued = matches!(part.column.values.index, ColumnIndex::Multivalued(_));
+        if !is_multivalued && let Some((slot, parent)) = part.same(&self.fetched) {
+            let Some(slot) = slot else { return Ok(()) };
+            let row = &mut part.rows[parent as usize];
+            let bucket = bucket_of(row, slot, parent, bytes, &mut self.counts, self.budget)?;
+            self.counts[bucket as usize] += self.fetched.docs.len() as u64;
+            self.out_buckets.resize(self.fetched.docs.len(), bucket);
+            return self.subs.collect(&self.fetched.docs, &self.out_buckets);
+        }
+        if !is_multivalued && part.allowed.is_none() {
+            let Part { column, slotting, rows, .. } = part;
+            let kind = &column.kind;
+            let mut into =
+                Counting { rows, counts: &mut self.counts, budget: self.budget, bytes, out: &mut self.out_buckets };
+            let has_all = match slotting {
+                Slotting::Ordinals => into.place(&self.fetched, |raw| Some(raw as u32))?,
+                Slotting::Values(slots) => into.place(&self.fetched, |raw| Some(slots.slot(raw)))?,
+                Slotting::Date(dates) => into.place(&self.fetched, |raw| dates.slot(number_i64(raw, kind)))?,
+                other => into.place(&self.fetched, |raw| other.slot(raw, kind))?,
+            };
+            if has_all {
+                return self.subs.collect(&self.fetched.docs, &self.out_buckets);
+            }
+            let found = self.fetched.docs.iter().zip(&self.out_buckets).filter(|(_, bucket)| **bucket != NO_BUCKET);
+            self.out_docs.extend(found.map(|(doc, _)| *doc));
+            self.out_buckets.retain(|bucket| *bucket != NO_BUCKET);
+            return self.subs.collect(&self.out_docs, &self.out_buckets);
+        }
         for ((doc, parent), value) in self.fetched.docs.iter().zip(&self.fetched.buckets).zip(&self.fetched.values) {
             if part.allowed.as_ref().is_some_and(|allowed| !allowed.contains(*value)) {
                 continue;
             }
             let Some(slot) = part.slotting.slot(*value, &part.column.kind) else { continue };
-            while part.rows.len() <= *parent as usize {
-                part.rows.push(Row::default());
-            }
-            let bucket = part.rows[*parent as usize].entry(slot, *parent, self.budget)?;
-            if *bucket == NO_BUCKET {
-                self.budget.spend(bytes)?;
-                *bucket = self.counts.len() as u32;
-                self.counts.push(0);
-            }
+            let row = &mut part.rows[*parent as usize];
+            let bucket = bucket_of(row, slot, *parent, bytes, &mut self.counts, self.budget)?;
             // A document counts once in a bucket, even if several of its values lie there.
             if is_multivalued {
                 let same_doc = self.out_docs.iter().rev().take_while(|earlier| *earlier == doc).count();
                 let start = self.out_docs.len() - same_doc;
-                if self.out_buckets[start..].contains(bucket) {
+                if self.out_buckets[start..].contains(&bucket) {
                     continue;
                 }
             }
-            self.counts[*bucket as usize] += 1;
+            self.counts[bucket as usize] += 1;
             self.out_docs.push(*doc);
-            self.out_buckets.push(*bucket);
+            self.out_buckets.push(bucket);
         }
         self.subs.collect(&self.out_docs, &self.out_buckets)
     }
@@ -227,12 +323,13 @@ impl<'a> KeyedCollector<'a> {
     }
 
     /// Keys of entries, which are sorted.
-    fn keys(&self, entries: &[Entry]) -> Result<Vec<Key>, StoreError> {
+    fn keys(&mut self, entries: &[Entry]) -> Result<Vec<Key>, StoreError> {
         let mut keys = Vec::with_capacity(entries.len());
         for run in entries.chunk_by(|(a, ..), (b, ..)| a == b) {
             let part = &self.parts[run[0].0];
-            let slots: Vec<u32> = run.iter().map(|(_, slot, _)| *slot).collect();
-            part.slotting.keys(&part.column.kind, &slots, &mut keys)?;
+            self.slots.clear();
+            self.slots.extend(run.iter().map(|(_, slot, _)| *slot));
+            part.slotting.keys(&part.column.kind, &self.slots, &mut keys)?;
         }
         if !self.is_declared {
             keys = keys.into_iter().map(Key::whole_if_possible).collect();
@@ -259,26 +356,28 @@ impl Collect for KeyedCollector<'_> {
         let mut keyed = Keyed::default();
         let found_docs = self.found_docs.as_ref().and_then(|found| found.get(bucket as usize));
         keyed.found_docs = found_docs.copied().unwrap_or_default();
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.clear();
         for (number, part) in self.parts.iter_mut().enumerate() {
             if let Some(row) = part.rows.get_mut(bucket as usize) {
                 let row = std::mem::take(row).take();
-                entries.extend(row.into_iter().map(|(slot, bucket)| (number, slot, bucket)));
+                entries.extend(row.map(|(slot, bucket)| (number, slot, bucket)));
             }
         }
         self.drop_last(&mut entries, &mut keyed)?;
         entries.sort_unstable();
         let keys = self.keys(&entries)?;
-        for ((_, _, own), key) in entries.into_iter().zip(keys) {
-            let found = Bucket { count: self.counts[own as usize], subs: self.subs.take(own)? };
-            keyed.add(key, found, &self.plan.subs.aggs)?;
+        let mut buckets = Vec::with_capacity(entries.len() + 1);
+        for ((_, _, own), key) in entries.iter().zip(keys) {
+            buckets.push((key, Bucket { count: self.counts[*own as usize], subs: self.subs.take(*own)? }));
         }
+        self.entries = entries;
         if let Some((key, _, missing_buckets)) = &self.missing
             && let Some(own) = missing_buckets.get(bucket as usize).copied().filter(|own| *own != NO_BUCKET)
         {
-            let found = Bucket { count: self.counts[own as usize], subs: self.subs.take(own)? };
-            keyed.add(key.clone(), found, &self.plan.subs.aggs)?;
+            buckets.push((key.clone(), Bucket { count: self.counts[own as usize], subs: self.subs.take(own)? }));
         }
+        keyed.buckets = Buckets::of(buckets, &self.plan.subs.aggs)?;
         Ok(Partial::Keyed(keyed))
     }
 }

@@ -53,9 +53,9 @@ impl Row {
     }
 
     /// All (slot, bucket).
-    pub(super) fn take(self) -> Vec<(u32, u32)> {
+    pub(super) fn take(self) -> impl Iterator<Item = (u32, u32)> {
         let dense = self.dense.into_iter().enumerate().filter(|(_, bucket)| *bucket != NO_BUCKET);
-        dense.map(|(slot, bucket)| (slot as u32, bucket)).chain(self.sparse).collect()
+        dense.map(|(slot, bucket)| (slot as u32, bucket)).chain(self.sparse)
     }
 }
 
@@ -78,7 +78,9 @@ impl Slotting<'_> {
     pub(super) fn of_values(column: &ValueColumn) -> Self {
         match column.kind {
             ValueKind::Text(_) => Slotting::Ordinals,
-            ValueKind::Number(_) => Slotting::Values(Interner::default()),
+            ValueKind::Number(_) => {
+                Slotting::Values(Interner::between(column.values.min_value(), column.values.max_value()))
+            }
         }
     }
 
@@ -143,10 +145,31 @@ pub(super) struct Interner {
     slots: HashMap<u64, u32, BuildHasherDefault<Mixing>>,
     values: Vec<u64>,
     last: Option<(u64, u32)>,
+    /// Slots of values that lie near each other, as status codes do, by their distance from the first.
+    near: Vec<u32>,
+    low: u64,
 }
 
 impl Interner {
+    /// How far apart values may lie to be looked up without a hash.
+    const NEAR_MAX: u64 = 4_096;
+
+    /// For values between these, both included.
+    fn between(low: u64, high: u64) -> Self {
+        let near = high.checked_sub(low).filter(|width| *width < Self::NEAR_MAX).map_or(0, |width| width as usize + 1);
+        Self { near: vec![NO_BUCKET; near], low, ..Self::default() }
+    }
+
     pub(super) fn slot(&mut self, value: u64) -> u32 {
+        if let Some(near) =
+            value.checked_sub(self.low).and_then(|place| self.near.get_mut(usize::try_from(place).ok()?))
+        {
+            if *near == NO_BUCKET {
+                *near = self.values.len() as u32;
+                self.values.push(value);
+            }
+            return *near;
+        }
         if let Some((last, slot)) = self.last
             && last == value
         {
@@ -192,6 +215,12 @@ impl<'a> DateSlots<'a> {
         let slot = (!is_outside).then(|| self.slots.slot(start as u64));
         self.current = Some((start, self.rounding.next(start), slot));
         slot
+    }
+
+    /// Whether all moments between these two, both included, have one slot, or all none.
+    pub(super) fn are_together(&mut self, first: i64, last: i64) -> bool {
+        self.slot(first);
+        self.current.is_some_and(|(_, end, _)| last < end)
     }
 
     /// Start of the bucket of a slot.

@@ -6,7 +6,7 @@ use tollhouse_query::fields::FieldKind;
 
 use super::super::collect::{BUCKETS_MAX, pair};
 use super::super::key::Key;
-use super::super::partial::{AutoBuckets, Bucket, Keyed, page, sorted};
+use super::super::partial::{AutoBuckets, Bucket, Keyed, first, page, sorted};
 use super::super::plan::{
     AggPlan, AutoDate, Bucketing, Composite, DateHistogram, Histogram, MultiTerms, Ranges, Source, TermsAnswer,
     TermsPlan, write_date,
@@ -111,24 +111,14 @@ impl Renderer<'_> {
         match &terms.answer {
             TermsAnswer::Frequent { size, min_doc_count, show_error, universe } => {
                 let mut keyed = keyed;
-                for key in universe {
-                    if !keyed.buckets.contains_key(key) {
-                        keyed.buckets.insert(key.clone(), Bucket::empty(plan));
-                    }
-                }
+                keyed.buckets.fill(universe, plan);
                 let error = show_error.then_some(keyed.error);
                 let (mut other, wrong) = (keyed.dropped_docs, keyed.error);
-                let mut list = Vec::new();
-                for (key, bucket) in sorted(keyed.buckets, &terms.order, plan) {
-                    if bucket.count < *min_doc_count {
-                        continue;
-                    }
-                    if list.len() >= *size {
-                        other += bucket.count;
-                    } else {
-                        list.push(self.term(plan, &key, &terms.field, bucket, error)?);
-                    }
-                }
+                let frequent = keyed.buckets.into_iter().filter(|(_, bucket)| bucket.count >= *min_doc_count);
+                let (shown, others) = first(frequent, &terms.order, plan, *size);
+                other += others;
+                let list = shown.into_iter().map(|(key, bucket)| self.term(plan, &key, &terms.field, bucket, error));
+                let list = list.collect::<Result<_, _>>()?;
                 Ok(Body::Many(Many { head: counted(wrong, other), list, keyed: false }))
             }
             TermsAnswer::Rare { max_doc_count } => {

@@ -5,6 +5,7 @@
 
 use tantivy::DocId;
 
+use super::super::super::buckets::Buckets;
 use super::super::super::key::Key;
 use super::super::super::partial::{Bucket, Keyed, Partial};
 use super::super::super::plan::{AggPlan, Bucketing, Composite};
@@ -99,11 +100,12 @@ impl Collect for CompositeCollector<'_> {
                 self.subs.collect(&docs, &buckets)?;
             }
         }
-        let mut keyed = Keyed::default();
+        let mut buckets = Vec::with_capacity(page.len());
         for (place, (key, own)) in page.into_iter().enumerate() {
             let found = Bucket { count: self.counts[own as usize], subs: self.subs.take(place as u32)? };
-            keyed.add(Key::Many(key), found, &self.plan.subs.aggs)?;
+            buckets.push((Key::Many(key), found));
         }
-        Ok(Partial::Keyed(keyed))
+        let buckets = Buckets::of(buckets, &self.plan.subs.aggs)?;
+        Ok(Partial::Keyed(Keyed { buckets, ..Keyed::default() }))
     }
 }

@@ -2,6 +2,7 @@
 
 use tantivy::DocId;
 
+use super::super::super::buckets::Buckets;
 use super::super::super::key::Key;
 use super::super::super::partial::{Bucket, KEYS_MAX, Keyed, Partial};
 use super::super::super::plan::{AggPlan, MultiTerms};
@@ -74,10 +75,12 @@ impl Collect for MultiCollector<'_> {
             keyed.error += counts.max().unwrap_or_default();
             tuples.truncate(KEYS_MAX);
         }
+        let mut buckets = Vec::with_capacity(tuples.len());
         for (key, (_, own)) in self.fields.keys(&tuples)?.into_iter().zip(&tuples) {
             let found = Bucket { count: self.counts[*own as usize], subs: self.subs.take(*own)? };
-            keyed.add(Key::Many(key), found, &self.plan.subs.aggs)?;
+            buckets.push((Key::Many(key), found));
         }
+        keyed.buckets = Buckets::of(buckets, &self.plan.subs.aggs)?;
         Ok(Partial::Keyed(keyed))
     }
 }

@@ -39,6 +39,13 @@ impl Config {
                 paths.push(path);
             }
         }
+        for process in &self.supervise {
+            let same_name = other.supervise.iter().find(|other| other.name == process.name);
+            let path = tree::join(&tree::join("supervise", &process.name), "env");
+            if same_name.is_some_and(|other| other.env != process.env) && !paths.iter().any(|told| told.starts_with(&path)) {
+                paths.push(path);
+            }
+        }
         if self.shared != other.shared && !paths.iter().any(|path| path == "shared.redis") {
             paths.push("shared.redis".to_owned());
         }

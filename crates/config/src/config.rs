@@ -5,6 +5,7 @@ mod chat;
 mod probes;
 mod shape;
 mod ship;
+mod supervise;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -25,6 +26,7 @@ pub use self::probes::{
     ProbesConfig, ProcessProbe, QualityProbe,
 };
 pub use self::shape::{FieldKind, LineCap, OnAbort, ProgramFault, ShapeConfig, Vrl};
+pub use self::supervise::{ReadyConfig, RestartPolicy, StopSignalConfig, SuperviseConfig};
 pub use self::ship::{ShipConfig, ShipKind, ShipLogin, SyslogMessage};
 use crate::secret::Secret;
 
@@ -69,6 +71,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// Where else they are asked for.
     pub search: SearchConfig,
+    /// Processes that the house starts and looks after, in the order of the file.
+    pub supervise: Vec<SuperviseConfig>,
     /// Clusters that documents are brought to, in the order of the file.
     pub ship: Vec<ShipConfig>,
     /// Who is told of alerts, in the order of the file.
@@ -87,6 +91,15 @@ impl Config {
     /// The journal's current file: the configured one, or `journal/gateway.log` in the data directory.
     pub fn journal_file(&self) -> PathBuf {
         self.logging.file.clone().unwrap_or_else(|| self.data_dir.join("journal").join("gateway.log"))
+    }
+
+    /// All sources: those that are written as such, and what processes under supervision say.
+    pub fn all_sources(&self) -> Vec<SourceConfig> {
+        let said = self.supervise.iter().map(|process| SourceConfig {
+            name: process.name.clone(),
+            kind: SourceKind::Process(process.format),
+        });
+        self.sources.iter().cloned().chain(said).collect()
     }
 }
 
@@ -125,6 +138,7 @@ impl Default for Config {
             ],
             store: StoreConfig::default(),
             search: SearchConfig::default(),
+            supervise: Vec::new(),
             ship: Vec::new(),
             channels: Vec::new(),
             alerts: AlertConfig::defaults(),
@@ -573,6 +587,8 @@ pub enum SourceKind {
     Journald(JournaldSource),
     /// They come by our own standard input.
     Stdin(LineFormat),
+    /// A process under `supervise` says them; not among `sources`.
+    Process(LineFormat),
 }
 
 /// Files whose lines are read.

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod probes;
+mod supervise;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -73,6 +74,7 @@ impl Config {
         alerts::write(out, &self.channels, &self.alerts)?;
         self.write_chat(out)?;
         probes::write(out, &self.probes)?;
+        supervise::write(out, &self.supervise)?;
         self.write_telemetry(out)
     }
 
@@ -224,6 +226,7 @@ fn source_yaml(source: &SourceConfig) -> String {
             format!("{{type: journald, unit: {}, format: {format}, begin: {begin}}}", optional(unit.as_deref()))
         }
         SourceKind::Stdin(format) => format!("{{type: stdin, format: {}}}", scalar(format.as_str())),
+        SourceKind::Process(format) => format!("{{type: process, format: {}}}", scalar(format.as_str())),
     }
 }
 

@@ -44,7 +44,7 @@ pub use config::{
     KeyConfig, Limits, LineCap, LineFormat, Listen, ListenSource, Logging, ModelConfig, OnAbort, Overflow, Priority,
     ProgramFault, Queue, QuietConfig, Rate, RemoteStore, Rotate, SearchConfig, ShapeConfig, Shared, ShipConfig,
     ShipKind, ShipLogin, SmtpConfig, SmtpTls, SourceConfig, SourceKind, StoreConfig, SyncPolicy, SyslogMessage,
-    OtlpConfig, TelemetryConfig, Timeouts, TlsFiles, UpstreamConfig, UpstreamKind, Vrl,
+    OtlpConfig, ReadyConfig, RestartPolicy, StopSignalConfig, SuperviseConfig, TelemetryConfig, Timeouts, TlsFiles, UpstreamConfig, UpstreamKind, Vrl,
 };
 pub use config::{
     CertificatePlace, CertificateProbe, ClockProbe, DiskProbe, GpuProbe, HttpProbe, MemoryProbe, ModelProbe, ProbesConfig,

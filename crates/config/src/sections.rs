@@ -10,6 +10,7 @@ mod shape;
 mod ship;
 mod sources;
 mod store;
+mod supervise;
 mod telemetry;
 
 use std::{
@@ -76,7 +77,11 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
         s.section(d, "logging", |d, s| logging(d, s, &mut config.logging));
         let auth = config.access.auth;
         s.set(d, "sources", &mut config.sources, |d, node| sources::sources(d, node, listen, auth));
-        if let Some(shapes) = s.get("shape").and_then(|node| shape::shapes(d, node, &config.sources)) {
+        s.set(d, "supervise", &mut config.supervise, |d, node| {
+            supervise::processes(d, node, &config.sources, &config.upstreams)
+        });
+        let sources = config.all_sources();
+        if let Some(shapes) = s.get("shape").and_then(|node| shape::shapes(d, node, &sources)) {
             config.shape = shapes;
         }
         if let Some(node) = s.get("tags") {

@@ -8,7 +8,7 @@ use axum::middleware;
 use axum::routing::{MethodFilter, on};
 use tollhouse_state::Role;
 
-use crate::{Console, api, dashboards, guard, keys, probes, reload, saved, session, story, users};
+use crate::{Console, api, dashboards, guard, keys, probes, processes, reload, saved, session, story, users};
 
 /// Everything that a session is needed for. Chats, for which a key is enough, stand behind a door of their own (`chats`).
 pub(crate) fn all() -> Calls {
@@ -35,6 +35,11 @@ pub(crate) fn all() -> Calls {
         .post(Operator, "/console/api/v1/dashboards/import", dashboards::import)
         .get(Viewer, "/console/api/v1/probes", probes::list)
         .post(Operator, "/console/api/v1/probes/{id}/run", probes::run)
+        .get(Viewer, "/console/api/v1/processes", processes::list)
+        .post(Operator, "/console/api/v1/processes/{name}/start", processes::start)
+        .post(Operator, "/console/api/v1/processes/{name}/stop", processes::stop)
+        .post(Operator, "/console/api/v1/processes/{name}/restart", processes::restart)
+        .post(Operator, "/console/api/v1/processes/{name}/confirm", processes::confirm)
         .get(Admin, "/console/api/v1/keys", keys::list)
         .post(Admin, "/console/api/v1/keys", keys::create)
         .post(Admin, "/console/api/v1/keys/{id}/rotate", keys::rotate)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 /// How long an answer is waited for; what was asked goes on without it.
@@ -20,6 +21,30 @@ pub enum Ask {
     Reload(oneshot::Sender<Result<Vec<String>, String>>),
     /// Put changed keys in force now.
     Keys(oneshot::Sender<()>),
+    /// Tell of the processes under supervision.
+    Processes(oneshot::Sender<Value>),
+    /// Follow an order about one of them.
+    Order(ProcessOrder, oneshot::Sender<Result<Value, NotFollowed>>),
+}
+
+/// What somebody wants of a process under supervision.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ProcessOrder {
+    /// Which one.
+    pub process: String,
+    /// `start`, `stop`, `restart` or `confirm`.
+    pub order: &'static str,
+    /// Who says so, for the record.
+    pub by: String,
+}
+
+/// Why an order is not followed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum NotFollowed {
+    /// There is no such process.
+    Unknown(String),
+    /// It does not fit where the process is.
+    Refused(String),
 }
 
 impl AskKeeper {
@@ -39,6 +64,16 @@ impl AskKeeper {
         if self.ask(Ask::Keys).await.is_none() {
             tracing::warn!("the house did not say that it has taken the changed keys");
         }
+    }
+
+    /// `None` when nobody answered in time.
+    pub(crate) async fn processes(&self) -> Option<Value> {
+        self.ask(Ask::Processes).await
+    }
+
+    /// `None` when nobody answered in time.
+    pub(crate) async fn order(&self, order: ProcessOrder) -> Option<Result<Value, NotFollowed>> {
+        self.ask(|answer| Ask::Order(order, answer)).await
     }
 
     async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Option<T> {

@@ -16,6 +16,7 @@ mod dashboards;
 mod guard;
 mod keeper;
 mod keys;
+mod processes;
 mod probes;
 mod reload;
 mod saved;
@@ -36,7 +37,7 @@ use tollhouse_remote::Shelf;
 use tollhouse_state::State;
 
 pub use chats::{Answers, CHAT_PATH, ChatPage};
-pub use keeper::{Ask, AskKeeper};
+pub use keeper::{Ask, AskKeeper, NotFollowed, ProcessOrder};
 pub use probes::{Probes, ProbesKeeper};
 pub use sign_ins::SignIns;
 

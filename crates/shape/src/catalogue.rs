@@ -10,7 +10,7 @@ pub fn catalogue() -> &'static Fields {
     &CATALOGUE
 }
 
-const DECLARED: [(&str, FieldKind); 93] = [
+const DECLARED: [(&str, FieldKind); 101] = [
     // Every record.
     ("@timestamp", FieldKind::Date),
     ("seq", FieldKind::Long),
@@ -60,6 +60,15 @@ const DECLARED: [(&str, FieldKind); 93] = [
     ("output_tokens", FieldKind::Long),
     ("usage_source", FieldKind::Keyword),
     ("token_efficiency", FieldKind::Double),
+    // What becomes of processes under supervision.
+    ("process", FieldKind::Keyword),
+    ("process_state", FieldKind::Keyword),
+    ("waits_for_human", FieldKind::Boolean),
+    ("exit_code", FieldKind::Long),
+    ("exit_signal", FieldKind::Long),
+    ("restart_in_ms", FieldKind::Long),
+    ("start_ms", FieldKind::Long),
+    ("memory_bytes", FieldKind::Long),
     // How long it took: milliseconds with a fraction.
     ("duration_ms", FieldKind::Double),
     ("queue_ms", FieldKind::Double),

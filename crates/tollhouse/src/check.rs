@@ -50,7 +50,7 @@ fn sources(config: &Config) -> anyhow::Result<Vec<String>> {
                 lines.push(format!("source {name}: {free}"));
             }
             SourceKind::File(file) => files(name, file, &mut lines)?,
-            SourceKind::Journald(_) | SourceKind::Stdin(_) => {}
+            SourceKind::Journald(_) | SourceKind::Stdin(_) | SourceKind::Process(_) => {}
         }
     }
     Ok(lines)

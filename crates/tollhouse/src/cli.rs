@@ -64,6 +64,20 @@ pub(crate) enum Command {
     Ship(ShipArgs),
     /// Run the health checks once: programs, models, disks, certificates, cards
     Probe(ProbeArgs),
+    /// List the processes under supervision
+    Ps(PsArgs),
+    /// Start a process under supervision
+    #[command(after_help = ORDER_EXAMPLES)]
+    Start(OrderArgs),
+    /// Stop a process under supervision, until it is started again
+    #[command(after_help = ORDER_EXAMPLES)]
+    Stop(OrderArgs),
+    /// Restart a process under supervision; requests that run on it may end before, and others wait
+    #[command(after_help = ORDER_EXAMPLES)]
+    Restart(OrderArgs),
+    /// Let a process run again that is paused and waits for a human
+    #[command(after_help = ORDER_EXAMPLES)]
+    Confirm(OrderArgs),
     /// Tell how the alert rules stand; try channels, silence rules, try rules on stored records
     Alert(AlertArgs),
     /// Print the version
@@ -249,6 +263,44 @@ pub(crate) struct PrometheusArgs {
 fn share(text: &str) -> Result<f64, String> {
     let share = text.parse::<f64>().map_err(|error| error.to_string())?;
     if share > 0.0 && share < 1.0 { Ok(share) } else { Err("a number between 0 and 1, such as 0.995".to_owned()) }
+}
+
+/// Of the commands that give an order about a process.
+const ORDER_EXAMPLES: &str = "\
+Examples:
+  tollhouse ps                    # how they are, and why
+  tollhouse restart ollama        # users wait, and get no error
+  tollhouse stop openclaw
+  tollhouse start openclaw
+  tollhouse confirm ollama        # after it was paused: it may run again
+
+Exit status: 0 followed, 1 refused or no house runs, 78 the configuration is wrong. Who gave the order is recorded.";
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tollhouse ps
+  tollhouse ps --json | jq -r '.[] | select(.state == \"paused\") | .name'
+
+States: stopped, waiting (for what it needs), starting, ready, draining, stopping, backoff (started again in a while),
+paused (waits for tollhouse confirm), failed. Exit status: 0, or 1 when no house runs.")]
+pub(crate) struct PsArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OrderArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// The process, as it is called under `supervise`
+    pub(crate) name: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 //!
 //! `prepared.rs` does all that can fail before a source begins. A source that listens is in `listener.rs`, with `keeping.rs` as
 //! the task that puts messages into the journal; `http.rs` has one that takes requests of HTTP. Those that read are tasks of their own: `following.rs` follows files,
-//! `journald.rs` the systemd journal, `piped.rs` the standard input; `ledger.rs` keeps how far they have come, so that each line
+//! `journald.rs` the systemd journal, `piped.rs` the standard input, `said.rs` what processes under supervision say; `ledger.rs` keeps how far they have come, so that each line
 //! is kept exactly once over restarts. A changed configuration leaves those sources alone that stay as they are; one
 //! that listens and changes but for its address goes on with the same sockets, one that reads goes on where it was.
 
@@ -18,6 +18,7 @@ mod piped;
 mod prepared;
 mod reading;
 pub(crate) mod replay;
+mod said;
 pub(crate) mod shaping;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tollhouse_config::{Config, SourceConfig};
 use tollhouse_journal::{Journal, Record};
+use tollhouse_upkeep::Lines;
 
 use crate::collecting::http::HttpListener;
 use crate::collecting::listener::Listener;
@@ -86,12 +88,18 @@ impl Collecting {
             directory,
             turns: BTreeMap::new(),
             piped: Arc::new(Mutex::new(Piped::new())),
+            lines: Lines::new(),
             shown: Shown::default(),
         };
         let (running, ending, replaying) = (Vec::new(), JoinSet::new(), Replaying::new());
         let mut collecting = Self { ground, house, shapes, running, replaying, ending };
         collecting.adopt(prepared);
         collecting
+    }
+
+    /// By which is heard what processes under supervision say.
+    pub(crate) fn lines(&self) -> Lines {
+        self.ground.lines.clone()
     }
 
     /// Makes ready what another configuration wants; what stays the same is only named.

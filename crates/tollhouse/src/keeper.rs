@@ -28,6 +28,7 @@ use crate::probing::{self, Probing};
 use crate::ring::Ring;
 use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
+use crate::supervising::{self, Supervising};
 use crate::telling::Telling;
 use crate::watching::{self, Watching};
 use crate::{content, shelf, up, users, wiring};
@@ -71,6 +72,7 @@ pub(crate) struct Keeper {
     pub(crate) collecting: Collecting,
     pub(crate) shipping: Shipping,
     pub(crate) watching: Watching,
+    pub(crate) supervising: Supervising,
     pub(crate) telling: Telling,
     pub(crate) probing: Probing,
     pub(crate) ring: Ring,
@@ -138,7 +140,10 @@ impl Keeper {
                 listening.end().await;
             }
         };
-        tokio::join!(self.listening.end(), search, self.collecting.end());
+        tokio::join!(self.listening.end(), search);
+        // Their last words are collected.
+        self.supervising.end().await;
+        self.collecting.end().await;
         while self.draining.join_next().await.is_some() {}
         self.watching.end().await;
         self.shipping.end().await;
@@ -153,6 +158,10 @@ impl Keeper {
                 let result = self.reload("console").await.map_err(|error| error_text(&error));
                 let _: Result<(), _> = answer.send(result);
             }
+            Ask::Processes(answer) => {
+                let _: Result<(), _> = answer.send(self.supervising.list());
+            }
+            Ask::Order(order, answer) => self.supervising.follow(order, answer),
             Ask::Keys(answer) => {
                 self.look_after_keys().await;
                 let _: Result<(), _> = answer.send(());
@@ -261,6 +270,7 @@ impl Keeper {
         let sources = self.collecting.prepare(&config).await?;
         let destinations = self.shipping.prepare(&config).await?;
         let watched = self.watching.prepare(&config).await?;
+        let specs = supervising::specs(&config)?;
         let told = self.telling.prepare(&config).await?;
         let probed = probing::Ready::new(&config).await?;
         let of_store = config.clone();
@@ -286,6 +296,7 @@ impl Keeper {
         self.telling.adopt(told, &config.service, &self.ground.figures, &self.current);
         self.watching.adopt(watched, watching::place(&config, address));
         self.probing.adopt(probed).await;
+        self.supervising.adopt(specs);
         self.serving.configure(wiring::serve_options(&config));
         self.serving_search.configure(wiring::search_options(&config));
         self.logging.set_level(&config);

@@ -22,6 +22,7 @@ mod listening;
 mod logging;
 mod probe;
 mod probing;
+mod ps;
 mod ring;
 mod search;
 mod shelf;
@@ -31,6 +32,7 @@ mod sieving;
 mod source;
 mod speech;
 mod telling;
+mod supervising;
 mod up;
 mod users;
 mod watching;
@@ -95,6 +97,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Probe(args) => return runtime()?.block_on(probe::probe(&args)),
         // It tells by its exit status whether a tried channel works.
         Command::Alert(args) => return runtime()?.block_on(alert::alert(&args)),
+        Command::Ps(args) => runtime()?.block_on(ps::ps(&args)),
+        Command::Start(args) => runtime()?.block_on(ps::order("start", &args)),
+        Command::Stop(args) => runtime()?.block_on(ps::order("stop", &args)),
+        Command::Restart(args) => runtime()?.block_on(ps::order("restart", &args)),
+        Command::Confirm(args) => runtime()?.block_on(ps::order("confirm", &args)),
         Command::Version => say(&format!("tollhouse {}\n", cli::VERSION)),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -103,7 +103,7 @@ pub(crate) fn check_circle(config: &Config, ship: &ShipConfig) -> anyhow::Result
     let own = config.sources.iter().filter_map(|source| match &source.kind {
         SourceKind::Listen(listen) => Some((&source.name, listen.address)),
         SourceKind::Http(http) => Some((&source.name, http.address)),
-        SourceKind::File(_) | SourceKind::Journald(_) | SourceKind::Stdin(_) => None,
+        SourceKind::File(_) | SourceKind::Journald(_) | SourceKind::Stdin(_) | SourceKind::Process(_) => None,
     });
     for (source, address) in own {
         let is_own = |url: &String| {

@@ -33,6 +33,7 @@ use crate::probing::Probing;
 use crate::ring::Ring;
 use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
+use crate::supervising::{self, Supervising};
 use crate::telling::Telling;
 use crate::watching::Watching;
 use crate::{cli, keeper, keys, probing, shelf, shipping, sieving, telling, watching, wiring};
@@ -58,6 +59,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let sources = Prepared::first(&config).await?;
     let destinations = shipping::Prepared::first(&config).await?;
     let watched = watching::Prepared::first(&config).await?;
+    let specs = supervising::specs(&config)?;
     let mut telling = Telling::default();
     let told = telling.prepare(&config).await?;
     let probes = probing::Ready::new(&config).await?;
@@ -136,11 +138,13 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     );
     ground.figures.show(shipping.shown(), collecting.shown());
     telling.adopt(told, &config.service, &ground.figures, &current);
+    let (journal, house) = (ground.journal.clone(), current.clone());
+    let supervising = Supervising::new(&config, journal, house, collecting.lines(), specs)?;
     let place = watching::place(&config, listening.address);
     let watching = Watching::new(ground.shelf.clone(), ground.state.clone(), ground.journal.clone(), watched, place);
     let (state, journal) = (ground.state.clone(), ground.journal.clone());
     let probing = Probing::new(state, journal, current.clone(), ground.probed.clone(), probes)?;
-    let parts = greeting(&collecting, &shipping, &watching, &probing);
+    let parts = greeting(&collecting, &shipping, &watching, &supervising, &probing);
     greet(&config, &ground.state, listening.address, &door, &upstreams, &parts).await;
     if let Some(listening) = &listening_search {
         eprintln!("  search     http://{}  (Elasticsearch)", keys::reachable(listening.address));
@@ -165,6 +169,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         watching,
         telling,
         probing,
+        supervising,
         ring,
         logging,
         draining,
@@ -214,6 +219,7 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
         telling::client(otlp)?;
     }
     watching::rules(config)?;
+    supervising::specs(config)?;
     tollhouse_probe::Prepared::new(probing::specs(&config.probes)).context("preparing the probes (`probes`)")?;
     for channel in &config.channels {
         watching::channel(channel)?;
@@ -241,7 +247,7 @@ fn check_source(config: &Config, source: &SourceConfig) -> anyhow::Result<()> {
             options.with_context(|| format!("reading `sources.{}.tls`", source.name))?;
         }
         SourceKind::File(file) => wiring::check_files(file, config)?,
-        SourceKind::Journald(_) | SourceKind::Stdin(_) => {}
+        SourceKind::Journald(_) | SourceKind::Stdin(_) | SourceKind::Process(_) => {}
     }
     Ok(())
 }
@@ -287,12 +293,19 @@ pub(crate) async fn close_interrupted(journal: &Journal, unfinished: Vec<Map<Str
 }
 
 /// What the parts behind the gate do, a line each.
-fn greeting(collecting: &Collecting, shipping: &Shipping, watching: &Watching, probing: &Probing) -> Vec<String> {
+fn greeting(
+    collecting: &Collecting,
+    shipping: &Shipping,
+    watching: &Watching,
+    supervising: &Supervising,
+    probing: &Probing,
+) -> Vec<String> {
     let collected = collecting.greeting().into_iter().map(|line| format!("collect    {line}"));
     let shipped = shipping.greeting().into_iter().map(|line| format!("ship       {line}"));
     let watched = watching.greeting().into_iter().map(|line| format!("alerts     {line}"));
+    let supervised = supervising.greeting().into_iter().map(|line| format!("supervise  {line}"));
     let probed = probing.greeting().into_iter().map(|line| format!("probes     {line}"));
-    collected.chain(shipped).chain(watched).chain(probed).collect()
+    collected.chain(shipped).chain(watched).chain(supervised).chain(probed).collect()
 }
 
 /// Tells whoever started the house what it does and how to go on.

@@ -393,7 +393,7 @@ pub(crate) fn server_sources(config: &Config) -> Vec<String> {
         let by_kind = match &source.kind {
             config::SourceKind::File(file) => of_server(file.format),
             config::SourceKind::Http(http) => of_server(http.format),
-            config::SourceKind::Stdin(format) => of_server(*format),
+            config::SourceKind::Stdin(format) | config::SourceKind::Process(format) => of_server(*format),
             config::SourceKind::Journald(journald) => {
                 let unit = journald.unit.as_deref().unwrap_or_default();
                 of_server(journald.format) || UNITS.iter().any(|name| unit.starts_with(name))
@@ -402,7 +402,7 @@ pub(crate) fn server_sources(config: &Config) -> Vec<String> {
         };
         by_kind || config.upstreams.iter().any(|upstream| upstream.name == source.name)
     };
-    config.sources.iter().filter(is_one).map(|source| source.name.clone()).collect()
+    config.all_sources().iter().filter(is_one).map(|source| source.name.clone()).collect()
 }
 
 /// Declared kinds of fields of lines.

@@ -202,7 +202,8 @@ async fn gone(group: Pid, time: Duration) -> bool {
     loop {
         // Where we are the first process of a container, what it has left is ours to bury.
         while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
-        if test_kill_process_group(group).is_err() {
+        // Zombies whose parent does not bury them are dead all the same.
+        if test_kill_process_group(group).is_err() || !has_living(group) {
             return true;
         }
         if Instant::now() >= until {
@@ -210,6 +211,13 @@ async fn gone(group: Pid, time: Duration) -> bool {
         }
         sleep(LOOK_EVERY).await;
     }
+}
+
+/// Whether somebody lives in a group. Looks at all processes, so it is asked for a moment only.
+fn has_living(group: Pid) -> bool {
+    let group = group.as_raw_nonzero().get();
+    let stats = all_processes().into_iter().flatten().filter_map(|process| process.ok()?.stat().ok());
+    stats.filter(|stat| stat.state != 'Z').any(|stat| stat.pgrp == group)
 }
 
 fn adopted(pid: i32) -> Option<Child> {

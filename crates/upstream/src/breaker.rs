@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Closed: requests pass. Held: they wait, because a server that was well and takes no connections may be restarting. Open:
-//! they are refused at once. Half open: one passes at a time, until one is answered.
+//! they are refused at once. Half open: one passes at a time, until one is answered. Whoever starts the server anew holds the breaker
+//! for that time, whatever is seen of the server meanwhile.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -82,6 +83,8 @@ struct Inner {
     held_since: Option<Instant>,
     /// While held: whether its health address was silent too.
     was_away: bool,
+    /// How many hold it who know when it comes back.
+    holds: u32,
 }
 
 impl Breaker {
@@ -119,6 +122,9 @@ impl Breaker {
     pub(crate) fn failed(&self, failure: Failure, reason: &str, now: Instant) -> Option<State> {
         let mut inner = self.inner();
         self.well.store(false, Ordering::Relaxed);
+        if inner.holds > 0 {
+            return None;
+        }
         let reason: Arc<str> = reason.into();
         let state = self.state();
         match (state, failure) {
@@ -142,6 +148,9 @@ impl Breaker {
     /// What its health address said while the breaker was not closed. The new state if that changed it.
     pub(crate) fn probed(&self, healthy: bool, restart: Duration, now: Instant) -> Option<State> {
         let mut inner = self.inner();
+        if inner.holds > 0 {
+            return None;
+        }
         match (self.state(), healthy) {
             (State::Open(reason), true) => Some(self.enter(State::HalfOpen(reason))),
             (State::Held(reason), true) => {
@@ -161,6 +170,26 @@ impl Breaker {
             }
             _ => None,
         }
+    }
+
+    /// Requests wait from now on, until [`Breaker::release`].
+    pub(crate) fn hold(&self, reason: &str) {
+        let mut inner = self.inner();
+        self.well.store(false, Ordering::Relaxed);
+        inner.holds += 1;
+        self.enter(State::Held(reason.into()));
+    }
+
+    /// Whoever held it says that the server is there again, or why it is not.
+    pub(crate) fn release(&self, gone: Option<&str>) {
+        let mut inner = self.inner();
+        inner.holds = inner.holds.saturating_sub(1);
+        if inner.holds > 0 {
+            return;
+        }
+        (inner.failures, inner.held_since, inner.was_away) = (0, None, false);
+        inner.was_well = gone.is_none();
+        self.enter(gone.map_or(State::Closed, |reason| State::Open(reason.into())));
     }
 
     pub(crate) fn watch(&self) -> Watch {

@@ -18,7 +18,8 @@
 //! at its own health address. If it answers, it is busy (loading the model, reading a long prompt) and is waited for,
 //! up to `first_byte`. If it does not, its breaker opens: every request that still waits for a first byte fails at once
 //! and new ones are refused at once, until it answers there and one request on trial has been answered (`breaker`). A
-//! server that was well and takes no connections may be restarting: its requests wait up to `restart`.
+//! server that was well and takes no connections may be restarting: its requests wait up to `restart`. Whoever starts one anew
+//! and knows when it is back holds it ([`Upstreams::hold`]): then they wait as long as a request may wait at all.
 //!
 //! **Another server, another model.** Until the first event of an answer is there, a failure that is the server's own
 //! leads to the next server of the model, within a budget of retries. When all have failed, the model's fallbacks are
@@ -51,6 +52,7 @@ mod context;
 mod deadlines;
 mod demo;
 mod error;
+mod hold;
 mod kept;
 mod kind;
 mod live;
@@ -71,6 +73,7 @@ pub use breaker::{FAILURES_TO_OPEN, PROBE_EVERY};
 pub use context::{Context, FailedAttempt, MayCall, Phase, Priority, Progress};
 pub use demo::DEMO_MODEL;
 pub use error::{Fault, SetupError, UpstreamError};
+pub use hold::Hold;
 pub use kept::KNOWN_WAIT_MAX;
 pub use loads::{SWITCHES_MAX, THRASH_WITHIN};
 pub use manage::ManageBody;

@@ -28,6 +28,34 @@ const LINE_BYTES_MAX: usize = 1 << 20;
 const PIECES_AHEAD: usize = 16;
 const PIECE_BYTES: usize = 64 << 10;
 
+/// Where lines come from, one after the other.
+pub(super) trait Input {
+    /// The next line, and the bytes of it that were left out; nothing at the end. Cancelling loses nothing.
+    fn next(&mut self) -> impl Future<Output = std::io::Result<Option<(Vec<u8>, u64)>>> + Send;
+
+    /// Lines that are there already when the source ends.
+    fn rest(&mut self) -> Vec<(Vec<u8>, u64)> {
+        Vec::new()
+    }
+}
+
+/// How records tell of an input.
+pub(super) struct Words {
+    pub(super) caller: &'static str,
+    /// Its `type`.
+    pub(super) kind: &'static str,
+    pub(super) ended: &'static str,
+    pub(super) unreadable: &'static str,
+}
+
+/// The standard input.
+const STDIN: Words = Words {
+    caller: CALLER,
+    kind: "stdin",
+    ended: "the standard input has ended",
+    unreadable: "the standard input cannot be read",
+};
+
 /// What was read of the standard input.
 pub(super) struct Piped {
     pieces: Option<mpsc::Receiver<Vec<u8>>>,
@@ -47,8 +75,9 @@ impl Piped {
     pub(super) fn new() -> Self {
         Self { pieces: None, cutter: Cutter::default(), has_ended: false }
     }
+}
 
-    /// The next line, and the bytes of it that were left out; nothing at the end. Cancelling loses nothing.
+impl Input for Piped {
     async fn next(&mut self) -> std::io::Result<Option<(Vec<u8>, u64)>> {
         let Self { pieces, cutter, has_ended } = self;
         loop {
@@ -97,14 +126,14 @@ fn begin() -> std::io::Result<mpsc::Receiver<Vec<u8>>> {
 
 /// Cuts pieces into lines.
 #[derive(Default)]
-struct Cutter {
-    lines: VecDeque<(Vec<u8>, u64)>,
+pub(super) struct Cutter {
+    pub(super) lines: VecDeque<(Vec<u8>, u64)>,
     begun: Vec<u8>,
     left_out: u64,
 }
 
 impl Cutter {
-    fn take(&mut self, piece: &[u8]) {
+    pub(super) fn take(&mut self, piece: &[u8]) {
         for part in piece.split_inclusive(|byte| *byte == b'\n') {
             let (text, is_whole) = part.strip_suffix(b"\n").map_or((part, false), |text| (text, true));
             let room = LINE_BYTES_MAX.saturating_sub(self.begun.len()).min(text.len());
@@ -117,7 +146,7 @@ impl Cutter {
     }
 
     /// The line that was begun is whole.
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         let (mut line, left_out) = (std::mem::take(&mut self.begun), std::mem::take(&mut self.left_out));
         if line.last() == Some(&b'\r') {
             line.pop();
@@ -135,9 +164,14 @@ pub(super) async fn read(mut base: Base, format: LineFormat, piped: Arc<Mutex<Pi
         piped = piped.lock_owned() => piped,
         () = base.stop.asked() => return,
     };
-    let mut ledger = Ledger::without_progress(&base);
-    let about = |level, msg| about(CALLER, &base.source, level, msg);
-    let began = about(Level::Info, "source started").field("type", "stdin").field("format", format.as_str());
+    keep_all(&base, format, &STDIN, &mut *piped).await;
+}
+
+/// Keeps what comes by an input, until its end or until the source is to end.
+pub(super) async fn keep_all(base: &Base, format: LineFormat, words: &Words, input: &mut impl Input) {
+    let mut ledger = Ledger::without_progress(base);
+    let about = |level, msg| about(words.caller, &base.source, level, msg);
+    let began = about(Level::Info, "source started").field("type", words.kind).field("format", format.as_str());
     ledger.tell(began);
     let (clock, mut stop) = (Instant::now(), base.stop.clone());
     let mut streams: Streams<(), Origin> = Streams::new(wiring::line_format(format));
@@ -147,15 +181,11 @@ pub(super) async fn read(mut base: Base, format: LineFormat, piped: Arc<Mutex<Pi
         let tell = base.shaping.due();
         tokio::select! {
             () = stop.asked() => break "source stopped",
-            line = piped.next() => match line {
-                Ok(Some((line, left_out))) => {
-                    let (text, has_bytes) = formats::text(&line);
-                    let origin = Origin { left_out, has_bytes };
-                    streams.push(&(), text.into_owned(), origin, clock.elapsed(), &Zoned::now(), &mut read);
-                }
-                Ok(None) => break "the standard input has ended",
+            line = input.next() => match line {
+                Ok(Some(line)) => push(&mut streams, line, clock, &mut read),
+                Ok(None) => break words.ended,
                 Err(error) => {
-                    let failed = about(Level::Error, "the standard input cannot be read");
+                    let failed = about(Level::Error, words.unreadable);
                     ledger.tell(failed.field("error", error.to_string()));
                     break "source stopped";
                 }
@@ -165,22 +195,39 @@ pub(super) async fn read(mut base: Base, format: LineFormat, piped: Arc<Mutex<Pi
             }
             () = tokio::time::sleep_until(tell.unwrap_or_else(tokio::time::Instant::now)), if tell.is_some() => {}
         }
-        if keep(&mut read, &base.shaping, &mut ledger).await.is_err() {
+        if keep(&mut read, words, &base.shaping, &mut ledger).await.is_err() {
             break "source stopped";
         }
     };
+    input.rest().into_iter().for_each(|line| push(&mut streams, line, clock, &mut read));
     streams.end(&(), &Zoned::now(), &mut read);
     // A journal that takes nothing any more is told by itself.
-    let _: Result<(), Ended> = keep(&mut read, &base.shaping, &mut ledger).await;
-    base.shaping.left_out(CALLER, true).into_iter().for_each(|record| ledger.tell(record));
+    let _: Result<(), Ended> = keep(&mut read, words, &base.shaping, &mut ledger).await;
+    base.shaping.left_out(words.caller, true).into_iter().for_each(|record| ledger.tell(record));
     ledger.tell(base.shaping.with_counts(about(Level::Info, why).field("kept", ledger.kept)));
 }
 
-async fn keep(read: &mut Vec<formats::Read<Origin>>, shaping: &Shaping, ledger: &mut Ledger<()>) -> Result<(), Ended> {
+fn push(
+    streams: &mut Streams<(), Origin>,
+    (line, left_out): (Vec<u8>, u64),
+    clock: Instant,
+    read: &mut Vec<formats::Read<Origin>>,
+) {
+    let (text, has_bytes) = formats::text(&line);
+    let origin = Origin { left_out, has_bytes };
+    streams.push(&(), text.into_owned(), origin, clock.elapsed(), &Zoned::now(), read);
+}
+
+async fn keep(
+    read: &mut Vec<formats::Read<Origin>>,
+    words: &Words,
+    shaping: &Shaping,
+    ledger: &mut Ledger<()>,
+) -> Result<(), Ended> {
     for formats::Read { mut entry, last: Origin { left_out, has_bytes }, lines, .. } in read.drain(..) {
         entry.is_cut |= left_out > 0;
         entry.has_bytes |= has_bytes;
-        let record = shaping.record(CALLER, entry, &[], |mut record| {
+        let record = shaping.record(words.caller, entry, &[], |mut record| {
             if left_out > 0 {
                 record = record.field("left_out_bytes", left_out);
             }
@@ -190,7 +237,7 @@ async fn keep(read: &mut Vec<formats::Read<Origin>>, shaping: &Shaping, ledger: 
             ledger.append(record).await?;
         }
     }
-    match shaping.left_out(CALLER, false) {
+    match shaping.left_out(words.caller, false) {
         Some(record) => ledger.append(record).await,
         None => Ok(()),
     }

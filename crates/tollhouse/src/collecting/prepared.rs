@@ -13,7 +13,7 @@ use crate::collecting::reading::Way;
 use crate::collecting::shaping::Shapes;
 use crate::collecting::{Running, journald};
 use crate::source::Print;
-use crate::wiring;
+use crate::{supervising, wiring};
 
 /// The sources of a configuration, ready to begin: from here on nothing fails.
 pub(crate) struct Prepared {
@@ -63,8 +63,9 @@ impl Prepared {
 
     pub(super) async fn new(config: &Config, running: &[Running]) -> anyhow::Result<Self> {
         let shapes = Shapes::compile(config)?;
-        let mut wanted = Vec::with_capacity(config.sources.len());
-        for source in &config.sources {
+        let sources = config.all_sources();
+        let mut wanted = Vec::with_capacity(sources.len());
+        for source in &sources {
             // Before they are read: what comes in between is noticed at the next reload.
             let files = Files::of(source).await;
             let is_same =
@@ -98,6 +99,10 @@ impl Ready {
                 Way::Journald(source.clone())
             }
             SourceKind::Stdin(format) => Way::Stdin(*format),
+            SourceKind::Process(format) => {
+                let place = supervising::place(all)?;
+                Way::Process { format: *format, pipe: tollhouse_upkeep::pipe_path(&place, &source.name) }
+            }
         };
         Ok(Self::Read(config, way))
     }
@@ -183,7 +188,7 @@ impl Files {
     pub(super) async fn of(source: &SourceConfig) -> Self {
         let tls = match &source.kind {
             SourceKind::Listen(ListenSource { tls, .. }) | SourceKind::Http(HttpSource { tls, .. }) => tls.as_ref(),
-            SourceKind::File(_) | SourceKind::Journald(_) | SourceKind::Stdin(_) => None,
+            SourceKind::File(_) | SourceKind::Journald(_) | SourceKind::Stdin(_) | SourceKind::Process(_) => None,
         };
         let Some(tls) = tls else { return Self::default() };
         let mut prints = Vec::new();

@@ -9,10 +9,12 @@ use tokio::task::{JoinError, JoinHandle};
 use tollhouse_collect::file;
 use tollhouse_config::{Begin, FileSource, JournaldSource, LineFormat};
 use tollhouse_journal::Journal;
+use tollhouse_upkeep::Lines;
 
 use crate::collecting::following::Following;
 use crate::collecting::journald::Journald;
 use crate::collecting::piped::{self, Piped};
+use crate::collecting::said;
 use crate::collecting::shaping::{Shapes, Shaping};
 
 /// By name of the source: what became of its lines.
@@ -29,6 +31,8 @@ pub(super) struct Ground {
     pub(super) piped: Arc<Mutex<Piped>>,
     /// What becomes of lines, by the configuration in force.
     pub(super) shapes: watch::Receiver<Arc<Shapes>>,
+    /// Hears what processes say.
+    pub(super) lines: Lines,
     /// What became of lines, for whoever asks.
     pub(super) shown: Shown,
 }
@@ -67,6 +71,7 @@ pub(super) enum Way {
     Files { options: file::Options, source: FileSource },
     Journald(JournaldSource),
     Stdin(LineFormat),
+    Process { format: LineFormat, pipe: PathBuf },
 }
 
 /// What the task of a source works with.
@@ -138,6 +143,10 @@ impl Reading {
             Way::Stdin(format) => {
                 let greeting = format!("standard input  ({})", format.as_str());
                 (greeting, tokio::spawn(piped::read(base, format, ground.piped.clone())))
+            }
+            Way::Process { format, pipe } => {
+                let greeting = format!("its process  ({})", format.as_str());
+                (greeting, tokio::spawn(said::read(base, format, pipe, ground.lines.clone())))
             }
         };
         Self { greeting, stop, task }

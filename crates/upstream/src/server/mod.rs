@@ -161,7 +161,7 @@ impl Server {
         }
     }
 
-    fn pass_as_breaker_says(&self) {
+    pub(crate) fn pass_as_breaker_says(&self) {
         let _one = self.state.gate.lock().unwrap_or_else(PoisonError::into_inner);
         self.state.lane.set_gate(match self.state.breaker.state() {
             State::Closed => Gate::Open,

@@ -19,6 +19,8 @@ pub const VOCABULARY_BYTES_MAX: usize = 64 << 20;
 /// How long a description of a model may take, and one with the vocabulary.
 const SHOW_LIMIT: Duration = Duration::from_secs(3);
 const VOCABULARY_LIMIT: Duration = Duration::from_secs(30);
+/// How long the unloading of a model may take.
+const UNLOAD_LIMIT: Duration = Duration::from_secs(10);
 /// How old a description of a model may be.
 const SHOW_AGE_MAX: Duration = Duration::from_mins(1);
 /// Most models of one server of which something is remembered; then all is learnt anew.
@@ -88,6 +90,21 @@ impl Server {
         let names: Vec<Arc<str>> = running.iter().map(|running| Arc::clone(&running.name)).collect();
         self.state.lane.told_loaded(&names, changes);
         Some(running)
+    }
+
+    /// Has it unload all models that it has loaded; which ones it has unloaded.
+    pub(crate) async fn unload(&self) -> Vec<String> {
+        let mut unloaded = Vec::new();
+        let Ok(uri) = self.uri("/api/generate") else { return unloaded };
+        for running in self.running(Duration::ZERO).await.iter() {
+            // A prompt of none with no time to keep it: what Ollama's own `stop` sends.
+            let body = json!({"model": &*running.name, "keep_alive": 0}).to_string();
+            if self.ask(Method::POST, &uri, body.into(), UNLOAD_LIMIT, LIST_BYTES_MAX).await.is_some() {
+                unloaded.push(running.name.to_string());
+            }
+        }
+        self.state.ollama.expire();
+        unloaded
     }
 
     /// The server's description of a model, at most a minute old.

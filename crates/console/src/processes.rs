@@ -1,0 +1,112 @@
+//! Processes under supervision: listed, started, stopped, restarted, and confirmed where they wait for a human.
+//!
+//! | call | body | answer |
+//! |---|---|---|
+//! | `GET /console/api/v1/processes` | | `{"processes": [Process, …]}`, in the order of the configuration |
+//! | `POST /console/api/v1/processes/{name}/start`, `stop`, `restart`, `confirm` | nothing, or `{"from": "command line"}` | the Process as it is then |
+//!
+//! A Process is `{name, state, since, pid, starts, reason, next_start, memory_bytes, memory_soft_bytes, memory_hard_bytes, command,
+//! needs, upstreams, critical}`; `state` is one of `stopped`, `waiting`, `starting`, `ready`, `draining`, `stopping`, `backoff`,
+//! `paused`, `failed`. Errors are `{"error": message}`: 404 for an unknown name, 409 for what does not fit the state, 503 when the
+//! house is busy.
+
+use axum::Json;
+use axum::extract::{Extension, Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::Console;
+use crate::keeper::{NotFollowed, ProcessOrder};
+use crate::session::Session;
+
+/// By what the order was given.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct From {
+    from: Way,
+}
+
+#[derive(Deserialize)]
+enum Way {
+    #[serde(rename = "command line")]
+    CommandLine,
+}
+
+pub(crate) async fn list(State(console): State<Console>) -> Response {
+    match console.inner.keeper.processes().await {
+        Some(processes) => Json(json!({ "processes": processes })).into_response(),
+        None => busy(),
+    }
+}
+
+pub(crate) async fn start(
+    console: State<Console>,
+    session: Extension<Session>,
+    name: Path<String>,
+    body: Bytes,
+) -> Response {
+    order("start", console, session, name, body).await
+}
+
+pub(crate) async fn stop(
+    console: State<Console>,
+    session: Extension<Session>,
+    name: Path<String>,
+    body: Bytes,
+) -> Response {
+    order("stop", console, session, name, body).await
+}
+
+pub(crate) async fn restart(
+    console: State<Console>,
+    session: Extension<Session>,
+    name: Path<String>,
+    body: Bytes,
+) -> Response {
+    order("restart", console, session, name, body).await
+}
+
+pub(crate) async fn confirm(
+    console: State<Console>,
+    session: Extension<Session>,
+    name: Path<String>,
+    body: Bytes,
+) -> Response {
+    order("confirm", console, session, name, body).await
+}
+
+async fn order(
+    order: &'static str,
+    State(console): State<Console>,
+    Extension(session): Extension<Session>,
+    Path(process): Path<String>,
+    body: Bytes,
+) -> Response {
+    let mut by = format!("console: {}", session.owner());
+    if !body.is_empty() && body.as_ref() != b"{}" {
+        match serde_json::from_slice(&body) {
+            Ok(From { from: Way::CommandLine }) => "command line".clone_into(&mut by),
+            Err(error) => return refused(StatusCode::BAD_REQUEST, &error.to_string()),
+        }
+    }
+    match console.inner.keeper.order(ProcessOrder { process, order, by }).await {
+        Some(Ok(process)) => Json(process).into_response(),
+        Some(Err(NotFollowed::Unknown(message))) => refused(StatusCode::NOT_FOUND, &message),
+        Some(Err(NotFollowed::Refused(message))) => refused(StatusCode::CONFLICT, &message),
+        None => busy(),
+    }
+}
+
+fn busy() -> Response {
+    refused(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the house is busy or stopping; records of kind process tell what comes of it",
+    )
+}
+
+fn refused(status: StatusCode, message: &str) -> Response {
+    (status, Json(json!({"error": message}))).into_response()
+}

@@ -1,0 +1,88 @@
+//! Lets requests to a server wait while somebody who knows starts it anew.
+
+use std::sync::Arc;
+
+use crate::Upstreams;
+use crate::backend::Backend;
+use crate::server::Server;
+
+/// As long as this is kept, requests to a server wait for it instead of being refused, up to `queue.wait`; dropping it lets
+/// them go. What runs there goes on.
+pub struct Hold(Option<Arc<Server>>);
+
+impl Upstreams {
+    /// Lets requests to the upstream of this name wait; nothing where there is none, or where it is the built-in talker.
+    pub fn hold(&self, upstream: &str, reason: &str) -> Option<Hold> {
+        let server = self.inner.backends.iter().filter_map(Backend::server).find(|server| *server.name == *upstream)?;
+        server.state.breaker.hold(reason);
+        server.pass_as_breaker_says();
+        Some(Hold(Some(Arc::clone(server))))
+    }
+
+    /// Has the Ollama server of this name unload its models, unless it works on a request; which ones.
+    pub async fn unload_idle(&self, upstream: &str) -> Vec<String> {
+        let server = self.inner.backends.iter().filter_map(Backend::server).find(|server| *server.name == *upstream);
+        match server {
+            Some(server) if server.state.lane.seen().running == 0 => server.unload().await,
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Hold {
+    /// Ends it because the server will not come back soon: requests that wait are refused, and new ones too until it answers
+    /// at its health address.
+    pub fn give_up(mut self, reason: &str) {
+        if let Some(server) = self.0.take() {
+            server.state.breaker.release(Some(reason));
+            server.pass_as_breaker_says();
+            server.watch_until_well();
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let Some(server) = self.0.take() else { return };
+        server.state.breaker.release(None);
+        // It was started anew: what was loaded is not.
+        server.expire_models();
+        server.pass_as_breaker_says();
+    }
+}
+
+impl std::fmt::Debug for Hold {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Hold").field(&self.0.as_ref().map(|server| &server.name)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use crate::breaker::{Breaker, Failure, State};
+
+    #[test]
+    fn what_fails_meanwhile_changes_nothing() {
+        let breaker = Breaker::new();
+        let now = Instant::now();
+        breaker.hold("it is started anew");
+        assert_eq!(breaker.failed(Failure::Silent, "x", now), None);
+        assert_eq!(breaker.failed(Failure::Unreachable, "x", now), None);
+        assert_eq!(breaker.probed(false, std::time::Duration::ZERO, now), None);
+        assert_eq!(breaker.state(), State::Held("it is started anew".into()));
+        // Held twice, it is let go with the second release.
+        breaker.hold("again");
+        breaker.release(None);
+        assert_eq!(breaker.state().name(), "held");
+        breaker.release(None);
+        assert_eq!(breaker.state(), State::Closed);
+        // It counts as well: one that fails now is waited for.
+        breaker.failed(Failure::Unreachable, "x", now);
+        assert_eq!(breaker.state().name(), "held");
+        breaker.hold("once more");
+        breaker.release(Some("it waits for a human"));
+        assert_eq!(breaker.refuses().as_deref(), Some("it waits for a human"));
+    }
+}

@@ -119,9 +119,6 @@ pub(crate) async fn change_role(
         Ok(user) => user,
         Err(answer) => return answer,
     };
-    if user.issuer.is_some() {
-        return refused(StatusCode::BAD_REQUEST, "the role of this user comes from the provider at each sign-in");
-    }
     match console.inner.state.set_role(&id, wanted.role).await {
         Ok(true) => {
             let record = audit("role of a user changed", &doer.session, doer.client);
@@ -154,7 +151,7 @@ pub(crate) async fn set_password(
             doer.tells(&console, "password of a user set", &user);
             StatusCode::NO_CONTENT.into_response()
         }
-        Ok(false) => has_no_password(),
+        Ok(false) => unknown(),
         Err(error) => failed(&error),
     }
 }
@@ -200,7 +197,7 @@ pub(crate) async fn change_password(State(console): State<Console>, doer: Doer, 
             doer.tells(&console, "own password changed", &known);
             StatusCode::NO_CONTENT.into_response()
         }
-        Ok(false) => has_no_password(),
+        Ok(false) => unknown(),
         Err(error) => failed(&error),
     }
 }
@@ -216,10 +213,6 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
 
 fn unknown() -> Response {
     refused(StatusCode::NOT_FOUND, "there is no user with this id")
-}
-
-fn has_no_password() -> Response {
-    refused(StatusCode::BAD_REQUEST, "this user signs in through the provider and has no password here")
 }
 
 fn failed(error: &StateError) -> Response {

@@ -1,15 +1,12 @@
--- Users of the console. A password is kept as an Argon2id hash under the house's pepper; one who signs in through a provider has none.
+-- Users of the console. A password is kept as an Argon2id hash under the house's pepper.
 CREATE TABLE users (
     id           TEXT PRIMARY KEY NOT NULL,
     name         TEXT NOT NULL,
     name_key     TEXT NOT NULL UNIQUE,                                     -- the name in lower case: no two differ in case alone
     role         TEXT NOT NULL,                                            -- viewer, operator, admin
-    password     TEXT,
-    issuer       TEXT,                                                     -- of the provider (OpenID Connect), and who it says that it is
-    subject      TEXT,
+    password     TEXT NOT NULL,
     created_ms   INTEGER NOT NULL,
-    signed_in_ms INTEGER,
-    UNIQUE (issuer, subject)
+    signed_in_ms INTEGER
 ) STRICT;
 
 -- Sessions get a public id, an owner, and what their owner may want to know of them.
@@ -17,7 +14,7 @@ CREATE TABLE sessions_of_users (
     hash       BLOB PRIMARY KEY NOT NULL,
     id         TEXT NOT NULL UNIQUE,
     user_id    TEXT REFERENCES users (id) ON DELETE CASCADE,               -- none: opened by a tokenised address
-    way        TEXT NOT NULL,                                              -- token, password, provider
+    way        TEXT NOT NULL,                                              -- token, password
     address    TEXT NOT NULL,
     agent      TEXT NOT NULL,
     created_ms INTEGER NOT NULL,

@@ -1,5 +1,4 @@
-//! Console tokens (what the tokenised address carries), and the sessions for which tokens, passwords and a provider's word
-//! are exchanged.
+//! Console tokens (what the tokenised address carries), and the sessions for which tokens and passwords are exchanged.
 
 use std::time::Duration;
 
@@ -31,8 +30,6 @@ pub enum Way {
     Token,
     /// By name and password.
     Password,
-    /// By a provider (OpenID Connect).
-    Provider,
 }
 
 impl Way {
@@ -41,16 +38,11 @@ impl Way {
         match self {
             Self::Token => "token",
             Self::Password => "password",
-            Self::Provider => "provider",
         }
     }
 
     fn read(name: &str) -> Self {
-        match name {
-            "password" => Self::Password,
-            "provider" => Self::Provider,
-            _ => Self::Token,
-        }
+        if name == "password" { Self::Password } else { Self::Token }
     }
 }
 
@@ -308,7 +300,7 @@ mod tests {
     }
 
     async fn user(state: &State, name: &str) -> User {
-        match state.provided_user("https://issuer.example", name, name, Role::Viewer).await.unwrap() {
+        match state.create_user(name, Role::Viewer, "correct horse battery").await.unwrap() {
             Making::Done(user) => user,
             other => panic!("{other:?}"),
         }
@@ -348,7 +340,7 @@ mod tests {
     async fn a_session_has_the_role_that_its_user_has_now() {
         let (_dir, state) = opened().await;
         let user = user(&state, "ann").await;
-        let opened = state.open_user_session(&user, Way::Provider, HOUR, &Visit::default()).await.unwrap();
+        let opened = state.open_user_session(&user, Way::Password, HOUR, &Visit::default()).await.unwrap();
         state.set_role(&user.id, Role::Operator).await.unwrap();
         assert_eq!(state.session(&opened.secret).await.unwrap().unwrap().role, Role::Operator);
         state.remove_user(&user.id).await.unwrap();
@@ -360,10 +352,10 @@ mod tests {
         let (_dir, state) = opened().await;
         let (ann, bob) = (user(&state, "ann").await, user(&state, "bob").await);
         let visit = Visit::default();
-        let of_bob = state.open_user_session(&bob, Way::Provider, HOUR, &visit).await.unwrap();
-        let first = state.open_user_session(&ann, Way::Provider, HOUR, &visit).await.unwrap();
+        let of_bob = state.open_user_session(&bob, Way::Password, HOUR, &visit).await.unwrap();
+        let first = state.open_user_session(&ann, Way::Password, HOUR, &visit).await.unwrap();
         for _ in 0..SESSIONS_MAX {
-            state.open_user_session(&ann, Way::Provider, HOUR, &visit).await.unwrap();
+            state.open_user_session(&ann, Way::Password, HOUR, &visit).await.unwrap();
         }
         assert_eq!(state.session(&first.secret).await.unwrap(), None, "the oldest makes room");
         assert!(state.session(&of_bob.secret).await.unwrap().is_some(), "others are not touched");

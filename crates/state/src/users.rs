@@ -15,8 +15,6 @@ pub const USERS_MAX: usize = 1000;
 const NAME_CHARS_MAX: usize = 100;
 /// Characters of an id: 95 bits.
 const ID_CHARS: usize = 16;
-/// Names tried for a user of a provider whose own name is taken.
-const NAMES_TRIED_MAX: usize = 20;
 /// What the command line did and no record tells of yet, at most; the oldest are forgotten first.
 const WAITING_AUDITS_MAX: i64 = 1000;
 
@@ -28,7 +26,7 @@ pub enum Role {
     Viewer,
     /// And act on what happens: silence, acknowledge, run probes, replay, save what all share.
     Operator,
-    /// And decide: keys, users, settings, reload.
+    /// And decide: keys, users, reload.
     Admin,
 }
 
@@ -60,8 +58,6 @@ pub struct User {
     pub name: String,
     /// What the user may do.
     pub role: Role,
-    /// The provider that vouches for the user; `None` for one with a password.
-    pub issuer: Option<String>,
     /// When the user was made, in milliseconds since 1970.
     pub created_ms: i64,
     /// When the user signed in last.
@@ -99,40 +95,7 @@ impl State {
         check_name(name)?;
         check_password(name, password)?;
         let hash = self.passwords.hash(password).await?;
-        let user = new_user(name, role, None);
-        self.insert_user(user, Some(&hash), None).await
-    }
-
-    /// The user of whom a provider says that it is `subject`; made at the first time, and with this role from now on.
-    pub async fn provided_user(
-        &self,
-        issuer: &str,
-        subject: &str,
-        name: &str,
-        role: Role,
-    ) -> Result<Making, StateError> {
-        let known = sqlx::query("UPDATE users SET role = ? WHERE issuer = ? AND subject = ? RETURNING *")
-            .bind(role.name())
-            .bind(issuer)
-            .bind(subject)
-            .fetch_optional(&self.pool)
-            .await?;
-        if let Some(row) = known {
-            return Ok(Making::Done(read_user(&row)?));
-        }
-        // A name is only for people; whoever has it with a password is somebody else.
-        let mut shown: String = name.trim().chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX - 4).collect();
-        if shown.trim().is_empty() {
-            "user".clone_into(&mut shown);
-        }
-        for number in 1..=NAMES_TRIED_MAX {
-            let tried = if number == 1 { shown.clone() } else { format!("{shown}-{number}") };
-            match self.insert_user(new_user(&tried, role, Some(issuer)), None, Some(subject)).await? {
-                Making::NameTaken => {}
-                made => return Ok(made),
-            }
-        }
-        Ok(Making::NameTaken)
+        self.insert_user(new_user(name, role), &hash).await
     }
 
     /// All users, by name.
@@ -169,12 +132,9 @@ impl State {
     }
 
     /// Gives a user another password, and ends all of the user's sessions but `kept` (its public id). `false` when there is
-    /// no such user, or one of a provider.
+    /// no such user.
     pub async fn set_password(&self, user: &User, password: &str, kept: Option<&str>) -> Result<bool, StateError> {
         check_password(&user.name, password)?;
-        if user.issuer.is_some() {
-            return Ok(false);
-        }
         let hash = self.passwords.hash(password).await?;
         let mut tx = self.pool.begin().await?;
         let done = sqlx::query("UPDATE users SET password = ? WHERE id = ?")
@@ -236,23 +196,16 @@ impl State {
         Ok(())
     }
 
-    async fn insert_user(
-        &self,
-        user: User,
-        password: Option<&str>,
-        subject: Option<&str>,
-    ) -> Result<Making, StateError> {
+    async fn insert_user(&self, user: User, password: &str) -> Result<Making, StateError> {
         // Counted and written in one statement: two who come at once cannot both take the last place.
-        let insert = "INSERT INTO users (id, name, name_key, role, password, issuer, subject, created_ms)
-                      SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM users) < ?";
+        let insert = "INSERT INTO users (id, name, name_key, role, password, created_ms)
+                      SELECT ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM users) < ?";
         let written = sqlx::query(insert)
             .bind(&user.id)
             .bind(&user.name)
             .bind(name_key(&user.name))
             .bind(user.role.name())
             .bind(password)
-            .bind(user.issuer.as_deref())
-            .bind(subject)
             .bind(user.created_ms)
             .bind(USERS_MAX as i64)
             .execute(&self.pool)
@@ -268,15 +221,8 @@ impl State {
     }
 }
 
-fn new_user(name: &str, role: Role, issuer: Option<&str>) -> User {
-    User {
-        id: random_token(ID_CHARS),
-        name: name.to_owned(),
-        role,
-        issuer: issuer.map(str::to_owned),
-        created_ms: now_ms(),
-        signed_in_ms: None,
-    }
+fn new_user(name: &str, role: Role) -> User {
+    User { id: random_token(ID_CHARS), name: name.to_owned(), role, created_ms: now_ms(), signed_in_ms: None }
 }
 
 fn check_name(name: &str) -> Result<(), WrongSetting> {
@@ -304,7 +250,6 @@ fn read_user(row: &SqliteRow) -> Result<User, StateError> {
         id: row.try_get("id")?,
         name: row.try_get("name")?,
         role: read_role(&role),
-        issuer: row.try_get("issuer")?,
         created_ms: row.try_get("created_ms")?,
         signed_in_ms: row.try_get("signed_in_ms")?,
     })
@@ -339,23 +284,6 @@ mod tests {
         assert_eq!(state.users().await.unwrap()[0].role, Role::Operator);
         assert!(state.remove_user(&user.id).await.unwrap());
         assert!(!state.remove_user(&user.id).await.unwrap());
-    }
-
-    #[tokio::test]
-    async fn a_user_of_a_provider_is_known_by_issuer_and_subject_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path()).await.unwrap();
-        let local = made(&state, "ann").await;
-        let provided = |issuer, subject, role| state.provided_user(issuer, subject, "ann", role);
-        let Making::Done(first) = provided("https://a", "1", Role::Viewer).await.unwrap() else { panic!() };
-        assert_ne!(first.id, local.id, "the same name is somebody else");
-        assert_eq!(first.name, "ann-2");
-        let Making::Done(again) = provided("https://a", "1", Role::Admin).await.unwrap() else { panic!() };
-        assert_eq!((again.id, again.role), (first.id.clone(), Role::Admin));
-        let Making::Done(other) = provided("https://b", "1", Role::Viewer).await.unwrap() else { panic!() };
-        assert_ne!(other.id, first.id);
-        assert_eq!(state.user_with_password("ann-2", "").await.unwrap(), None, "nobody signs in without a password");
-        assert!(!state.set_password(&first, PASSWORD, None).await.unwrap());
     }
 
     #[tokio::test]

@@ -35,7 +35,7 @@ Examples:
   pwgen -s 20 1 | tee password.txt | tollhouse user create ann --role viewer
   tollhouse user create ann --role admin --json < password.txt | jq -r .id
 
-viewer: read, search, chat; operator: also silence, acknowledge, run probes, replay; admin: also keys, users, settings")]
+viewer: read, search, chat; operator: also silence, acknowledge, run probes, replay; admin: also keys, users, reload")]
     Create {
         /// The name to sign in with
         name: String,
@@ -128,20 +128,16 @@ async fn list(state: &State, as_json: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     let width = users.iter().map(|user| user.name.chars().count()).max().unwrap_or(0).max(4);
-    let mut out = format!("{:<width$}  {:<8}  {:<20}  SIGNS IN BY\n", "NAME", "ROLE", "LAST SIGN-IN");
+    let mut out = format!("{:<width$}  {:<8}  LAST SIGN-IN\n", "NAME", "ROLE");
     for user in users {
         let signed_in = user.signed_in_ms.and_then(moment).unwrap_or_else(|| "never".to_owned());
-        let way = user.issuer.as_deref().unwrap_or("password");
-        writeln!(out, "{:<width$}  {:<8}  {signed_in:<20}  {way}", user.name, user.role.name())?;
+        writeln!(out, "{:<width$}  {:<8}  {signed_in}", user.name, user.role.name())?;
     }
     say(&out)
 }
 
 async fn change_role(state: &State, name: &str, role: Role) -> anyhow::Result<()> {
     let user = named(state, name).await?;
-    if let Some(issuer) = &user.issuer {
-        bail!("the role of {} comes from {issuer} at each sign-in", user.name);
-    }
     state.set_role(&user.id, role).await?;
     let roles = json!({"role_before": user.role.name(), "role_now": role.name()});
     note(state, "role of a user changed", &user, roles).await?;
@@ -152,7 +148,7 @@ async fn change_password(state: &State, name: &str) -> anyhow::Result<()> {
     let user = named(state, name).await?;
     let password = read_password()?;
     if !state.set_password(&user, &password, None).await? {
-        bail!("{} signs in through the provider and has no password here", user.name);
+        bail!("{} is not there any more", user.name);
     }
     note(state, "password of a user set", &user, json!({})).await?;
     say(&format!("user {} has a new password; all sessions of this user have ended\n", user.name))

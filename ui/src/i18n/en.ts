@@ -65,7 +65,7 @@ export const en = {
   "users.admin": "Admin",
   "users.viewer_note": "reads, searches and chats",
   "users.operator_note": "also silences, acknowledges, runs probes and replays",
-  "users.admin_note": "also keys, users, settings and reload",
+  "users.admin_note": "also keys, users and reload",
   "account.by_token": "This session was opened by a tokenised address: it belongs to no user and has no password.",
   "account.sessions": "Your sessions",
   "account.current": "Current password",

@@ -67,7 +67,7 @@ export const zh: Record<TextKey, string> = {
   "users.admin": "管理员",
   "users.viewer_note": "可查看、搜索和聊天",
   "users.operator_note": "还可静默、确认告警、运行探测和重放",
-  "users.admin_note": "还可管理密钥、用户、设置和重新加载",
+  "users.admin_note": "还可管理密钥、用户和重新加载配置",
   "account.by_token": "此会话由令牌地址打开：不属于任何用户，也没有密码。",
   "account.sessions": "您的会话",
   "account.current": "当前密码",

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod chat;
+mod default_alerts;
 mod probes;
 mod shape;
 mod ship;
@@ -18,7 +19,8 @@ use serde_json::{Map, Value};
 use tollhouse_units::Bytes;
 
 pub use self::alerts::{
-    AlertConfig, AlertMeasure, AlertSeverity, ChannelConfig, ChannelKind, QuietConfig, SmtpConfig, SmtpTls,
+    AlertConfig, AlertMeasure, AlertSeverity, ChannelConfig, ChannelKind, EscalateConfig, QuietConfig, ReportConfig,
+    ReportKind, SmtpConfig, SmtpTls,
 };
 pub use self::chat::ChatConfig;
 pub use self::probes::{
@@ -26,8 +28,8 @@ pub use self::probes::{
     ProbesConfig, ProcessProbe, QualityProbe,
 };
 pub use self::shape::{FieldKind, LineCap, OnAbort, ProgramFault, ShapeConfig, Vrl};
-pub use self::supervise::{ReadyConfig, RestartPolicy, StopSignalConfig, SuperviseConfig};
 pub use self::ship::{ShipConfig, ShipKind, ShipLogin, SyslogMessage};
+pub use self::supervise::{ReadyConfig, RestartPolicy, StopSignalConfig, SuperviseConfig};
 use crate::secret::Secret;
 
 /// A whole configuration. `Config::default()` is what an empty file means.
@@ -81,6 +83,8 @@ pub struct Config {
     pub alerts: Vec<AlertConfig>,
     /// What the house tells of itself.
     pub telemetry: TelemetryConfig,
+    /// What is told every day; the defaults first, then those of the file.
+    pub reports: Vec<ReportConfig>,
     /// The chat page.
     pub chat: ChatConfig,
     /// What is looked after, and how often.
@@ -95,10 +99,10 @@ impl Config {
 
     /// All sources: those that are written as such, and what processes under supervision say.
     pub fn all_sources(&self) -> Vec<SourceConfig> {
-        let said = self.supervise.iter().map(|process| SourceConfig {
-            name: process.name.clone(),
-            kind: SourceKind::Process(process.format),
-        });
+        let said = self
+            .supervise
+            .iter()
+            .map(|process| SourceConfig { name: process.name.clone(), kind: SourceKind::Process(process.format) });
         self.sources.iter().cloned().chain(said).collect()
     }
 }
@@ -143,6 +147,7 @@ impl Default for Config {
             channels: Vec::new(),
             alerts: AlertConfig::defaults(),
             telemetry: TelemetryConfig::default(),
+            reports: ReportConfig::defaults(),
             chat: ChatConfig::default(),
         }
     }

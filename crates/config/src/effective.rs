@@ -71,7 +71,7 @@ impl Config {
         for destination in ship {
             writeln!(out, "  {}: {}", key(&destination.name), ship_yaml(destination))?;
         }
-        alerts::write(out, &self.channels, &self.alerts)?;
+        alerts::write(out, &self.channels, &self.alerts, &self.reports)?;
         self.write_chat(out)?;
         probes::write(out, &self.probes)?;
         supervise::write(out, &self.supervise)?;
@@ -179,11 +179,7 @@ impl Config {
         };
         let keep = logging.content.keep;
         let vrl = optional(logging.content.vrl.as_ref().map(|vrl| vrl.text.as_str()));
-        writeln!(
-            out,
-            "  content: {{mode: {mode}, vrl: {vrl}, keep: {{days: {}, bytes: {}}}}}",
-            keep.days, keep.bytes
-        )?;
+        writeln!(out, "  content: {{mode: {mode}, vrl: {vrl}, keep: {{days: {}, bytes: {}}}}}", keep.days, keep.bytes)?;
         writeln!(out, "  families: {}", if logging.families { "on" } else { "off" })
     }
 }

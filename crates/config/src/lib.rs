@@ -39,20 +39,19 @@ mod source;
 mod tree;
 
 pub use config::{
-    AccessConfig, AlertConfig, AlertMeasure, AlertSeverity, Auth, Begin, By, CallerLimits, ChannelConfig, ChannelKind, ChatConfig,
-    Compress, Config, Content, ContentMode, Deny, ErrorStyle, FieldKind, FileSource, HttpSource, JournaldSource, Keep,
-    KeyConfig, Limits, LineCap, LineFormat, Listen, ListenSource, Logging, ModelConfig, OnAbort, Overflow, Priority,
-    ProgramFault, Queue, QuietConfig, Rate, RemoteStore, Rotate, SearchConfig, ShapeConfig, Shared, ShipConfig,
-    ShipKind, ShipLogin, SmtpConfig, SmtpTls, SourceConfig, SourceKind, StoreConfig, SyncPolicy, SyslogMessage,
-    OtlpConfig, ReadyConfig, RestartPolicy, StopSignalConfig, SuperviseConfig, TelemetryConfig, Timeouts, TlsFiles, UpstreamConfig, UpstreamKind, Vrl,
-};
-pub use config::{
-    CertificatePlace, CertificateProbe, ClockProbe, DiskProbe, GpuProbe, HttpProbe, MemoryProbe, ModelProbe, ProbesConfig,
-    ProcessProbe, QualityProbe,
+    AccessConfig, AlertConfig, AlertMeasure, AlertSeverity, Auth, Begin, By, CallerLimits, CertificatePlace,
+    CertificateProbe, ChannelConfig, ChannelKind, ChatConfig, ClockProbe, Compress, Config, Content, ContentMode, Deny,
+    DiskProbe, ErrorStyle, EscalateConfig, FieldKind, FileSource, GpuProbe, HttpProbe, HttpSource, JournaldSource,
+    Keep, KeyConfig, Limits, LineCap, LineFormat, Listen, ListenSource, Logging, MemoryProbe, ModelConfig, ModelProbe,
+    OnAbort, OtlpConfig, Overflow, Priority, ProbesConfig, ProcessProbe, ProgramFault, QualityProbe, Queue,
+    QuietConfig, Rate, ReadyConfig, RemoteStore, ReportConfig, ReportKind, RestartPolicy, Rotate, SearchConfig,
+    ShapeConfig, Shared, ShipConfig, ShipKind, ShipLogin, SmtpConfig, SmtpTls, SourceConfig, SourceKind,
+    StopSignalConfig, StoreConfig, SuperviseConfig, SyncPolicy, SyslogMessage, TelemetryConfig, Timeouts, TlsFiles,
+    UpstreamConfig, UpstreamKind, Vrl,
 };
 pub use import::{Fate, Imported, Note, Old, import};
 pub use ipnet::IpNet;
-pub use load::{find, load, parse};
+pub use load::{find, load, parse, parse_alert};
 pub use problem::{ConfigErrors, Place, Problem};
 pub use secret::Secret;
 pub use tollhouse_units::Bytes;

@@ -9,7 +9,7 @@ use std::{
 use tollhouse_units::Bytes;
 
 use crate::{
-    config::Config,
+    config::{AlertConfig, Config},
     decode::{Decoder, secrets},
     problem::{ConfigErrors, Place, Problem},
     sections,
@@ -61,6 +61,30 @@ pub fn parse(text: &str, file_name: &str, env: &dyn Fn(&str) -> Option<String>) 
         return Ok(config);
     }
     Err(ConfigErrors::new(file_name, problems, left_out, |problem| source.illustrate(problem)))
+}
+
+/// Reads the settings of one alert rule as they would stand under its name in `known`: what is not said there is as it is
+/// said here, and names of channels and rules are those of `known`. Variables of the environment are not looked up.
+pub fn parse_alert(name: &str, text: &str, known: &Config) -> Result<AlertConfig, ConfigErrors> {
+    const FILE: &str = "rule";
+    let mut source = Source::new(text);
+    let mut problems = Vec::new();
+    let mut alerts = known.alerts.clone();
+    let mut left_out = 0;
+    match tree::read(text, &mut problems) {
+        Err(problem) => problems.push(*problem),
+        Ok(None) => problems.push(Problem::new(None, "no settings stand here")),
+        Ok(Some(root)) => {
+            source.hide(secrets(&root));
+            let mut decoder = Decoder::new(&source, &|_| None, problems);
+            sections::alerts::alone(&mut decoder, &root, name, &mut alerts, &known.channels);
+            (problems, left_out) = decoder.finish();
+        }
+    }
+    match alerts.into_iter().find(|alert| alert.name == name).filter(|_| problems.is_empty()) {
+        Some(alert) => Ok(alert),
+        None => Err(ConfigErrors::new(FILE, problems, left_out, |problem| source.illustrate(problem))),
+    }
 }
 
 fn decode<'t>(

@@ -1,7 +1,7 @@
 //! Which keys there are, what they hold, and what must fit together.
 
 mod access;
-mod alerts;
+pub(crate) mod alerts;
 mod channels;
 mod chat;
 mod models;
@@ -99,6 +99,9 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
             alerts::alerts(d, node, &mut config.alerts, &config.channels);
         }
         s.section(d, "telemetry", |d, s| telemetry::telemetry(d, s, &mut config.telemetry));
+        if let Some(node) = s.get("reports") {
+            alerts::reports(d, node, &mut config.reports, &config.channels);
+        }
         s.section(d, "chat", |d, s| chat::chat(d, s, &mut config.chat));
         config.probes = probes::probes(d, s.get("probes"), &config.upstreams, &config.data_dir);
     });

@@ -8,7 +8,7 @@ use axum::middleware;
 use axum::routing::{MethodFilter, on};
 use tollhouse_state::Role;
 
-use crate::{Console, api, dashboards, guard, keys, probes, processes, reload, saved, session, story, users};
+use crate::{Console, alerts, api, dashboards, guard, keys, probes, processes, reload, saved, session, story, users};
 
 /// Everything that a session is needed for. Chats, for which a key is enough, stand behind a door of their own (`chats`).
 pub(crate) fn all() -> Calls {
@@ -28,13 +28,21 @@ pub(crate) fn all() -> Calls {
         .post(Operator, "/console/api/v1/saved", saved::create)
         .put(Operator, "/console/api/v1/saved/{id}", saved::change)
         .delete(Operator, "/console/api/v1/saved/{id}", saved::remove)
+        .get(Viewer, "/console/api/v1/alerts", alerts::list)
+        .get(Viewer, "/console/api/v1/alerts/incidents", alerts::incidents)
+        .get(Viewer, "/console/api/v1/alerts/incidents/{id}", alerts::incident)
+        .get(Viewer, "/console/api/v1/forecast", alerts::forecast)
+        .post(Operator, "/console/api/v1/alerts/incidents/{id}/acknowledge", alerts::acknowledge)
+        .post(Operator, "/console/api/v1/alerts/backtest", alerts::backtest)
+        .post(Operator, "/console/api/v1/alerts/{rule}/silence", alerts::silence)
+        .post(Operator, "/console/api/v1/alerts/{rule}/unsilence", alerts::unsilence)
+        .get(Viewer, "/console/api/v1/probes", probes::list)
+        .post(Operator, "/console/api/v1/probes/{id}/run", probes::run)
         .get(Viewer, "/console/api/v1/dashboards", dashboards::list)
         .post(Operator, "/console/api/v1/dashboards", dashboards::create)
         .put(Operator, "/console/api/v1/dashboards/{id}", dashboards::change)
         .delete(Operator, "/console/api/v1/dashboards/{id}", dashboards::remove)
         .post(Operator, "/console/api/v1/dashboards/import", dashboards::import)
-        .get(Viewer, "/console/api/v1/probes", probes::list)
-        .post(Operator, "/console/api/v1/probes/{id}/run", probes::run)
         .get(Viewer, "/console/api/v1/processes", processes::list)
         .post(Operator, "/console/api/v1/processes/{name}/start", processes::start)
         .post(Operator, "/console/api/v1/processes/{name}/stop", processes::stop)

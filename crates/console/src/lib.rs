@@ -8,6 +8,7 @@
 //!
 //! What this crate never does: compute a figure of its own, or let a page of another origin change anything.
 
+mod alerts;
 mod api;
 mod assets;
 mod calls;
@@ -37,6 +38,7 @@ use tollhouse_remote::Shelf;
 use tollhouse_state::State;
 
 pub use chats::{Answers, CHAT_PATH, ChatPage};
+pub use alerts::{Alerts, AlertsAnswer, AlertsAsk, AlertsKeeper, AlertsRefusal};
 pub use keeper::{Ask, AskKeeper, NotFollowed, ProcessOrder};
 pub use probes::{Probes, ProbesKeeper};
 pub use sign_ins::SignIns;
@@ -78,6 +80,8 @@ pub struct Settings {
     pub began: Instant,
     /// Sources that collect the lines of model servers: those are joined with requests by time.
     pub server_sources: Vec<String>,
+    /// Who keeps the alerts.
+    pub alerts: AlertsKeeper,
     /// Who runs the probes.
     pub probes: ProbesKeeper,
     /// The chat page.
@@ -86,6 +90,7 @@ pub struct Settings {
 
 impl Console {
     /// A console of this house; what it cannot change itself it asks of `keeper`.
+    #[expect(clippy::too_many_arguments, reason = "each part of the house that the console shows, once")]
     pub fn new(
         settings: Settings,
         state: State,
@@ -104,6 +109,8 @@ impl Console {
 pub fn router(console: Console) -> Router {
     let signed_in =
         calls::all().router().route_layer(middleware::from_fn_with_state(console.clone(), guard::signed_in));
+    // A link's token is the right itself, wherever it is opened; its answers have headers of their own.
+    let links = Router::new().route("/console/link/{token}", get(alerts::show_link).post(alerts::follow_link));
     Router::new()
         .merge(signed_in)
         .merge(chats::router(&console))
@@ -125,5 +132,6 @@ pub fn router(console: Console) -> Router {
         .fallback(assets::nothing)
         .layer(middleware::from_fn(guard::same_origin))
         .layer(middleware::from_fn(guard::security_headers))
+        .merge(links)
         .with_state(console)
 }

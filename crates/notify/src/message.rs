@@ -166,7 +166,9 @@ impl Message {
     pub fn headline(&self) -> String {
         match self.state {
             Phase::Firing => format!("[{}] {}", self.severity.as_str(), self.title),
-            Phase::Resolved | Phase::Digest | Phase::Report | Phase::Test => format!("[{}] {}", self.state.as_str(), self.title),
+            Phase::Resolved | Phase::Digest | Phase::Report | Phase::Test => {
+                format!("[{}] {}", self.state.as_str(), self.title)
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use sqlx::{Row, Sqlite, Transaction};
 
+use crate::incidents::{self, Incident};
 use crate::{State, StateError, now_ms};
 
 /// Messages that wait for one channel; when more come, the oldest are dropped.
@@ -30,6 +31,25 @@ pub struct AlertIntent {
     pub body: String,
 }
 
+/// What one look at the records leads to.
+#[derive(Clone, Debug, Default)]
+pub struct AlertChanges {
+    /// States that are other ones now.
+    pub changed: Vec<AlertState>,
+    /// Rules and groups of which nothing has to be remembered.
+    pub forgotten: Vec<(String, String)>,
+    /// What is to be told.
+    pub intents: Vec<AlertIntent>,
+    /// What was told as the beginning of something.
+    pub opened: Vec<Incident>,
+    /// Incidents and those of their groups that are over.
+    pub ended: Vec<(String, String)>,
+    /// Incidents that others are told of, too.
+    pub escalated: Vec<String>,
+    /// What else is to be remembered, by name.
+    pub memory: Vec<(String, String)>,
+}
+
 /// What is still to be told.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct WaitingAlert {
@@ -53,16 +73,11 @@ impl State {
         rows.iter().map(state).collect()
     }
 
-    /// Keeps changed states, forgets others (rule and group), and keeps what is to be told of it: all or nothing. Gives how
-    /// many older messages had to be dropped for the new ones.
-    pub async fn keep_alerts(
-        &self,
-        changed: &[AlertState],
-        forgotten: &[(String, String)],
-        intents: &[AlertIntent],
-    ) -> Result<u64, StateError> {
+    /// Keeps what became of rules, and what is to be told of it: all or nothing. Gives how many older messages had to be
+    /// dropped for the new ones.
+    pub async fn keep_alerts(&self, changes: &AlertChanges) -> Result<u64, StateError> {
         let mut transaction = self.pool.begin().await?;
-        for state in changed {
+        for state in &changes.changed {
             sqlx::query("INSERT OR REPLACE INTO alert_states (rule, grouping, body) VALUES (?, ?, ?)")
                 .bind(&state.rule)
                 .bind(&state.group)
@@ -70,15 +85,19 @@ impl State {
                 .execute(&mut *transaction)
                 .await?;
         }
-        for (rule, group) in forgotten {
+        for (rule, group) in &changes.forgotten {
             sqlx::query("DELETE FROM alert_states WHERE rule = ? AND grouping = ?")
                 .bind(rule)
                 .bind(group)
                 .execute(&mut *transaction)
                 .await?;
         }
+        incidents::open(&mut transaction, &changes.opened).await?;
+        incidents::end(&mut transaction, &changes.ended).await?;
+        incidents::escalated(&mut transaction, &changes.escalated).await?;
+        incidents::remember(&mut transaction, &changes.memory).await?;
         let mut dropped = 0;
-        for intent in intents {
+        for intent in &changes.intents {
             sqlx::query("INSERT INTO alert_outbox (channel, body, created_ms) VALUES (?, ?, ?)")
                 .bind(&intent.channel)
                 .bind(&intent.body)
@@ -166,7 +185,12 @@ mod tests {
         let state = State::open(dir.path()).await.unwrap();
         let found = AlertState { rule: "r".into(), group: "g".into(), body: "1".into() };
         let intent = |body: &str| AlertIntent { channel: "ops".into(), body: body.into() };
-        state.keep_alerts(std::slice::from_ref(&found), &[], &[intent("a"), intent("b")]).await.unwrap();
+        let changes = AlertChanges {
+            changed: vec![found.clone()],
+            intents: vec![intent("a"), intent("b")],
+            ..AlertChanges::default()
+        };
+        state.keep_alerts(&changes).await.unwrap();
         state.close().await;
 
         let state = State::open(dir.path()).await.unwrap();
@@ -177,7 +201,8 @@ mod tests {
         state.alerts_told(&[waiting[0].number], &["told a".into()]).await.unwrap();
         assert_eq!(state.waiting_alerts("ops").await.unwrap().len(), 1);
         assert_eq!(state.waiting_alerts("").await.unwrap()[0].body, "told a");
-        state.keep_alerts(&[], &[("r".into(), "g".into())], &[]).await.unwrap();
+        let forgotten = vec![("r".into(), "g".into())];
+        state.keep_alerts(&AlertChanges { forgotten, ..AlertChanges::default() }).await.unwrap();
         assert!(state.alert_states().await.unwrap().is_empty());
     }
 
@@ -187,7 +212,8 @@ mod tests {
         let state = State::open(dir.path()).await.unwrap();
         let intent = |number: i64| AlertIntent { channel: "ops".into(), body: number.to_string() };
         let intents: Vec<AlertIntent> = (0..WAITING_ALERTS_MAX + 3).map(intent).collect();
-        assert_eq!(state.keep_alerts(&[], &[], &intents).await.unwrap(), 3);
+        let changes = AlertChanges { intents, ..AlertChanges::default() };
+        assert_eq!(state.keep_alerts(&changes).await.unwrap(), 3);
         let waiting = state.waiting_alerts("ops").await.unwrap();
         assert_eq!((waiting.len() as i64, waiting[0].body.as_str()), (WAITING_ALERTS_MAX, "3"));
     }

@@ -22,9 +22,13 @@
 
 mod alerts;
 mod changes;
+mod chats;
 mod content;
+mod dashboards;
+mod incidents;
 mod keys;
 mod limits;
+mod links;
 mod passwords;
 mod pepper;
 mod probes;
@@ -42,11 +46,15 @@ use sqlx::{SqlStr, SqlitePool};
 
 use crate::passwords::Passwords;
 
-pub use alerts::{AlertIntent, AlertState, WAITING_ALERTS_MAX, WaitingAlert};
+pub use alerts::{AlertChanges, AlertIntent, AlertState, WAITING_ALERTS_MAX, WaitingAlert};
 pub use changes::Versions;
+pub use chats::{CHAT_MESSAGES_MAX, CHATS_MAX, Chat, ChatMessage, ChatSettings, FoundChat};
 pub use content::{ContentKey, Erasure};
+pub use dashboards::{DASHBOARDS_MAX, Dashboard, Keeping, KeptDashboard, PANELS_MAX, Panel};
+pub use incidents::{INCIDENTS_MAX, Incident};
 pub use keys::CreatedKey;
 pub use limits::LimitsSnapshot;
+pub use links::LinkError;
 pub use passwords::check_password;
 pub use pepper::{Digest, Pepper, random_token};
 pub use saved::{SAVED_MAX, Saved, SavedSearch, Saving};
@@ -147,8 +155,11 @@ fn migrations() -> Migrator {
         (4, "saved", include_str!("../migrations/0004_saved.sql")),
         (5, "alerts", include_str!("../migrations/0005_alerts.sql")),
         (6, "indices", include_str!("../migrations/0006_indices.sql")),
+        (7, "incidents", include_str!("../migrations/0007_incidents.sql")),
         (8, "probes", include_str!("../migrations/0008_probes.sql")),
         (9, "users", include_str!("../migrations/0009_users.sql")),
+        (10, "dashboards", include_str!("../migrations/0010_dashboards.sql")),
+        (11, "chats", include_str!("../migrations/0011_chats.sql")),
         (12, "erasures", include_str!("../migrations/0012_erasures.sql")),
     ];
     let migration = |(number, name, sql): (i64, &'static str, &'static str)| {

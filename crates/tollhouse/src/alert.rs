@@ -11,13 +11,15 @@ use tokio::task::spawn_blocking;
 use tollhouse_config::{AlertConfig, Config};
 use tollhouse_notify::Message;
 use tollhouse_state::State;
-use tollhouse_units::format_duration;
-use tollhouse_watch::{Backtest, Condition, Stage, Told, backtest};
+use tollhouse_watch::{Backtest, Told, Troubles, backtest};
 
 use crate::cli::{AlertArgs, AlertCommand};
 use crate::search::cell;
+use crate::watching::desk;
 use crate::{say, shelf, watching};
 
+/// Who acknowledges by this command.
+const BY: &str = "command line";
 /// Groups of a message that a line shows.
 const GROUPS_SHOWN_MAX: usize = 5;
 
@@ -30,6 +32,7 @@ pub(crate) async fn alert(args: &AlertArgs) -> anyhow::Result<ExitCode> {
         AlertCommand::Silence { rule, time, json } => {
             silence(&config, rule, *time, *json).await.map(|()| ExitCode::SUCCESS)
         }
+        AlertCommand::Acknowledge { id, json } => acknowledge(&config, id, *json).await.map(|()| ExitCode::SUCCESS),
         AlertCommand::Backtest { rule, days, json } => {
             test_back(&config, rule, *days, *json).await.map(|()| ExitCode::SUCCESS)
         }
@@ -38,19 +41,9 @@ pub(crate) async fn alert(args: &AlertArgs) -> anyhow::Result<ExitCode> {
 
 async fn list(config: &Config, as_json: bool) -> anyhow::Result<()> {
     let state = State::open(&config.data_dir).await?;
-    let (kept, silences) = (state.alert_states().await?, state.alert_silences().await?);
+    let told = desk::rules(config, &state, &Troubles::default()).await?;
+    let open = state.open_incidents().await?;
     state.close().await;
-    let told: Vec<Value> = config
-        .alerts
-        .iter()
-        .map(|alert| {
-            let groups = kept.iter().filter(|kept| kept.rule == alert.name);
-            let groups: Vec<(String, Condition)> =
-                groups.filter_map(|kept| Some((kept.group.clone(), serde_json::from_str(&kept.body).ok()?))).collect();
-            let silence = silences.iter().find(|(rule, _)| *rule == alert.name).map(|(_, until)| *until);
-            rule_json(alert, &groups, silence)
-        })
-        .collect();
     if as_json {
         return say(&format!("{:#}\n", Value::from(told)));
     }
@@ -64,6 +57,13 @@ async fn list(config: &Config, as_json: bool) -> anyhow::Result<()> {
         for group in &groups {
             lines.push(row(rule, group));
         }
+    }
+    for incident in &open {
+        let seen = match &incident.acknowledged {
+            Some((at, by)) => format!("acknowledged {} by {by}", time(*at)),
+            None => format!("tollhouse alert acknowledge {}", incident.id),
+        };
+        lines.push(format!("open since {}: {} ({seen})", time(incident.began_ms), incident.id));
     }
     say(&format!("{}\n", lines.join("\n")))
 }
@@ -79,42 +79,6 @@ fn row(rule: &Value, group: &Value) -> String {
         cell(&group["last_told"], 24),
         cell(&rule["silenced_until"], 24),
     )
-}
-
-fn rule_json(alert: &AlertConfig, groups: &[(String, Condition)], silence: Option<i64>) -> Value {
-    let stage = |condition: &Condition| match condition.stage {
-        Stage::Calm => ("calm", None),
-        Stage::Pending { since_ms } => ("pending", Some(since_ms)),
-        Stage::Firing { since_ms, .. } => ("firing", Some(since_ms)),
-    };
-    let group = |(group, condition): &(String, Condition)| {
-        let (state, since) = stage(condition);
-        json!({
-            "group": group,
-            "state": state,
-            "since": since.map(time),
-            "value": condition.value,
-            "last_told": condition.told_ms.map(time),
-        })
-    };
-    let has = |wanted| groups.iter().any(|(_, condition)| stage(condition).0 == wanted);
-    let state = match (alert.on, has("firing"), has("pending")) {
-        (false, ..) => "off",
-        (true, true, _) => "firing",
-        (true, false, true) => "pending",
-        (true, false, false) => "calm",
-    };
-    json!({
-        "name": alert.name,
-        "state": state,
-        "severity": alert.severity.as_str(),
-        "query": alert.query,
-        "limit": alert.limit,
-        "within": format_duration(alert.within),
-        "notify": alert.notify,
-        "groups": groups.iter().map(group).collect::<Vec<_>>(),
-        "silenced_until": silence.map(time),
-    })
 }
 
 async fn test(config: &Config, name: &str, as_json: bool) -> anyhow::Result<ExitCode> {
@@ -150,6 +114,19 @@ async fn silence(config: &Config, rule: &str, time_from_now: Duration, as_json: 
         return say(&format!("{:#}\n", json!({"rule": rule, "silenced_until": time(until_ms)})));
     }
     say(&format!("nothing of {rule} is told until {}\n", time(until_ms)))
+}
+
+async fn acknowledge(config: &Config, id: &str, as_json: bool) -> anyhow::Result<()> {
+    let state = State::open(&config.data_dir).await?;
+    let seen = desk::acknowledge(&state, id, BY).await?;
+    state.close().await;
+    let seen =
+        seen.ok_or_else(|| anyhow!("there is no incident {id}; `tollhouse alert list` shows those that are open"))?;
+    if as_json {
+        return say(&format!("{:#}\n", desk::incident_json(&seen)));
+    }
+    let (at, by) = seen.acknowledged.unwrap_or_default();
+    say(&format!("{id} is looked after by {by} since {}\n", time(at)))
 }
 
 async fn test_back(config: &Config, rule: &str, days: u32, as_json: bool) -> anyhow::Result<()> {

@@ -62,8 +62,6 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Tell how far each cluster has been brought the records, and whether it has them all
     Ship(ShipArgs),
-    /// Run the health checks once: programs, models, disks, certificates, cards
-    Probe(ProbeArgs),
     /// List the processes under supervision
     Ps(PsArgs),
     /// Start a process under supervision
@@ -78,6 +76,8 @@ pub(crate) enum Command {
     /// Let a process run again that is paused and waits for a human
     #[command(after_help = ORDER_EXAMPLES)]
     Confirm(OrderArgs),
+    /// Run the health checks once: programs, models, disks, certificates, cards
+    Probe(ProbeArgs),
     /// Tell how the alert rules stand; try channels, silence rules, try rules on stored records
     Alert(AlertArgs),
     /// Print the version
@@ -487,6 +487,18 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    /// Say that somebody looks after an incident: nobody else is told of it
+    #[command(after_help = "\
+Examples:
+  tollhouse alert list                                    # names those that are open
+  tollhouse alert acknowledge slow-model.19bfd3a1c20")]
+    Acknowledge {
+        /// The incident's id
+        id: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// What a rule would have told, from the records that are stored
     #[command(after_help = "\
 Examples:
@@ -545,10 +557,13 @@ Examples:
 Examples:
   tollhouse search 'tag:slow_request'
   tollhouse search 'http_status:[400 TO 599] AND user:alice' --size 50
-  tollhouse search --dsl query.json --json")]
+  tollhouse search --dsl query.json --json
+  tollhouse search report errors --days 1             # who was refused or failed, as the daily mail tells it")]
 pub(crate) struct SearchArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
+    #[command(subcommand)]
+    pub(crate) command: Option<SearchCommand>,
     /// What to look for, in Lucene syntax
     #[arg(default_value = "*")]
     pub(crate) query: String,
@@ -564,6 +579,43 @@ pub(crate) struct SearchArgs {
     /// Print the whole answer as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SearchCommand {
+    /// Tables over the records of the last days
+    #[command(after_help = "\
+Examples:
+  tollhouse search report errors                      # 401, 429 and 5xx by client, of the last day
+  tollhouse search report slow --days 7 --top 20
+  tollhouse search report tokens --json | jq '.tables[0].rows'")]
+    Report {
+        /// errors, slow, tokens or top
+        #[arg(value_enum)]
+        report: ReportName,
+        /// Of how many days until now
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=366))]
+        days: u32,
+        /// Rows of each table
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        top: u16,
+        /// Print JSON
+        #[arg(long = "json")]
+        as_json: bool,
+    },
+}
+
+/// What a report tells.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum ReportName {
+    /// 401, 429 and 5xx by client
+    Errors,
+    /// The slowest requests, and models by how long they take
+    Slow,
+    /// Tokens by user and model
+    Tokens,
+    /// Requests by user, client and model
+    Top,
 }
 
 #[derive(Debug, Args)]

@@ -17,11 +17,13 @@ use tollhouse_limits::{Failures, Limits};
 use tollhouse_remote::Shelf;
 use tollhouse_state::State;
 use tollhouse_upstream::Upstreams;
+use tollhouse_watch::Troubles;
 use tollhouse_web::HostGuard;
 
 use crate::figures::Figures;
 use crate::house::House;
 use crate::probing::Probed;
+use crate::watching::desk::Desk;
 use crate::{cli, sieving, wiring};
 
 /// How long what waits to be kept may take at the end.
@@ -36,6 +38,8 @@ pub(crate) struct Ground {
     pub(crate) limits: Limits,
     pub(crate) failures: Failures,
     pub(crate) began: Instant,
+    /// Rules that cannot be asked right now.
+    pub(crate) troubles: Troubles,
     /// The house's own figures.
     pub(crate) figures: Figures,
     /// By which the console asks for what it cannot change itself.
@@ -93,6 +97,12 @@ impl Ground {
             port: address.port(),
             began: self.began,
             server_sources: wiring::server_sources(config),
+            alerts: Arc::new(Desk {
+                config: config.clone(),
+                state: self.state.clone(),
+                shelf: self.shelf.clone(),
+                troubles: self.troubles.clone(),
+            }),
             chat: wiring::chat_page(config),
             probes: self.probed.clone(),
         };

@@ -5,11 +5,16 @@ use std::io::{IsTerminal, Read, Write};
 
 use anyhow::Context;
 use serde_json::{Value, json};
+use tollhouse_config::Config;
 use tollhouse_elastic::searched_here;
+use tollhouse_notify::Table;
+use tollhouse_watch::{ReportKind, Span};
 
-use crate::cli::SearchArgs;
+use crate::cli::{ReportName, SearchArgs, SearchCommand};
 use crate::shelf;
 
+/// Longest cell of a report.
+const CELL_CHARS_MAX: usize = 60;
 /// Columns of the table: field, heading, width.
 const COLUMNS: [(&str, &str, usize); 8] = [
     ("@timestamp", "TIME", 24),
@@ -24,6 +29,9 @@ const COLUMNS: [(&str, &str, usize); 8] = [
 
 pub(crate) async fn search(args: &SearchArgs) -> anyhow::Result<()> {
     let config = args.config.load()?;
+    if let Some(SearchCommand::Report { report, days, top, as_json }) = &args.command {
+        return tell_report(&config, *report, *days, usize::from(*top), *as_json || args.json).await;
+    }
     let body = match &args.dsl {
         Some(path) => read_body(path)?,
         None => json!({
@@ -43,6 +51,35 @@ pub(crate) async fn search(args: &SearchArgs) -> anyhow::Result<()> {
     let hits = answer["hits"]["hits"].as_array().cloned().unwrap_or_default();
     table(&mut out, &hits)?;
     eprintln!("{} of {} records", hits.len(), answer["hits"]["total"]["value"]);
+    Ok(())
+}
+
+/// A report of the last days.
+async fn tell_report(config: &Config, report: ReportName, days: u32, rows_max: usize, as_json: bool) -> anyhow::Result<()> {
+    let kind = match report {
+        ReportName::Errors => ReportKind::Errors,
+        ReportName::Slow => ReportKind::Slow,
+        ReportName::Tokens => ReportKind::Tokens,
+        ReportName::Top => ReportKind::Top,
+    };
+    let to_ms = jiff::Timestamp::now().as_millisecond();
+    let span = Span { from_ms: to_ms - i64::from(days) * 24 * 3_600_000, to_ms };
+    let opened = config.clone();
+    let shelf = tokio::task::spawn_blocking(move || shelf::open_read_only(&opened)).await??;
+    let tables = kind.tables(&shelf, span, rows_max).await.context("asking the stored records")?;
+    let mut out = std::io::stdout().lock();
+    if as_json {
+        writeln!(out, "{:#}", json!({"days": days, "tables": tables}))?;
+        return Ok(());
+    }
+    if tables.is_empty() {
+        writeln!(out, "nothing of that in the last {days} days")?;
+    }
+    for table in tables {
+        let cells = |row: &Vec<String>| row.iter().map(|text| cell(&json!(text), CELL_CHARS_MAX)).collect();
+        let shown = Table { rows: table.rows.iter().map(cells).collect(), ..table };
+        writeln!(out, "{}\n", shown.text())?;
+    }
     Ok(())
 }
 

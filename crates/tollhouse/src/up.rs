@@ -18,13 +18,14 @@ use tollhouse_shape::Shaper;
 use tollhouse_state::State;
 use tollhouse_store::Indexer;
 use tollhouse_upstream::Upstreams;
+use tollhouse_watch::Troubles;
 
 use crate::collecting::shaping::Shapes;
 use crate::collecting::{Collecting, Prepared};
 use crate::counts::Counts;
 use crate::es::JournalBook;
-use crate::figures::Figures;
 use crate::ground::Ground;
+use crate::figures::Figures;
 use crate::house::Current;
 use crate::keeper::{Keeper, Signals};
 use crate::listening::{Bound, Serving};
@@ -33,8 +34,8 @@ use crate::probing::Probing;
 use crate::ring::Ring;
 use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
-use crate::supervising::{self, Supervising};
 use crate::telling::Telling;
+use crate::supervising::{self, Supervising};
 use crate::watching::Watching;
 use crate::{cli, keeper, keys, probing, shelf, shipping, sieving, telling, watching, wiring};
 
@@ -59,10 +60,10 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let sources = Prepared::first(&config).await?;
     let destinations = shipping::Prepared::first(&config).await?;
     let watched = watching::Prepared::first(&config).await?;
-    let specs = supervising::specs(&config)?;
     let mut telling = Telling::default();
     let told = telling.prepare(&config).await?;
     let probes = probing::Ready::new(&config).await?;
+    let specs = supervising::specs(&config)?;
     let state = State::open(&config.data_dir).await?;
     let configured = wiring::configured_keys(&config)?;
     let has_keys = !configured.is_empty() || state.keys().await?.iter().any(|key| key.revoked_ms.is_none());
@@ -89,7 +90,9 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let limits = limits(&config)?;
     let (failures, began) = (Failures::new(), Instant::now());
     let contents = OnceLock::new();
+    let (keeper, sign_ins) = (ask_keeper, SignIns::default());
     let answers = Answers::open(state.clone()).await?;
+    let troubles = Troubles::default();
     let figures = Figures::new(journal.clone(), shelf.clone(), state.clone());
     let ground = Ground {
         figures,
@@ -100,8 +103,9 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         limits,
         failures,
         began,
-        keeper: ask_keeper,
-        sign_ins: SignIns::default(),
+        troubles,
+        keeper,
+        sign_ins,
         answers,
         probed: std::sync::Arc::default(),
         contents,
@@ -136,12 +140,19 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         current.clone(),
         sources,
     );
-    ground.figures.show(shipping.shown(), collecting.shown());
-    telling.adopt(told, &config.service, &ground.figures, &current);
     let (journal, house) = (ground.journal.clone(), current.clone());
     let supervising = Supervising::new(&config, journal, house, collecting.lines(), specs)?;
+    ground.figures.show(shipping.shown(), collecting.shown());
+    telling.adopt(told, &config.service, &ground.figures, &current);
     let place = watching::place(&config, listening.address);
-    let watching = Watching::new(ground.shelf.clone(), ground.state.clone(), ground.journal.clone(), watched, place);
+    let watching = Watching::new(
+        ground.shelf.clone(),
+        ground.state.clone(),
+        ground.journal.clone(),
+        ground.troubles.clone(),
+        watched,
+        place,
+    );
     let (state, journal) = (ground.state.clone(), ground.journal.clone());
     let probing = Probing::new(state, journal, current.clone(), ground.probed.clone(), probes)?;
     let parts = greeting(&collecting, &shipping, &watching, &supervising, &probing);
@@ -168,8 +179,8 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         shipping,
         watching,
         telling,
-        probing,
         supervising,
+        probing,
         ring,
         logging,
         draining,
@@ -219,8 +230,8 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
         telling::client(otlp)?;
     }
     watching::rules(config)?;
-    supervising::specs(config)?;
     tollhouse_probe::Prepared::new(probing::specs(&config.probes)).context("preparing the probes (`probes`)")?;
+    supervising::specs(config)?;
     for channel in &config.channels {
         watching::channel(channel)?;
     }

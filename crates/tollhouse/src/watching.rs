@@ -3,23 +3,29 @@
 //! A changed configuration leaves those channels alone that stay as they are, and what is known of rules that are still
 //! there.
 
+pub(crate) mod desk;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use jiff::tz::TimeZone;
 use tokio::task::spawn_blocking;
 use tollhouse_config::{
-    AlertConfig, AlertMeasure, AlertSeverity, ChannelConfig, ChannelKind, Config, Secret, SmtpConfig, SmtpTls,
+    AlertConfig, AlertMeasure, AlertSeverity, ChannelConfig, ChannelKind, Config, ReportConfig, Secret, SmtpConfig,
+    SmtpTls,
 };
 use tollhouse_journal::Journal;
 use tollhouse_notify::{Channel, Encryption, Login, Settings, Severity, SmtpServer, Url};
 use tollhouse_remote::Shelf;
 use tollhouse_state::State;
-use tollhouse_watch::{Limit, Measure, Place, Plan, Quiet, Rule, RuleSettings, Watch};
+use tollhouse_watch::{
+    Escalate, Limit, Measure, Place, Plan, Quiet, Report, ReportKind, Rule, RuleSettings, Troubles, Watch,
+};
 
-use crate::keys;
 use crate::source::Print;
+use crate::{keys, wiring};
 
 /// The rules at work.
 pub(crate) struct Watching {
@@ -40,14 +46,23 @@ struct Running {
 /// What a configuration wants to have watched, ready: from here on nothing fails.
 pub(crate) struct Prepared {
     rules: Vec<Rule>,
+    reports: Vec<Report>,
+    places: u32,
     running: Vec<Running>,
 }
 
 impl Watching {
     /// Begins what was prepared.
-    pub(crate) fn new(shelf: Shelf, state: State, journal: Journal, prepared: Prepared, place: Place) -> Self {
+    pub(crate) fn new(
+        shelf: Shelf,
+        state: State,
+        journal: Journal,
+        troubles: Troubles,
+        prepared: Prepared,
+        place: Place,
+    ) -> Self {
         let (rules, running) = (prepared.rules.len(), prepared.running.clone());
-        let watch = Watch::start(shelf, state, journal, prepared.plan(place));
+        let watch = Watch::start(shelf, state, journal, troubles, prepared.plan(place));
         Self { watch, running, rules }
     }
 
@@ -111,12 +126,13 @@ impl Prepared {
             let channel = spawn_blocking(move || channel(&config)).await??;
             running.push(Running { config: wanted.clone(), ca, channel: Arc::new(channel) });
         }
-        Ok(Self { rules: rules(config)?, running })
+        let reports = config.reports.iter().filter(|report| report.on).map(report).collect::<anyhow::Result<_>>()?;
+        Ok(Self { rules: rules(config)?, reports, places: wiring::places(config), running })
     }
 
     fn plan(self, place: Place) -> Plan {
         let channels = self.running.into_iter().map(|running| running.channel).collect();
-        Plan { rules: self.rules, channels, place }
+        Plan { rules: self.rules, reports: self.reports, channels, place, places: Some(self.places) }
     }
 }
 
@@ -147,8 +163,11 @@ pub(crate) fn rule(alert: &AlertConfig) -> anyhow::Result<Rule> {
                 Measure::Percentile { field: field.clone(), percent: *percent }
             }
             AlertMeasure::Ratio(query) => Measure::Ratio(query.clone()),
+            AlertMeasure::Absence => Measure::Absence,
+            AlertMeasure::Latest(query) => Measure::Latest(query.clone()),
         },
         limit,
+        baseline: alert.baseline,
         samples: alert.samples,
         within: alert.within,
         group_by: alert.group_by.clone(),
@@ -162,11 +181,42 @@ pub(crate) fn rule(alert: &AlertConfig) -> anyhow::Result<Rule> {
         resolve: alert.resolve.unwrap_or(defaults.resolve),
         tells_end: alert.resolve.is_some(),
         quiet: alert.quiet.as_ref().map(quiet).transpose().with_context(context)?,
+        needs: alert.needs.clone(),
         notify: alert.notify.clone(),
+        escalate: alert
+            .escalate
+            .as_ref()
+            .map(|to| Escalate { after: to.after, notify: to.notify.clone() }),
+        around: alert.around,
         runbook: alert.runbook.clone(),
         ..defaults
     })
     .with_context(context)
+}
+
+/// A report as the configuration describes it.
+pub(crate) fn report(config: &ReportConfig) -> anyhow::Result<Report> {
+    let zone = match &config.zone {
+        None => TimeZone::system(),
+        Some(name) => TimeZone::get(name).with_context(|| format!("reading `reports.{}.zone`", config.name))?,
+    };
+    Ok(Report {
+        name: config.name.clone(),
+        kind: report_kind(config.report),
+        at: config.at,
+        zone,
+        rows_max: config.top,
+        notify: config.notify.clone(),
+    })
+}
+
+pub(crate) fn report_kind(kind: tollhouse_config::ReportKind) -> ReportKind {
+    match kind {
+        tollhouse_config::ReportKind::Errors => ReportKind::Errors,
+        tollhouse_config::ReportKind::Slow => ReportKind::Slow,
+        tollhouse_config::ReportKind::Tokens => ReportKind::Tokens,
+        tollhouse_config::ReportKind::Top => ReportKind::Top,
+    }
 }
 
 /// A channel as the configuration describes it. Reads certificates, so it blocks.

@@ -19,8 +19,8 @@ use tollhouse_journal::{Holds, Journal};
 use tollhouse_limits::{Budget, Period, Rate, Rules};
 use tollhouse_shape::{Kinds, OwnKind, Shaper};
 use tollhouse_ship::Book;
-use tollhouse_state::StoredKey;
 use tollhouse_telemetry::Telemetry;
+use tollhouse_state::StoredKey;
 use tollhouse_tokens::Overflow;
 use tollhouse_upstream as upstream;
 use tollhouse_web::ServeOptions;
@@ -119,6 +119,12 @@ pub(crate) fn upstreams(config: &Config) -> UpstreamParts {
     let queue = upstream::QueueSpec { depth: config.queue.depth, wait: config.queue.wait };
     let settings = upstream::Settings { timeouts, queue, restart: config.timeouts.restart };
     (specs.collect(), models.collect(), settings)
+}
+
+/// How many requests all model servers take at once.
+pub(crate) fn places(config: &Config) -> u32 {
+    let (specs, ..) = upstreams(config);
+    specs.iter().map(|spec| spec.parallel.unwrap_or_else(|| spec.kind.parallel())).fold(0, u32::saturating_add)
 }
 
 // The gateway

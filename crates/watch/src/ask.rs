@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use tollhouse_query::dsl;
 use tollhouse_remote::Shelf;
 
+use crate::baseline::Usuals;
 use crate::error::WatchError;
 use crate::rule::{Measure, Rule};
 
@@ -14,6 +15,23 @@ const WORST_MAX: usize = 3;
 /// So much of a record's text is told.
 const MSG_CHARS_MAX: usize = 200;
 
+/// Fields that are told of a record, beside its time and its text.
+const LINE_FIELDS: [&str; 13] = [
+    "http_status",
+    "model_name",
+    "user_id",
+    "source",
+    "probe",
+    "outcome",
+    "found",
+    "gpu",
+    "gpu_memory_used_percent",
+    "gpu_memory_used_bytes",
+    "disk",
+    "request_id",
+    "error",
+];
+
 /// What was measured of one group of records.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
@@ -23,20 +41,36 @@ pub struct Finding {
     pub value: Option<f64>,
     /// Of how many records.
     pub samples: u64,
+    /// What is usual at this hour, where the rule has a baseline and enough is known.
+    pub usual: Option<f64>,
+    /// How far that is from what is usual, in percent, where it is more than chance.
+    pub deviation: Option<f64>,
+}
+
+impl Finding {
+    /// A finding that is compared with nothing.
+    pub(crate) fn plain(group: String, value: Option<f64>, samples: u64) -> Self {
+        Self { group, value, samples, usual: None, deviation: None }
+    }
 }
 
 impl Rule {
     /// What is so of the records until a moment (milliseconds since 1970 UTC), by group.
-    pub async fn found(&self, shelf: &Shelf, now_ms: i64) -> Result<Vec<Finding>, WatchError> {
+    pub async fn found(&self, shelf: &Shelf, now_ms: i64, usual: &mut Usuals) -> Result<Vec<Finding>, WatchError> {
         let answer = self.search(shelf, &self.question(now_ms)).await?;
-        Ok(self.findings(&answer))
+        let mut findings = self.findings(&answer, now_ms);
+        if let Some(baseline) = self.settings().baseline {
+            usual.compare(self, baseline, shelf, now_ms, &mut findings).await?;
+        }
+        Ok(findings)
     }
 
     /// Whether what was found is one to tell of.
     pub fn is_met(&self, finding: &Finding) -> bool {
         let settings = self.settings();
         let is_enough = settings.measure == Measure::Count || finding.samples >= settings.samples;
-        is_enough && finding.value.is_some_and(|value| settings.limit.is_met(value))
+        let compared = if settings.baseline.is_some() { finding.deviation } else { finding.value };
+        is_enough && compared.is_some_and(|value| settings.limit.is_met(value))
     }
 
     /// The records of some groups that took longest, or else the newest ones, each as one line.
@@ -45,7 +79,7 @@ impl Rule {
         if let Some(field) = &self.settings().group_by {
             filter.push(json!({"terms": {field: groups}}));
         }
-        if let Measure::Ratio(query) = &self.settings().measure {
+        if let Some(query) = self.settings().measure.query() {
             filter.push(json!({"query_string": {"query": query}}));
         }
         let body = json!({
@@ -60,19 +94,7 @@ impl Rule {
 
     fn question(&self, now_ms: i64) -> Value {
         let settings = self.settings();
-        let mut aggs = Map::new();
-        match &settings.measure {
-            Measure::Count => {}
-            Measure::Sum(field) => _ = aggs.insert("value".into(), json!({"sum": {"field": field}})),
-            Measure::Average(field) => _ = aggs.insert("value".into(), json!({"avg": {"field": field}})),
-            Measure::Percentile { field, percent } => {
-                let percentiles = json!({"field": field, "percents": [percent], "keyed": false});
-                aggs.insert("value".into(), json!({"percentiles": percentiles}));
-            }
-            Measure::Ratio(query) => {
-                aggs.insert("value".into(), json!({"filter": {"query_string": {"query": query}}}));
-            }
-        }
+        let mut aggs = self.measured();
         if let Some(field) = &settings.group_by {
             let mut groups = json!({"terms": {"field": field, "size": GROUPS_MAX}});
             if !aggs.is_empty() {
@@ -87,70 +109,110 @@ impl Rule {
         body
     }
 
+    /// What measures the records of a group.
+    pub(crate) fn measured(&self) -> Map<String, Value> {
+        let value = match &self.settings().measure {
+            Measure::Count => return Map::new(),
+            Measure::Sum(field) => json!({"sum": {"field": field}}),
+            Measure::Average(field) => json!({"avg": {"field": field}}),
+            Measure::Percentile { field, percent } => {
+                json!({"percentiles": {"field": field, "percents": [percent], "keyed": false}})
+            }
+            Measure::Ratio(query) => json!({"filter": {"query_string": {"query": query}}}),
+            Measure::Absence => json!({"max": {"field": "@timestamp"}}),
+            // In the order of the journal: records of one moment have one, too.
+            Measure::Latest(query) => {
+                let last = json!({"max": {"field": "seq"}});
+                let such = json!({"filter": {"query_string": {"query": query}}, "aggs": {"last": last}});
+                return Map::from_iter([("value".to_owned(), such), ("last".to_owned(), last)]);
+            }
+        };
+        Map::from_iter([("value".to_owned(), value)])
+    }
+
     /// The query and the time.
     fn filter(&self, now_ms: i64) -> Vec<Value> {
-        let from = now_ms.saturating_sub(self.within_ms());
+        self.filter_between(now_ms.saturating_sub(self.within_ms()), now_ms)
+    }
+
+    /// The query, and the time after one moment until another.
+    pub(crate) fn filter_between(&self, from_ms: i64, to_ms: i64) -> Vec<Value> {
         vec![
             json!({"query_string": {"query": self.settings().query}}),
-            json!({"range": {"@timestamp": {"gt": from, "lte": now_ms, "format": "epoch_millis"}}}),
+            json!({"range": {"@timestamp": {"gt": from_ms, "lte": to_ms, "format": "epoch_millis"}}}),
         ]
     }
 
     pub(crate) async fn search(&self, shelf: &Shelf, body: &Value) -> Result<Value, WatchError> {
-        let request = dsl::parse_search(body).map_err(|error| WatchError::Query {
-            rule: self.name().to_owned(),
-            which: "query",
-            why: error.to_string(),
-        })?;
-        let wrong = |source| WatchError::Search { rule: self.name().to_owned(), source };
-        let days = shelf.names().await.map_err(wrong)?;
-        let answer = shelf.search(days, request, ()).await.map_err(wrong)?;
-        if answer.timed_out {
-            return Err(WatchError::Slow(self.name().to_owned()));
-        }
-        Ok(serde_json::to_value(answer).unwrap_or_default())
+        search(shelf, self.name(), body).await
     }
 
-    fn findings(&self, answer: &Value) -> Vec<Finding> {
+    fn findings(&self, answer: &Value, now_ms: i64) -> Vec<Finding> {
         if self.settings().group_by.is_none() {
             let samples = answer["hits"]["total"]["value"].as_u64().unwrap_or_default();
-            let value = self.value(&answer["aggregations"], samples);
-            return vec![Finding { group: String::new(), value, samples }];
+            let value = self.value(&answer["aggregations"], samples, now_ms);
+            return vec![Finding::plain(String::new(), value, samples)];
         }
         let buckets = answer["aggregations"]["groups"]["buckets"].as_array().cloned().unwrap_or_default();
         let finding = |bucket: &Value| {
             let samples = bucket["doc_count"].as_u64().unwrap_or_default();
-            let key = bucket.get("key_as_string").unwrap_or(&bucket["key"]);
-            let group = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
-            Finding { group, value: self.value(bucket, samples), samples }
+            Finding::plain(group(bucket), self.value(bucket, samples, now_ms), samples)
         };
         buckets.iter().map(finding).collect()
     }
 
-    fn value(&self, aggregations: &Value, samples: u64) -> Option<f64> {
+    /// What was measured, from the part of an answer that [`Self::measured`] asked for.
+    pub(crate) fn value(&self, aggregations: &Value, samples: u64, now_ms: i64) -> Option<f64> {
         let value = &aggregations["value"];
         match &self.settings().measure {
             Measure::Count => Some(samples as f64),
+            _ if samples == 0 => None,
             Measure::Sum(_) | Measure::Average(_) => value["value"].as_f64(),
             Measure::Percentile { .. } => value["values"][0]["value"].as_f64(),
-            Measure::Ratio(_) if samples == 0 => None,
             Measure::Ratio(_) => Some(value["doc_count"].as_f64()? / samples as f64 * 100.0),
+            Measure::Absence => Some((now_ms as f64 - value["value"].as_f64()?).max(0.0) / 1000.0),
+            Measure::Latest(_) => {
+                let last = aggregations["last"]["value"].as_f64()?;
+                Some(if value["last"]["value"].as_f64() == Some(last) { 1.0 } else { 0.0 })
+            }
         }
     }
 }
 
+/// Asks for documents of all days, for a rule or a report of this name.
+pub(crate) async fn search(shelf: &Shelf, name: &str, body: &Value) -> Result<Value, WatchError> {
+    let request = dsl::parse_search(body).map_err(|error| WatchError::Query {
+        rule: name.to_owned(),
+        which: "query",
+        why: error.to_string(),
+    })?;
+    let wrong = |source| WatchError::Search { rule: name.to_owned(), source };
+    let days = shelf.names().await.map_err(wrong)?;
+    let answer = shelf.search(days, request, ()).await.map_err(wrong)?;
+    if answer.timed_out {
+        return Err(WatchError::Slow(name.to_owned()));
+    }
+    Ok(serde_json::to_value(answer).unwrap_or_default())
+}
+
+/// The value that a bucket is about.
+pub(crate) fn group(bucket: &Value) -> String {
+    let key = bucket.get("key_as_string").unwrap_or(&bucket["key"]);
+    key.as_str().map_or_else(|| key.to_string(), str::to_owned)
+}
+
 /// Records of alerts are left out: a rule on errors would else tell of its own messages that were not taken.
-fn records(filter: &[Value]) -> Value {
+pub(crate) fn records(filter: &[Value]) -> Value {
     json!({"bool": {"filter": filter, "must_not": [{"term": {"kind": "alert"}}]}})
 }
 
 /// A record as one line for people.
-fn line(record: &Value) -> String {
+pub(crate) fn line(record: &Value) -> String {
     let mut parts = vec![record["@timestamp"].as_str().unwrap_or_default().to_owned()];
     if let Some(ms) = record["duration_ms"].as_f64() {
         parts.push(format!("{ms:.0} ms"));
     }
-    for name in ["http_status", "model_name", "user_id", "source", "request_id", "error"] {
+    for name in LINE_FIELDS {
         match &record[name] {
             Value::Null => {}
             Value::String(text) => parts.push(text.clone()),

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 use tollhouse_remote::Shelf;
 
+use crate::baseline::Usuals;
 use crate::error::WatchError;
 use crate::round::{Conditions, round};
 use crate::rule::Rule;
@@ -45,7 +46,7 @@ pub struct Backtest {
 pub async fn backtest(rule: &Rule, shelf: &Shelf, now_ms: i64, days: u32) -> Result<Backtest, WatchError> {
     let step_ms = (rule.within_ms() / STEPS_WITHIN).clamp(STEP_MS_MIN, STEP_MS_MAX);
     let mut result = Backtest::default();
-    let mut conditions = Conditions::new();
+    let (mut conditions, mut usual) = (Conditions::new(), Usuals::default());
     for day in (1..=i64::from(days.min(DAYS_MAX))).rev() {
         let (from, to) = (now_ms - day * DAY_MS, now_ms - (day - 1) * DAY_MS);
         // Where nothing is, nothing has to be asked.
@@ -56,7 +57,7 @@ pub async fn backtest(rule: &Rule, shelf: &Shelf, now_ms: i64, days: u32) -> Res
             let has_records = busy.range(looks_back - step_ms..=at).next().is_some();
             let has_unrest = conditions.values().any(crate::Condition::is_unrest);
             if has_records || has_unrest || rule.is_timed() {
-                look(rule, shelf, &mut conditions, at, &mut result).await?;
+                look(rule, shelf, (&mut conditions, &mut usual), at, &mut result).await?;
             }
             at += step_ms;
         }
@@ -67,11 +68,11 @@ pub async fn backtest(rule: &Rule, shelf: &Shelf, now_ms: i64, days: u32) -> Res
 async fn look(
     rule: &Rule,
     shelf: &Shelf,
-    conditions: &mut Conditions,
+    (conditions, usual): (&mut Conditions, &mut Usuals),
     at: i64,
     result: &mut Backtest,
 ) -> Result<(), WatchError> {
-    let findings = rule.found(shelf, at).await?;
+    let findings = rule.found(shelf, at, usual).await?;
     let outcome = round(rule, conditions, &findings, at, rule.is_quiet(at), &format!("{at}"));
     result.looks += 1;
     result.fired += outcome.fired.len() as u64;

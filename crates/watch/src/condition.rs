@@ -45,6 +45,8 @@ pub struct Condition {
     pub stage: Stage,
     /// What was measured last.
     pub value: Option<f64>,
+    /// What was usual then, where the rule has a baseline.
+    pub usual: Option<f64>,
     /// When an alert was told last.
     pub told_ms: Option<i64>,
     /// The message that told the present alert; none when it was not told.
@@ -106,6 +108,11 @@ impl Condition {
             self.told_ms = Some(now_ms);
         }
         step
+    }
+
+    /// Whether it is an alert.
+    pub fn is_firing(&self) -> bool {
+        matches!(self.stage, Stage::Firing { .. })
     }
 
     /// Whether time alone can change it.

@@ -231,9 +231,14 @@ fn message(waiting: &WaitingAlert) -> Option<Message> {
 fn record(body: &str) -> Record {
     let told: Value = serde_json::from_str(body).unwrap_or_default();
     let level = match told["event"].as_str() {
-        Some("firing" | "failed" | "given up" | "dropped") => Level::Warn,
+        Some("firing" | "failed" | "given up" | "dropped" | "escalated") => Level::Warn,
         _ => Level::Info,
     };
+    let kind = match told["kind"].as_str() {
+        Some("pattern") => "pattern",
+        Some("forecast") => "forecast",
+        _ => "alert",
+    };
     let msg = told["msg"].as_str().unwrap_or_default().to_owned();
-    Record::with("alert", level, msg, &told["fields"]).caller(CALLER).comes_again()
+    Record::with(kind, level, msg, &told["fields"]).caller(CALLER).comes_again()
 }

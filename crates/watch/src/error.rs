@@ -8,11 +8,14 @@ pub enum WatchError {
     Query {
         /// The rule.
         rule: String,
-        /// `query` or `ratio`.
+        /// `query` or `measure`.
         which: &'static str,
         /// What is wrong with it.
         why: String,
     },
+    /// Nothing is usual of such a measure.
+    #[error("rule {0} has a baseline, which only averages and percentiles have")]
+    Baseline(String),
     /// There is no such zone.
     #[error("there is no time zone `{0}` here")]
     Zone(String),

@@ -29,14 +29,22 @@
 //! # Ok::<(), tollhouse_watch::WatchError>(())
 //! ```
 
+mod around;
 mod ask;
 mod backtest;
+mod baseline;
 mod condition;
 mod courier;
 mod error;
+mod expected;
+mod miner;
+mod patterns;
 mod quiet;
+mod report;
 mod round;
 mod rule;
+#[cfg(test)]
+mod stored;
 mod telling;
 #[cfg(test)]
 mod tests;
@@ -44,9 +52,12 @@ mod watch;
 
 pub use ask::Finding;
 pub use backtest::{Backtest, Told, backtest};
+pub use baseline::Usuals;
 pub use condition::{Condition, Stage, Timing};
 pub use error::WatchError;
+pub use expected::FORECAST_MEMORY;
 pub use quiet::Quiet;
-pub use rule::{Limit, Measure, Rule, RuleSettings};
+pub use report::{Report, ReportKind, Span};
+pub use rule::{Escalate, Limit, Measure, Rule, RuleSettings};
 pub use telling::Place;
-pub use watch::{Plan, Watch};
+pub use watch::{LINK_PURPOSE, Plan, Troubles, Watch, acknowledged};

@@ -21,6 +21,10 @@ pub(crate) struct Outcome {
     pub(crate) tell_firing: Vec<Change>,
     /// With the message that this is the end of.
     pub(crate) tell_resolved: Vec<(Change, String)>,
+    /// Messages whose incident is over for these groups.
+    pub(crate) ended: Vec<(String, String)>,
+    /// Groups that are alerts and not told because nothing is told of the rule now.
+    pub(crate) held: Vec<Change>,
 }
 
 /// A group whose state became another one.
@@ -28,6 +32,7 @@ pub(crate) struct Outcome {
 pub(crate) struct Change {
     pub(crate) group: String,
     pub(crate) value: Option<f64>,
+    pub(crate) usual: Option<f64>,
 }
 
 /// Takes one look. `message` is the id of a message that tells what fires now.
@@ -46,10 +51,13 @@ pub(crate) fn round(
     let gone: Vec<Finding> = conditions
         .keys()
         .filter(|group| !found.contains(group.as_str()))
-        .map(|group| Finding { group: group.clone(), value: none(rule), samples: 0 })
+        .map(|group| Finding::plain(group.clone(), none(rule), 0))
         .collect();
     for finding in findings.iter().chain(&gone) {
-        let is_met = rule.is_met(finding);
+        // What was not there for even longer is still not there.
+        let is_gone = rule.settings().measure == Measure::Absence && !found.contains(finding.group.as_str());
+        let is_met =
+            rule.is_met(finding) || (is_gone && conditions.get(&finding.group).is_some_and(Condition::is_firing));
         if !is_met && !conditions.contains_key(&finding.group) {
             continue;
         }
@@ -76,15 +84,20 @@ fn step(
     let before = condition.clone();
     let step = condition.step(timing, now_ms, is_met, is_held, message);
     condition.value = finding.value;
+    condition.usual = finding.usual;
     if *condition != before {
         outcome.changed.push(finding.group.clone());
     }
-    let change = || Change { group: finding.group.clone(), value: finding.value };
+    let change = || Change { group: finding.group.clone(), value: finding.value, usual: finding.usual };
     if step.fired {
         outcome.fired.push(change());
+        if is_held {
+            outcome.held.push(change());
+        }
     }
     if step.resolved {
         outcome.resolved.push(change());
+        outcome.ended.extend(before.told.map(|told| (told, finding.group.clone())));
     }
     if step.tell_firing {
         outcome.tell_firing.push(change());
@@ -98,6 +111,10 @@ fn step(
 fn none(rule: &Rule) -> Option<f64> {
     match rule.settings().measure {
         Measure::Count | Measure::Sum(_) => Some(0.0),
-        Measure::Average(_) | Measure::Percentile { .. } | Measure::Ratio(_) => None,
+        Measure::Average(_)
+        | Measure::Percentile { .. }
+        | Measure::Ratio(_)
+        | Measure::Absence
+        | Measure::Latest(_) => None,
     }
 }

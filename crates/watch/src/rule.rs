@@ -3,9 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde_json::json;
 use tollhouse_notify::Severity;
 use tollhouse_query::dsl;
+use tollhouse_units::format_duration;
 
 use crate::condition::Timing;
 use crate::error::WatchError;
@@ -29,6 +31,10 @@ pub enum Measure {
     },
     /// Which share of them fulfils another query, in percent.
     Ratio(String),
+    /// How long ago the last one was, in seconds.
+    Absence,
+    /// Whether the newest one fulfils another query: 1, or 0.
+    Latest(String),
 }
 
 impl Measure {
@@ -40,13 +46,33 @@ impl Measure {
             Self::Average(field) => format!("average of {field}"),
             Self::Percentile { field, percent } => format!("{percent}th percentile of {field}"),
             Self::Ratio(query) => format!("share of {query}"),
+            Self::Absence => "time without a record".to_owned(),
+            Self::Latest(query) => format!("newest record with {query}"),
         }
     }
 
     /// A value of it, for people.
     pub fn shown(&self, value: f64) -> String {
         let number = if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.1}") };
-        if matches!(self, Self::Ratio(_)) { format!("{number}%") } else { number }
+        match self {
+            Self::Ratio(_) => format!("{number}%"),
+            Self::Absence => format_duration(Duration::from_secs(value.max(0.0) as u64)),
+            Self::Latest(_) => if value >= 1.0 { "yes" } else { "no" }.to_owned(),
+            Self::Count | Self::Sum(_) | Self::Average(_) | Self::Percentile { .. } => number,
+        }
+    }
+
+    /// Another query in it.
+    pub fn query(&self) -> Option<&str> {
+        match self {
+            Self::Ratio(query) | Self::Latest(query) => Some(query),
+            Self::Count | Self::Sum(_) | Self::Average(_) | Self::Percentile { .. } | Self::Absence => None,
+        }
+    }
+
+    /// Whether it is one of all records of a time, so that there is one of each hour, too.
+    fn is_of_a_time(&self) -> bool {
+        !matches!(self, Self::Absence | Self::Latest(_))
     }
 }
 
@@ -102,12 +128,28 @@ impl Limit {
     }
 }
 
+impl Limit {
+    /// The number.
+    pub fn value(self) -> f64 {
+        self.value
+    }
+}
+
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign =
             Self::SIGNS.iter().find(|(_, comparison)| *comparison == self.comparison).map_or("", |(sign, _)| sign);
         write!(f, "{sign} {}", self.value)
     }
+}
+
+/// Who else is told, and when.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Escalate {
+    /// When nobody has acknowledged it for so long.
+    pub after: Duration,
+    /// The channels.
+    pub notify: Vec<String>,
 }
 
 /// What makes a rule.
@@ -119,8 +161,12 @@ pub struct RuleSettings {
     pub query: String,
     /// What is measured of them.
     pub measure: Measure,
-    /// When that is one to tell of.
+    /// When that is one to tell of; with a baseline, the deviation from what is usual, in percent.
     pub limit: Limit,
+    /// So far back is looked for what is usual at this hour; without it, the value itself is compared.
+    pub baseline: Option<Duration>,
+    /// Whose hours and days those are.
+    pub zone: TimeZone,
     /// Of fewer records nothing is concluded; not for counts.
     pub samples: u64,
     /// How far back is looked.
@@ -139,8 +185,14 @@ pub struct RuleSettings {
     pub tells_end: bool,
     /// When nothing is told.
     pub quiet: Option<Quiet>,
+    /// Rules while one of which fires nothing is told of this one.
+    pub needs: Vec<String>,
     /// The channels; all when absent.
     pub notify: Option<Vec<String>>,
+    /// Who else is told when nobody acknowledges it.
+    pub escalate: Option<Escalate>,
+    /// So far around the records is looked for what else happened.
+    pub around: Option<Duration>,
     /// What to do.
     pub runbook: Option<String>,
 }
@@ -153,6 +205,8 @@ impl RuleSettings {
             query: "*".to_owned(),
             measure: Measure::Count,
             limit: Limit { comparison: Comparison::AtLeast, value: 1.0 },
+            baseline: None,
+            zone: TimeZone::system(),
             samples: 1,
             within: Duration::from_secs(5 * 60),
             group_by: None,
@@ -162,10 +216,32 @@ impl RuleSettings {
             resolve: Duration::from_secs(60),
             tells_end: true,
             quiet: None,
+            needs: Vec::new(),
             notify: None,
+            escalate: None,
+            around: None,
             runbook: None,
         }
     }
+}
+
+/// Whether a query has an `OR` outside of brackets and quotes.
+fn has_or(query: &str) -> bool {
+    let (mut depth, mut is_quoted) = (0_i32, false);
+    let is_open = |c: char| matches!(c, '(' | '[' | '{');
+    for (place, c) in query.char_indices() {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            _ if is_quoted => {}
+            c if is_open(c) => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            ' ' if depth == 0 && (query[place..].starts_with(" OR ") || query[place..].starts_with(" || ")) => {
+                return true;
+            }
+            _ => {}
+        }
+    }
+    false
 }
 
 /// A rule whose queries can be read.
@@ -186,8 +262,12 @@ impl Rule {
             })
         };
         check("query", &settings.query)?;
-        if let Measure::Ratio(query) = &settings.measure {
-            check("ratio", query)?;
+        if let Some(query) = settings.measure.query() {
+            check("measure", query)?;
+        }
+        if settings.baseline.is_some() && !matches!(settings.measure, Measure::Average(_) | Measure::Percentile { .. })
+        {
+            return Err(WatchError::Baseline(settings.name));
         }
         Ok(Self { settings })
     }
@@ -211,7 +291,31 @@ impl Rule {
 
     /// Whether time alone can make it an alert: too few records come.
     pub fn is_timed(&self) -> bool {
-        matches!(self.settings.measure, Measure::Count) && self.settings.limit.is_met(0.0)
+        match self.settings.measure {
+            Measure::Count => self.settings.limit.is_met(0.0),
+            Measure::Absence => true,
+            _ => false,
+        }
+    }
+
+    /// The one kind of records that the rule looks at, where its query begins with that (`kind:request AND …`).
+    pub(crate) fn kind(&self) -> Option<&str> {
+        let rest = self.settings.query.strip_prefix("kind:")?;
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        let (kind, rest) = rest.split_at(end);
+        let is_all = rest.is_empty() || (rest.starts_with(" AND ") && !has_or(rest));
+        (is_all && !kind.is_empty()).then_some(kind)
+    }
+
+    /// Whether only a new record can make it an alert: what leaves the time that is looked at cannot.
+    pub(crate) fn grows(&self) -> bool {
+        let is_grown = matches!(self.settings.measure, Measure::Count | Measure::Latest(_));
+        is_grown && matches!(self.settings.limit.comparison, Comparison::AtLeast | Comparison::Above)
+    }
+
+    /// Whether its values can be drawn over time.
+    pub(crate) fn has_chart(&self) -> bool {
+        self.settings.measure.is_of_a_time()
     }
 
     /// How far back is looked, in milliseconds.
@@ -222,5 +326,29 @@ impl Rule {
     /// Whether nothing is told at this moment.
     pub fn is_quiet(&self, now_ms: i64) -> bool {
         self.settings.quiet.as_ref().is_some_and(|quiet| quiet.covers(now_ms))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_of_a_rules_records_is_known_where_its_query_says_so() {
+        for (query, kind) in [
+            ("kind:request", Some("request")),
+            ("kind:dead_letter", Some("dead_letter")),
+            ("kind:request AND NOT origin:probe", Some("request")),
+            ("kind:log AND msg:(a OR \"b OR c\")", Some("log")),
+            ("kind:log AND msg:a OR kind:request", None),
+            ("kind:log OR kind:request", None),
+            ("kind:(log OR request)", None),
+            ("kind:l*", None),
+            ("duration_ms:>5000", None),
+            ("*", None),
+        ] {
+            let rule = Rule::new(RuleSettings { query: query.into(), ..RuleSettings::new("r") }).unwrap();
+            assert_eq!(rule.kind(), kind, "{query}");
+        }
     }
 }

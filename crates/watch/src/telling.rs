@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
-use tollhouse_notify::{Figure, Message, Phase, Severity};
+use tollhouse_notify::{Chart, Figure, Message, Phase, Severity, Table};
 use tollhouse_units::format_duration;
 
 use crate::round::Change;
-use crate::rule::Rule;
+use crate::rule::{Measure, Rule};
 
 /// Groups that one message names.
 const GROUPS_TOLD_MAX: usize = 20;
@@ -27,38 +27,73 @@ pub struct Place {
     pub console: Option<String>,
 }
 
+/// What stands beside what fires.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    pub(crate) worst: Vec<String>,
+    pub(crate) timeline: Vec<String>,
+    pub(crate) chart: Option<Chart>,
+    /// Rules of which nothing is told meanwhile.
+    pub(crate) holds: Vec<String>,
+}
+
 /// That groups of a rule fire.
-pub(crate) fn firing(
-    rule: &Rule,
-    place: &Place,
-    id: &str,
-    changes: &[Change],
-    worst: Vec<String>,
-    now_ms: i64,
-) -> Message {
+pub(crate) fn firing(rule: &Rule, place: &Place, id: &str, changes: &[Change], beside: Beside, now_ms: i64) -> Message {
     let settings = rule.settings();
     let title = match changes {
+        [one] if matches!(settings.measure, Measure::Latest(_)) => {
+            let what = beside.worst.first().cloned().unwrap_or_default();
+            format!("{}{}: {what}", rule.name(), of_group(one))
+        }
         [one] => {
             let value = one.value.map_or_else(|| "-".to_owned(), |value| settings.measure.shown(value));
-            format!("{}{}: {} {value} in {}", rule.name(), of_group(one), settings.measure.named(), span(rule))
+            let usual =
+                one.usual.map_or_else(String::new, |usual| format!(", usually {}", settings.measure.shown(usual)));
+            format!("{}{}: {} {value} in {}{usual}", rule.name(), of_group(one), settings.measure.named(), span(rule))
         }
         many => format!("{}: {} ({})", rule.name(), settings.measure.named(), named(many)),
     };
-    let text = format!(
-        "{} {} within {}, for records that fulfil:\n{}",
-        settings.measure.named(),
-        settings.limit,
-        span(rule),
-        settings.query
-    );
+    let mut text = format!("{} within {}, for records that fulfil:\n{}", condition(rule), span(rule), settings.query);
+    if !beside.holds.is_empty() {
+        text.push_str("\nWhile this is so, nothing is told of ");
+        text.push_str(&beside.holds.join(", "));
+        text.push('.');
+    }
     Message {
         title,
         text,
         figures: figures(rule, changes),
-        worst,
+        worst: beside.worst,
+        timeline: beside.timeline,
+        chart: beside.chart,
         link: link(rule, place, changes, now_ms),
         runbook: settings.runbook.clone(),
         ..message(rule, place, id.to_owned(), Phase::Firing, now_ms)
+    }
+}
+
+/// That nobody has acknowledged what this message told.
+pub(crate) fn escalated(told: &Message, after: &str, now_ms: i64) -> Message {
+    Message {
+        id: format!("{}.escalated", told.id),
+        title: format!("nobody looks after it for {after}: {}", told.title),
+        at_ms: now_ms,
+        ..told.clone()
+    }
+}
+
+/// What is too much, in words.
+fn condition(rule: &Rule) -> String {
+    let settings = rule.settings();
+    let (named, limit) = (settings.measure.named(), settings.limit);
+    match (&settings.measure, settings.baseline) {
+        (_, Some(baseline)) => {
+            format!("{named} {limit}% from what was usual at this hour of the last {}", format_duration(baseline))
+        }
+        (Measure::Absence, None) => format!("{named} > {}", settings.measure.shown(limit.value())),
+        (Measure::Latest(_), None) => named,
+        (Measure::Ratio(_), None) => format!("{named} {limit}%"),
+        (_, None) => format!("{named} {limit}"),
     }
 }
 
@@ -73,14 +108,36 @@ pub(crate) fn resolved(rule: &Rule, place: &Place, id: &str, ended: &[(Change, S
     thread.sort();
     thread.dedup();
     thread.truncate(THREAD_MAX);
-    let settings = rule.settings();
     Message {
         thread,
         title,
-        text: format!("{} {} no longer, within {}.", settings.measure.named(), settings.limit, span(rule)),
+        text: format!("{} no longer, within {}.", condition(rule), span(rule)),
         figures: figures(rule, &changes),
         link: link(rule, place, &changes, now_ms),
         ..message(rule, place, id.to_owned(), Phase::Resolved, now_ms)
+    }
+}
+
+/// What is told every day.
+pub(crate) fn report(place: &Place, name: &str, tables: Vec<Table>, due_ms: i64, now_ms: i64) -> Message {
+    Message {
+        id: format!("{name}.{due_ms:x}"),
+        thread: Vec::new(),
+        rule: name.to_owned(),
+        severity: Severity::Info,
+        state: Phase::Report,
+        title: format!("{name}: {} of the day before", place.service),
+        text: String::new(),
+        figures: Vec::new(),
+        worst: Vec::new(),
+        timeline: Vec::new(),
+        tables,
+        chart: None,
+        link: place.console.clone(),
+        acknowledge: None,
+        runbook: None,
+        service: place.service.clone(),
+        at_ms: now_ms,
     }
 }
 
@@ -102,7 +159,11 @@ pub(crate) fn digest(waiting: &[Message]) -> Message {
         text: lines.join("\n"),
         figures: Vec::new(),
         worst: Vec::new(),
+        timeline: Vec::new(),
+        tables: Vec::new(),
+        chart: None,
         link: last.link.clone(),
+        acknowledge: None,
         runbook: None,
         service: last.service.clone(),
         at_ms: last.at_ms,
@@ -121,10 +182,19 @@ pub(crate) fn changed(rule: &Rule, event: &str, change: &Change) -> String {
         "alert_event": event,
         "alert_group": change.group,
         "alert_value": change.value,
+        "alert_usual": change.usual,
         "alert_limit": rule.settings().limit.to_string(),
         "alert_severity": rule.settings().severity.as_str(),
     });
     record(event, &format!("alert {}{} is {event}", rule.name(), of_group(change)), &fields)
+}
+
+/// That a group is an alert of which nothing is told, because a rule that it needs fires.
+pub(crate) fn held(rule: &Rule, change: &Change, by: &str) -> String {
+    let fields = json!({
+        "alert_rule": rule.name(), "alert_event": "held", "alert_group": change.group, "alert_held_by": by,
+    });
+    record("held", &format!("alert {}{} is held while {by} fires", rule.name(), of_group(change)), &fields)
 }
 
 fn message(rule: &Rule, place: &Place, id: String, state: Phase, now_ms: i64) -> Message {
@@ -138,7 +208,11 @@ fn message(rule: &Rule, place: &Place, id: String, state: Phase, now_ms: i64) ->
         text: String::new(),
         figures: Vec::new(),
         worst: Vec::new(),
+        timeline: Vec::new(),
+        tables: Vec::new(),
+        chart: None,
         link: None,
+        acknowledge: None,
         runbook: None,
         service: place.service.clone(),
         at_ms: now_ms,
@@ -158,7 +232,10 @@ fn figures(rule: &Rule, changes: &[Change]) -> Vec<Figure> {
             Some(field) => format!("{field} {}", change.group),
             None => measured.clone(),
         };
-        let value = change.value.map_or_else(|| "-".to_owned(), |value| settings.measure.shown(value));
+        let mut value = change.value.map_or_else(|| "-".to_owned(), |value| settings.measure.shown(value));
+        if let Some(usual) = change.usual {
+            value = format!("{value} (usually {})", settings.measure.shown(usual));
+        }
         Figure { name, value }
     };
     let mut figures: Vec<Figure> = changes.iter().take(GROUPS_TOLD_MAX).map(told).collect();
@@ -166,9 +243,20 @@ fn figures(rule: &Rule, changes: &[Change]) -> Vec<Figure> {
         let value = format!("{} more", changes.len() - GROUPS_TOLD_MAX);
         figures.push(Figure { name: "and".to_owned(), value });
     }
-    figures.push(Figure { name: "limit".to_owned(), value: settings.limit.to_string() });
+    let limit = match (&settings.measure, settings.baseline) {
+        (Measure::Latest(_), _) => None,
+        (Measure::Absence, _) => Some(settings.measure.shown(settings.limit.value())),
+        (Measure::Ratio(_), _) | (_, Some(_)) => Some(format!("{}%", settings.limit)),
+        _ => Some(settings.limit.to_string()),
+    };
+    figures.extend(limit.map(|value| Figure { name: "limit".to_owned(), value }));
     figures.push(Figure { name: "within".to_owned(), value: span(rule) });
     figures
+}
+
+/// What a message's incident is acknowledged by: a link for each channel, so that it is known which one was used.
+pub(crate) fn acknowledge_link(place: &Place, token: &str) -> Option<String> {
+    Some(format!("{}/console/link/{token}", place.console.as_ref()?))
 }
 
 /// The console's page of these records.

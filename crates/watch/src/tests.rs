@@ -29,7 +29,7 @@ fn rule() -> Rule {
 }
 
 fn finding(group: &str, value: f64) -> Finding {
-    Finding { group: group.into(), value: Some(value), samples: value as u64 }
+    Finding::plain(group.into(), Some(value), value as u64)
 }
 
 #[test]
@@ -75,7 +75,8 @@ fn ten_thousand_groups_are_one_message() {
     let outcome = round(&rule, &mut Conditions::new(), &findings, 1, false, "m");
     assert_eq!(outcome.tell_firing.len(), 10_000);
     let place = crate::Place { service: "gate".into(), console: Some("http://h".into()) };
-    let message = crate::telling::firing(&rule, &place, "m", &outcome.tell_firing, vec![], 1);
+    let message =
+        crate::telling::firing(&rule, &place, "m", &outcome.tell_firing, crate::telling::Beside::default(), 1);
     assert!(serde_json::to_string(&message).unwrap().len() < 4_000, "and a short one");
 }
 

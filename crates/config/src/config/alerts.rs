@@ -73,6 +73,22 @@ pub enum ChannelKind {
     },
 }
 
+impl ChannelKind {
+    /// The word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Smtp(_) => "smtp",
+            Self::Webhook { .. } => "webhook",
+            Self::Slack { .. } => "slack",
+            Self::DingTalk { .. } => "dingtalk",
+            Self::Feishu { .. } => "feishu",
+            Self::WeCom { .. } => "wecom",
+            Self::Telegram { .. } => "telegram",
+            Self::Ntfy { .. } => "ntfy",
+        }
+    }
+}
+
 /// A mail server, and who gets mail by it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SmtpConfig {
@@ -125,8 +141,10 @@ pub struct AlertConfig {
     pub query: String,
     /// What is measured of them.
     pub measure: AlertMeasure,
-    /// When that is one to tell of: `>= 5`, `> 20%`.
+    /// When that is one to tell of: `>= 5`, `> 20%`; with a baseline, the deviation from what is usual, in percent.
     pub limit: String,
+    /// So far back is looked for what is usual; without it, the value itself is compared.
+    pub baseline: Option<Duration>,
     /// Of fewer records nothing is concluded; not for counts.
     pub samples: u64,
     /// How far back is looked.
@@ -143,8 +161,14 @@ pub struct AlertConfig {
     pub resolve: Option<Duration>,
     /// When nothing is told.
     pub quiet: Option<QuietConfig>,
+    /// Rules while one of which fires nothing is told of this one.
+    pub needs: Vec<String>,
     /// Names of channels; all when absent.
     pub notify: Option<Vec<String>>,
+    /// Who else is told when nobody acknowledges it, and when.
+    pub escalate: Option<EscalateConfig>,
+    /// So far around the records is looked for what else happened; without it, no time line is told.
+    pub around: Option<Duration>,
     /// What to do.
     pub runbook: Option<String>,
 }
@@ -167,6 +191,10 @@ pub enum AlertMeasure {
     },
     /// The share of the records that fulfil this query too, in percent.
     Ratio(String),
+    /// How long ago the last record was.
+    Absence,
+    /// Whether the newest record fulfils this query too.
+    Latest(String),
 }
 
 /// How bad it is.
@@ -191,6 +219,78 @@ impl AlertSeverity {
     }
 }
 
+/// Who else is told.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EscalateConfig {
+    /// When nobody has acknowledged it for so long.
+    pub after: Duration,
+    /// Names of channels.
+    pub notify: Vec<String>,
+}
+
+/// A message that comes every day.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReportConfig {
+    /// Its name in this configuration and in records.
+    pub name: String,
+    /// Whether it is on.
+    pub on: bool,
+    /// What it tells of the day before.
+    pub report: ReportKind,
+    /// When, by the clock on the wall.
+    pub at: Time,
+    /// IANA name of the zone; the system's when absent.
+    pub zone: Option<String>,
+    /// Rows of each of its tables.
+    pub top: usize,
+    /// Names of channels; all when absent.
+    pub notify: Option<Vec<String>>,
+}
+
+/// What a report tells.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ReportKind {
+    /// Who was refused, or failed, how often.
+    Errors,
+    /// The slowest requests, and how long each model takes.
+    Slow,
+    /// Who had how many tokens.
+    Tokens,
+    /// Who asked most, and for what.
+    Top,
+}
+
+impl ReportKind {
+    /// Words in the configuration.
+    pub const WORDS: [(&'static str, Self); 4] =
+        [("errors", Self::Errors), ("slow", Self::Slow), ("tokens", Self::Tokens), ("top", Self::Top)];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        word_of(&Self::WORDS, self)
+    }
+}
+
+impl ReportConfig {
+    /// A report that says nothing yet.
+    pub(crate) fn empty(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            on: true,
+            report: ReportKind::Errors,
+            at: Time::constant(8, 0, 0, 0),
+            zone: None,
+            top: 5,
+            notify: None,
+        }
+    }
+
+    /// The one that everybody has: who was refused or failed yesterday.
+    pub(crate) fn defaults() -> Vec<Self> {
+        vec![Self::empty("errors-daily")]
+    }
+}
+
 /// Hours of each day, by the clock on the wall.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuietConfig {
@@ -211,6 +311,7 @@ impl AlertConfig {
             query: String::new(),
             measure: AlertMeasure::Count,
             limit: String::new(),
+            baseline: None,
             samples: 1,
             within: Duration::from_secs(5 * 60),
             group_by: None,
@@ -219,46 +320,11 @@ impl AlertConfig {
             cooldown: Duration::from_secs(30 * 60),
             resolve: Some(Duration::from_secs(60)),
             quiet: None,
+            needs: Vec::new(),
             notify: None,
+            escalate: None,
+            around: None,
             runbook: None,
         }
-    }
-
-    /// Those that everybody has: a model that became slow, many failures, and the errors that applications around a model
-    /// write into their logs.
-    pub(crate) fn defaults() -> Vec<Self> {
-        vec![
-            Self {
-                query: "kind:request AND duration_ms:>5000".to_owned(),
-                limit: ">= 5".to_owned(),
-                group_by: Some("model_name".to_owned()),
-                runbook: Some(
-                    "Open the link and look at the phases of the slowest requests, or run `tollhouse why` with an id of \
-                     theirs: it says whether they waited for a place, for the model to load, or for the model itself."
-                        .to_owned(),
-                ),
-                ..Self::empty("slow-model")
-            },
-            Self {
-                query: "kind:request".to_owned(),
-                measure: AlertMeasure::Ratio("http_status:>=500".to_owned()),
-                limit: "> 20".to_owned(),
-                samples: 10,
-                severity: AlertSeverity::Critical,
-                runbook: Some("See whether the model server answers (/health tells), and what its log says.".to_owned()),
-                ..Self::empty("failing-requests")
-            },
-            Self {
-                query: "kind:log AND msg:(OutOfMemoryError OR ModelNotResponding OR InvalidAPIResponse OR \"out of memory\")"
-                    .to_owned(),
-                limit: ">= 1".to_owned(),
-                group_by: Some("source".to_owned()),
-                within: Duration::from_secs(10 * 60),
-                runbook: Some(
-                    "The worst lines say which program wrote them; the link shows what stands around them.".to_owned(),
-                ),
-                ..Self::empty("error-patterns")
-            },
-        ]
     }
 }

@@ -1,20 +1,36 @@
-//! `channels` and `alerts` as YAML.
+//! `channels`, `alerts` and `reports` as YAML.
 
 use std::fmt::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use tollhouse_units::format_duration;
 
 use super::{json, key, list, optional, or_null, scalar};
 use crate::{
-    config::{AlertConfig, AlertMeasure, ChannelConfig, ChannelKind, QuietConfig, SmtpConfig, SmtpTls},
+    config::{
+        AlertConfig, AlertMeasure, ChannelConfig, ChannelKind, EscalateConfig, QuietConfig, ReportConfig, SmtpConfig,
+        SmtpTls,
+    },
     secret::Secret,
 };
 
 /// What a secret is shown as.
 const MASK: &str = "\"***\"";
 
-pub(super) fn write(out: &mut String, channels: &[ChannelConfig], alerts: &[AlertConfig]) -> std::fmt::Result {
+impl AlertConfig {
+    /// The rule as it stands in a configuration: one line of YAML, with every default filled in.
+    pub fn yaml(&self) -> String {
+        alert_yaml(self)
+    }
+}
+
+pub(super) fn write(
+    out: &mut String,
+    channels: &[ChannelConfig],
+    alerts: &[AlertConfig],
+    reports: &[ReportConfig],
+) -> std::fmt::Result {
     writeln!(out, "channels:{}", if channels.is_empty() { " {}" } else { "" })?;
     for channel in channels {
         writeln!(out, "  {}: {}", key(&channel.name), channel_yaml(&channel.kind))?;
@@ -24,7 +40,19 @@ pub(super) fn write(out: &mut String, channels: &[ChannelConfig], alerts: &[Aler
         let told = if alert.on { alert_yaml(alert) } else { "off".to_owned() };
         writeln!(out, "  {}: {told}", key(&alert.name))?;
     }
+    writeln!(out, "reports:{}", if reports.is_empty() { " {}" } else { "" })?;
+    for report in reports {
+        let told = if report.on { report_yaml(report) } else { "off".to_owned() };
+        writeln!(out, "  {}: {told}", key(&report.name))?;
+    }
     Ok(())
+}
+
+fn report_yaml(report: &ReportConfig) -> String {
+    let ReportConfig { report: kind, at, zone, top, notify, .. } = report;
+    let notify = notify.as_ref().map_or_else(|| "null".to_owned(), |names| list(names));
+    let (kind, zone) = (kind.as_str(), optional(zone.as_deref()));
+    format!("{{report: {kind}, at: \"{at}\", zone: {zone}, top: {top}, notify: {notify}}}")
 }
 
 fn channel_yaml(kind: &ChannelKind) -> String {
@@ -74,10 +102,11 @@ fn shown(url: &Secret) -> String {
 }
 
 fn alert_yaml(alert: &AlertConfig) -> String {
-    let bound = |limit: &str| match limit.split_once(' ') {
-        Some((">", number)) => format!("above: {number}"),
-        Some((_, number)) => format!("below: {number}"),
-        None => "above: null".to_owned(),
+    let bound = |limit: &str| match (limit.split_once(' '), alert.baseline) {
+        (_, Some(time)) => format!("baseline: {}, deviation: {}", format_duration(time), scalar(&format!("{limit}%"))),
+        (Some((">", number)), None) => format!("above: {number}"),
+        (Some((_, number)), None) => format!("below: {number}"),
+        (None, None) => "above: null".to_owned(),
     };
     let measure = match &alert.measure {
         AlertMeasure::Count => format!("count: {}", scalar(&alert.limit)),
@@ -87,6 +116,11 @@ fn alert_yaml(alert: &AlertConfig) -> String {
             format!("percentile: {}, percent: {percent}, {}", scalar(field), bound(&alert.limit))
         }
         AlertMeasure::Ratio(query) => format!("ratio: {}, {}", scalar(query), bound(&alert.limit)),
+        AlertMeasure::Absence => {
+            let seconds = alert.limit.trim_start_matches("> ").parse().unwrap_or_default();
+            format!("absence: {}", format_duration(Duration::from_secs_f64(seconds)))
+        }
+        AlertMeasure::Latest(query) => format!("latest: {}", scalar(query)),
     };
     let hold = (!alert.hold.is_zero()).then(|| format_duration(alert.hold));
     let resolve = alert.resolve.map_or_else(|| "off".to_owned(), format_duration);
@@ -102,10 +136,17 @@ fn alert_yaml(alert: &AlertConfig) -> String {
         format!("cooldown: {}", format_duration(alert.cooldown)),
         format!("resolve: {resolve}"),
         format!("quiet: {}", or_null(alert.quiet.as_ref().map(quiet_yaml))),
+        format!("needs: {}", list(&alert.needs)),
         format!("notify: {notify}"),
+        format!("escalate: {}", or_null(alert.escalate.as_ref().map(escalate_yaml))),
+        format!("around: {}", or_null(alert.around.map(format_duration))),
         format!("runbook: {}}}", optional(alert.runbook.as_deref())),
     ]
     .join(", ")
+}
+
+fn escalate_yaml(escalate: &EscalateConfig) -> String {
+    format!("{{after: {}, notify: {}}}", format_duration(escalate.after), list(&escalate.notify))
 }
 
 fn quiet_yaml(quiet: &QuietConfig) -> String {

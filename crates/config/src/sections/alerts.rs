@@ -1,17 +1,33 @@
-//! `alerts`: of which records what is told, and when.
+//! `alerts` and `reports`: of which records what is told, and when.
+
+use std::time::Duration;
 
 use jiff::civil::Time;
 
 use super::check_name;
 use crate::{
-    config::{AlertConfig, AlertMeasure, AlertSeverity, ChannelConfig, QuietConfig},
+    config::{
+        AlertConfig, AlertMeasure, AlertSeverity, ChannelConfig, EscalateConfig, QuietConfig, ReportConfig, ReportKind,
+    },
     decode::{Decoder, Section},
     problem::{Problem, shown},
     tree::{Data, Node},
 };
 
 /// What can be measured, by its key.
-const MEASURES: [&str; 5] = ["count", "sum", "average", "percentile", "ratio"];
+const MEASURES: [&str; 7] = ["count", "sum", "average", "percentile", "ratio", "absence", "latest"];
+/// What else a file may say of where the limit of a measure stands.
+const BOUNDS: [&str; 3] = ["above", "below", "deviation"];
+/// Rules that one rule may need.
+const NEEDS_MAX: usize = 20;
+/// So far back is looked for what is usual.
+const BASELINE_MIN: Duration = Duration::from_secs(24 * 3600);
+const BASELINE_MAX: Duration = Duration::from_secs(35 * 24 * 3600);
+/// A time line reaches at most so far.
+const AROUND_MAX: Duration = Duration::from_secs(3600);
+/// Most reports, and rows of each table of one.
+const REPORTS_MAX: usize = 20;
+const ROWS_MAX: u64 = 50;
 /// Most rules.
 const RULES_MAX: usize = 200;
 /// Which percentile where nothing is said.
@@ -44,6 +60,55 @@ pub(super) fn alerts(d: &mut Decoder<'_>, node: &Node, alerts: &mut Vec<AlertCon
             None => alerts.push(read),
         }
     }
+    // Only now all names are known.
+    for entry in entries {
+        needs(d, &entry.name, &entry.value, alerts);
+    }
+}
+
+/// One rule by itself, in place of the one of its name.
+pub(crate) fn alone(
+    d: &mut Decoder<'_>,
+    node: &Node,
+    name: &str,
+    alerts: &mut Vec<AlertConfig>,
+    channels: &[ChannelConfig],
+) {
+    let place = alerts.iter().position(|alert| alert.name == name);
+    let mut read = place.map_or_else(|| AlertConfig::empty(name), |place| alerts[place].clone());
+    d.section(node, |d, s| alert(d, s, &mut read, place.is_some(), channels));
+    match place {
+        Some(place) => alerts[place] = read,
+        None => alerts.push(read),
+    }
+    needs(d, name, node, alerts);
+}
+
+/// Rules that a rule needs are there, and none needs itself by way of others.
+fn needs(d: &mut Decoder<'_>, name: &str, node: &Node, alerts: &[AlertConfig]) {
+    let Some(node) = node.entries().and_then(|keys| keys.iter().find(|key| key.name == "needs")) else { return };
+    let Some(alert) = alerts.iter().find(|alert| alert.name == name) else { return };
+    for needed in &alert.needs {
+        if !alerts.iter().any(|known| known.name == *needed) {
+            let known: Vec<&str> = alerts.iter().map(|alert| alert.name.as_str()).collect();
+            let expected = format!("names of rules: {}", known.join(", "));
+            d.wrong(&node.value, &format!("there is no rule `{}`", shown(needed)), &expected);
+        }
+    }
+    let mut reached: Vec<&str> = alert.needs.iter().map(String::as_str).collect();
+    let mut next = 0;
+    while next < reached.len() && next <= alerts.len() {
+        let further = alerts.iter().find(|alert| alert.name == reached[next]);
+        for name in further.into_iter().flat_map(|alert| &alert.needs) {
+            if !reached.contains(&name.as_str()) {
+                reached.push(name);
+            }
+        }
+        next += 1;
+    }
+    if reached.contains(&name) {
+        d.wrong(&node.value, &"the rule needs itself, by way of others", "rules that do not need this one");
+    }
 }
 
 fn alert(
@@ -74,9 +139,20 @@ fn alert(
     if let Some(node) = s.get("quiet") {
         alert.quiet = quiet(d, node);
     }
+    s.set(d, "needs", &mut alert.needs, |d, node| {
+        let needs = d.list(node, "a list of names of rules", |d, node| d.text(node, "the name of a rule"))?;
+        if needs.len() > NEEDS_MAX {
+            d.wrong(node, &format!("{} rules stand here", needs.len()), &format!("at most {NEEDS_MAX} rules"));
+        }
+        Some(needs.into_iter().map(|text| text.value).collect())
+    });
     if let Some(node) = s.get("notify") {
         alert.notify = d.list(node, "a list of names of channels", |d, node| channel(d, node, channels));
     }
+    if let Some(node) = s.get("escalate") {
+        alert.escalate = escalate(d, node, channels);
+    }
+    s.set_some(d, "around", &mut alert.around, |d, node| span(d, node, Duration::from_secs(1), AROUND_MAX));
     s.set_some(d, "runbook", &mut alert.runbook, |d, node| d.text(node, "what to do").map(|text| text.value));
 }
 
@@ -85,27 +161,38 @@ fn measure(d: &mut Decoder<'_>, s: &mut Section<'_>, alert: &mut AlertConfig, is
     let nodes: Vec<(usize, &Node)> =
         MEASURES.into_iter().enumerate().filter_map(|(index, name)| Some((index, s.get(name)?))).collect();
     let (above, below, percent) = (s.get("above"), s.get("below"), s.get("percent"));
+    let (baseline, deviation) = (s.get("baseline"), s.get("deviation"));
     if let [_, (_, second), ..] = nodes[..] {
         d.wrong(second, &"something else is measured already", &format!("one of: {}", MEASURES.join(", ")));
     }
     let Some((index, node)) = nodes.first().copied() else {
         if !is_known {
-            s.missing(d, "count", "a comparison such as \">= 5\", or one of: sum, average, percentile, ratio");
+            s.missing(d, "count", &format!("a comparison such as \">= 5\", or one of: {}", MEASURES[1..].join(", ")));
         }
+        usual(d, baseline, deviation, alert);
         if let Some(limit) = bound(d, above, below) {
             alert.limit = limit;
         }
         return;
     };
+    let bounds = [above, below, deviation, baseline, percent];
+    if let Some(index) = ["count", "absence", "latest"].iter().position(|name| *name == MEASURES[index]) {
+        alert.baseline = None;
+        if let Some(node) = bounds.into_iter().flatten().next() {
+            d.wrong(node, &format!("`{}` says it already", ["count", "absence", "latest"][index]), "only one of both");
+        }
+    }
     if MEASURES[index] == "count" {
         alert.measure = AlertMeasure::Count;
         alert.limit = d.parsed(node, "a comparison such as \">= 5\" or \"= 0\"", comparison).unwrap_or_default();
-        if let Some(node) = above.or(below).or(percent) {
-            d.wrong(node, &"`count` says it already", "only one of both");
-        }
         return;
     }
-    let of = if MEASURES[index] == "ratio" {
+    if MEASURES[index] == "absence" {
+        alert.measure = AlertMeasure::Absence;
+        alert.limit = d.duration(node).map(|time| format!("> {}", time.as_secs_f64())).unwrap_or_default();
+        return;
+    }
+    let of = if matches!(MEASURES[index], "ratio" | "latest") {
         d.text(node, "a query, such as 'http_status:>=500'").map(|text| text.value)
     } else {
         field(d, node)
@@ -118,15 +205,127 @@ fn measure(d: &mut Decoder<'_>, s: &mut Section<'_>, alert: &mut AlertConfig, is
             let percent = percent.and_then(|node| d.parsed(node, "a number above 0 and below 100", parse_percent));
             AlertMeasure::Percentile { field: of, percent: percent.unwrap_or(PERCENT) }
         }
+        "latest" => {
+            alert.measure = AlertMeasure::Latest(of);
+            ">= 1".clone_into(&mut alert.limit);
+            return;
+        }
         _ => AlertMeasure::Ratio(of),
     };
     if let (Some(node), false) = (percent, MEASURES[index] == "percentile") {
         d.wrong(node, &"no percentile is measured", "`percentile` with the name of a field");
     }
+    alert.baseline = None;
+    if usual(d, baseline, deviation, alert) {
+        if let Some(node) = above.or(below) {
+            d.wrong(node, &"`deviation` says it already", "only one of both");
+        }
+        return;
+    }
     match bound(d, above, below) {
         Some(limit) => alert.limit = limit,
-        None if above.or(below).is_none() => s.missing(d, "above", "a number (or `below`)"),
+        None if BOUNDS.iter().all(|name| s.get(name).is_none()) => s.missing(d, "above", "a number (or `below`)"),
         None => {}
+    }
+}
+
+/// `baseline` and `deviation`: compared with what is usual. Whether one of them stands there.
+fn usual(d: &mut Decoder<'_>, baseline: Option<&Node>, deviation: Option<&Node>, alert: &mut AlertConfig) -> bool {
+    if let Some(time) = baseline.and_then(|node| span(d, node, BASELINE_MIN, BASELINE_MAX)) {
+        alert.baseline = Some(time);
+    }
+    match deviation {
+        Some(node) if alert.baseline.is_none() && baseline.is_none() => {
+            d.wrong(node, &"there is nothing to deviate from", "`baseline: 7d` beside it");
+        }
+        Some(node) => {
+            let expected = "a comparison such as \"> 30%\" or \"< -30%\"";
+            if let Some(limit) = d.parsed(node, expected, deviation_limit) {
+                alert.limit = limit;
+            }
+        }
+        None => {
+            if let Some(node) = baseline.filter(|_| alert.limit.is_empty()) {
+                d.wrong(node, &"it is not said what is too much", "`deviation: \"> 30%\"` beside it");
+            }
+        }
+    }
+    baseline.or(deviation).is_some()
+}
+
+/// `> 30%` in its plain form.
+fn deviation_limit(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let sign = if text.starts_with('<') { '<' } else { '>' };
+    let number = text.strip_prefix(sign).ok_or("it does not begin with > or <")?;
+    let number = number.trim().trim_end_matches('%').trim_end();
+    match number.parse::<f64>() {
+        Ok(value) if value.is_finite() && (value > 0.0) == (sign == '>') => Ok(format!("{sign} {number}")),
+        Ok(_) => Err("more than usual is `> 30%`, less than usual is `< -30%`".to_owned()),
+        Err(_) => Err("no number stands behind its sign".to_owned()),
+    }
+}
+
+/// A time within bounds.
+fn span(d: &mut Decoder<'_>, node: &Node, min: Duration, max: Duration) -> Option<Duration> {
+    let time = d.duration(node)?;
+    if time < min || time > max {
+        let show = tollhouse_units::format_duration;
+        d.wrong(node, &format!("{} stands here", show(time)), &format!("from {} to {}", show(min), show(max)));
+        return None;
+    }
+    Some(time)
+}
+
+fn escalate(d: &mut Decoder<'_>, node: &Node, channels: &[ChannelConfig]) -> Option<EscalateConfig> {
+    let mut read = None;
+    d.section(node, |d, s| {
+        let after = s.require(d, "after", "a time such as 15m", Decoder::duration);
+        let notify = s.require(d, "notify", "a list of names of channels", |d, node| {
+            d.list(node, "a list of names of channels", |d, node| channel(d, node, channels))
+        });
+        read = after.zip(notify).map(|(after, notify)| EscalateConfig { after, notify });
+    });
+    read
+}
+
+/// Adds the reports of the file to the default ones, as with rules.
+pub(super) fn reports(d: &mut Decoder<'_>, node: &Node, reports: &mut Vec<ReportConfig>, channels: &[ChannelConfig]) {
+    let expected = "names with settings, such as errors-daily: {report: errors, at: \"08:00\"}";
+    let Some(entries) = d.entries(node, expected) else { return };
+    if entries.len() > REPORTS_MAX {
+        d.wrong(node, &format!("{} reports stand here", entries.len()), &format!("at most {REPORTS_MAX} reports"));
+    }
+    for entry in entries {
+        if let Err(what) = check_name(&entry.name) {
+            let problem = Problem::new(Some(entry.name_place), format!("`reports`: {what}"));
+            d.problem(problem.expected("a name of letters, digits, `.`, `_` and `-`"));
+        }
+        let place = reports.iter().position(|report| report.name == entry.name);
+        let mut read = place.map_or_else(|| ReportConfig::empty(&entry.name), |place| reports[place].clone());
+        match &entry.value.data {
+            Data::Scalar { .. } => match d.word(&entry.value, &[("off", false), ("on", true)]) {
+                Some(true) if place.is_none() => d.wrong(&entry.value, &"there is no such report", "its settings"),
+                on => read.on = on.unwrap_or(true),
+            },
+            _ => d.section(&entry.value, |d, s| report(d, s, &mut read, channels)),
+        }
+        match place {
+            Some(place) => reports[place] = read,
+            None => reports.push(read),
+        }
+    }
+}
+
+fn report(d: &mut Decoder<'_>, s: &mut Section<'_>, report: &mut ReportConfig, channels: &[ChannelConfig]) {
+    s.set(d, "report", &mut report.report, |d, node| d.word(node, &ReportKind::WORDS));
+    s.set(d, "at", &mut report.at, time);
+    s.set_some(d, "zone", &mut report.zone, zone);
+    if let Some(top) = s.get("top").and_then(|node| d.count(node, ROWS_MAX)) {
+        report.top = top as usize;
+    }
+    if let Some(node) = s.get("notify") {
+        report.notify = d.list(node, "a list of names of channels", |d, node| channel(d, node, channels));
     }
 }
 
@@ -189,25 +388,27 @@ fn channel(d: &mut Decoder<'_>, node: &Node, channels: &[ChannelConfig]) -> Opti
 }
 
 fn quiet(d: &mut Decoder<'_>, node: &Node) -> Option<QuietConfig> {
-    let expected = "a time of the day, such as \"22:00\"";
     let mut quiet = None;
     d.section(node, |d, s| {
-        let time = |d: &mut Decoder<'_>, node: &Node| {
-            d.parsed(node, expected, |text| {
-                text.parse::<Time>().map_err(|_| format!("`{}` is not a time", shown(text)))
-            })
-        };
-        let from = s.require(d, "from", expected, time);
-        let to = s.require(d, "to", expected, time);
-        let mut zone = None;
-        s.set_some(d, "zone", &mut zone, |d, node| {
-            d.parsed(node, "the name of a time zone, such as Asia/Shanghai", |text| {
-                jiff::tz::TimeZone::get(text)
-                    .map(|_| text.to_owned())
-                    .map_err(|_| format!("there is no zone `{}` here", shown(text)))
-            })
-        });
-        quiet = from.zip(to).map(|(from, to)| QuietConfig { from, to, zone });
+        let from = s.require(d, "from", TIME, time);
+        let to = s.require(d, "to", TIME, time);
+        let mut named = None;
+        s.set_some(d, "zone", &mut named, zone);
+        quiet = from.zip(to).map(|(from, to)| QuietConfig { from, to, zone: named });
     });
     quiet
+}
+
+/// What a time of the day has to be.
+const TIME: &str = "a time of the day, such as \"22:00\"";
+
+fn time(d: &mut Decoder<'_>, node: &Node) -> Option<Time> {
+    d.parsed(node, TIME, |text| text.parse::<Time>().map_err(|_| format!("`{}` is not a time", shown(text))))
+}
+
+fn zone(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
+    d.parsed(node, "the name of a time zone, such as Asia/Shanghai", |text| {
+        let zone = jiff::tz::TimeZone::get(text);
+        zone.map(|_| text.to_owned()).map_err(|_| format!("there is no zone `{}` here", shown(text)))
+    })
 }

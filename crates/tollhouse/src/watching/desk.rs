@@ -1,0 +1,324 @@
+//! What the console and the command line ask about alerts: how rules stand, incidents, silences, what would have been told.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tollhouse_config::{AlertConfig, Config};
+use tollhouse_console::{Alerts, AlertsAnswer, AlertsAsk, AlertsRefusal};
+use tollhouse_notify::Message;
+use tollhouse_remote::Shelf;
+use tollhouse_state::{Incident, LinkError, State, StateError};
+use tollhouse_units::format_duration;
+use tollhouse_watch::{Backtest, Condition, FORECAST_MEMORY, LINK_PURPOSE, Stage, Troubles, acknowledged, backtest};
+
+use super::{report, rule};
+
+/// How long a rule is tried for the console.
+const BACKTEST_TIME_MAX: Duration = Duration::from_secs(25);
+/// Rules that are tried at the same time for the console.
+static BACKTESTS: Semaphore = Semaphore::const_new(2);
+/// Incidents beside the rules.
+const INCIDENTS_SHOWN: i64 = 100;
+
+/// Answers about the alerts of one configuration.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) config: Config,
+    pub(crate) state: State,
+    pub(crate) shelf: Shelf,
+    pub(crate) troubles: Troubles,
+}
+
+impl Alerts for Desk {
+    fn answer(&self, ask: AlertsAsk) -> AlertsAnswer<'_> {
+        Box::pin(async move {
+            match ask {
+                AlertsAsk::List => self.list().await,
+                AlertsAsk::Incidents { before, limit } => self.incidents(before.as_deref(), limit).await,
+                AlertsAsk::Incident(id) => self.incident(&id).await,
+                AlertsAsk::Acknowledge { id, by } => self.acknowledge(&id, &by).await,
+                AlertsAsk::Silence { rule, time } => self.silence(&rule, time).await,
+                AlertsAsk::Backtest { name, rule, days } => self.backtest(&name, rule.as_deref(), days).await,
+                AlertsAsk::Forecast => self.forecast().await,
+                AlertsAsk::Link { token, is_done } => self.link(&token, is_done).await,
+            }
+        })
+    }
+}
+
+impl Desk {
+    async fn list(&self) -> Result<Value, AlertsRefusal> {
+        let now_ms = Timestamp::now().as_millisecond();
+        let rules = rules(&self.config, &self.state, &self.troubles).await.map_err(failed)?;
+        let mut incidents = self.state.open_incidents().await.map_err(failed)?;
+        let recent = self.state.incidents_before(i64::MAX, INCIDENTS_SHOWN).await.map_err(failed)?;
+        incidents.extend(recent.into_iter().filter(|incident| incident.ended_ms.is_some()));
+        incidents.truncate(INCIDENTS_SHOWN as usize * 2);
+        let silences = self.state.alert_silences().await.map_err(failed)?;
+        let mut channels = Vec::new();
+        for channel in &self.config.channels {
+            let waiting = self.state.waiting_alerts(&channel.name).await.map_err(failed)?;
+            let oldest = waiting.first().map(|waiting| time(waiting.created_ms));
+            let kind = channel.kind.name();
+            channels.push(json!({"name": channel.name, "kind": kind, "waiting": waiting.len(), "oldest": oldest}));
+        }
+        let mut reports = Vec::new();
+        for config in self.config.reports.iter().filter(|report| report.on) {
+            let told = self.state.alert_memory(&format!("report.{}", config.name)).await.map_err(failed)?;
+            let next = report(config).ok().and_then(|report| report.next_due(now_ms)).map(time);
+            let last = told.and_then(|told| told.parse().ok()).map(time);
+            let (at, zone) = (config.at.to_string(), &config.zone);
+            reports.push(json!({
+                "name": config.name, "report": config.report.as_str(), "at": at, "zone": zone, "next": next, "last": last,
+            }));
+        }
+        Ok(json!({
+            "at": time(now_ms),
+            "rules": rules,
+            "incidents": incidents.iter().map(incident_json).collect::<Vec<_>>(),
+            "silences": silences.iter().map(|(rule, until)| json!({"rule": rule, "until": time(*until)})).collect::<Vec<_>>(),
+            "channels": channels,
+            "reports": reports,
+        }))
+    }
+
+    async fn incidents(&self, before: Option<&str>, limit: usize) -> Result<Value, AlertsRefusal> {
+        let before_ms = match before.map(str::parse::<Timestamp>) {
+            None => i64::MAX,
+            Some(Ok(at)) => at.as_millisecond(),
+            Some(Err(_)) => return Err(wrong("`before` is a moment such as 2026-01-27T08:00:00Z")),
+        };
+        let mut found = self.state.incidents_before(before_ms, limit as i64 + 1).await.map_err(failed)?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        Ok(json!({"incidents": found.iter().map(incident_json).collect::<Vec<_>>(), "more": more}))
+    }
+
+    async fn incident(&self, id: &str) -> Result<Value, AlertsRefusal> {
+        let found = self.state.incident(id).await.map_err(failed)?;
+        found.as_ref().map(incident_json).ok_or_else(|| unknown("there is no incident with this id"))
+    }
+
+    async fn acknowledge(&self, id: &str, by: &str) -> Result<Value, AlertsRefusal> {
+        let seen = acknowledge(&self.state, id, by).await.map_err(failed)?;
+        seen.as_ref().map(incident_json).ok_or_else(|| unknown("there is no incident with this id"))
+    }
+
+    async fn silence(&self, rule: &str, time_from_now: Duration) -> Result<Value, AlertsRefusal> {
+        if !self.config.alerts.iter().any(|alert| alert.name == rule) {
+            return Err(unknown("there is no rule of this name"));
+        }
+        let span = i64::try_from(time_from_now.as_millis()).unwrap_or(i64::MAX / 2);
+        let until_ms = Timestamp::now().as_millisecond() + span;
+        self.state.silence_alerts(rule, until_ms).await.map_err(failed)?;
+        let until = (!time_from_now.is_zero()).then(|| time(until_ms));
+        Ok(json!({"rule": rule, "silenced_until": until}))
+    }
+
+    async fn backtest(&self, name: &str, text: Option<&str>, days: u32) -> Result<Value, AlertsRefusal> {
+        let known = self.config.alerts.iter().find(|alert| alert.name == name);
+        let alert = match (text, known) {
+            (Some(text), _) => {
+                tollhouse_config::parse_alert(name, text, &self.config).map_err(|errors| wrong(&errors.to_string()))?
+            }
+            (None, Some(alert)) => alert.clone(),
+            (None, None) => return Err(unknown("there is no rule of this name")),
+        };
+        let tried = rule(&alert).map_err(|error| wrong(&format!("{error:#}")))?;
+        let busy = || AlertsRefusal {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            error: "other rules are being tried; try again shortly".to_owned(),
+        };
+        let _turn = BACKTESTS.try_acquire().map_err(|_| busy())?;
+        let run = backtest(&tried, &self.shelf, Timestamp::now().as_millisecond(), days);
+        let Ok(result) = timeout(BACKTEST_TIME_MAX, run).await else {
+            let error = "it takes too long here; fewer days, or `tollhouse alert backtest`".to_owned();
+            return Err(AlertsRefusal { status: StatusCode::SERVICE_UNAVAILABLE, error });
+        };
+        let Backtest { fired, told, looks } = result.map_err(|error| AlertsRefusal {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            error: format!("{:#}", anyhow::Error::from(error)),
+        })?;
+        let message =
+            |told: &tollhouse_watch::Told| json!({"at": time(told.at_ms), "state": told.state, "groups": told.groups});
+        Ok(json!({
+            "rule": name, "days": days, "fired": fired, "looks": looks, "yaml": alert.yaml(),
+            "messages": told.iter().map(message).collect::<Vec<_>>(),
+        }))
+    }
+
+    async fn forecast(&self) -> Result<Value, AlertsRefusal> {
+        let kept = self.state.alert_memory(FORECAST_MEMORY).await.map_err(failed)?;
+        let kept = kept.and_then(|kept| serde_json::from_str(&kept).ok());
+        Ok(kept.unwrap_or_else(|| json!({"at": null, "step": "1h", "interval": null, "series": [], "slots": null})))
+    }
+
+    async fn link(&self, token: &str, is_done: bool) -> Result<Value, AlertsRefusal> {
+        let now_ms = Timestamp::now().as_millisecond();
+        let subject = self.state.read_link(LINK_PURPOSE, token, now_ms).map_err(|error| AlertsRefusal {
+            status: match error {
+                LinkError::Forged => StatusCode::NOT_FOUND,
+                LinkError::Expired => StatusCode::GONE,
+            },
+            error: error.to_string(),
+        })?;
+        let (id, channel) = subject.split_once('~').unwrap_or((&subject, ""));
+        if is_done { self.acknowledge(id, &format!("link of {channel}")).await } else { self.incident(id).await }
+    }
+}
+
+/// Notes that somebody looks after an incident.
+pub(crate) async fn acknowledge(state: &State, id: &str, by: &str) -> Result<Option<Incident>, StateError> {
+    let Some(known) = state.incident(id).await? else { return Ok(None) };
+    state.acknowledge_incident(id, by, &acknowledged(id, &known.rule, by)).await
+}
+
+/// All rules of a configuration, and how they stand.
+pub(crate) async fn rules(config: &Config, state: &State, troubles: &Troubles) -> Result<Vec<Value>, StateError> {
+    let (kept, silences) = (state.alert_states().await?, state.alert_silences().await?);
+    let mut conditions: Vec<(String, String, Condition)> = Vec::with_capacity(kept.len());
+    for kept in kept {
+        if let Ok(condition) = serde_json::from_str(&kept.body) {
+            conditions.push((kept.rule, kept.group, condition));
+        }
+    }
+    let is_up =
+        |name: &String| conditions.iter().any(|(rule, _, condition)| rule == name && condition.stage != Stage::Calm);
+    let told = config.alerts.iter().map(|alert| {
+        let groups: Vec<_> = conditions.iter().filter(|(rule, ..)| *rule == alert.name).collect();
+        let silence = silences.iter().find(|(rule, _)| *rule == alert.name).map(|(_, until)| *until);
+        let held_by = alert.needs.iter().find(|name| is_up(name));
+        rule_json(alert, &groups, silence, held_by, troubles.of(&alert.name))
+    });
+    Ok(told.collect())
+}
+
+fn rule_json(
+    alert: &AlertConfig,
+    groups: &[&(String, String, Condition)],
+    silence: Option<i64>,
+    held_by: Option<&String>,
+    error: Option<String>,
+) -> Value {
+    let measure = rule(alert).ok().map(|rule| rule.settings().measure.clone());
+    let shown = |value: f64| measure.as_ref().map_or_else(|| value.to_string(), |measure| measure.shown(value));
+    let group = |(_, group, condition): &&(String, String, Condition)| {
+        let (state, since) = stage(condition);
+        json!({
+            "group": group,
+            "state": state,
+            "since": since.map(time),
+            "value": condition.value,
+            "shown": condition.value.map(shown),
+            "usual": condition.usual,
+            "last_told": condition.told_ms.map(time),
+            "incident": condition.told,
+        })
+    };
+    let has = |wanted| groups.iter().any(|(_, _, condition)| stage(condition).0 == wanted);
+    let state = match (alert.on, &error, has("firing"), has("pending")) {
+        (false, ..) => "off",
+        (true, Some(_), ..) => "failing",
+        (true, None, true, _) if held_by.is_some() => "held",
+        (true, None, true, _) => "firing",
+        (true, None, false, true) => "pending",
+        (true, None, false, false) => "calm",
+    };
+    let quiet = alert
+        .quiet
+        .as_ref()
+        .map(|quiet| json!({"from": quiet.from.to_string(), "to": quiet.to.to_string(), "zone": quiet.zone}));
+    let escalate = alert.escalate.as_ref();
+    json!({
+        "name": alert.name,
+        "on": alert.on,
+        "built_in": Config::default().alerts.iter().any(|default| default.name == alert.name),
+        "state": state,
+        "error": error,
+        "held_by": held_by.filter(|_| alert.on),
+        "severity": alert.severity.as_str(),
+        "query": alert.query,
+        "measured": measure.as_ref().map(tollhouse_watch::Measure::named),
+        "limit": if alert.baseline.is_some() { format!("{}%", alert.limit) } else { alert.limit.clone() },
+        "baseline": alert.baseline.map(format_duration),
+        "within": format_duration(alert.within),
+        "group_by": alert.group_by,
+        "for": format_duration(alert.hold),
+        "samples": alert.samples,
+        "cooldown": format_duration(alert.cooldown),
+        "resolve": alert.resolve.map(format_duration),
+        "quiet": quiet,
+        "needs": alert.needs,
+        "notify": alert.notify,
+        "escalate": escalate.map(|to| json!({"after": format_duration(to.after), "notify": to.notify})),
+        "runbook": alert.runbook,
+        "silenced_until": silence.map(time),
+        "yaml": alert.yaml(),
+        "groups": groups.iter().map(group).collect::<Vec<_>>(),
+    })
+}
+
+fn stage(condition: &Condition) -> (&'static str, Option<i64>) {
+    match condition.stage {
+        Stage::Calm => ("calm", None),
+        Stage::Pending { since_ms } => ("pending", Some(since_ms)),
+        Stage::Firing { since_ms, .. } => ("firing", Some(since_ms)),
+    }
+}
+
+/// An incident with what its message said.
+pub(crate) fn incident_json(incident: &Incident) -> Value {
+    let message: Option<Message> = serde_json::from_str(&incident.body).ok();
+    let told = serde_json::to_value(&message).unwrap_or_default();
+    let mut timeline = vec![json!({"at": time(incident.began_ms), "text": "told"})];
+    let mut add = |at: Option<i64>, text: String| {
+        timeline.extend(at.map(|at| json!({"at": time(at), "text": text})));
+    };
+    add(incident.escalated_ms, "nobody had acknowledged it: others were told".to_owned());
+    if let Some((at, by)) = &incident.acknowledged {
+        add(Some(*at), format!("acknowledged by {by}"));
+    }
+    add(incident.ended_ms, "over".to_owned());
+    timeline.sort_by_key(|entry| entry["at"].to_string());
+    json!({
+        "id": incident.id,
+        "rule": incident.rule,
+        "severity": told["severity"],
+        "state": if incident.ended_ms.is_some() { "ended" } else { "open" },
+        "title": told["title"],
+        "text": told["text"],
+        "groups": incident.open,
+        "figures": told["figures"],
+        "worst": told["worst"],
+        "around": told["timeline"],
+        "runbook": told["runbook"],
+        "link": told["link"],
+        "began": time(incident.began_ms),
+        "ended": incident.ended_ms.map(time),
+        "acknowledged": incident.acknowledged.as_ref().map(|(at, by)| json!({"at": time(*at), "by": by})),
+        "escalated": incident.escalated_ms.map(time),
+        "timeline": timeline,
+    })
+}
+
+fn time(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map(|time| format!("{time:.3}")).unwrap_or_default()
+}
+
+fn failed(error: StateError) -> AlertsRefusal {
+    tracing::error!(error = %error, "reading or changing what is known of alerts");
+    let error = "what is known of alerts cannot be reached right now".to_owned();
+    AlertsRefusal { status: StatusCode::SERVICE_UNAVAILABLE, error }
+}
+
+fn wrong(error: &str) -> AlertsRefusal {
+    AlertsRefusal { status: StatusCode::BAD_REQUEST, error: error.to_owned() }
+}
+
+fn unknown(error: &str) -> AlertsRefusal {
+    AlertsRefusal { status: StatusCode::NOT_FOUND, error: error.to_owned() }
+}

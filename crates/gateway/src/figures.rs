@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tollhouse_telemetry::{Attempt, Finished, Outcome};
+use tollhouse_upstream::Progress;
 
 use crate::record::{OpenRecord, millis};
 
@@ -13,7 +14,7 @@ impl OpenRecord {
         let record = &self.record;
         let (reason, limit) = self.why.map_or((None, None), |(reason, limit)| (Some(reason), limit));
         let after_began = |at: Instant| at.saturating_duration_since(self.began);
-        let failed = self.progress.iter().flat_map(|progress| progress.failures()).map(|failed| Attempt {
+        let failed = self.progress.iter().flat_map(Progress::failures).map(|failed| Attempt {
             upstream: failed.upstream.to_string(),
             began: after_began(failed.began),
             ended: after_began(failed.ended),

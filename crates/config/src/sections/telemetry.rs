@@ -16,24 +16,27 @@ const URL: &str = "an address such as http://127.0.0.1:4318";
 
 /// Reads the section.
 pub(super) fn telemetry(d: &mut Decoder<'_>, s: &mut Section<'_>, telemetry: &mut TelemetryConfig) {
-    s.set(d, "metrics", &mut telemetry.metrics, metrics);
+    if let Some(path) = s.get("metrics").and_then(|node| metrics(d, node)) {
+        telemetry.metrics = (path != OFF).then_some(path);
+    }
     s.set_some(d, "otlp", &mut telemetry.otlp, otlp);
 }
 
-fn metrics(d: &mut Decoder<'_>, node: &Node) -> Option<Option<String>> {
+/// A path, or the word that there is none.
+fn metrics(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
     d.parsed(node, "a path such as /metrics, or off", |text| {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-');
         let is_taken =
             |taken: &str| text == taken.trim_end_matches('/') || (taken.ends_with('/') && text.starts_with(taken));
         if text == OFF {
-            return Ok(None);
+            return Ok(text.to_owned());
         }
         if !text.starts_with('/') || text.len() < 2 || text.ends_with('/') || !text.chars().all(is_plain) {
             return Err(format!("`{}` is no plain path", crate::problem::shown(text)));
         }
         match TAKEN.iter().find(|taken| is_taken(taken)) {
             Some(taken) => Err(format!("something else answers under {taken}")),
-            None => Ok(Some(text.to_owned())),
+            None => Ok(text.to_owned()),
         }
     })
 }

@@ -68,7 +68,7 @@ fn object(kind: &str, id: &str, version: &str, attributes: &Value, references: &
 fn data_view(config: &Config) -> Value {
     let title = format!("{}-*", config.service.to_lowercase());
     let formats = json!({
-        "duration_ms": {"id": "number", "params": {"pattern": "0,0.[0] a"}},
+        "duration_ms": {"id": "number", "params": {"pattern": "0,0.[0]"}},
         "token_efficiency": {"id": "number", "params": {"pattern": "0.00"}},
     });
     let attributes = json!({

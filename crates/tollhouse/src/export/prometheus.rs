@@ -196,7 +196,7 @@ fn burn_alert(config: &Config, objective: &Objective, burn: &Burn) -> String {
     let place =
         config.public_url.clone().unwrap_or_else(|| format!("http://{}", keys::reachable(config.listen.address)));
     let summary = format!(
-        "{{{{ $labels.model }}}}: {{{{ $value | humanizePercentage }}}} within {long}: {}; the goal is at most {}",
+        "{{{{ $labels.model }}}}: {{{{ $value | humanizePercentage }}}} of {} within {long}; the goal is at most {}",
         objective.bad_is,
         percent(1.0 - objective.goal)
     );

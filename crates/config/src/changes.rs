@@ -42,7 +42,9 @@ impl Config {
         for process in &self.supervise {
             let same_name = other.supervise.iter().find(|other| other.name == process.name);
             let path = tree::join(&tree::join("supervise", &process.name), "env");
-            if same_name.is_some_and(|other| other.env != process.env) && !paths.iter().any(|told| told.starts_with(&path)) {
+            if same_name.is_some_and(|other| other.env != process.env)
+                && !paths.iter().any(|told| told.starts_with(&path))
+            {
                 paths.push(path);
             }
         }

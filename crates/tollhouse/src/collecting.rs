@@ -88,8 +88,8 @@ impl Collecting {
             directory,
             turns: BTreeMap::new(),
             piped: Arc::new(Mutex::new(Piped::new())),
-            lines: Lines::new(),
             shown: Shown::default(),
+            lines: Lines::new(),
         };
         let (running, ending, replaying) = (Vec::new(), JoinSet::new(), Replaying::new());
         let mut collecting = Self { ground, house, shapes, running, replaying, ending };

@@ -28,8 +28,8 @@ use crate::probing::{self, Probing};
 use crate::ring::Ring;
 use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
-use crate::supervising::{self, Supervising};
 use crate::telling::Telling;
+use crate::supervising::{self, Supervising};
 use crate::watching::{self, Watching};
 use crate::{content, shelf, up, users, wiring};
 
@@ -72,9 +72,9 @@ pub(crate) struct Keeper {
     pub(crate) collecting: Collecting,
     pub(crate) shipping: Shipping,
     pub(crate) watching: Watching,
-    pub(crate) supervising: Supervising,
     pub(crate) telling: Telling,
     pub(crate) probing: Probing,
+    pub(crate) supervising: Supervising,
     pub(crate) ring: Ring,
     pub(crate) logging: Logging,
     /// Servers that take no more connections and let their last requests end.
@@ -270,9 +270,9 @@ impl Keeper {
         let sources = self.collecting.prepare(&config).await?;
         let destinations = self.shipping.prepare(&config).await?;
         let watched = self.watching.prepare(&config).await?;
-        let specs = supervising::specs(&config)?;
         let told = self.telling.prepare(&config).await?;
         let probed = probing::Ready::new(&config).await?;
+        let specs = supervising::specs(&config)?;
         let of_store = config.clone();
         let store_client = tokio::task::spawn_blocking(move || shelf::client(&of_store)).await??;
         let listening = bound.map(|bound| bound.serve(&config, &self.serving)).transpose()?;

@@ -72,7 +72,11 @@ fn check_alone(
             let other = stdin_of.replace(format!("source `{name}`"));
             ("the standard input".to_owned(), other, "one source of this type")
         }
-        SourceKind::Listen(_) | SourceKind::Http(_) | SourceKind::File(_) | SourceKind::Journald(_) | SourceKind::Process(_) => return,
+        SourceKind::Listen(_)
+        | SourceKind::Http(_)
+        | SourceKind::File(_)
+        | SourceKind::Journald(_)
+        | SourceKind::Process(_) => return,
     };
     if let Some(other) = other {
         d.wrong(node, &format!("{what} belongs to {} already", shown(&other)), expected);

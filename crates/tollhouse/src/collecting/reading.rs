@@ -31,10 +31,10 @@ pub(super) struct Ground {
     pub(super) piped: Arc<Mutex<Piped>>,
     /// What becomes of lines, by the configuration in force.
     pub(super) shapes: watch::Receiver<Arc<Shapes>>,
-    /// Hears what processes say.
-    pub(super) lines: Lines,
     /// What became of lines, for whoever asks.
     pub(super) shown: Shown,
+    /// Hears what processes say.
+    pub(super) lines: Lines,
 }
 
 impl Ground {

@@ -1,5 +1,5 @@
-// Walks through Discover, a request's page, efficiency and keys in a real Chromium against a running house, looks at each
-// page with axe, and prints what it saw as JSON.
+// Walks through Discover, a request's page, efficiency, keys, alerts, probes and the overview in a real Chromium against a
+// running house, looks at each page with axe, and prints what it saw as JSON.
 //
 //   node pages.mjs '{"browser": "/usr/bin/chromium", "address": "http://…/?token=…", "slow": "req_…", …}'
 //
@@ -158,6 +158,11 @@ async function efficiency() {
   seen.models = await page
     .locator("[data-testid=efficiency-groups] tbody tr")
     .evaluateAll((all) => all.map((row) => row.dataset.group));
+  await page.locator('[data-group="family"]').click();
+  await page.locator('[data-testid=efficiency-groups] tr[data-group^="q-"]').first().waitFor();
+  seen.families = await page
+    .locator("[data-testid=efficiency-groups] tbody tr")
+    .evaluateAll((all) => all.map((row) => row.dataset.group));
   await page.locator('th [data-field="duration_ms"]').click();
   await page.waitForURL(/sort=duration_ms/);
   await look("efficiency");
@@ -182,11 +187,77 @@ async function keys() {
   seen.keyRevoked = (await call()).status;
 }
 
+/** An incident with its time line, taken over; a rule silenced, told again, and tried with another text. */
+async function alerts() {
+  await id("nav-alerts").click();
+  const incident = id("incident").first();
+  await incident.waitFor();
+  await incident.locator(".expand-head").click();
+  await page.waitForURL(/incident=/);
+  await id("incident-timeline").locator("li").first().waitFor();
+  await id("acknowledge").click();
+  await id("acknowledge").waitFor({ state: "detached" });
+  seen.timeline = await id("incident-timeline").locator("li").allInnerTexts();
+  seen.rules = await id("rule-row").evaluateAll((all) => all.map((row) => [row.dataset.rule, row.dataset.state]));
+  await look("alerts");
+
+  const row = page.locator('[data-testid=rule-row][data-rule="late"]');
+  await id("silence-late-menu").click();
+  await page.locator('[data-silence="1h"]').click();
+  await row.getByTestId("silenced").waitFor();
+  await row.getByTestId("unsilence").click();
+  await row.getByTestId("silenced").waitFor({ state: "detached" });
+
+  await row.locator("a").click();
+  const fired = () => id("backtest").getAttribute("data-fired");
+  await id("backtest").waitFor();
+  seen.fired = [await fired()];
+  await look("rule");
+  const text = await id("rule-text").inputValue();
+  await id("rule-text").fill(text.replace(/count:.*/, 'count: ">= 99"'));
+  await until("the changed rule is tried", async () => (await fired()) === "0");
+  seen.fired.push("0");
+  await id("rule-text").fill(text.replace(/count:.*/, "count: many"));
+  seen.wrongRule = await id("try-error").innerText();
+  seen.configuration = await id("rule-configuration").innerText();
+}
+
+/** The light and its layers, one probe run now, and what it found over time. */
+async function probes() {
+  await id("nav-probes").click();
+  await id("layer").first().waitFor();
+  seen.layers = await id("layer").evaluateAll((all) => all.map(({ dataset }) => [dataset.layer, dataset.colour]));
+  seen.light = await id("light").evaluate(({ dataset }) => [dataset.layer, dataset.colour]);
+  const model = id("probe-row").filter({ hasText: "echo" }).first();
+  await model.getByTestId("probe-run").click();
+  await until("it has run", async () => (await model.getAttribute("data-outcome")) !== "");
+  seen.outcomes = await id("probe-row").evaluateAll((all) => all.map(({ dataset }) => [dataset.probe, dataset.outcome]));
+  await model.getByTestId("probe-open").click();
+  await page.waitForURL(/probe=/);
+  await until("its history is shown", async () => Number(await id("probe-history").getAttribute("data-total")) > 0);
+  seen.disks = await page.locator("[data-testid=rooms] li").evaluateAll((all) => all.map(({ dataset }) => dataset.disk));
+  await look("probes");
+}
+
+/** The light of the probes, the forecast or why there is none, and only the users' requests. */
+async function overview() {
+  await id("nav-overview").click();
+  await id("state-layer").first().waitFor();
+  await id("forecast").waitFor();
+  seen.forecastTold = await id("forecast").getAttribute("data-told");
+  seen.stateLayers = await id("state-layer").evaluateAll((all) => all.map(({ dataset }) => [dataset.layer, dataset.colour]));
+  seen.requests = Number(await id("figure-requests").getAttribute("data-value"));
+  await look("overview");
+}
+
 try {
   await discover();
   await request();
   await efficiency();
   await keys();
+  await alerts();
+  await probes();
+  await overview();
 } catch (error) {
   await page.screenshot({ path: path.join(task.shots, "pages-failed.png") }).catch(() => {});
   seen.failure = String(error.stack ?? error);

@@ -1,14 +1,15 @@
-"""Discover, the page of a request, efficiency and keys in a real Chromium, compared with what was sent and with /es."""
+"""The pages of the console in a real Chromium, compared with what was sent and with /es."""
 
 import concurrent.futures
 import json
 import shutil
 
 import pytest
-from house import ROOT, finished, until
+from house import ROOT, finished, free_port, until
 
 SHOTS = ROOT / "target" / "screenshots"
 SLOW = 3
+OF_USERS = "kind:request AND NOT origin:probe"
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,14 @@ def seen(request, tmp_path_factory):
         directory,
         upstreams={"scripted": {"kind": "openai", "url": scripted.url, "parallel": 4}},
         sources={"app": {"type": "file", "paths": [str(log)], "format": "json"}},
+        # Nobody listens there: its messages wait.
+        channels={"ops": {"kind": "webhook", "url": f"http://127.0.0.1:{free_port()}/"}},
+        alerts={"late": {"query": "model_name:late", "count": ">= 2", "within": "1h", "resolve": "1h"}},
+        probes={
+            "every": "1h",
+            "models": [{"model": "echo", "prompt": "hello", "expect": ["hello"]}],
+            "disks": [{"path": "/", "above": "100%"}],
+        },
     )
     house.start()
     request.addfinalizer(house.stop)
@@ -44,7 +53,8 @@ def seen(request, tmp_path_factory):
         out.write(json.dumps({"level": "warn", "msg": "the user waits for it", "request_id": slow}) + "\n")
         out.write(json.dumps({"level": "info", "msg": "nothing to do with it"}) + "\n")
     until("both lines are found", lambda: house.count("kind:log AND source:app") == 2)
-    until("all requests are found", lambda: house.count("kind:request") == 14 + SLOW)
+    until("all requests are found", lambda: house.count(OF_USERS) == 14 + SLOW)
+    until("the rule has fired", lambda: any(record.get("alert_rule") == "late" for record in house.journal(kind="alert")))
 
     task = {
         "browser": browser,
@@ -88,7 +98,12 @@ def test_scenario_b12_the_story_of_a_request(seen):
 
 def test_scenario_b09_efficiency(seen):
     house = seen["house"]
-    having = {"bool": {"filter": [{"term": {"kind": "request"}}, {"exists": {"field": "token_efficiency"}}]}}
+    having = {
+        "bool": {
+            "filter": [{"term": {"kind": "request"}}, {"exists": {"field": "token_efficiency"}}],
+            "must_not": [{"term": {"origin": "probe"}}],
+        }
+    }
     found = house.search({"query": having, "size": 100, "sort": [{"token_efficiency": "asc"}]})["hits"]["hits"]
     # Requests by key of this test's own calls are as many as the page had, but for those that came after it.
     known = [hit["_source"]["token_efficiency"] for hit in found]
@@ -96,6 +111,35 @@ def test_scenario_b09_efficiency(seen):
     assert seen["efficiencies"] == known
     assert sum(seen["classes"]) == len(known)
     assert set(seen["models"]) == {"echo", "late"}
+    families = {hit["_source"]["prompt_family"] for hit in found}
+    assert set(seen["families"]) <= families and len(families) > 1
+    assert not any("word word" in json.dumps(record) for record in house.journal(kind="request")), "only the hash is kept"
+
+
+def test_scenario_b11_alerts_on_their_page(seen):
+    assert dict(seen["rules"])["late"] == "firing"
+    assert {"slow-model", "failing-requests", "error-patterns"} <= set(dict(seen["rules"]))
+    assert any("acknowledged" in line for line in seen["timeline"]), seen["timeline"]
+    assert seen["fired"] == ["1", "0"], "as it is, and with another limit"
+    assert "count" in seen["wrongRule"]
+    assert "late:" in seen["configuration"] and "count: many" in seen["configuration"]
+
+
+def test_scenario_r09_three_layers_on_one_page(seen):
+    house = seen["house"]
+    layers = dict(seen["layers"])
+    assert list(layers) == ["process", "answer", "quality", "resource"]
+    assert layers["answer"] == "green" and seen["light"][1] in ("green", "yellow", "red", "grey")
+    assert dict(seen["stateLayers"])["answer"] == "green", "the overview shows the same"
+    assert {"ok"} >= {outcome for probe, outcome in seen["outcomes"] if "echo" in probe}
+    assert "/" in seen["disks"]
+    probed = [record for record in house.journal(kind="probe") if record["probe"] == "echo"]
+    assert probed and all(record["outcome"] == "ok" for record in probed)
+
+
+def test_scenario_b07_what_is_expected_is_drawn_or_not_told(seen):
+    assert seen["forecastTold"] == "false", "of a few minutes nothing is foretold"
+    assert seen["requests"] == seen["house"].count(OF_USERS), "the requests of probes are none of the users'"
 
 
 def test_keys_are_made_and_revoked(seen):

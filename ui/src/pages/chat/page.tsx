@@ -47,6 +47,7 @@ export default function ChatPage({ about, params, records }: Props) {
   }, []);
   useEffect(() => {
     const key = (event: KeyboardEvent) => {
+      if (event.key === "Escape") setListed(false);
       if (!event.altKey || event.ctrlKey || event.metaKey || event.code !== "KeyN") return;
       event.preventDefault();
       begin();

@@ -46,7 +46,7 @@ impl AlertConfig {
     /// The newest record of each group fulfils this query.
     fn latest(mut self, query: &str) -> Self {
         self.measure = AlertMeasure::Latest(query.to_owned());
-        self.limit = ">= 1".to_owned();
+        ">= 1".clone_into(&mut self.limit);
         self
     }
 

@@ -1,5 +1,6 @@
 //! The project's own chores, run as `cargo run -p xtask -- NAME`; see [`USAGE`].
 
+mod licences;
 mod tidy;
 
 use std::process::ExitCode;
@@ -7,12 +8,16 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo run -p xtask -- NAME
 
-  tidy    check what no compiler checks: file heads, sizes, leftovers of a machine, names in documents";
+  licences    check what our dependencies are licensed under and where they come from, as deny.toml says
+  tidy        check what no compiler checks: file heads, sizes, leftovers of a machine, names in documents";
 
 fn main() -> ExitCode {
     let names: Vec<String> = std::env::args().skip(1).collect();
     if names == ["tidy"] {
         return tidy::run();
+    }
+    if names == ["licences"] {
+        return licences::run();
     }
     eprintln!("{USAGE}");
     ExitCode::from(2)

@@ -22,14 +22,14 @@ pub(crate) enum Scale {
 impl Scale {
     pub(crate) const ALL: [Self; 2] = [Self::Plain, Self::Log];
 
-    fn from_value(self, value: f64) -> f64 {
+    fn scaled(self, value: f64) -> f64 {
         match self {
             Self::Plain => value,
             Self::Log => value.max(0.0).ln_1p(),
         }
     }
 
-    fn to_value(self, number: f64) -> f64 {
+    fn unscaled(self, number: f64) -> f64 {
         match self {
             Self::Plain => number,
             // What grows beyond all measure is no forecast.
@@ -40,13 +40,13 @@ impl Scale {
 
 /// What the model tells of the next hours; none where it finds no fit.
 pub(crate) fn predicted(values: &[f64], horizon: usize, scale: Scale) -> Option<Vec<f64>> {
-    let numbers: Vec<f64> = values.iter().map(|value| scale.from_value(*value)).collect();
+    let numbers: Vec<f64> = values.iter().map(|value| scale.scaled(*value)).collect();
     let mut params = MstlParams::new();
     params.seasonal_lengths(&SMOOTHED).stl_params(StlParams::new().seasonal_degree(0).clone());
     let trend = AutoETS::non_seasonal().into_trend_model();
     let model = MSTLModel::new(vec![DAY, WEEK], trend).mstl_params(params);
     let fitted = model.fit(&numbers).ok()?;
     let told = fitted.predict(horizon, None).ok()?;
-    let values: Vec<f64> = told.point.into_iter().map(|number| scale.to_value(number).max(0.0)).collect();
+    let values: Vec<f64> = told.point.into_iter().map(|number| scale.unscaled(number).max(0.0)).collect();
     values.iter().all(|value| value.is_finite()).then_some(values)
 }

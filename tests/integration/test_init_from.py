@@ -133,7 +133,7 @@ def test_scenario_g10_gateway_and_chat_page_become_one_file(tmp_path, make_impor
     told = json.loads(done.stdout)
     fates = {(note["file"], note["key"]): note["fate"] for note in told["notes"]}
     assert fates["chat.yaml", "model"] == fates["gateway.yaml", "listen"] == "taken"
-    assert fates["chat.yaml", "api_base"] == "changed" and fates["chat.yaml", "title"] == "not taken"
+    assert fates["chat.yaml", "api_base"] == "changed" and fates["chat.yaml", "title"] == "taken"
     assert told["taken"] + told["changed"] + told["not_taken"] == len(told["notes"]) == 10
     assert told["listen"] == f"127.0.0.1:{port}" and told["file"] == "tollhouse.yaml"
     assert KEY not in done.stdout + done.stderr

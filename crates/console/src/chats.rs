@@ -383,9 +383,9 @@ fn stream(
         let mut reading = reading?;
         let piece = match tokio::time::timeout(QUIET, reading.now.changed()).await {
             Ok(Ok(())) => reading.news(),
-            Ok(Err(_)) => return None,
             Err(_) if reading.chatter.still_may(&reading.console).await => Bytes::from_static(b":\n\n"),
-            Err(_) => return None,
+            // The answer is gone, or its reader may no longer read.
+            Ok(Err(_)) | Err(_) => return None,
         };
         let is_over = reading.now.borrow().state != "running";
         Some((Ok(piece), (!is_over).then_some(reading)))

@@ -166,10 +166,9 @@ impl State {
         Ok((done.rows_affected() == 1).then_some(chat))
     }
 
-    /// Sets what a chat is about; `false` when its owner has none with this id.
+    /// Sets what a chat is about (an empty title leaves the one that it has); `false` when its owner has none with this id.
     pub async fn change_chat(&self, owner: &str, id: &str, settings: &ChatSettings) -> Result<bool, StateError> {
-        let update =
-            "UPDATE chats SET title = ?, model = ?, system = ?, options = ?, head = ? WHERE id = ? AND owner = ?";
+        let update = "UPDATE chats SET title = coalesce(nullif(?, ''), title), model = ?, system = ?, options = ?, head = ? WHERE id = ? AND owner = ?";
         let done = sqlx::query(update)
             .bind(&settings.title)
             .bind(&settings.model)
@@ -403,6 +402,10 @@ mod tests {
         assert_eq!(messages, [question, first, second.clone()]);
         assert!(state.chat("key:b", &chat.id).await.unwrap().is_none());
         assert!(!state.change_chat("key:b", &chat.id, &settings).await.unwrap());
+        assert!(state.change_chat("key:a", &chat.id, &kept.settings).await.unwrap());
+        let untitled = ChatSettings { title: String::new(), ..kept.settings };
+        assert!(state.change_chat("key:a", &chat.id, &untitled).await.unwrap());
+        assert_eq!(state.chats("key:a", "").await.unwrap()[0].title, "why?");
         assert!(!state.remove_chat("key:b", &chat.id).await.unwrap());
 
         second.text = "half".into();

@@ -165,7 +165,7 @@ fn content_of(message: &ChatMessage) -> Value {
         if let Some(image) = attachment["image"].as_str() {
             images.push(json!({"type": "image_url", "image_url": {"url": image}}));
         } else if let Some(file) = attachment["text"].as_str() {
-            text.push_str(&format!("[{name}]\n{file}\n\n"));
+            text.extend(["[", name, "]\n", file, "\n\n"]);
         }
     }
     text.push_str(&message.text);

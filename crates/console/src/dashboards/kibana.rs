@@ -64,7 +64,7 @@ pub(super) fn read(text: &str) -> Result<Read, String> {
     let mut panels: HashMap<(&str, &str), Panel> = HashMap::new();
     for object in &objects {
         let taken = match object.kind.as_str() {
-            "search" => search(object),
+            "search" => Ok(search(object)),
             "visualization" => visualization(object, &objects),
             "lens" => lens(&object.attributes),
             "dashboard" => continue,
@@ -221,7 +221,7 @@ fn panel(title: &str, view: &str) -> Panel {
 }
 
 /// A saved search: a table of records.
-fn search(object: &Object) -> Taken {
+fn search(object: &Object) -> (Panel, Vec<String>) {
     let attributes = &object.attributes;
     let mut panel = panel(&title(attributes), "table");
     let columns = attributes["columns"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -233,7 +233,7 @@ fn search(object: &Object) -> Taken {
         panel.sort = format!("{}:{order}", plain(field));
     }
     let left = asked(&mut panel, &embedded(&attributes["kibanaSavedObjectMeta"], "searchSourceJSON"));
-    Ok((panel, left))
+    (panel, left)
 }
 
 fn visualization(object: &Object, objects: &[Object]) -> Taken {
@@ -477,11 +477,11 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn line(kind: &str, id: &str, attributes: Value, references: Value) -> String {
+    fn line(kind: &str, id: &str, attributes: &Value, references: &Value) -> String {
         json!({"type": kind, "id": id, "attributes": attributes, "references": references}).to_string()
     }
 
-    fn vis(title: &str, kind: &str, aggs: Value, query: &str) -> Value {
+    fn vis(title: &str, kind: &str, aggs: &Value, query: &str) -> Value {
         let source = json!({"query": {"query": query, "language": "kuery"}, "filter": []}).to_string();
         json!({
             "title": title,
@@ -526,13 +526,13 @@ mod tests {
         let board =
             json!({"title": "Clawdbot", "panelsJSON": panels.to_string(), "timeFrom": "now-1d", "timeTo": "now"});
         let text = [
-            line("index-pattern", "p", json!({"title": "clawdbot-*"}), json!([])),
-            line("visualization", "rate", vis("Requests", "area", rate, "kind: request"), json!([])),
-            line("lens", "heat", lens, json!([])),
-            line("search", "efficiency", search, json!([])),
-            line("map", "map", json!({"title": "Where"}), json!([])),
-            line("visualization", "alone", vis("Pie", "pie", json!([]), ""), json!([])),
-            line("dashboard", "d", board, references),
+            line("index-pattern", "p", &json!({"title": "clawdbot-*"}), &json!([])),
+            line("visualization", "rate", &vis("Requests", "area", &rate, "kind: request"), &json!([])),
+            line("lens", "heat", &lens, &json!([])),
+            line("search", "efficiency", &search, &json!([])),
+            line("map", "map", &json!({"title": "Where"}), &json!([])),
+            line("visualization", "alone", &vis("Pie", "pie", &json!([]), ""), &json!([])),
+            line("dashboard", "d", &board, &references),
             json!({"exportedCount": 7, "missingRefCount": 0}).to_string(),
         ]
         .join("\n");

@@ -3,6 +3,8 @@
 //! Imports go forward only, so everything has the form of an early Kibana 8 (Lens as of 8.6): 8.8 and later take it. Kibana itself
 //! asks a real Elasticsearch, to which `ship` brings the records.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 use tollhouse_config::Config;
 
@@ -14,8 +16,10 @@ const DASHBOARD: &str = "8.7.0";
 /// Ids are the same each time, so that an import replaces what an earlier one brought.
 const DATA_VIEW: &str = "tollhouse-records";
 
-/// Saved searches: id, title, query, columns, order.
-const SEARCHES: [(&str, &str, &str, &[&str], [&str; 2]); 5] = [
+/// A saved search: id, title, query, columns, order.
+type Saved = (&'static str, &'static str, &'static str, &'static [&'static str], [&'static str; 2]);
+
+const SEARCHES: [Saved; 5] = [
     (
         "efficiency",
         "Requests by token efficiency",
@@ -53,11 +57,12 @@ pub(super) fn objects(config: &Config) -> String {
     objects.extend(SEARCHES.iter().map(|(id, title, query, columns, sort)| search(id, title, query, columns, *sort)));
     objects.push(dashboard(config));
     let count = objects.len();
-    let mut text: String = objects.iter().map(|object| format!("{object}\n")).collect();
-    let told = json!({"excludedObjects": [], "excludedObjectsCount": 0, "exportedCount": count,
-                      "missingRefCount": 0, "missingReferences": []});
-    text += &format!("{told}\n");
-    text
+    objects.push(json!({"excludedObjects": [], "excludedObjectsCount": 0, "exportedCount": count,
+                        "missingRefCount": 0, "missingReferences": []}));
+    objects.iter().fold(String::new(), |mut text, object| {
+        let _ = writeln!(text, "{object}");
+        text
+    })
 }
 
 fn object(kind: &str, id: &str, version: &str, attributes: &Value, references: &[Value]) -> Value {

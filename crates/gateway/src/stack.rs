@@ -205,7 +205,8 @@ impl Gateway {
         let path = head.uri.path();
         let shape = shape_of(path, head.headers.contains_key("anthropic-version"));
         let telemetry = &self.inner.settings.telemetry;
-        let mut open = OpenRecord::new(self.inner.journal.clone(), telemetry, head.method.as_str(), path, id.as_str(), client);
+        let mut open =
+            OpenRecord::new(self.inner.journal.clone(), telemetry, head.method.as_str(), path, id.as_str(), client);
         let progress = match &entry {
             Entry::Known { progress, .. } | Entry::Probe(progress) => progress.clone(),
             Entry::Door | Entry::Console => Progress::default(),

@@ -16,8 +16,8 @@ use tollhouse_telemetry::Format;
 use tollhouse_web::{Answer, Dropped, HostGuard, Peer, text};
 use tower::ServiceExt;
 
-use crate::probing::Probed;
 use crate::figures::Figures;
+use crate::probing::Probed;
 use crate::{es, health};
 
 /// From the head of a request to the console or the book to the head of its answer: a body that drips in ends here.

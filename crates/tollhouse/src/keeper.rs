@@ -28,8 +28,8 @@ use crate::probing::{self, Probing};
 use crate::ring::Ring;
 use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
-use crate::telling::Telling;
 use crate::supervising::{self, Supervising};
+use crate::telling::Telling;
 use crate::watching::{self, Watching};
 use crate::{content, shelf, up, users, wiring};
 

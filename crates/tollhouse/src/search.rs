@@ -55,7 +55,13 @@ pub(crate) async fn search(args: &SearchArgs) -> anyhow::Result<()> {
 }
 
 /// A report of the last days.
-async fn tell_report(config: &Config, report: ReportName, days: u32, rows_max: usize, as_json: bool) -> anyhow::Result<()> {
+async fn tell_report(
+    config: &Config,
+    report: ReportName,
+    days: u32,
+    rows_max: usize,
+    as_json: bool,
+) -> anyhow::Result<()> {
     let kind = match report {
         ReportName::Errors => ReportKind::Errors,
         ReportName::Slow => ReportKind::Slow,

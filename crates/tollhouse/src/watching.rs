@@ -183,10 +183,7 @@ pub(crate) fn rule(alert: &AlertConfig) -> anyhow::Result<Rule> {
         quiet: alert.quiet.as_ref().map(quiet).transpose().with_context(context)?,
         needs: alert.needs.clone(),
         notify: alert.notify.clone(),
-        escalate: alert
-            .escalate
-            .as_ref()
-            .map(|to| Escalate { after: to.after, notify: to.notify.clone() }),
+        escalate: alert.escalate.as_ref().map(|to| Escalate { after: to.after, notify: to.notify.clone() }),
         around: alert.around,
         runbook: alert.runbook.clone(),
         ..defaults

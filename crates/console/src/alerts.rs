@@ -206,17 +206,17 @@ async fn asked_backtest(console: &Console, name: String, rule: Option<String>, d
 /// Shows what a link is for.
 pub(crate) async fn show_link(State(console): State<Console>, Path(token): Path<String>) -> Response {
     let answer = console.inner.settings.alerts.answer(AlertsAsk::Link { token, is_done: false }).await;
-    link_page(answer)
+    link_page(&answer)
 }
 
 /// Does what a link is for.
 pub(crate) async fn follow_link(State(console): State<Console>, Path(token): Path<String>) -> Response {
     let answer = console.inner.settings.alerts.answer(AlertsAsk::Link { token, is_done: true }).await;
-    link_page(answer)
+    link_page(&answer)
 }
 
-fn link_page(answer: Result<Value, AlertsRefusal>) -> Response {
-    let (status, body) = match &answer {
+fn link_page(answer: &Result<Value, AlertsRefusal>) -> Response {
+    let (status, body) = match answer {
         Err(AlertsRefusal { status, error }) => (*status, format!("<h1>{}</h1>", escaped(error))),
         Ok(incident) => (StatusCode::OK, incident_page(incident)),
     };
@@ -278,6 +278,6 @@ mod tests {
         over["state"] = json!("ended");
         assert!(!incident_page(&over).contains("<button>"));
         let refused = AlertsRefusal { status: StatusCode::GONE, error: "this link has expired".to_owned() };
-        assert_eq!(link_page(Err(refused)).status(), StatusCode::GONE);
+        assert_eq!(link_page(&Err(refused)).status(), StatusCode::GONE);
     }
 }

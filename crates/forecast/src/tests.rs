@@ -63,7 +63,7 @@ fn a_season_is_found_better_than_by_last_week() {
         let off: f64 = hours.iter().enumerate().map(|(n, told)| (told.value - truth(known + n, peak)).abs()).sum();
         let whole: f64 = (0..DAY).map(|n| truth(known + n, peak)).sum();
         // Of small counts five weeks do not tell more: they scatter by their root.
-        let room = 0.08 + 0.8 / f64::from(peak).sqrt();
+        let room = 0.08 + 0.8 / peak.sqrt();
         assert!(off / whole < room, "peak {peak}: off by {:.2} of the truth", off / whole);
         for (told, value) in hours.iter().zip(&values[known..]) {
             assert!(told.low <= told.value && told.value <= told.high && told.low >= 0.0);

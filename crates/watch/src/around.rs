@@ -123,7 +123,7 @@ pub(crate) fn worst_of(changes: &[Change], below: bool) -> Option<&Change> {
 }
 
 fn moment(record: &Value) -> Option<i64> {
-    record["@timestamp"].as_str()?.parse::<jiff::Timestamp>().ok().map(|at| at.as_millisecond())
+    record["@timestamp"].as_str()?.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
 #[cfg(test)]

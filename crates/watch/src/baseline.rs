@@ -68,9 +68,9 @@ impl Usual {
             .filter_map(|hour| Some((Place::of(hour.start_ms + HOUR_MS / 2, zone)?, *hour)))
             .collect();
         let alike: [&dyn Fn(&Place) -> bool; 4] = [
-            &|then| then.weekday == now.weekday && now.is_near(then),
-            &|then| then.is_weekend() == now.is_weekend() && now.is_near(then),
-            &|then| now.is_near(then),
+            &|then| then.weekday == now.weekday && now.is_near(*then),
+            &|then| then.is_weekend() == now.is_weekend() && now.is_near(*then),
+            &|then| now.is_near(*then),
             &|_| true,
         ];
         let comparable = alike.iter().find_map(|is_alike| {
@@ -116,12 +116,12 @@ impl Place {
     }
 
     /// The same hour of a day, or one beside it.
-    fn is_near(&self, other: &Self) -> bool {
+    fn is_near(self, other: Self) -> bool {
         let apart = (self.hour - other.hour).rem_euclid(24);
         matches!(apart, 0 | 1 | 23)
     }
 
-    fn is_weekend(&self) -> bool {
+    fn is_weekend(self) -> bool {
         matches!(self.weekday, Weekday::Saturday | Weekday::Sunday)
     }
 }
@@ -229,7 +229,7 @@ fn median(numbers: &[f64]) -> f64 {
     let mut sorted = numbers.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
-    if sorted.len() % 2 == 0 { f64::midpoint(sorted[middle - 1], sorted[middle]) } else { sorted[middle] }
+    if sorted.len().is_multiple_of(2) { f64::midpoint(sorted[middle - 1], sorted[middle]) } else { sorted[middle] }
 }
 
 #[cfg(test)]

@@ -77,18 +77,11 @@ impl Shown {
     fn add(&mut self, report: &Report) {
         if !self.as_json {
             if self.reports.is_empty() {
-                self.line("STATUS   KIND         NAME                      TIME  FOUND");
+                show("STATUS   KIND         NAME                      TIME  FOUND");
             }
-            self.line(&row(report, self.colours));
+            show(&row(report, self.colours));
         }
         self.reports.push(report.clone());
-    }
-
-    /// A row is shown when its check has run: the next may take minutes.
-    fn line(&self, line: &str) {
-        let mut out = std::io::stdout();
-        // Whoever reads no more has read enough; the exit status still tells.
-        let _: std::io::Result<()> = writeln!(out, "{line}").and_then(|()| out.flush());
     }
 
     fn end(&self) -> anyhow::Result<()> {
@@ -105,6 +98,13 @@ impl Shown {
             (all, bad) => say(&format!("{bad} of {all} checks are not well\n")),
         }
     }
+}
+
+/// A row is shown when its check has run: the next may take minutes.
+fn show(line: &str) {
+    let mut out = std::io::stdout();
+    // Whoever reads no more has read enough; the exit status still tells.
+    let _: std::io::Result<()> = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
 fn result(report: &Report) -> Value {

@@ -39,7 +39,7 @@ const RESOURCE_WITHIN: Duration = Duration::from_secs(30);
 
 /// The probes at work.
 pub(crate) struct Probing {
-    probing: tollhouse_probe::Probing,
+    rounds: tollhouse_probe::Probing,
     current: Current,
     probed: Arc<Probed>,
     probes: usize,
@@ -81,9 +81,9 @@ impl Probing {
         let Ready { prepared, asking, tests } = ready;
         let (probes, models) = (prepared.len(), gate(&current, &probed, asking)?);
         let book = Arc::new(JournalBook { state, journal: Some(journal) });
-        let probing = tollhouse_probe::Probing::start(prepared, models, book);
-        let _: Result<(), Board> = probed.0.set(probing.board().clone());
-        Ok(Self { probing, current, probed, probes, tests })
+        let rounds = tollhouse_probe::Probing::start(prepared, models, book);
+        let _: Result<(), Board> = probed.0.set(rounds.board().clone());
+        Ok(Self { rounds, current, probed, probes, tests })
     }
 
     /// Paths of the configuration whose files are others than when they were read.
@@ -99,14 +99,14 @@ impl Probing {
         let Ready { prepared, asking, tests } = ready;
         (self.probes, self.tests) = (prepared.len(), tests);
         match gate(&self.current, &self.probed, asking) {
-            Ok(models) => self.probing.adopt(prepared, models).await,
+            Ok(models) => self.rounds.adopt(prepared, models).await,
             Err(error) => tracing::error!(error = format!("{error:#}"), "taking other probes"),
         }
     }
 
     /// Ends; runs under way are given a moment.
     pub(crate) async fn end(self) {
-        self.probing.stop().await;
+        self.rounds.stop().await;
     }
 
     /// What is looked after.

@@ -192,7 +192,7 @@ pub(crate) async fn rules(config: &Config, state: &State, troubles: &Troubles) -
         let groups: Vec<_> = conditions.iter().filter(|(rule, ..)| *rule == alert.name).collect();
         let silence = silences.iter().find(|(rule, _)| *rule == alert.name).map(|(_, until)| *until);
         let held_by = alert.needs.iter().find(|name| is_up(name));
-        rule_json(alert, &groups, silence, held_by, troubles.of(&alert.name))
+        rule_json(alert, &groups, silence, held_by, troubles.of(&alert.name).as_deref())
     });
     Ok(told.collect())
 }
@@ -202,7 +202,7 @@ fn rule_json(
     groups: &[&(String, String, Condition)],
     silence: Option<i64>,
     held_by: Option<&String>,
-    error: Option<String>,
+    error: Option<&str>,
 ) -> Value {
     let measure = rule(alert).ok().map(|rule| rule.settings().measure.clone());
     let shown = |value: f64| measure.as_ref().map_or_else(|| value.to_string(), |measure| measure.shown(value));
@@ -220,7 +220,7 @@ fn rule_json(
         })
     };
     let has = |wanted| groups.iter().any(|(_, _, condition)| stage(condition).0 == wanted);
-    let state = match (alert.on, &error, has("firing"), has("pending")) {
+    let state = match (alert.on, error, has("firing"), has("pending")) {
         (false, ..) => "off",
         (true, Some(_), ..) => "failing",
         (true, None, true, _) if held_by.is_some() => "held",
@@ -309,6 +309,7 @@ fn time(ms: i64) -> String {
     Timestamp::from_millisecond(ms).map(|time| format!("{time:.3}")).unwrap_or_default()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
 fn failed(error: StateError) -> AlertsRefusal {
     tracing::error!(error = %error, "reading or changing what is known of alerts");
     let error = "what is known of alerts cannot be reached right now".to_owned();

@@ -271,7 +271,7 @@ mod tests {
             Value::from(lines[0].clone()),
             json!({
                 "level": "error", "kind": "log", "msg": "a", "caller": "collect/listen", "service": "s",
-                "source": "network", "time": "2026-01-27T10:20:30Z", "peer": "10.0.0.7", "certificate_sha256": "ab12",
+                "source": "network", "time": "2026-01-27T10:20:30.000Z", "peer": "10.0.0.7", "certificate_sha256": "ab12",
                 "utf8": false, "status": 200, "own_seq": 9, "x": "\\xff", "host": {"name": "web1"},
                 "process": {"name": "gw"}, "log": syslog("err"), "seq": 1,
             })

@@ -12,7 +12,7 @@ import { ErrorNotice } from "../../ui/notice";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
-const ROLES = ["user", "logs:read", "logs:write", "admin"];
+const ROLES = ["user", "logs:read", "logs:write", "metrics:read", "admin"];
 const PRIORITIES = ["low", "normal", "high"];
 const OVERLAPS = ["0s", "1h", "24h", "168h"];
 const EXPIRIES = [0, 7, 30, 90, 365];

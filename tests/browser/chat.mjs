@@ -5,19 +5,12 @@
 //
 // tests/integration/test_browser_chat.py starts it and compares what was seen with what was sent.
 
-import { mkdir, readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import net from "node:net";
-import path from "node:path";
 
-const require = createRequire(new URL("../../ui/package.json", import.meta.url));
-const { chromium } = require("playwright-core");
-const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
+import { start, until } from "./driver.mjs";
 
 const task = JSON.parse(process.argv[2]);
 const house = new URL(task.address);
-const WAIT_MS = 15_000;
-const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 const WORDS = Array.from({ length: 150 }, (_, number) => `w${number}`).join(" ");
 
 /** A line between browser and house that can be cut for a while. */
@@ -51,57 +44,19 @@ async function makeLine() {
   };
 }
 
-await mkdir(task.shots, { recursive: true });
 const line = await makeLine();
 const base = new URL(`http://127.0.0.1:${line.port}`);
-const browser = await chromium.launch({
-  executablePath: task.browser,
-  // The tests also run as root in containers, where Chromium's own sandbox cannot start.
-  args: ["--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb"],
-});
-const seen = { errors: [], outside: [], axe: [] };
 let expectErrors = false;
-
-async function open(options = {}) {
-  const context = await browser.newContext({
-    viewport: { width: 1440, height: 900 },
-    locale: "en-GB",
-    acceptDownloads: true,
-    ...options,
-  });
-  context.setDefaultTimeout(WAIT_MS);
-  const page = await context.newPage();
-  page.on("request", (request) => {
-    const url = new URL(request.url());
-    if (url.protocol.startsWith("http") && url.host !== base.host) seen.outside.push(request.url());
-  });
-  page.on("pageerror", (error) => seen.errors.push(String(error)));
-  page.on("console", (message) => {
-    if (message.type() === "error" && !expectErrors) seen.errors.push(message.text());
-  });
-  return page;
-}
+const { seen, open, shot, inspect: lookAt, run } = await start(task, { base, isExpected: () => expectErrors });
 
 let page = await open();
 const id = (name) => page.getByTestId(name);
 const goto = (address) => page.goto(new URL(address, base).href);
 
-async function until(what, ask) {
-  const end = Date.now() + WAIT_MS;
-  while (!(await ask())) {
-    if (Date.now() > end) throw new Error(`not within ${WAIT_MS} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
 /** Looks at the page with axe as it is, and takes a picture. */
 async function inspect(name) {
-  // Evaluated by the test's own door: the policy of the page forbids it to the page.
-  await page.evaluate(axe);
-  const found = await page.evaluate((values) => window.axe.run(document, { runOnly: values }), RULES);
-  for (const { id: rule, nodes } of found.violations)
-    seen.axe.push(`${name} ${rule}: ${nodes.map((node) => node.html.slice(0, 200)).join(" | ")}`);
-  await page.screenshot({ path: path.join(task.shots, `chat-${name}.png`) });
+  await lookAt(page, name);
+  await shot(page, `chat-${name}`);
 }
 
 /** The same in both languages and both themes. */
@@ -298,7 +253,7 @@ async function visitor() {
   await until("a new chat", async () => (await id("chat-answer").count()) === 0);
 }
 
-try {
+await run(async () => {
   await dropped();
   await stopped();
   await branches();
@@ -307,11 +262,5 @@ try {
   await list();
   await unkept();
   await visitor();
-} catch (error) {
-  await page.screenshot({ path: path.join(task.shots, "chat-failed.png") }).catch(() => {});
-  seen.failure = String(error.stack ?? error);
-} finally {
-  await browser.close();
-  line.close();
-}
-console.log(JSON.stringify(seen));
+});
+line.close();

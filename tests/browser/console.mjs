@@ -2,67 +2,26 @@
 //
 //   node console.mjs '{"browser": "/usr/bin/chromium", "address": "http://…/?token=…", "shots": "target/screenshots", …}'
 //
-// tests/integration/test_browser.py starts it and compares what was seen with what was sent. playwright-core is the one
-// that ui/ already has.
+// tests/integration/test_browser.py starts it and compares what was seen with what was sent.
 
-import { mkdir } from "node:fs/promises";
-import { createRequire } from "node:module";
-import path from "node:path";
-
-const { chromium } = createRequire(new URL("../../ui/package.json", import.meta.url))("playwright-core");
+import { start, until } from "./driver.mjs";
 
 const task = JSON.parse(process.argv[2]);
 const base = new URL(task.address);
 const token = base.searchParams.get("token");
-const WAIT_MS = 15_000;
-
-await mkdir(task.shots, { recursive: true });
-const browser = await chromium.launch({
-  executablePath: task.browser,
-  // The tests also run as root in containers, where Chromium's own sandbox cannot start.
-  args: ["--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb"],
-});
-
-const seen = { errors: [], outside: [] };
 let badQuery = false;
-
-/** A fresh browser profile and its page; what goes wrong there is written into `seen` unless it is expected. */
-async function open({ expectErrors = false, ...options } = {}) {
-  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: "en-GB", ...options });
-  context.setDefaultTimeout(WAIT_MS);
-  const page = await context.newPage();
-  page.on("request", (request) => {
-    const url = new URL(request.url());
-    if (url.protocol.startsWith("http") && url.host !== base.host) seen.outside.push(request.url());
-  });
-  page.on("pageerror", (error) => seen.errors.push(String(error)));
-  page.on("console", (message) => {
-    // A query that cannot be read is answered with 400; Chromium reports that too.
-    const expected = expectErrors || (badQuery && /status of 400/.test(message.text()));
-    if (message.type() === "error" && !expected) seen.errors.push(message.text());
-  });
-  return page;
-}
+// A query that cannot be read is answered with 400; Chromium reports that too.
+const { seen, open, shot, run } = await start(task, { isExpected: (text) => badQuery && /status of 400/.test(text) });
 
 const get = (page, id) => page.getByTestId(id);
 const text = async (page, id) => (await get(page, id).first().innerText()).trim();
-const shot = (page, name) => page.screenshot({ path: path.join(task.shots, `${name}.png`) });
 
 /** The value behind a figure. */
 const figure = async (page, id) => Number(await get(page, id).first().getAttribute("data-value"));
 
-/** Asks again until the answer is true. */
-async function until(what, ask) {
-  const end = Date.now() + WAIT_MS;
-  while (!(await ask())) {
-    if (Date.now() > end) throw new Error(`not within ${WAIT_MS} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
 async function signInByForm() {
   // The first question for the session is answered with 401, which Chromium reports as an error.
-  const page = await open({ expectErrors: true });
+  const page = await open({ expects: () => true });
   await page.goto(base.origin);
   await get(page, "signin-token").waitFor();
   await shot(page, "sign-in");
@@ -173,22 +132,12 @@ async function onAPhone() {
   await page.context().close();
 }
 
-try {
+await run(async () => {
   await signInByForm();
   const page = await open();
-  try {
-    await overview(page);
-    await themesAndLanguages(page);
-    await requests(page);
-    await chat(page);
-  } catch (error) {
-    await shot(page, "failed");
-    throw error;
-  }
+  await overview(page);
+  await themesAndLanguages(page);
+  await requests(page);
+  await chat(page);
   await onAPhone();
-} catch (error) {
-  seen.failure = String(error.stack ?? error);
-} finally {
-  await browser.close();
-}
-console.log(JSON.stringify(seen));
+});

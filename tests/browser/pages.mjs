@@ -5,61 +5,24 @@
 //
 // tests/integration/test_browser_pages.py starts it and compares what was seen with what was sent.
 
-import { mkdir, readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import path from "node:path";
-
-const require = createRequire(new URL("../../ui/package.json", import.meta.url));
-const { chromium } = require("playwright-core");
-const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
+import { start, until } from "./driver.mjs";
 
 const task = JSON.parse(process.argv[2]);
 const base = new URL(task.address);
-const WAIT_MS = 15_000;
-const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-
-await mkdir(task.shots, { recursive: true });
-const browser = await chromium.launch({
-  executablePath: task.browser,
-  // The tests also run as root in containers, where Chromium's own sandbox cannot start.
-  args: ["--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb"],
-});
-const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: "en-GB", acceptDownloads: true });
-context.setDefaultTimeout(WAIT_MS);
-const page = await context.newPage();
-const seen = { errors: [], outside: [], axe: [] };
-page.on("request", (request) => {
-  const url = new URL(request.url());
-  if (url.protocol.startsWith("http") && url.host !== base.host) seen.outside.push(request.url());
-});
-page.on("pageerror", (error) => seen.errors.push(String(error)));
-page.on("console", (message) => {
-  // A query that cannot be read is answered with 400; Chromium reports that too.
-  if (message.type() === "error" && !/status of 400/.test(message.text())) seen.errors.push(message.text());
-});
+// A query that cannot be read is answered with 400; Chromium reports that too.
+const { seen, open: opened, shot, inspect, run } = await start(task, { isExpected: (text) => /status of 400/.test(text) });
+const page = await opened();
 
 const id = (name) => page.getByTestId(name);
 const rows = () => id("requests-row").evaluateAll((all) => all.map((row) => row.dataset.requestId));
 const open = (address) => page.goto(new URL(address, base).href);
 
-async function until(what, ask) {
-  const end = Date.now() + WAIT_MS;
-  while (!(await ask())) {
-    if (Date.now() > end) throw new Error(`not within ${WAIT_MS} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
 /** Looks at the page with axe in both languages and both themes, and takes a picture. */
 async function look(name) {
   for (const turn of [0, 1, 2, 3]) {
     await id(turn % 2 === 0 ? "lang-switch" : "theme-switch").click();
-    // Evaluated by the test's own door: the policy of the page forbids it to the page.
-    await page.evaluate(axe);
-    const found = await page.evaluate((values) => window.axe.run(document, { runOnly: values }), RULES);
-    for (const { id: rule, nodes } of found.violations)
-      seen.axe.push(`${name} ${rule}: ${nodes.map((node) => node.html.slice(0, 200)).join(" | ")}`);
-    if (turn < 2) await page.screenshot({ path: path.join(task.shots, `page-${name}-${turn}.png`) });
+    await inspect(page, name);
+    if (turn < 2) await shot(page, `page-${name}-${turn}`);
   }
 }
 
@@ -250,7 +213,7 @@ async function overview() {
   await look("overview");
 }
 
-try {
+await run(async () => {
   await discover();
   await request();
   await efficiency();
@@ -258,10 +221,4 @@ try {
   await alerts();
   await probes();
   await overview();
-} catch (error) {
-  await page.screenshot({ path: path.join(task.shots, "pages-failed.png") }).catch(() => {});
-  seen.failure = String(error.stack ?? error);
-} finally {
-  await browser.close();
-}
-console.log(JSON.stringify(seen));
+});

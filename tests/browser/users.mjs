@@ -5,44 +5,13 @@
 //
 // tests/integration/test_browser_users.py starts it.
 
-import { mkdir, readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import path from "node:path";
-
-const require = createRequire(new URL("../../ui/package.json", import.meta.url));
-const { chromium } = require("playwright-core");
-const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
+import { WIDE, start } from "./driver.mjs";
 
 const task = JSON.parse(process.argv[2]);
 const base = new URL(task.address);
-const WAIT_MS = 15_000;
-const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-const WIDE = { width: 1440, height: 900 };
 const NARROW = { width: 390, height: 844 };
-
-await mkdir(task.shots, { recursive: true });
-const browser = await chromium.launch({
-  executablePath: task.browser,
-  // The tests also run as root in containers, where Chromium's own sandbox cannot start.
-  args: ["--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb"],
-});
-const seen = { errors: [], outside: [], axe: [] };
-
-async function opened() {
-  const context = await browser.newContext({ viewport: WIDE, locale: "en-GB" });
-  context.setDefaultTimeout(WAIT_MS);
-  const page = await context.newPage();
-  page.on("request", (request) => {
-    const url = new URL(request.url());
-    if (url.protocol.startsWith("http") && url.host !== base.host) seen.outside.push(request.url());
-  });
-  page.on("pageerror", (error) => seen.errors.push(String(error)));
-  page.on("console", (message) => {
-    // Whoever is not signed in, or types a wrong password, is told so by a status; Chromium reports that too.
-    if (message.type() === "error" && !/status of 40[013]/.test(message.text())) seen.errors.push(message.text());
-  });
-  return page;
-}
+// Whoever is not signed in, or types a wrong password, is told so by a status; Chromium reports that too.
+const { seen, open, shot, inspect, run } = await start(task, { isExpected: (text) => /status of 40[013]/.test(text) });
 
 /** Looks at a page with axe in both languages, light and dark, wide and narrow, and takes pictures. */
 async function look(page, name) {
@@ -51,12 +20,8 @@ async function look(page, name) {
     const [scheme, size] = [turn % 2 === 0 ? "light" : "dark", turn === 0 || turn === 3 ? WIDE : NARROW];
     await page.emulateMedia({ colorScheme: scheme });
     await page.setViewportSize(size);
-    // Evaluated by the test's own door: the policy of the page forbids it to the page.
-    await page.evaluate(axe);
-    const found = await page.evaluate((values) => window.axe.run(document, { runOnly: values }), RULES);
-    for (const { id: rule, nodes } of found.violations)
-      seen.axe.push(`${name} ${rule}: ${nodes.map((node) => node.html.slice(0, 200)).join(" | ")}`);
-    await page.screenshot({ path: path.join(task.shots, `users-${name}-${turn}.png`) });
+    await inspect(page, name);
+    await shot(page, `users-${name}-${turn}`);
   }
   await page.setViewportSize(WIDE);
 }
@@ -67,9 +32,9 @@ async function signIn(page, name, password) {
   await page.keyboard.press("Enter");
 }
 
-try {
+await run(async () => {
   // An admin by token makes a user.
-  const admin = await opened();
+  const admin = await open();
   await admin.goto(task.address);
   await admin.getByTestId("nav-users").click();
   await admin.getByTestId("user-create").click();
@@ -81,7 +46,7 @@ try {
   await row.waitFor();
 
   // The user is told of a wrong password, signs in with the right one, and sees what the role may see.
-  const user = await opened();
+  const user = await open();
   await user.goto(new URL("/account", base).href);
   await user.getByTestId("signin-name").waitFor();
   await look(user, "signin");
@@ -114,9 +79,4 @@ try {
   await user.getByTestId("signin-token").fill(new URL(task.address).searchParams.get("token"));
   await user.getByTestId("signin-submit").click();
   await user.getByTestId("nav-users").waitFor();
-} catch (error) {
-  seen.failure = String(error.stack ?? error);
-} finally {
-  await browser.close();
-}
-console.log(JSON.stringify(seen));
+});

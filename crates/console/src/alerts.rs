@@ -29,11 +29,12 @@ use axum::http::header::{
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tollhouse_state::Session;
 use tollhouse_units::parse_duration;
 
 use crate::Console;
+use crate::refusal::refused;
 
 /// Incidents of one answer.
 const INCIDENTS_MAX: usize = 200;
@@ -222,7 +223,8 @@ fn link_page(answer: &Result<Value, AlertsRefusal>) -> Response {
     };
     let page = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>tollhouse</title><meta name=\"viewport\" \
-         content=\"width=device-width\"><style>body{{font-family:sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}}\
+         content=\"width=device-width\"><style>:root{{color-scheme:light dark}}\
+         body{{font-family:sans-serif;line-height:1.5;max-width:40rem;margin:3rem auto;padding:0 1rem}}\
          button{{font-size:1.1rem;padding:.6rem 1.2rem}}</style></head><body>{body}</body></html>"
     );
     let headers = [
@@ -241,11 +243,12 @@ fn incident_page(incident: &Value) -> String {
     let state = match (&incident["acknowledged"], incident["state"].as_str()) {
         (Value::Object(seen), _) => {
             let part = |name: &str| escaped(seen.get(name).and_then(Value::as_str).unwrap_or_default());
-            format!("<p>{} looks after it since {}.</p>", part("by"), part("at"))
+            let (by, at) = (part("by"), part("at"));
+            format!("<p>{by} looks after it since {at}.</p><p lang=\"zh-CN\">{by} 自 {at} 起负责处理。</p>")
         }
-        (_, Some("ended")) => "<p>It is over.</p>".to_owned(),
-        _ => "<p>Nobody has said yet that they look after it.</p><form method=\"post\"><button>I look after \
-              it</button></form>"
+        (_, Some("ended")) => "<p>It is over.</p><p lang=\"zh-CN\">已结束。</p>".to_owned(),
+        _ => "<p>Nobody has said yet that they look after it.</p><p lang=\"zh-CN\">还没有人表示在处理。</p>\
+              <form method=\"post\"><button>I look after it · <span lang=\"zh-CN\">我来处理</span></button></form>"
             .to_owned(),
     };
     format!("<h1>{}</h1><p>{} · since {}</p>{state}", text("title"), text("rule"), text("began"))
@@ -255,12 +258,10 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-fn refused(status: StatusCode, error: &str) -> Response {
-    (status, Json(json!({"error": error}))).into_response()
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

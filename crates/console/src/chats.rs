@@ -46,6 +46,7 @@ use asked::{ATTACHMENTS_BYTES_MAX, Asked, check_settings, messages_of, title_of}
 use chatter::Chatter;
 
 use crate::Console;
+use crate::refusal::{out_of_reach, refused};
 
 /// Where unkept chats go.
 pub const CHAT_PATH: &str = "/console/api/v1/chat";
@@ -429,11 +430,6 @@ fn unknown() -> Response {
     refused(StatusCode::NOT_FOUND, "there is no such chat")
 }
 
-fn refused(status: StatusCode, message: &str) -> Response {
-    (status, Json(json!({"error": message}))).into_response()
-}
-
 fn state_failed(error: &StateError) -> Response {
-    tracing::error!(error = %error, "reading or changing chats");
-    refused(StatusCode::SERVICE_UNAVAILABLE, "the chats cannot be reached right now")
+    out_of_reach("the chats", error)
 }

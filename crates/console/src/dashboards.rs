@@ -22,6 +22,7 @@ use serde_json::json;
 use tollhouse_state::{DASHBOARDS_MAX, Dashboard, Keeping, StateError};
 
 use crate::Console;
+use crate::refusal::{out_of_reach, refused};
 use crate::session::Session;
 
 pub(crate) async fn list(State(console): State<Console>) -> Response {
@@ -100,11 +101,6 @@ fn unknown() -> Response {
     refused(StatusCode::NOT_FOUND, "there is no dashboard with this id")
 }
 
-fn refused(status: StatusCode, message: &str) -> Response {
-    (status, Json(json!({"error": message}))).into_response()
-}
-
 fn state_failed(error: &StateError) -> Response {
-    tracing::error!(error = %error, "reading or changing dashboards");
-    refused(StatusCode::SERVICE_UNAVAILABLE, "the dashboards cannot be reached right now")
+    out_of_reach("the dashboards", error)
 }

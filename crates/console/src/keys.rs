@@ -24,6 +24,7 @@ use tollhouse_state::{CreatedKey, KeyLimits, KeySettings, StateError};
 use tollhouse_units::parse_duration;
 use tollhouse_web::Peer;
 
+use crate::refusal::{out_of_reach, refused};
 use crate::{Console, session};
 
 /// How long a replaced secret stays valid where the call does not say.
@@ -204,17 +205,12 @@ async fn changed(console: &Console, what: &'static str, id: &str, client: IpAddr
     console.inner.keeper.keys_changed().await;
 }
 
-fn refused(status: StatusCode, message: &str) -> Response {
-    (status, Json(json!({"error": message}))).into_response()
-}
-
 fn not_in_force() -> Response {
     refused(StatusCode::NOT_FOUND, "no key with this id is in force")
 }
 
 fn state_failed(error: &StateError) -> Response {
-    tracing::error!(error = %error, "reading or changing the keys for the console");
-    refused(StatusCode::SERVICE_UNAVAILABLE, "the keys cannot be reached right now")
+    out_of_reach("the keys", error)
 }
 
 fn now_ms() -> i64 {

@@ -19,6 +19,7 @@ mod keeper;
 mod keys;
 mod probes;
 mod processes;
+mod refusal;
 mod reload;
 mod saved;
 mod session;

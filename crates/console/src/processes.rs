@@ -20,6 +20,7 @@ use serde_json::json;
 
 use crate::Console;
 use crate::keeper::{NotFollowed, ProcessOrder};
+use crate::refusal::refused;
 use crate::session::Session;
 
 /// By what the order was given.
@@ -105,8 +106,4 @@ fn busy() -> Response {
         StatusCode::SERVICE_UNAVAILABLE,
         "the house is busy or stopping; records of kind process tell what comes of it",
     )
-}
-
-fn refused(status: StatusCode, message: &str) -> Response {
-    (status, Json(json!({"error": message}))).into_response()
 }

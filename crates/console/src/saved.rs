@@ -19,6 +19,7 @@ use serde_json::json;
 use tollhouse_state::{SAVED_MAX, SavedSearch, Saving, StateError};
 
 use crate::Console;
+use crate::refusal::{out_of_reach, refused};
 use crate::session::Session;
 
 pub(crate) async fn list(State(console): State<Console>) -> Response {
@@ -80,13 +81,8 @@ fn unknown() -> Response {
     refused(StatusCode::NOT_FOUND, "there is no saved search with this id")
 }
 
-fn refused(status: StatusCode, message: &str) -> Response {
-    (status, Json(json!({"error": message}))).into_response()
-}
-
 fn state_failed(error: &StateError) -> Response {
-    tracing::error!(error = %error, "reading or changing saved searches");
-    refused(StatusCode::SERVICE_UNAVAILABLE, "the saved searches cannot be reached right now")
+    out_of_reach("the saved searches", error)
 }
 
 #[cfg(test)]

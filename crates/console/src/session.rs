@@ -24,6 +24,7 @@ pub(crate) use tollhouse_state::Session;
 use tollhouse_state::{OpenedSession, Role, StateError, Visit, Way};
 use tollhouse_web::Peer;
 
+use crate::refusal::{out_of_reach, refused};
 use crate::{Console, guard};
 
 /// How long a signed-in browser stays so.
@@ -330,11 +331,6 @@ pub(crate) fn cookie_named<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a
     pairs.filter_map(|pair| pair.trim().split_once('=')).find(|(found, _)| *found == name).map(|(_, secret)| secret)
 }
 
-pub(crate) fn refused(status: StatusCode, message: &str) -> Response {
-    (status, Json(json!({"error": message}))).into_response()
-}
-
 pub(crate) fn state_failed(error: &StateError) -> Response {
-    tracing::error!(error = %error, "reading or changing users and sessions for the console");
-    refused(StatusCode::SERVICE_UNAVAILABLE, "users and sessions cannot be reached right now")
+    out_of_reach("users and sessions", error)
 }

@@ -26,7 +26,8 @@ use tollhouse_state::{Making, Role, Session, StateError, USERS_MAX, User};
 use tollhouse_web::Peer;
 
 use crate::Console;
-use crate::session::{audit, client_of, refused, state_failed, tell};
+use crate::refusal::refused;
+use crate::session::{audit, client_of, state_failed, tell};
 
 /// A new user.
 #[derive(Debug, Deserialize)]

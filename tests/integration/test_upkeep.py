@@ -121,7 +121,7 @@ def test_scenario_r05_a_killed_model_server_is_started_again_and_nobody_who_wait
     ends = streams.finish()
     assert failed(ends) == [], ends
     assert again["pid"] != first["pid"] and not any(map(lives, family)) and zombies(house.child.pid) == []
-    [ended] = told(house, process="ollama", exit_signal=9)
+    [ended] = told(house, process_name="ollama", exit_signal=9)
     noticed = datetime.fromisoformat(ended["ts"]).timestamp() - killed
     print(f"noticed within {noticed * 1000:.0f} ms, {len(ends)} chats, {sum(end[2] == 'error' for end in ends)} cut after they had begun")
     assert noticed < 1.0
@@ -140,11 +140,11 @@ def test_scenario_r07_one_that_grows_too_large_is_restarted_while_people_only_wa
     house = make_house(upstreams={"local": upstream}, supervise={"ollama": {**process, "memory": {"hard": "20MB"}}})
     until_state(house, "ollama", "ready", within=30)
     streams = Streams(house, clients=4)
-    until("it was restarted", lambda: len(told(house, process="ollama", msg="ollama ready")) >= 3, 40, 0.2)
+    until("it was restarted", lambda: len(told(house, process_name="ollama", msg="ollama ready")) >= 3, 40, 0.2)
     streams.until_more(4, within=40)
     ends = streams.finish()
     assert {end for end in ends} == {(200, True, "done")}, failed(ends)
-    drains = told(house, process="ollama", process_state="draining")
+    drains = told(house, process_name="ollama", process_state="draining")
     assert "of memory, and 20MB are the limit" in drains[0]["reason"], drains
     # Planned ones are no failures: nobody is asked.
     assert not told(house, waits_for_human=True)
@@ -156,7 +156,7 @@ def test_scenario_r07_idle_models_are_unloaded_above_the_soft_limit(make_house, 
     until_state(house, "ollama", "ready", within=30)
     assert house.chat(model="qwen3:4b").status_code == 200
     until("nothing is loaded", lambda: httpx.get(f"{upstream['url']}/api/ps").json()["models"] == [], 80, 0.2)
-    until("that is recorded", lambda: any("qwen3:4b" in record.get("models", []) for record in told(house, process="ollama")))
+    until("that is recorded", lambda: any("qwen3:4b" in record.get("models", []) for record in told(house, process_name="ollama")))
 
 
 class Hook(http.server.BaseHTTPRequestHandler):
@@ -207,7 +207,7 @@ def test_scenario_r11_what_crashes_at_once_waits_for_a_human_and_runs_once_that_
     shown = house.run("confirm", "crashing").stdout
     assert "crashing" in shown and "NAME" in shown
     until_state(house, "crashing", "ready")
-    [confirmed] = told(house, process="crashing", by="command line")
+    [confirmed] = told(house, process_name="crashing", by="command line")
     assert confirmed["msg"] == "crashing was confirmed by a human"
     # The other orders.
     assert house.run("confirm", "other", check=False).returncode == 1
@@ -244,7 +244,7 @@ def test_a_killed_house_leaves_its_process_running_and_the_next_one_takes_it_ove
     missing = set(range(1, heard[-1] + 1)) - set(heard)
     # What the old house had read and not yet kept, and nothing else.
     assert len(missing) <= 2 and heard == sorted(set(heard)), missing
-    assert any(record["msg"].endswith("taken over from the house before") for record in told(house, process="counting"))
+    assert any(record["msg"].endswith("taken over from the house before") for record in told(house, process_name="counting"))
     # A changed one is ended before the next one starts, an unchanged one stays.
     house.kill()
     house.configure(

@@ -60,8 +60,8 @@ const DECLARED: [(&str, FieldKind); 101] = [
     ("output_tokens", FieldKind::Long),
     ("usage_source", FieldKind::Keyword),
     ("token_efficiency", FieldKind::Double),
-    // What becomes of processes under supervision.
-    ("process", FieldKind::Keyword),
+    // What becomes of processes under supervision. `process` itself is an object in what others write (ECS).
+    ("process_name", FieldKind::Keyword),
     ("process_state", FieldKind::Keyword),
     ("waits_for_human", FieldKind::Boolean),
     ("exit_code", FieldKind::Long),

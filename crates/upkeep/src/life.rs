@@ -466,7 +466,7 @@ impl Life {
     fn tell(&self, level: Level, what: &str, more: impl FnOnce(Record) -> Record) {
         let name = &self.spec.name;
         let record = Record::new("process", level, format!("{name} {what}")).caller(CALLER);
-        let record = record.field("process", name).field("process_state", self.machine.state().as_str());
+        let record = record.field("process_name", name).field("process_state", self.machine.state().as_str());
         self.ground.house.record(more(record));
     }
 }

@@ -205,7 +205,7 @@ fn house() -> Vec<AlertConfig> {
                 "A process under supervision failed too often, or is critical, and waits for you. `tollhouse ps` says why; once that \
                  is mended, `tollhouse confirm NAME` starts it again.",
             )
-            .by("process")
+            .by("process_name")
             .at_least(1)
             .within(2 * MINUTE)
         },

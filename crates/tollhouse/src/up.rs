@@ -1,5 +1,6 @@
 //! `tollhouse up`: builds every part in order, serves, and stops them in the reverse order.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -38,6 +39,14 @@ use crate::supervising::{self, Supervising};
 use crate::telling::Telling;
 use crate::watching::Watching;
 use crate::{cli, keeper, keys, probing, shelf, shipping, sieving, telling, watching, wiring};
+
+/// Says a line on standard error, as `eprintln!` does, but the house does not end where that cannot be written: it may lead into
+/// a file on a full disk.
+macro_rules! tell {
+    ($($text:tt)*) => {{
+        let _: std::io::Result<()> = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
 
 /// How long the address printed at the start opens the console.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -158,7 +167,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let parts = greeting(&collecting, &shipping, &watching, &supervising, &probing);
     greet(&config, &ground.state, listening.address, &door, &upstreams, &parts).await;
     if let Some(listening) = &listening_search {
-        eprintln!("  search     http://{}  (Elasticsearch)", keys::reachable(listening.address));
+        tell!("  search     http://{}  (Elasticsearch)", keys::reachable(listening.address));
     }
     drop((door, upstreams));
 
@@ -189,7 +198,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     };
     keeper.keep(signals, asks).await;
 
-    eprintln!("stopping: running requests may end within {:?}", keeper.config.timeouts.drain);
+    tell!("stopping: running requests may end within {:?}", keeper.config.timeouts.drain);
     let mut ground = keeper.end().await;
     ground.answers.end().await;
     if let Some(contents) = ground.contents.take() {
@@ -329,29 +338,29 @@ async fn greet(
     parts: &[String],
 ) {
     let base = format!("http://{}", keys::reachable(address));
-    eprintln!("tollhouse {} · {}", cli::VERSION, config.service);
-    eprintln!("  listening  {base}  (OpenAI at /v1, Ollama at /api, Elasticsearch at /es)");
+    tell!("tollhouse {} · {}", cli::VERSION, config.service);
+    tell!("  listening  {base}  (OpenAI at /v1, Ollama at /api, Elasticsearch at /es)");
     match keys::console_address(state, config, address, TOKEN_LIFETIME).await {
-        Ok(console) => eprintln!("  console    {console}"),
+        Ok(console) => tell!("  console    {console}"),
         // A house that cannot make a token can still serve.
-        Err(error) => eprintln!("  console    no address now ({error:#}); later: tollhouse token"),
+        Err(error) => tell!("  console    no address now ({error:#}); later: tollhouse token"),
     }
     for upstream in upstreams.status() {
         if upstream.kind == "demo" {
-            eprintln!(
+            tell!(
                 "  model      demo: a built-in talker, not a model; name a model server under `upstreams` for a real one"
             );
         } else {
-            eprintln!("  model      {} ({} at {})", upstream.name, upstream.kind, upstream.url);
+            tell!("  model      {} ({} at {})", upstream.name, upstream.kind, upstream.url);
         }
     }
     for line in parts {
-        eprintln!("  {line}");
+        tell!("  {line}");
     }
-    eprintln!("  journal    {}", config.journal_file().display());
+    tell!("  journal    {}", config.journal_file().display());
     if config.access.auth == Auth::Off {
-        eprintln!("  keys       nobody is asked for one (access.auth: off)");
+        tell!("  keys       nobody is asked for one (access.auth: off)");
     } else if door.keyring().is_empty() {
-        eprintln!("  keys       none yet: nobody can pass. Make one: tollhouse key create --name me");
+        tell!("  keys       none yet: nobody can pass. Make one: tollhouse key create --name me");
     }
 }

@@ -189,11 +189,14 @@ async function alerts() {
 async function probes() {
   await id("nav-probes").click();
   await id("layer").first().waitFor();
-  seen.layers = await id("layer").evaluateAll((all) => all.map(({ dataset }) => [dataset.layer, dataset.colour]));
-  seen.light = await id("light").evaluate(({ dataset }) => [dataset.layer, dataset.colour]);
   const model = id("probe-row").filter({ hasText: "echo" }).first();
   await model.getByTestId("probe-run").click();
   await until("it has run", async () => (await model.getAttribute("data-outcome")) !== "");
+  // Before its first run nothing is known of its layer.
+  const layers = () => id("layer").evaluateAll((all) => all.map(({ dataset }) => [dataset.layer, dataset.colour]));
+  await until("its layer shows it", async () => (await layers()).some(([layer, colour]) => layer === "answer" && colour !== "grey"));
+  seen.layers = await layers();
+  seen.light = await id("light").evaluate(({ dataset }) => [dataset.layer, dataset.colour]);
   seen.outcomes = await id("probe-row").evaluateAll((all) => all.map(({ dataset }) => [dataset.probe, dataset.outcome]));
   await model.getByTestId("probe-open").click();
   await page.waitForURL(/probe=/);

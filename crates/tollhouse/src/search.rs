@@ -79,7 +79,8 @@ async fn tell_report(
         return Ok(());
     }
     if tables.is_empty() {
-        writeln!(out, "nothing of that in the last {days} days")?;
+        let last = if days == 1 { "day".to_owned() } else { format!("{days} days") };
+        writeln!(out, "nothing of that in the last {last}")?;
     }
     for table in tables {
         let cells = |row: &Vec<String>| row.iter().map(|text| cell(&json!(text), CELL_CHARS_MAX)).collect();

@@ -86,6 +86,7 @@ async function dropped() {
   await id("nav-chat").click();
   seen.title = await id("chat-page-title").innerText();
   seen.description = await id("chat-page-description").innerText();
+  await until("the models are listed", async () => (await id("chat-model").inputValue()) !== "");
   seen.first = await id("chat-model").inputValue();
   await look("start");
 

@@ -9,8 +9,8 @@ import { start, until } from "./driver.mjs";
 
 const task = JSON.parse(process.argv[2]);
 const base = new URL(task.address);
-// A query that cannot be read is answered with 400; Chromium reports that too.
-const { seen, open: opened, shot, inspect, run } = await start(task, { isExpected: (text) => /status of 400/.test(text) });
+// A query that cannot be read is answered with 400, a replay of what is not kept with 409; Chromium reports that too.
+const { seen, open: opened, shot, inspect, run } = await start(task, { isExpected: (text) => /status of (400|409)/.test(text) });
 const page = await opened();
 
 const id = (name) => page.getByTestId(name);
@@ -108,6 +108,10 @@ async function request() {
   seen.neighbours = Number(await id("beside").getAttribute("data-neighbours"));
   seen.storyLines = await page.locator("[data-testid=story-lines] .story-text").allInnerTexts();
   seen.storyUrl = new URL(page.url()).pathname;
+  // Nothing was kept: that is said in both languages.
+  await id("replay-start").click();
+  await id("replay-refused").waitFor();
+  seen.replay = await id("replay-refused").getAttribute("data-code");
   await look("request");
 }
 
@@ -182,7 +186,31 @@ async function alerts() {
   seen.fired.push("0");
   await id("rule-text").fill(text.replace(/count:.*/, "count: many"));
   seen.wrongRule = await id("try-error").innerText();
-  seen.configuration = await id("rule-configuration").innerText();
+  seen.configuration = await id("rule-configuration").textContent();
+
+  // A channel is tried, and a rule is made, kept and taken away.
+  await id("nav-alerts").click();
+  await id("channel-test").first().click();
+  await id("channel-told").waitFor();
+  seen.channelWorks = await id("channel-told").getAttribute("data-ok");
+  await id("objectives-table").waitFor();
+  seen.objectives = await page
+    .locator("[data-objective]")
+    .evaluateAll((all) => all.map((row) => [row.dataset.objective, row.dataset.group, Number(row.dataset.left)]));
+  await id("new-rule-link").click();
+  await page.waitForURL(/new=rule/);
+  await id("rule-name").fill("made-here");
+  await id("backtest").waitFor();
+  await look("new rule");
+  await id("rule-save").click();
+  const made = page.locator('[data-testid=rule-page][data-rule="made-here"]');
+  await made.waitFor();
+  seen.madeOrigin = await made.locator("[data-origin]").getAttribute("data-origin");
+  await id("rule-text").fill((await id("rule-text").inputValue()).replace(/count:.*/, 'count: ">= 77"'));
+  await until("it may be saved", async () => !(await id("rule-save").isDisabled()));
+  await id("rule-save").click();
+  await until("it is in force", async () => (await made.innerText()).includes(">= 77"));
+  seen.madeRule = true;
 }
 
 /** The light and its layers, one probe run now, and what it found over time. */

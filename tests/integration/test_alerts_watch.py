@@ -1,10 +1,13 @@
 """What the watch does beyond single rules: acknowledging, telling others, dependencies, baselines, reports, new kinds of lines,
 crashes with their time line, and the console's calls for all that."""
 
+import concurrent.futures
 import json
 import re
 import struct
+import subprocess
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -209,6 +212,137 @@ def test_scenario_b13_an_out_of_memory_of_a_moment_is_one_incident_with_its_time
     told = json.loads(house.run("search", "kind:log AND source:ollama AND level:error", "--json").stdout)
     assert told["hits"]["total"]["value"] == 2
     until("the failed request is found", lambda: house.count("kind:request AND http_status:>=500") == 1)
+
+
+def card(tmp_path, monkeypatch):
+    """A card of our own, by a library in the place of NVIDIA's: writes what it has."""
+    library = tmp_path / "lib"
+    library.mkdir()
+    source = Path(__file__).parents[1] / "tools/nvml.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library / "libnvidia-ml.so.1", source], check=True)
+    (library / "libnvidia-ml.so").symlink_to("libnvidia-ml.so.1")
+    state = tmp_path / "card"
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(library))
+    monkeypatch.setenv("FAKE_CARD", str(state))
+
+    def write(used, percent=50, celsius=60):
+        fresh = tmp_path / "card.new"
+        fresh.write_text(f"{used} 24000 {percent} {celsius}\n")
+        fresh.rename(state)
+
+    write(9000)
+    return write
+
+
+def test_scenario_b13_a_cards_memory_stands_on_the_time_line(make_house, hook, tmp_path, monkeypatch):  # noqa: F811
+    write_card = card(tmp_path, monkeypatch)
+    log = tmp_path / "server.log"
+    write(log, json.dumps({"level": "info", "msg": "begin"}))
+    house = make_house(
+        sources={"ollama": source(log, "json")},
+        channels={"hook": hooks(hook)},
+        alerts={"out-of-memory": {"resolve": "1h"}, "gpu-memory": "off"},
+    )
+    cards = lambda: [record for record in house.journal(kind="resource") if "gpu" in record]  # noqa: E731
+    [calm] = until("the card is seen", lambda: cards()[:1], within=20)
+    assert calm["gpu"] == "Fake A10 (0)" and calm["gpu_memory_used_percent"] == 37.5 and calm["temperature"] == 60
+    # Near its limit it is looked at ten times a second; then the model server is gone.
+    write_card(23_500)
+    until("it is full", lambda: cards()[-1]["gpu_memory_used_percent"] > 97, within=20)
+    write(log, json.dumps({"level": "error", "msg": "CUDA error: out of memory, current device: 0"}))
+    write(log, json.dumps({"level": "error", "msg": "llama runner process has terminated: signal: killed"}))
+    write_card(400)
+    until("the message", lambda: told(hook, "out-of-memory"), within=10)
+    with signed_in(house) as console:
+        [incident] = [i for i in console.get(f"{API}/alerts").json()["incidents"] if i["rule"] == "out-of-memory"]
+        around = "\n".join(incident["around"])
+        assert "CUDA error" in around and "Fake A10 (0) · 97.9" in around, around
+        metrics = console.get(f"{API}/probes").json()["resources"]
+        assert any(sample.get("gpu") == "Fake A10 (0)" for sample in metrics)
+    # Nobody needs a probe of it to have run: it is looked at in between.
+    assert len(told(hook, "out-of-memory")) == 1
+
+
+def test_rules_are_saved_in_the_console_and_never_hide_those_of_the_file(make_house, hook, tmp_path):  # noqa: F811
+    log = tmp_path / "app.log"
+    write(log, "begin")
+    settings = {
+        "sources": {"app": source(log)},
+        "channels": {"hook": hooks(hook)},
+        "alerts": {"mine": word("alpha", within="1h"), "error-patterns": "off"},
+    }
+    house = make_house(**settings)
+    rules = lambda: {rule["name"]: rule for rule in json.loads(house.run("alert", "list", "--json").stdout)}  # noqa: E731
+    with signed_in(house) as console:
+        console.headers.update(SAME_SITE)
+        save = lambda name, rule: console.put(f"{API}/alerts/rules/{name}", json={"rule": rule})  # noqa: E731
+        assert save("mine", "{query: '*', count: '>= 1'}").status_code == 409
+        wrong = save("new", "{query: 'kind:log AND msg:beta', count: many}")
+        assert wrong.status_code == 400 and "count" in wrong.json()["error"]
+        assert save("a b", "{query: '*', count: '>= 1'}").status_code == 400
+        saved = save("new", "query: 'kind:log AND msg:beta'\ncount: '>= 1'\nwithin: 1h\nresolve: off\n")
+        assert saved.status_code == 200, saved.text
+        # It is in force at once.
+        write(log, "beta happened")
+        [first] = until("the saved rule tells", lambda: told(hook, "new"), within=15)
+        assert first["state"] == "firing"
+        assert save("new-pattern", "off").status_code == 200
+        assert rules()["new-pattern"]["state"] == "off" and rules()["new-pattern"]["origin"] == "console"
+        assert (rules()["mine"]["origin"], rules()["slow-model"]["origin"]) == ("file", "built-in")
+        # It is there after the next start, killed or not.
+        house.kill()
+        house.start()
+        assert rules()["new"]["state"] == "firing" and rules()["new"]["saved"]["by"]
+        assert json.loads(house.run("alert", "backtest", "new", "--days", "1", "--json").stdout)["fired"] == 1
+        # What the file says later counts, and nobody is left in the dark.
+        house.configure(**{**settings, "alerts": {**settings["alerts"], "new": word("gamma")}})
+        until("the file's rule is in force", lambda: rules()["new"]["origin"] == "file")
+        assert "file has a rule of this name" in rules()["new"]["saved"]["problem"]
+        assert "not in force: new" in house.run("alert", "list").stdout
+    with signed_in(house) as console:
+        console.headers.update(SAME_SITE)
+        assert console.delete(f"{API}/alerts/rules/new").status_code == 200
+        assert console.delete(f"{API}/alerts/rules/new").status_code == 404
+        assert rules()["new"]["saved"] is None
+    noted = [(record["alert_event"], record["alert_rule"]) for record in house.journal(kind="alert") if "alert_by" in record]
+    assert noted == [("saved", "new"), ("saved", "new-pattern"), ("removed", "new")]
+
+
+def test_a_channel_is_tried_from_the_console(make_house, hook):  # noqa: F811
+    gone = {"kind": "webhook", "url": f"http://127.0.0.1:{free_port()}/"}
+    house = make_house(channels={"hook": hooks(hook), "gone": gone})
+    with signed_in(house) as console:
+        console.headers.update(SAME_SITE)
+        tried = console.post(f"{API}/alerts/channels/hook/test").json()
+        assert tried["ok"] and tried["error"] is None
+        assert [json.loads(body)["state"] for _, body in hook.taken] == ["test"]
+        failed = console.post(f"{API}/alerts/channels/gone/test").json()
+        assert not failed["ok"] and failed["retryable"] and "refused" in failed["error"]
+        assert console.post(f"{API}/alerts/channels/nobody/test").status_code == 404
+
+
+def test_an_objectives_budget_is_watched_shown_and_tried(make_house, make_scripted, hook):  # noqa: F811
+    scripted = make_scripted(late_s=0.4)
+    objective = {"query": "kind:request AND ttft_ms:*", "bad": "ttft_ms:>300", "goal": "90%", "group_by": "model_name"}
+    house = make_house(
+        upstreams={"scripted": scripted.upstream(parallel=8)},
+        channels={"hook": hooks(hook)},
+        alerts={"fast-enough": objective, "slow-model": "off"},
+    )
+    for _ in range(4):
+        assert house.chat(model="echo").status_code == 200
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert all(answer.status_code == 200 for answer in pool.map(lambda _: house.chat(model="late"), range(16)))
+    [message] = until("the message", lambda: told(hook, "fast-enough"), within=40)
+    assert "the budget goes" in message["title"] and "late" in message["title"], message["title"]
+    with signed_in(house) as console:
+        found = {one["rule"]: one for one in console.get(f"{API}/alerts/objectives").json()["objectives"]}
+        groups = {group["group"]: group for group in found["fast-enough"]["groups"]}
+        assert (groups["late"]["all"], groups["late"]["bad"]) == (16, 16) and groups["late"]["left"] < -8
+        assert groups["echo"]["left"] == 1.0
+        assert "objective-availability" in found
+    tested = json.loads(house.run("alert", "backtest", "fast-enough", "--days", "1", "--json").stdout)
+    assert tested["fired"] == 1
 
 
 def test_scenario_r14_who_was_refused_is_a_report_and_a_daily_message(make_house, hook, tmp_path):  # noqa: F811

@@ -93,6 +93,7 @@ def test_scenario_b12_the_story_of_a_request(seen):
     told = sum(ms for _, ms in seen["phases"])
     assert abs(told - record["duration_ms"]) <= 0.02 * record["duration_ms"], (seen["phases"], record["duration_ms"])
     assert seen["neighbours"] == SLOW - 1
+    assert seen["replay"] == "content_off", "what is not kept cannot be asked again"
     assert len(seen["storyLines"]) == 1 and seen["storyLines"][0].startswith("the user waits for it")
 
 
@@ -123,6 +124,13 @@ def test_scenario_b11_alerts_on_their_page(seen):
     assert seen["fired"] == ["1", "0"], "as it is, and with another limit"
     assert "count" in seen["wrongRule"]
     assert "late:" in seen["configuration"] and "count: many" in seen["configuration"]
+    assert seen["channelWorks"] == "false", "nobody listens there"
+    assert (seen["madeOrigin"], seen["madeRule"]) == ("console", True)
+    house = seen["house"]
+    [made] = [rule for rule in json.loads(house.run("alert", "list", "--json").stdout) if rule["name"] == "made-here"]
+    assert (made["origin"], made["limit"]) == ("console", ">= 77")
+    lefts = {(rule, group): left for rule, group, left in seen["objectives"]}
+    assert lefts["objective-availability", "echo"] == 1
 
 
 def test_scenario_r09_three_layers_on_one_page(seen):

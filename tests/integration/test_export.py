@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from house import free_port
+from house import free_port, until
 
 ACCESS = {"allow": ["127.0.0.1", "10.0.0.0/16", "10.0.3.0/24", "fd00:1::/64"], "trusted_proxies": ["172.16.0.1/32"]}
 # A sender's address in a network of its own, and whether it may reach the gate.
@@ -51,3 +51,45 @@ def test_a_port_that_nobody_else_reaches_needs_no_rule(make_house):
     rules = house.run("export", "nftables").stdout
     assert "which other machines do not reach" in rules
     assert "saddr" not in rules
+
+
+def test_scenario_r03_logs_of_other_programs_are_rotated_by_a_real_logrotate(make_house, tmp_path):
+    """The exported rules are taken by logrotate as they are; the program writes on, and no line that it wrote is missing."""
+    app, other = tmp_path / "app.log", tmp_path / "it's odd.log"
+    app.write_text("first 1\n")
+    other.write_text("other\n")
+    house = make_house(
+        sources={
+            "app": {"type": "file", "paths": [str(app)], "format": "plain"},
+            "web": {"type": "file", "paths": [str(tmp_path / "web-*.log"), str(app)], "format": "nginx"},
+            "claw": {"type": "file", "paths": [str(tmp_path / "claw-*.log")], "format": "openclaw"},
+            "odd": {"type": "file", "paths": [str(other)], "format": "plain"},
+        }
+    )
+
+    def lines():
+        return [record["msg"] for record in house.journal(kind="log", source="app")]
+
+    rules = tmp_path / "rules"
+    rules.write_text(house.run("export", "logrotate").stdout)
+    rules.chmod(0o644)
+
+    def logrotate(*options):
+        command = ["/usr/sbin/logrotate", "--state", tmp_path / "state", *options, rules]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    looked = logrotate("--debug")
+    assert looked.returncode == 0 and "error:" not in looked.stderr, looked.stderr
+    assert str(other) in looked.stderr and "claw-" not in looked.stderr, "OpenClaw rotates by itself"
+    with app.open("a") as program:
+        for turn in range(1, 4):
+            program.write(f"turn {turn}\n")
+            program.flush()
+            until("it is collected", lambda turn=turn: f"turn {turn}" in lines())
+            rotated = logrotate("--force")
+            assert rotated.returncode == 0, rotated.stderr
+        program.write("after all\n")
+        program.flush()
+        until("it is followed", lambda: "after all" in lines())
+    assert lines() == ["first 1", "turn 1", "turn 2", "turn 3", "after all"], "each once, in order"
+    assert sorted(path.name for path in tmp_path.glob("app.log*")) == ["app.log", "app.log.1", "app.log.2.gz", "app.log.3.gz"]

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import socket
+import subprocess
 import threading
 import zlib
 from collections import Counter
@@ -14,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 import zstandard
-from house import Process, free_port, until
+from house import ROOT, Process, free_port, until
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
@@ -324,6 +325,71 @@ def test_two_houses_ship_to_one_another_by_otlp(make_house, writing):
     near.start()
     until("it is told", lambda: status(near)["state"] == "rejected", within=15)
     assert "401" in status(near)["last_error"]
+
+
+class Collector(Process):
+    """A real OpenTelemetry Collector that passes on to a house what it takes, and holds nothing itself."""
+
+    def __init__(self, directory, far, key):
+        super().__init__("otelcol", directory)
+        self.port, self.config = free_port(), directory / "otelcol.yaml"
+        exporter = {
+            "endpoint": f"http://127.0.0.1:{far}",
+            "headers": {"authorization": f"Bearer {key}"},
+            # What it acknowledges has been acknowledged to it.
+            "sending_queue": {"enabled": False},
+            "retry_on_failure": {"enabled": False},
+        }
+        receiver = {"protocols": {"http": {"endpoint": f"127.0.0.1:{self.port}"}}}
+        pipeline = {"receivers": ["otlp"], "exporters": ["otlphttp"]}
+        service = {"pipelines": {"logs": pipeline}, "telemetry": {"metrics": {"level": "none"}}}
+        config = {"receivers": {"otlp": receiver}, "exporters": {"otlphttp": exporter}, "service": service}
+        self.config.write_text(json.dumps(config))
+
+    def start(self):
+        built = subprocess.run([ROOT / "tests/tools/otelcol.sh"], check=True, capture_output=True, text=True)
+        self.spawn([built.stdout.strip().splitlines()[-1], f"--config={self.config}"])
+        return self
+
+
+def test_scenario_b04_records_go_through_a_real_collector_of_opentelemetry_whole(make_house, writing, tmp_path):
+    far, port, key = writing
+    collector = Collector(tmp_path, port, key).start()
+    near = make_house(
+        name="near",
+        upstreams={"demo": {"kind": "demo"}},
+        sources={"lines": {"type": "http", "address": f"127.0.0.1:{(lines_port := free_port())}"}},
+        ship={"far": {"kind": "otlp", "url": f"http://127.0.0.1:{collector.port}"}},
+    )
+    sender = near.taken(near.create_key("sender", "--role", "logs:write")["key"])
+    nested = '{"deep":[1,"größer 中文",null,{"a":true}],"half":0.5}'
+
+    def give(numbers):
+        body = "".join(
+            f'{{"msg":"line {number}","level":"warn","number":{number},"nested":{nested}}}\n' for number in numbers
+        )
+        assert send(lines_port, "/", body.encode(), sender).status_code == 200
+
+    def there():
+        """By the id of its record: a line that is sent again when a collector was killed has the same one."""
+        return {line["log.record.uid"]: line for line in kept(far) if "number" in line}
+
+    try:
+        for part in range(4):
+            give(range(part * LINES // 4, (part + 1) * LINES // 4))
+            until("some of this part are far away", lambda: len(there()) > part * LINES // 4, within=30, every=0.05)  # noqa: B023
+            # The collector and the house behind it go without a word.
+            (collector if part % 2 == 0 else far).kill()
+            (collector if part % 2 == 0 else far).start()
+        until("all are far away", lambda: len(there()) >= LINES, within=60, every=0.2)
+    finally:
+        collector.stop()
+    lines = sorted(there().values(), key=lambda line: line["number"])
+    assert [line["number"] for line in lines] == list(range(LINES))
+    assert all(line["msg"] == f"line {line['number']}" and line["level"] == "warn" for line in lines)
+    # OpenTelemetry's attributes have names with dots where ours have objects.
+    assert all({"deep": line["nested.deep"], "half": line["nested.half"]} == json.loads(nested) for line in lines)
+    assert {line["own_source"] for line in lines} == {"lines"} and not far.journal(kind="dead_letter")
 
 
 class Rsyslog(Process):

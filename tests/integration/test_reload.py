@@ -134,7 +134,7 @@ def test_the_file_is_noticed_by_itself(make_house, scripted):
     house = make_house(**settings(scripted))
     house.configure(**settings(scripted, 5))
     until("the new alias answers", lambda: house.chat(model="alias-5").status_code == 200, within=5)
-    assert records(house)[0]["asked_by"] == "file"
+    assert until("the change is recorded", lambda: records(house))[0]["asked_by"] == "file"
 
 
 def test_another_address_is_listened_on_before_the_old_one_is_left(make_house, scripted):
@@ -275,7 +275,7 @@ def test_why_tells_the_story(make_house, scripted):
     house.document(request_id)
     told = json.loads(house.run("why", request_id, "--json").stdout)
     known = {"request_id", "verdict", "phases", "attempts", "records", "lines", "resources"}
-    assert set(told) == known | {"found", "lines_cut", "neighbours"}
+    assert set(told) == known | {"found", "lines_cut", "neighbours", "events"}
     assert told["verdict"]["cause"] == "ok" and [attempt["number"] for attempt in told["attempts"]] == [1]
     assert told["records"][-1]["kind"] == "request"
     assert "ok" in house.run("why", request_id).stdout

@@ -92,6 +92,30 @@ def test_scenario_b05_each_line_is_shaped_once_over_rotations_a_failing_program_
     assert "the next one replays them when it starts" in told
 
 
+def test_a_dead_letter_keeps_its_line_as_it_came_and_a_replay_reads_it_anew(make_house, tmp_path):
+    log = tmp_path / "app.log"
+    log.touch()
+    # The wrong format, and a program that needs what it would have read.
+    program = {"source": "app", "vrl": ".status = int!(.status)"}
+    house = make_house(sources=files(log, format="json"), shape=[program])
+    until("the file is known", lambda: house.journal(msg="file known"))
+    lines = ["status=503  user=\"böb\"  msg=\"no room\"", "status=200 user=\\ud800 msg=\"fine\"", "status=9 msg=\"" + "x" * 70_000 + "\""]
+    append(log, *lines)
+    dead = until("they are dead letters", lambda: (d := house.journal(kind="dead_letter")) and len(d) == 3 and d)
+    assert [letter.get("line") for letter in dead] == [*lines[:2], None], "a long one has what was read of it only"
+    assert {letter.get("line_form") for letter in dead} == {"json", None}
+    reload(house, sources=files(log, format="logfmt"), shape=[program])
+    outcome = json.loads(house.run("dead", "replay", "--json", check=False).stdout)
+    assert (outcome["replayed"], outcome["failed"]) == (2, 1), outcome
+    kept = collected(house)
+    assert [(line["msg"], line["status"], line["user"]) for line in kept] == [
+        ("no room", 503, "böb"),
+        ("fine", 200, "\\ud800"),
+    ]
+    assert [line["replay_of"] for line in kept] == [letter["seq"] for letter in dead[:2]]
+    assert not any("line" in line or "line_form" in line or "parse_error" in line for line in kept)
+
+
 def test_scenario_b05_a_crash_loop_takes_its_share_and_other_lines_come_through(make_house, tmp_path):
     log = tmp_path / "app.log"
     log.touch()

@@ -268,3 +268,18 @@ def test_a_reload_starts_what_is_new_and_leaves_others_alone(make_house):
     house.configure(**config())
     until("only one is left", lambda: list(ps(house)) == ["a"], every=0.2)
     assert ps(house)["a"]["pid"] == a
+
+
+def test_ps_finds_a_house_whose_port_the_system_has_chosen(make_house):
+    house = make_house(
+        start=False,
+        listen="127.0.0.1:0",
+        upstreams={"demo": {"kind": "demo"}},
+        supervise={"a": {"command": ["sleep", "1000"]}},
+    )
+    house.launch()
+    found = until(
+        "it is found", lambda: (told := house.run("ps", "--json", check=False)).returncode == 0 and json.loads(told.stdout), 20, 0.2
+    )
+    assert [process["name"] for process in found] == ["a"]
+    house.stop()

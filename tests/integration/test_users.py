@@ -76,6 +76,22 @@ def test_what_is_not_declared_is_not_there(house):
         assert client.patch(f"{API}/users", json={}).status_code == 405
 
 
+def test_another_sites_page_neither_changes_nor_hears_anything(house):
+    """Every call, streams included, whatever cookie the browser brings along; a page may be led to from anywhere."""
+    create(house, "ann", "admin")
+    with browser(house, "ann") as client:
+        for elsewhere in [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}]:
+            for method, path, _ in calls():
+                target = re.sub(r"\{\w+\}", "no-such-thing", path)
+                answer = client.request(method, target, content=b"{}", headers=elsewhere)
+                assert answer.status_code == 403, (method, path, elsewhere)
+            answers = client.get(f"{API}/chats/a/answers/b", headers=elsewhere)
+            assert answers.status_code == 403, elsewhere
+            assert client.get("/discover", headers={**elsewhere, "accept": "text/html"}).status_code == 200
+        for own in [{"sec-fetch-site": "same-origin"}, {"sec-fetch-site": "none"}, {"origin": house.url}]:
+            assert client.get(f"{API}/session", headers=own).status_code == 200, own
+
+
 def test_a_user_signs_in_and_is_counted_by_name(house):
     user = create(house, "Ann")
     assert "password" not in user and user["role"] == "viewer"

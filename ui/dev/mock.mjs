@@ -10,6 +10,7 @@ import { ANSWERS } from "./answers.mjs";
 import { MODEL_LIST, makeHistory, makeRequest, random, SERVICE_NAME } from "./data.mjs";
 import { QueryError, search } from "./es.mjs";
 import { backtestOf, makeAlerts, makeForecast, makeProbeList } from "./watch.mjs";
+import { makeProcesses, makeStores } from "./upkeep.mjs";
 import { fieldsOf, firstKeys, makeKey, storyOf } from "./house.mjs";
 
 const dist = path.join(path.dirname(fileURLToPath(import.meta.url)), "..", "dist");
@@ -170,6 +171,10 @@ async function answer(request, response, state) {
     }
     case "GET /probes":
       return json(200, state.scenario === "empty" ? { light: { colour: "grey", layer: null, reason: "nothing was checked yet", layers: [] }, probes: [], resources: [] } : state.probes);
+    case "GET /processes":
+      return json(200, { processes: state.scenario === "empty" ? [] : makeProcesses(Date.now()) });
+    case "GET /stores":
+      return json(200, state.scenario === "empty" ? { stores: [], disks: [] } : makeStores(Date.now()));
     case "GET /forecast":
       return json(200, makeForecast(Date.now()));
     case "GET /keys":

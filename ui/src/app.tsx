@@ -13,13 +13,13 @@ import { useQuery } from "./lib/use-query";
 import { AlertsPage } from "./pages/alerts";
 import { AccountPage } from "./pages/account";
 import { Chat, ChatAlone } from "./pages/chat";
-import { Dashboards } from "./pages/dashboards";
 import { DiscoverPage } from "./pages/discover";
-import { EfficiencyPage } from "./pages/efficiency";
 import { KeysPage } from "./pages/keys";
 import { OverviewPage } from "./pages/overview";
 import { ProbesPage } from "./pages/probes";
+import { ProcessesPage } from "./pages/processes";
 import { RequestPage } from "./pages/request";
+import { ResourcesPage } from "./pages/resources";
 import { SignIn } from "./pages/signin";
 import { SourcesPage } from "./pages/sources";
 import { UsersPage } from "./pages/users";
@@ -29,7 +29,12 @@ import { Link } from "./ui/link";
 import { Mark } from "./ui/mark";
 import { Empty, ErrorNotice } from "./ui/notice";
 import { HelpDialog } from "./ui/help";
+import { lazy } from "./ui/lazy";
 import { type Choices, Tools } from "./ui/tools";
+
+const Dashboards = lazy(() => import("./pages/dashboards/page"));
+const EfficiencyPage = lazy(() => import("./pages/efficiency"));
+const SettingsPage = lazy(() => import("./pages/settings/page"));
 
 const STATUS_EVERY_MS = 5_000;
 const RETRY_EVERY_MS = 3_000;
@@ -116,8 +121,9 @@ function Door({ choices, ui }: { choices: Choices; ui: Ui }) {
       return <SignIn {...choices} message={entry.message} entered={() => void ask()} />;
     case "in": {
       const leave = async () => {
-        await signOut().catch(() => {});
-        await ask();
+        const away = await signOut().catch(() => null);
+        if (away !== null) location.assign(away);
+        else await ask();
       };
       return <House choices={choices} session={entry.session} leave={() => void leave()} />;
     }
@@ -142,8 +148,11 @@ const NAV: NavEntry[] = [
   { page: "alerts", text: "nav.alerts", icon: "bell", letter: "a" },
   { page: "probes", text: "nav.probes", icon: "pulse", letter: "p" },
   { page: "sources", text: "nav.sources", icon: "sources", letter: "s" },
+  { page: "processes", text: "nav.processes", icon: "process", letter: "x" },
+  { page: "resources", text: "nav.resources", icon: "disk", letter: "r" },
   { page: "keys", text: "nav.keys", icon: "key", letter: "k", admin: true },
   { page: "users", text: "nav.users", icon: "users", letter: "u", admin: true },
+  { page: "settings", text: "nav.settings", icon: "sliders", letter: "t", admin: true },
   { page: "chat", text: "nav.chat", icon: "chat", letter: "c" },
 ];
 
@@ -235,13 +244,16 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
       <div class="content" id="content" tabIndex={-1}>
         {place.page === "overview" && <OverviewPage params={place.params} session={session} status={status} />}
         {place.page === "discover" && <DiscoverPage params={place.params} session={session} />}
-        {place.page === "request" && <RequestPage requestId={place.id} params={place.params} />}
+        {place.page === "request" && <RequestPage requestId={place.id} params={place.params} session={session} />}
         {place.page === "efficiency" && <EfficiencyPage params={place.params} session={session} />}
         {place.page === "alerts" && <AlertsPage params={place.params} session={session} />}
         {place.page === "probes" && <ProbesPage params={place.params} session={session} />}
         {place.page === "sources" && <SourcesPage params={place.params} session={session} />}
+        {place.page === "processes" && <ProcessesPage params={place.params} session={session} />}
+        {place.page === "resources" && <ResourcesPage params={place.params} session={session} />}
         {place.page === "keys" && <KeysPage params={place.params} session={session} />}
         {place.page === "users" && <UsersPage session={session} />}
+        {place.page === "settings" && <SettingsPage params={place.params} />}
         {place.page === "account" && <AccountPage session={session} />}
         {place.page === "dashboards" && <Dashboards params={place.params} session={session} />}
         {place.page === "chat" && <Chat params={place.params} />}

@@ -14,7 +14,7 @@ import type { SearchAnswer } from "../src/api/search";
 
 const SPAN = { fromMs: Date.UTC(2026, 0, 27, 8), toMs: Date.UTC(2026, 0, 27, 8, 3), live: false };
 const WIDTH = 60_000;
-const KIND = { bool: { filter: [{ term: { kind: "request" } }], must_not: [{ term: { origin: "probe" } }] } };
+const KIND = { bool: { filter: [{ term: { kind: "request" } }], must_not: [{ terms: { origin: ["probe", "replay"] } }] } };
 
 test("every question of the overview is about requests", () => {
   for (const body of [overviewBody(SPAN, WIDTH), newestBody()]) {

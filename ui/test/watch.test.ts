@@ -147,7 +147,7 @@ test("samples are no changes, probes' requests no user's", () => {
   assert.ok(JSON.stringify(changesBody(SPAN).query).includes("gpu_memory_used_bytes"));
   const condition = (query: string) =>
     JSON.stringify(conditionOf({ scope: "request", query, language: "lucene", span: SPAN }));
-  assert.ok(condition("duration_ms:>5").includes('"origin":"probe"'));
+  assert.ok(condition("duration_ms:>5").includes('"origin":["probe","replay"]'));
   assert.ok(!condition("origin:probe").includes('"term":{"origin"'));
 });
 

@@ -11,7 +11,7 @@ use tollhouse_otlp::{Encoding, OtlpError, Rejected};
 
 use crate::formats::{self, Entry};
 
-pub use lines::{LINE_BYTES_MAX, LINES_MAX, TooMany, read_lines};
+pub use lines::{LINE_BYTES_MAX, LINES_MAX, Line, TooMany, Way, read_lines};
 pub use packing::{Packing, UnpackError};
 
 /// Reads a request of OpenTelemetry's protocol: what its records say, and those of them that cannot be read.

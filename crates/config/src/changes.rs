@@ -55,13 +55,18 @@ impl Config {
         if otlp_key(self) != otlp_key(other) && !paths.iter().any(|path| path.starts_with("telemetry.otlp")) {
             paths.push("telemetry.otlp.key".to_owned());
         }
+        let oidc_secret = |config: &Self| config.console.oidc.as_ref().and_then(|oidc| oidc.client_secret.clone());
+        if oidc_secret(self) != oidc_secret(other) && !paths.iter().any(|path| path.starts_with("console.oidc")) {
+            paths.push("console.oidc.client_secret".to_owned());
+        }
         if paths.is_empty() && self != other {
             paths.push("the file".to_owned());
         }
         paths
     }
 
-    fn tree(&self) -> Option<Node> {
+    /// What is in force, as the tree of its effective text.
+    pub(crate) fn tree(&self) -> Option<Node> {
         tree::read(&self.effective_yaml(), &mut Vec::new()).ok().flatten()
     }
 }

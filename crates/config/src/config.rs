@@ -2,7 +2,9 @@
 
 mod alerts;
 mod chat;
+mod console;
 mod default_alerts;
+mod edge;
 mod probes;
 mod shape;
 mod ship;
@@ -19,10 +21,12 @@ use serde_json::{Map, Value};
 use tollhouse_units::Bytes;
 
 pub use self::alerts::{
-    AlertConfig, AlertMeasure, AlertSeverity, ChannelConfig, ChannelKind, EscalateConfig, QuietConfig, ReportConfig,
-    ReportKind, SmtpConfig, SmtpTls,
+    AlertConfig, AlertMeasure, AlertOrigin, AlertSeverity, ChannelConfig, ChannelKind, EscalateConfig, QuietConfig,
+    ReportConfig, ReportKind, SmtpConfig, SmtpTls,
 };
 pub use self::chat::ChatConfig;
+pub use self::console::{ConsoleConfig, ConsoleRole, OidcConfig};
+pub use self::edge::{BalanceConfig, EdgeConfig, HeadersConfig, RouteConfig, RouteTarget, SiteConfig};
 pub use self::probes::{
     CertificatePlace, CertificateProbe, ClockProbe, DiskProbe, GpuProbe, HttpProbe, MemoryProbe, ModelProbe,
     ProbesConfig, ProcessProbe, QualityProbe,
@@ -87,6 +91,10 @@ pub struct Config {
     pub reports: Vec<ReportConfig>,
     /// The chat page.
     pub chat: ChatConfig,
+    /// The console.
+    pub console: ConsoleConfig,
+    /// Sites with names of their own, through TLS; none without.
+    pub edge: Option<EdgeConfig>,
     /// What is looked after, and how often.
     pub probes: ProbesConfig,
 }
@@ -149,6 +157,8 @@ impl Default for Config {
             telemetry: TelemetryConfig::default(),
             reports: ReportConfig::defaults(),
             chat: ChatConfig::default(),
+            console: ConsoleConfig::default(),
+            edge: None,
         }
     }
 }

@@ -553,28 +553,46 @@ fn read_secret(path: &Path) -> Result<String, String> {
 
 /// Where the values are that look secret, so that no line is shown with them.
 pub(crate) fn secrets(root: &Node) -> Vec<Mask> {
-    let mut masks = Vec::new();
-    add_secrets(root, false, &mut masks);
-    masks
+    secret_nodes(root).into_iter().map(Node::mask).collect()
 }
 
-fn add_secrets(node: &Node, secret: bool, masks: &mut Vec<Mask>) {
+/// The values that look secret.
+pub(crate) fn secret_nodes(root: &Node) -> Vec<&Node> {
+    let mut found = Vec::new();
+    add_secrets(root, false, &mut found);
+    found
+}
+
+/// Whether a value is secret for where it stands: whoever knows the address of a channel can write there, and the
+/// environment of a process is where its secrets belong.
+fn is_secret_place(path: &str) -> bool {
+    let mut keys = path.split('.');
+    let (section, last) = (keys.next(), keys.next_back());
+    match section {
+        Some("channels") => last == Some("url"),
+        Some("supervise") => keys.any(|key| key == "env"),
+        _ => false,
+    }
+}
+
+fn add_secrets<'n>(node: &'n Node, secret: bool, found: &mut Vec<&'n Node>) {
     match &node.data {
         Data::Scalar { text, .. } => {
             let is_reference = reference_len(text) == Some(text.len());
             let has_password = text.contains("://") && text.contains('@');
+            let secret = secret || is_secret_place(&node.path);
             if (secret && !text.is_empty() && !is_reference) || has_password {
-                masks.push(node.mask());
+                found.push(node);
             }
         }
-        Data::List(items) => items.iter().for_each(|item| add_secrets(item, secret, masks)),
+        Data::List(items) => items.iter().for_each(|item| add_secrets(item, secret, found)),
         Data::Map(entries) => {
             for entry in entries {
                 // Somebody may have put the key itself where its hash belongs.
                 let is_wrong_hash = entry.name == "sha256" && !is_sha256(&entry.value);
                 // `tokens` is a number of those that models count.
                 let secret = entry.name != "tokens" && is_secret_name(entry.name.trim_end_matches('s'));
-                add_secrets(&entry.value, secret || is_wrong_hash, masks);
+                add_secrets(&entry.value, secret || is_wrong_hash, found);
             }
         }
     }

@@ -1,6 +1,8 @@
 //! A configuration as YAML, with every default filled in and every secret masked.
 
 mod alerts;
+mod console;
+mod edge;
 mod probes;
 mod supervise;
 
@@ -73,6 +75,8 @@ impl Config {
         }
         alerts::write(out, &self.channels, &self.alerts, &self.reports)?;
         self.write_chat(out)?;
+        console::write(out, &self.console)?;
+        edge::write(out, self.edge.as_ref())?;
         probes::write(out, &self.probes)?;
         supervise::write(out, &self.supervise)?;
         self.write_telemetry(out)

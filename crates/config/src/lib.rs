@@ -7,6 +7,8 @@
 //! - [`ConfigErrors`] holds every [`Problem`] found: where, the line with a caret under the culprit, what was expected and a
 //!   hint. A value that is wrong does not keep the ones after it from being checked.
 //! - [`Secret`] is a value that neither `Debug` nor `effective_yaml` nor an error message shows.
+//! - [`Config::settings`] says where each value in force comes from. [`mask()`] gives a file's text as it may be shown, and
+//!   [`unmask`] puts the secrets back into one that was changed.
 //! - [`init::first_config`] writes a first file for somebody who has none, [`import()`] one from older files of other programs.
 //!
 //! Inside, a text goes through `tree` (YAML to nodes with places; bounded in size, depth and alias copies), `decode` (nodes to
@@ -32,6 +34,8 @@ mod effective;
 mod import;
 pub mod init;
 mod load;
+mod masks;
+mod origin;
 mod problem;
 mod secret;
 mod sections;
@@ -39,19 +43,22 @@ mod source;
 mod tree;
 
 pub use config::{
-    AccessConfig, AlertConfig, AlertMeasure, AlertSeverity, Auth, Begin, By, CallerLimits, CertificatePlace,
-    CertificateProbe, ChannelConfig, ChannelKind, ChatConfig, ClockProbe, Compress, Config, Content, ContentMode, Deny,
-    DiskProbe, ErrorStyle, EscalateConfig, FieldKind, FileSource, GpuProbe, HttpProbe, HttpSource, JournaldSource,
-    Keep, KeyConfig, Limits, LineCap, LineFormat, Listen, ListenSource, Logging, MemoryProbe, ModelConfig, ModelProbe,
-    OnAbort, OtlpConfig, Overflow, Priority, ProbesConfig, ProcessProbe, ProgramFault, QualityProbe, Queue,
-    QuietConfig, Rate, ReadyConfig, RemoteStore, ReportConfig, ReportKind, RestartPolicy, Rotate, SearchConfig,
-    ShapeConfig, Shared, ShipConfig, ShipKind, ShipLogin, SmtpConfig, SmtpTls, SourceConfig, SourceKind,
+    AccessConfig, AlertConfig, AlertMeasure, AlertOrigin, AlertSeverity, Auth, BalanceConfig, Begin, By, CallerLimits,
+    CertificatePlace, CertificateProbe, ChannelConfig, ChannelKind, ChatConfig, ClockProbe, Compress, Config,
+    ConsoleConfig, ConsoleRole, Content, ContentMode, Deny, DiskProbe, EdgeConfig, ErrorStyle, EscalateConfig,
+    FieldKind, FileSource, GpuProbe, HeadersConfig, HttpProbe, HttpSource, JournaldSource, Keep, KeyConfig, Limits,
+    LineCap, LineFormat, Listen, ListenSource, Logging, MemoryProbe, ModelConfig, ModelProbe, OidcConfig, OnAbort,
+    OtlpConfig, Overflow, Priority, ProbesConfig, ProcessProbe, ProgramFault, QualityProbe, Queue, QuietConfig, Rate,
+    ReadyConfig, RemoteStore, ReportConfig, ReportKind, RestartPolicy, Rotate, RouteConfig, RouteTarget, SearchConfig,
+    ShapeConfig, Shared, ShipConfig, ShipKind, ShipLogin, SiteConfig, SmtpConfig, SmtpTls, SourceConfig, SourceKind,
     StopSignalConfig, StoreConfig, SuperviseConfig, SyncPolicy, SyslogMessage, TelemetryConfig, Timeouts, TlsFiles,
     UpstreamConfig, UpstreamKind, Vrl,
 };
 pub use import::{Fate, Imported, Note, Old, import};
 pub use ipnet::IpNet;
-pub use load::{find, load, parse, parse_alert};
+pub use load::{FILE_BYTES_MAX, find, load, parse, parse_alert};
+pub use masks::{Unmasked, mask, unmask};
+pub use origin::{Origin, Setting};
 pub use problem::{ConfigErrors, Place, Problem};
 pub use secret::Secret;
 pub use tollhouse_units::Bytes;

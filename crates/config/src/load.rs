@@ -20,7 +20,7 @@ use crate::{
 /// Where the configuration is looked for, in this order.
 const DEFAULT_FILES: [&str; 2] = ["./tollhouse.yaml", "/etc/tollhouse/tollhouse.yaml"];
 /// Size of a configuration file.
-pub(crate) const FILE_BYTES_MAX: u64 = 1024 * 1024;
+pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The configuration file that is meant: the explicit one, whether it exists or not, else the first default one that exists.
 pub fn find(explicit: Option<&Path>) -> Option<PathBuf> {

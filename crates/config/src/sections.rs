@@ -4,6 +4,8 @@ mod access;
 pub(crate) mod alerts;
 mod channels;
 mod chat;
+mod console;
+mod edge;
 mod models;
 mod probes;
 mod shape;
@@ -103,6 +105,8 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
             alerts::reports(d, node, &mut config.reports, &config.channels);
         }
         s.section(d, "chat", |d, s| chat::chat(d, s, &mut config.chat));
+        s.section(d, "console", |d, s| console::console(d, s, &mut config.console, config.public_url.as_deref()));
+        config.edge = s.get("edge").and_then(|node| edge::edge(d, node, listen, auth));
         config.probes = probes::probes(d, s.get("probes"), &config.upstreams, &config.data_dir);
     });
     config
@@ -213,19 +217,25 @@ fn base_url(text: &str) -> Result<String, String> {
 }
 
 fn host(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
-    let expected = "a host name such as ai.example.com, without http:// and port";
-    d.parsed(node, expected, |text| {
-        let is_address = text.parse::<IpAddr>().is_ok();
-        let is_name = text.split('.').all(|label| {
-            let inner = label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-            inner && !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-')
-        });
-        if is_address || (is_name && text.len() <= 253) {
-            Ok(text.to_ascii_lowercase())
-        } else {
-            Err(format!("`{}` is not a host name", shown(text)))
+    d.parsed(node, "a host name such as ai.example.com, without http:// and port", |text| {
+        match text.parse::<IpAddr>() {
+            Ok(_) => Ok(text.to_ascii_lowercase()),
+            Err(_) => host_name(text),
         }
     })
+}
+
+/// Checks a host name and gives it in small letters.
+fn host_name(text: &str) -> Result<String, String> {
+    let is_label = |label: &str| {
+        let inner = label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        inner && !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-')
+    };
+    if text.len() <= 253 && text.split('.').all(is_label) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(format!("`{}` is not a host name", shown(text)))
+    }
 }
 
 // Bounds

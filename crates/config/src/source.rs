@@ -183,7 +183,7 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
 
 /// What follows a key that looks like a secret's, up to the end of the line. Needed where a text could not be parsed, so that
 /// nobody knows where its values are; it rather hides too much.
-fn secret_range(line: &str) -> Option<(usize, usize)> {
+pub(crate) fn secret_range(line: &str) -> Option<(usize, usize)> {
     let mut rest = line;
     let mut passed = 0;
     while let Some(colon) = rest.find(':') {

@@ -75,6 +75,26 @@ impl Node {
         }
     }
 
+    /// The nodes right below this one.
+    pub(crate) fn children(&self) -> Box<dyn DoubleEndedIterator<Item = &Self> + '_> {
+        match &self.data {
+            Data::Scalar { .. } => Box::new(std::iter::empty()),
+            Data::List(items) => Box::new(items.iter()),
+            Data::Map(entries) => Box::new(entries.iter().map(|entry| &entry.value)),
+        }
+    }
+
+    /// This node and all below it, in the order of the text.
+    pub(crate) fn all(&self) -> Vec<&Self> {
+        let mut all = Vec::new();
+        let mut waiting = vec![self];
+        while let Some(node) = waiting.pop() {
+            all.push(node);
+            waiting.extend(node.children().rev());
+        }
+        all
+    }
+
     /// The range of the text that the node covers.
     pub(crate) fn mask(&self) -> Mask {
         Mask { from: (self.place.line, self.place.column), to: self.end }

@@ -9,6 +9,10 @@
 //! | `POST /console/api/v1/alerts/{rule}/silence` | `{"for": "2h"}` | until when; 400, 404 |
 //! | `POST /console/api/v1/alerts/{rule}/unsilence` | | the same |
 //! | `POST /console/api/v1/alerts/backtest` | `{"name": …, "rule": …, "days": …}` | what it would have told; 400, 404, 503 |
+//! | `PUT /console/api/v1/alerts/rules/{rule}` | `{"rule": …}` | the rule as it is in force; 400, 409 |
+//! | `DELETE /console/api/v1/alerts/rules/{rule}` | | 404 |
+//! | `POST /console/api/v1/alerts/channels/{channel}/test` | | whether the channel took a message; 404, 503 |
+//! | `GET /console/api/v1/alerts/objectives` | | what is left of each objective's budget |
 //! | `GET /console/api/v1/forecast` | | series with what is to be expected of them |
 //!
 //! A signed link of a message (`/console/link/{token}`) needs no session: `GET` only shows what it is for, because programs
@@ -32,9 +36,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use tollhouse_state::Session;
 use tollhouse_units::parse_duration;
+use utoipa::ToSchema;
 
-use crate::Console;
 use crate::refusal::refused;
+use crate::{Console, confirm};
 
 /// Incidents of one answer.
 const INCIDENTS_MAX: usize = 200;
@@ -85,6 +90,29 @@ pub enum AlertsAsk {
         /// Of how many days.
         days: u32,
     },
+    /// Keeps a rule in place of the one of its name.
+    Save {
+        /// Its name.
+        name: String,
+        /// Its settings as YAML.
+        rule: String,
+        /// Who.
+        by: String,
+    },
+    /// Forgets a saved rule.
+    Remove {
+        /// Its name.
+        name: String,
+        /// Who.
+        by: String,
+    },
+    /// Whether a channel works.
+    Test {
+        /// Its name.
+        channel: String,
+    },
+    /// What is left of each objective's budget.
+    Objectives,
     /// What is to be expected.
     Forecast,
     /// What a signed link is for, and with `by` set, doing it.
@@ -128,6 +156,55 @@ pub(crate) async fn list(State(console): State<Console>) -> Response {
     asked(&console, AlertsAsk::List).await
 }
 
+pub(crate) async fn objectives(State(console): State<Console>) -> Response {
+    asked(&console, AlertsAsk::Objectives).await
+}
+
+pub(crate) async fn test(State(console): State<Console>, Path(channel): Path<String>) -> Response {
+    asked(&console, AlertsAsk::Test { channel }).await
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RuleText {
+    /// The rule's settings as YAML, or `off`.
+    rule: String,
+}
+
+pub(crate) async fn save(
+    State(console): State<Console>,
+    Extension(session): Extension<Session>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Response {
+    let by = format!("console: {}", session.owner());
+    match serde_json::from_slice::<RuleText>(&body) {
+        Err(error) => refused(StatusCode::BAD_REQUEST, &error.to_string()),
+        Ok(RuleText { rule }) if rule.len() > RULE_BYTES_MAX => {
+            refused(StatusCode::BAD_REQUEST, &format!("the rule is longer than {RULE_BYTES_MAX} bytes"))
+        }
+        Ok(RuleText { rule }) => changed(&console, AlertsAsk::Save { name, rule, by }).await,
+    }
+}
+
+pub(crate) async fn remove(
+    State(console): State<Console>,
+    Extension(session): Extension<Session>,
+    Path(name): Path<String>,
+) -> Response {
+    let by = format!("console: {}", session.owner());
+    changed(&console, AlertsAsk::Remove { name, by }).await
+}
+
+/// Answers when what was changed is in force.
+async fn changed(console: &Console, ask: AlertsAsk) -> Response {
+    let answer = asked(console, ask).await;
+    if answer.status().is_success() {
+        console.inner.keeper.rules_changed().await;
+    }
+    answer
+}
+
 pub(crate) async fn forecast(State(console): State<Console>) -> Response {
     asked(&console, AlertsAsk::Forecast).await
 }
@@ -156,9 +233,9 @@ pub(crate) async fn acknowledge(
     asked(&console, AlertsAsk::Acknowledge { id, by }).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Silence {
+pub(crate) struct Silence {
     r#for: String,
 }
 
@@ -179,9 +256,9 @@ pub(crate) async fn unsilence(State(console): State<Console>, Path(rule): Path<S
     asked(&console, AlertsAsk::Silence { rule, time: Duration::ZERO }).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Backtest {
+pub(crate) struct Backtest {
     name: String,
     rule: Option<String>,
     days: u32,
@@ -207,19 +284,30 @@ async fn asked_backtest(console: &Console, name: String, rule: Option<String>, d
 /// Shows what a link is for.
 pub(crate) async fn show_link(State(console): State<Console>, Path(token): Path<String>) -> Response {
     let answer = console.inner.settings.alerts.answer(AlertsAsk::Link { token, is_done: false }).await;
-    link_page(&answer)
+    let more = match &answer {
+        Ok(incident) => confirm::offer(&console, incident).await,
+        Err(_) => String::new(),
+    };
+    link_page(&answer, &more)
 }
 
-/// Does what a link is for.
-pub(crate) async fn follow_link(State(console): State<Console>, Path(token): Path<String>) -> Response {
-    let answer = console.inner.settings.alerts.answer(AlertsAsk::Link { token, is_done: true }).await;
-    link_page(&answer)
+/// Does what a link is for: says that somebody looks after the incident, and first confirms the process that the form names.
+pub(crate) async fn follow_link(State(console): State<Console>, Path(token): Path<String>, body: Bytes) -> Response {
+    let ask = |is_done| AlertsAsk::Link { token: token.clone(), is_done };
+    let alerts = &console.inner.settings.alerts;
+    let mut more = String::new();
+    if let Some(name) = confirm::named(&body)
+        && let Ok(incident) = alerts.answer(ask(false)).await
+    {
+        more = confirm::confirm(&console, &incident, &name).await;
+    }
+    link_page(&alerts.answer(ask(true)).await, &more)
 }
 
-fn link_page(answer: &Result<Value, AlertsRefusal>) -> Response {
+fn link_page(answer: &Result<Value, AlertsRefusal>, more: &str) -> Response {
     let (status, body) = match answer {
         Err(AlertsRefusal { status, error }) => (*status, format!("<h1>{}</h1>", escaped(error))),
-        Ok(incident) => (StatusCode::OK, incident_page(incident)),
+        Ok(incident) => (StatusCode::OK, incident_page(incident) + more),
     };
     let page = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>tollhouse</title><meta name=\"viewport\" \
@@ -254,7 +342,7 @@ fn incident_page(incident: &Value) -> String {
     format!("<h1>{}</h1><p>{} · since {}</p>{state}", text("title"), text("rule"), text("began"))
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
@@ -279,6 +367,6 @@ mod tests {
         over["state"] = json!("ended");
         assert!(!incident_page(&over).contains("<button>"));
         let refused = AlertsRefusal { status: StatusCode::GONE, error: "this link has expired".to_owned() };
-        assert_eq!(link_page(&Err(refused)).status(), StatusCode::GONE);
+        assert_eq!(link_page(&Err(refused), "").status(), StatusCode::GONE);
     }
 }

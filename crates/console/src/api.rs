@@ -1,9 +1,10 @@
-//! The console's JSON API: search, fields, models, state of the house, chat.
+//! The console's JSON API: its description, search, fields, models, state of the house.
 
 use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -48,6 +49,11 @@ fn take_fields(path: &str, properties: &Value, fields: &mut BTreeMap<String, Str
             fields.insert(name, kind.to_owned());
         }
     }
+}
+
+/// What all calls take and answer.
+pub(crate) async fn description() -> Response {
+    ([(CONTENT_TYPE, "application/json")], crate::calls::description()).into_response()
 }
 
 /// The models that can be chosen in the chat.

@@ -18,19 +18,16 @@
 
 mod answers;
 mod asked;
-mod chatter;
+pub(crate) mod chatter;
 mod said;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, Extension, Path, Query, Request, State};
+use axum::extract::{Extension, Path, Query, Request, State};
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
-use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::{Json, body::Body};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -42,8 +39,10 @@ use tollhouse_web::Peer;
 
 pub use answers::Answers;
 use answers::{Answer, Asking, Now};
-use asked::{ATTACHMENTS_BYTES_MAX, Asked, check_settings, messages_of, title_of};
+pub(crate) use asked::Asked;
+use asked::{ATTACHMENTS_BYTES_MAX, check_settings, messages_of, title_of};
 use chatter::Chatter;
+pub(crate) use said::{End, Said, read_answer};
 
 use crate::Console;
 use crate::refusal::{out_of_reach, refused};
@@ -55,7 +54,7 @@ const WORDS_BYTES_MAX: usize = 200;
 /// After so long without a word a stream gets a sign of life, and it is looked whether its reader still may read.
 const QUIET: Duration = Duration::from_secs(2);
 /// Beside attachments, a body has a question and names.
-const BODY_BYTES_MAX: usize = ATTACHMENTS_BYTES_MAX + 1024 * 1024;
+pub(crate) const CHAT_BODY_BYTES_MAX: usize = ATTACHMENTS_BYTES_MAX + 1024 * 1024;
 
 /// How the chat page is set.
 #[derive(Clone, Debug)]
@@ -74,26 +73,12 @@ pub struct ChatPage {
     pub unwatched: Duration,
 }
 
-/// All calls about chats. They have a door of their own: a key is enough.
-pub(crate) fn router(console: &Console) -> Router<Console> {
-    let may_chat = middleware::from_fn_with_state(console.clone(), chatter::may_chat);
-    let kept = Router::new()
-        .route("/console/api/v1/chats", get(list).post(create).delete(remove_all))
-        .route("/console/api/v1/chats/{id}", get(show).put(change).delete(remove))
-        .route("/console/api/v1/chats/{id}/messages", post(ask).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)))
-        .route("/console/api/v1/chats/{id}/answers/{answer}", get(events))
-        .route("/console/api/v1/chats/{id}/answers/{answer}/stop", post(stop))
-        .route("/console/api/v1/chat/models", get(models))
-        .route(CHAT_PATH, post(unkept))
-        .route_layer(may_chat);
-    Router::new()
-        .merge(kept)
-        .route(CHAT_PATH, get(about))
-        .route("/console/api/v1/chat/session", post(chatter::open).delete(chatter::close))
-}
-
 /// What the page shows before anybody has shown who they are, and who that is once they have.
-async fn about(State(console): State<Console>, Extension(peer): Extension<Peer>, headers: HeaderMap) -> Response {
+pub(crate) async fn about(
+    State(console): State<Console>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Response {
     let page = &console.inner.settings.chat;
     let you = chatter::of(&console, &headers, peer).await.map(|chatter| {
         let key_id = chatter.caller.key.as_ref().map(|key| key.id.clone());
@@ -112,7 +97,7 @@ async fn about(State(console): State<Console>, Extension(peer): Extension<Peer>,
     .into_response()
 }
 
-async fn models(State(console): State<Console>, Extension(chatter): Extension<Chatter>) -> Json<Value> {
+pub(crate) async fn models(State(console): State<Console>, Extension(chatter): Extension<Chatter>) -> Json<Value> {
     let models = console.inner.gateway.upstreams().models().await;
     let models: Vec<Value> = models
         .iter()
@@ -123,7 +108,7 @@ async fn models(State(console): State<Console>, Extension(chatter): Extension<Ch
 }
 
 /// A chat of which nothing is kept: a model request like any other. Who leaves, cancels it.
-async fn unkept(
+pub(crate) async fn unkept(
     State(console): State<Console>,
     Extension(peer): Extension<Peer>,
     Extension(chatter): Extension<Chatter>,
@@ -138,12 +123,12 @@ async fn unkept(
 }
 
 #[derive(Deserialize)]
-struct Wanted {
+pub(crate) struct Wanted {
     #[serde(default)]
     q: String,
 }
 
-async fn list(
+pub(crate) async fn list(
     State(console): State<Console>,
     Extension(chatter): Extension<Chatter>,
     Query(wanted): Query<Wanted>,
@@ -157,7 +142,11 @@ async fn list(
     }
 }
 
-async fn create(State(console): State<Console>, Extension(chatter): Extension<Chatter>, body: Bytes) -> Response {
+pub(crate) async fn create(
+    State(console): State<Console>,
+    Extension(chatter): Extension<Chatter>,
+    body: Bytes,
+) -> Response {
     if !console.inner.settings.chat.history {
         return refused(StatusCode::FORBIDDEN, "no chats are kept here (`chat.history: off`)");
     }
@@ -175,7 +164,7 @@ async fn create(State(console): State<Console>, Extension(chatter): Extension<Ch
     }
 }
 
-async fn show(
+pub(crate) async fn show(
     State(console): State<Console>,
     Extension(chatter): Extension<Chatter>,
     Path(id): Path<String>,
@@ -191,7 +180,7 @@ async fn show(
     }
 }
 
-async fn change(
+pub(crate) async fn change(
     State(console): State<Console>,
     Extension(chatter): Extension<Chatter>,
     Path(id): Path<String>,
@@ -212,7 +201,7 @@ async fn change(
 }
 
 /// Removes a chat; answers under way in it end first, at the model too.
-async fn remove(
+pub(crate) async fn remove(
     State(console): State<Console>,
     Extension(chatter): Extension<Chatter>,
     Path(id): Path<String>,
@@ -228,7 +217,7 @@ async fn remove(
     }
 }
 
-async fn remove_all(State(console): State<Console>, Extension(chatter): Extension<Chatter>) -> Response {
+pub(crate) async fn remove_all(State(console): State<Console>, Extension(chatter): Extension<Chatter>) -> Response {
     console.inner.answers.stop_chat(None, &chatter.owner);
     match console.inner.state.remove_chats(&chatter.owner).await {
         Ok(removed) => Json(json!({"removed": removed})).into_response(),
@@ -237,7 +226,7 @@ async fn remove_all(State(console): State<Console>, Extension(chatter): Extensio
 }
 
 /// Adds a question to a chat, or takes up one that is there, and lets the answer be written.
-async fn ask(
+pub(crate) async fn ask(
     State(console): State<Console>,
     Extension(peer): Extension<Peer>,
     Extension(chatter): Extension<Chatter>,
@@ -313,7 +302,7 @@ fn who(headers: &HeaderMap) -> HeaderMap {
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-async fn stop(
+pub(crate) async fn stop(
     State(console): State<Console>,
     Extension(chatter): Extension<Chatter>,
     Path((id, answer)): Path<(String, String)>,
@@ -330,7 +319,7 @@ async fn stop(
 }
 
 /// Whoever comes, comes again or comes late gets all of the answer, then what is added.
-async fn events(
+pub(crate) async fn events(
     State(console): State<Console>,
     Extension(chatter): Extension<Chatter>,
     Path((id, answer)): Path<(String, String)>,

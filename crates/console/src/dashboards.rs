@@ -19,16 +19,19 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde_json::json;
-use tollhouse_state::{DASHBOARDS_MAX, Dashboard, Keeping, StateError};
+use tollhouse_state::{DASHBOARDS_MAX, Dashboard};
 
 use crate::Console;
-use crate::refusal::{out_of_reach, refused};
+use crate::named::Named;
+use crate::refusal::refused;
 use crate::session::Session;
+
+const DASHBOARDS: Named = Named { one: "dashboard", many: "dashboards", all: "the dashboards", max: DASHBOARDS_MAX };
 
 pub(crate) async fn list(State(console): State<Console>) -> Response {
     match console.inner.state.dashboards().await {
         Ok(dashboards) => Json(json!({"dashboards": dashboards})).into_response(),
-        Err(error) => state_failed(&error),
+        Err(error) => DASHBOARDS.failed(&error),
     }
 }
 
@@ -39,7 +42,7 @@ pub(crate) async fn create(
 ) -> Response {
     match read(&body) {
         Ok(dashboard) => {
-            answer(StatusCode::CREATED, console.inner.state.keep_dashboard(&dashboard, session.name()).await)
+            DASHBOARDS.answer(StatusCode::CREATED, console.inner.state.keep_dashboard(&dashboard, session.name()).await)
         }
         Err(message) => refused(StatusCode::BAD_REQUEST, &message),
     }
@@ -52,19 +55,14 @@ pub(crate) async fn change(
     body: Bytes,
 ) -> Response {
     match read(&body) {
-        Ok(dashboard) => {
-            answer(StatusCode::OK, console.inner.state.change_dashboard(&id, &dashboard, session.name()).await)
-        }
+        Ok(dashboard) => DASHBOARDS
+            .answer(StatusCode::OK, console.inner.state.change_dashboard(&id, &dashboard, session.name()).await),
         Err(message) => refused(StatusCode::BAD_REQUEST, &message),
     }
 }
 
 pub(crate) async fn remove(State(console): State<Console>, Path(id): Path<String>) -> Response {
-    match console.inner.state.remove_dashboard(&id).await {
-        Ok(true) => StatusCode::NO_CONTENT.into_response(),
-        Ok(false) => unknown(),
-        Err(error) => state_failed(&error),
-    }
+    DASHBOARDS.removed(console.inner.state.remove_dashboard(&id).await)
 }
 
 /// Says what a file would become; whoever likes it keeps it by another call.
@@ -85,22 +83,4 @@ fn read(body: &[u8]) -> Result<Dashboard, String> {
     dashboard.name = dashboard.name.trim().to_owned();
     dashboard.check()?;
     Ok(dashboard)
-}
-
-fn answer(status: StatusCode, keeping: Result<Keeping, StateError>) -> Response {
-    match keeping {
-        Ok(Keeping::Done(kept)) => (status, Json(kept)).into_response(),
-        Ok(Keeping::NameTaken) => refused(StatusCode::CONFLICT, "another dashboard has this name"),
-        Ok(Keeping::Full) => refused(StatusCode::CONFLICT, &format!("at most {DASHBOARDS_MAX} dashboards are kept")),
-        Ok(Keeping::Unknown) => unknown(),
-        Err(error) => state_failed(&error),
-    }
-}
-
-fn unknown() -> Response {
-    refused(StatusCode::NOT_FOUND, "there is no dashboard with this id")
-}
-
-fn state_failed(error: &StateError) -> Response {
-    out_of_reach("the dashboards", error)
 }

@@ -8,16 +8,19 @@ use axum::http::header::{
 };
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use axum::response::Response;
 use tollhouse_state::Role;
 use tollhouse_web::Peer;
 
+use crate::refusal::refused;
 use crate::session::{self, Session};
 use crate::{Console, UNAUTHORIZED};
 
 /// Every call that changes something carries this header: a form or a plain link of another page cannot send it.
-const CONSOLE_HEADER: HeaderName = HeaderName::from_static("x-tollhouse-console");
+pub(crate) const CONSOLE_HEADER: HeaderName = HeaderName::from_static("x-tollhouse-console");
+
+/// Below here are calls, all else are pages and their files.
+const CALLS: &str = "/console/api/";
 
 /// No script, style, picture or call from anywhere else, and no way to put the page into a frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -49,31 +52,33 @@ pub(crate) async fn role(State(least): State<Role>, request: Request, next: Next
 /// The answer to whoever may not do this.
 pub(crate) fn forbidden(least: Role) -> Response {
     let error = format!("this needs a session with the role {}", least.name());
-    (StatusCode::FORBIDDEN, axum::Json(json!({"error": error}))).into_response()
+    refused(StatusCode::FORBIDDEN, &error)
 }
 
 /// The answer to whoever is not signed in.
 pub(crate) fn unauthorized() -> Response {
-    (StatusCode::UNAUTHORIZED, axum::Json(json!({"error": UNAUTHORIZED}))).into_response()
+    refused(StatusCode::UNAUTHORIZED, UNAUTHORIZED)
 }
 
-/// Refuses changes that another page sends in the name of a signed-in browser (cross-site request forgery).
+/// Refuses what another page sends in the name of a signed-in browser: changes (cross-site request forgery), and calls whose
+/// answers it would listen to, streams above all. Pages themselves may be led to from anywhere.
 pub(crate) async fn same_origin(request: Request, next: Next) -> Response {
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
-    if changes && !is_own(&request) {
+    if changes && !(request.headers().contains_key(&CONSOLE_HEADER) && is_own(&request)) {
         let error = "changes are only taken from the console itself (same origin, with the header x-tollhouse-console)";
-        return (StatusCode::FORBIDDEN, axum::Json(json!({"error": error}))).into_response();
+        return refused(StatusCode::FORBIDDEN, error);
+    }
+    if request.uri().path().starts_with(CALLS) && !is_own(&request) {
+        return refused(StatusCode::FORBIDDEN, "calls are only answered to the console itself (same origin)");
     }
     next.run(request).await
 }
 
+/// Whether neither the browser nor its `Origin` says that another page sends it; `none` is an address that somebody typed.
 fn is_own(request: &Request<Body>) -> bool {
     let headers = request.headers();
-    if !headers.contains_key(&CONSOLE_HEADER) {
-        return false;
-    }
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    if !matches!(site, None | Some(b"same-origin")) {
+    if !matches!(site, None | Some(b"same-origin" | b"none")) {
         return false;
     }
     let Some(origin) = headers.get(ORIGIN) else { return true };

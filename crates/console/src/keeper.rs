@@ -19,12 +19,16 @@ pub struct AskKeeper(mpsc::Sender<Ask>);
 pub enum Ask {
     /// Read the configuration again and put it in force: what changed, or all that is wrong.
     Reload(oneshot::Sender<Result<Vec<String>, String>>),
+    /// Put saved alert rules in force now.
+    Rules(oneshot::Sender<()>),
     /// Put changed keys in force now.
     Keys(oneshot::Sender<()>),
     /// Tell of the processes under supervision.
     Processes(oneshot::Sender<Value>),
     /// Follow an order about one of them.
     Order(ProcessOrder, oneshot::Sender<Result<Value, NotFollowed>>),
+    /// Tell what the stores of the house take on their disks.
+    Stores(oneshot::Sender<Value>),
 }
 
 /// What somebody wants of a process under supervision.
@@ -66,9 +70,21 @@ impl AskKeeper {
         }
     }
 
+    /// Returns when saved rules are in force.
+    pub(crate) async fn rules_changed(&self) {
+        if self.ask(Ask::Rules).await.is_none() {
+            tracing::warn!("the house did not say that it has taken the saved rules");
+        }
+    }
+
     /// `None` when nobody answered in time.
     pub(crate) async fn processes(&self) -> Option<Value> {
         self.ask(Ask::Processes).await
+    }
+
+    /// `None` when nobody answered in time.
+    pub(crate) async fn stores(&self) -> Option<Value> {
+        self.ask(Ask::Stores).await
     }
 
     /// `None` when nobody answered in time.

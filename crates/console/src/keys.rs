@@ -23,6 +23,7 @@ use tollhouse_journal::{Level, Record};
 use tollhouse_state::{CreatedKey, KeyLimits, KeySettings, StateError};
 use tollhouse_units::parse_duration;
 use tollhouse_web::Peer;
+use utoipa::ToSchema;
 
 use crate::refusal::{out_of_reach, refused};
 use crate::{Console, session};
@@ -33,7 +34,7 @@ const OVERLAP: Duration = Duration::from_hours(24);
 const CALLER: &str = "console/keys.rs";
 
 /// What a new key is to be; the same names as in the list. What is left out is not limited, or as usual.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewKey {
     name: String,
@@ -56,6 +57,7 @@ pub(crate) struct NewKey {
     #[serde(default)]
     allow: Vec<String>,
     /// RFC 3339.
+    #[schema(value_type = Option<String>)]
     expires: Option<jiff::Timestamp>,
 }
 
@@ -95,7 +97,7 @@ fn rate<T>(name: &str, most: Option<T>, per_name: &str, per_ms: Option<u64>) -> 
 }
 
 /// How a key is rotated.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rotation {
     /// How long the secret before stays valid, such as `24h` or `0s`.

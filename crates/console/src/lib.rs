@@ -4,7 +4,7 @@
 //! tokenised address gets a cookie in exchange, at once and without the token staying in the address. Every figure on
 //! the pages comes from `/console/api/v1/search`, which answers what `/es` answers. Searches are saved at
 //! `/console/api/v1/saved`, keys made, rotated and revoked at `/console/api/v1/keys`, and `/console/api/v1/reload` puts a
-//! changed configuration file in force.
+//! changed configuration file in force. That file itself is shown, checked and changed at `/console/api/v1/settings`.
 //!
 //! What this crate never does: compute a figure of its own, or let a page of another origin change anything.
 
@@ -13,16 +13,22 @@ mod api;
 mod assets;
 mod calls;
 mod chats;
+mod confirm;
 mod dashboards;
+mod description;
 mod guard;
 mod keeper;
 mod keys;
+mod named;
+mod oidc;
 mod probes;
 mod processes;
 mod refusal;
 mod reload;
+mod replay;
 mod saved;
 mod session;
+mod settings;
 mod sign_ins;
 mod story;
 mod users;
@@ -32,7 +38,8 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::middleware;
-use axum::routing::{any, get, post};
+use axum::routing::{any, get};
+use oidc::Provider;
 use tollhouse_gateway::Gateway;
 use tollhouse_journal::Journal;
 use tollhouse_remote::Shelf;
@@ -41,7 +48,10 @@ use tollhouse_state::State;
 pub use alerts::{Alerts, AlertsAnswer, AlertsAsk, AlertsKeeper, AlertsRefusal};
 pub use chats::{Answers, CHAT_PATH, ChatPage};
 pub use keeper::{Ask, AskKeeper, NotFollowed, ProcessOrder};
+pub use oidc::{CALLBACK_PATH, OidcSettings, RoleRule};
 pub use probes::{Probes, ProbesKeeper};
+pub use replay::KeptContent;
+pub use settings::{Fault, InForce, Proposal, SettingsDesk, SettingsKeeper, Turn};
 pub use sign_ins::SignIns;
 
 /// What is said to whoever comes without a token (scenario B01).
@@ -64,6 +74,7 @@ struct Inner {
     keeper: AskKeeper,
     sign_ins: SignIns,
     answers: Answers,
+    oidc: Option<Provider>,
 }
 
 /// What the console is set to.
@@ -87,6 +98,14 @@ pub struct Settings {
     pub probes: ProbesKeeper,
     /// The chat page.
     pub chat: ChatPage,
+    /// A provider at which users sign in.
+    pub oidc: Option<OidcSettings>,
+    /// Where prompts and answers are kept.
+    pub content: KeptContent,
+    /// Who knows what the configuration means.
+    pub desk: SettingsKeeper,
+    /// Whose turn it is to change its file.
+    pub turn: Turn,
 }
 
 impl Console {
@@ -102,20 +121,18 @@ impl Console {
         sign_ins: SignIns,
         answers: Answers,
     ) -> Self {
-        Self { inner: Arc::new(Inner { settings, state, shelf, gateway, journal, keeper, sign_ins, answers }) }
+        let oidc = settings.oidc.clone().map(Provider::new);
+        Self { inner: Arc::new(Inner { settings, state, shelf, gateway, journal, keeper, sign_ins, answers, oidc }) }
     }
 }
 
 /// Pages and API of the console. Requests must carry their [`tollhouse_web::Peer`] as an extension.
 pub fn router(console: Console) -> Router {
-    let signed_in =
-        calls::all().router().route_layer(middleware::from_fn_with_state(console.clone(), guard::signed_in));
     // A link's token is the right itself, wherever it is opened; its answers have headers of their own.
     let links = Router::new().route("/console/link/{token}", get(alerts::show_link).post(alerts::follow_link));
     Router::new()
-        .merge(signed_in)
-        .merge(chats::router(&console))
-        .route("/console/api/v1/session", post(session::open))
+        .merge(calls::all().router(&console))
+        .route(CALLBACK_PATH, get(oidc::callback))
         .route("/", any(assets::index))
         .route("/discover", get(assets::page))
         .route("/requests", get(assets::page))
@@ -124,8 +141,11 @@ pub fn router(console: Console) -> Router {
         .route("/alerts", get(assets::page))
         .route("/probes", get(assets::page))
         .route("/sources", get(assets::page))
+        .route("/processes", get(assets::page))
+        .route("/resources", get(assets::page))
         .route("/keys", get(assets::page))
         .route("/users", get(assets::page))
+        .route("/settings", get(assets::page))
         .route("/account", get(assets::page))
         .route("/chat", get(assets::page))
         .route("/dashboards", get(assets::page))

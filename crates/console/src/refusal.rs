@@ -3,12 +3,19 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use tollhouse_state::StateError;
 
 /// An answer that says why not, for whoever reads the page.
 pub(crate) fn refused(status: StatusCode, message: &str) -> Response {
     (status, Json(json!({"error": message}))).into_response()
+}
+
+/// What a call sends, or the answer that says what is wrong with it.
+#[expect(clippy::result_large_err, reason = "it is what the call answers")]
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response> {
+    serde_json::from_slice(body).map_err(|error| refused(StatusCode::BAD_REQUEST, &error.to_string()))
 }
 
 /// The state store does not give `what` (such as "the keys"): the log has the reason, the answer does not.

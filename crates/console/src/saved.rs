@@ -16,16 +16,19 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde_json::json;
-use tollhouse_state::{SAVED_MAX, SavedSearch, Saving, StateError};
+use tollhouse_state::{SAVED_MAX, SavedSearch};
 
 use crate::Console;
-use crate::refusal::{out_of_reach, refused};
+use crate::named::Named;
+use crate::refusal::refused;
 use crate::session::Session;
+
+const SAVED: Named = Named { one: "saved search", many: "searches", all: "the saved searches", max: SAVED_MAX };
 
 pub(crate) async fn list(State(console): State<Console>) -> Response {
     match console.inner.state.saved().await {
         Ok(saved) => Json(json!({"saved": saved})).into_response(),
-        Err(error) => state_failed(&error),
+        Err(error) => SAVED.failed(&error),
     }
 }
 
@@ -35,7 +38,7 @@ pub(crate) async fn create(
     body: Bytes,
 ) -> Response {
     match read(&body) {
-        Ok(search) => answer(StatusCode::CREATED, console.inner.state.save_search(&search, session.name()).await),
+        Ok(search) => SAVED.answer(StatusCode::CREATED, console.inner.state.save_search(&search, session.name()).await),
         Err(message) => refused(StatusCode::BAD_REQUEST, &message),
     }
 }
@@ -47,17 +50,15 @@ pub(crate) async fn change(
     body: Bytes,
 ) -> Response {
     match read(&body) {
-        Ok(search) => answer(StatusCode::OK, console.inner.state.change_saved(&id, &search, session.name()).await),
+        Ok(search) => {
+            SAVED.answer(StatusCode::OK, console.inner.state.change_saved(&id, &search, session.name()).await)
+        }
         Err(message) => refused(StatusCode::BAD_REQUEST, &message),
     }
 }
 
 pub(crate) async fn remove(State(console): State<Console>, Path(id): Path<String>) -> Response {
-    match console.inner.state.remove_saved(&id).await {
-        Ok(true) => StatusCode::NO_CONTENT.into_response(),
-        Ok(false) => unknown(),
-        Err(error) => state_failed(&error),
-    }
+    SAVED.removed(console.inner.state.remove_saved(&id).await)
 }
 
 fn read(body: &[u8]) -> Result<SavedSearch, String> {
@@ -65,24 +66,6 @@ fn read(body: &[u8]) -> Result<SavedSearch, String> {
     search.name = search.name.trim().to_owned();
     search.check()?;
     Ok(search)
-}
-
-fn answer(status: StatusCode, saving: Result<Saving, StateError>) -> Response {
-    match saving {
-        Ok(Saving::Done(saved)) => (status, Json(saved)).into_response(),
-        Ok(Saving::NameTaken) => refused(StatusCode::CONFLICT, "another saved search has this name"),
-        Ok(Saving::Full) => refused(StatusCode::CONFLICT, &format!("at most {SAVED_MAX} searches are kept")),
-        Ok(Saving::Unknown) => unknown(),
-        Err(error) => state_failed(&error),
-    }
-}
-
-fn unknown() -> Response {
-    refused(StatusCode::NOT_FOUND, "there is no saved search with this id")
-}
-
-fn state_failed(error: &StateError) -> Response {
-    out_of_reach("the saved searches", error)
 }
 
 #[cfg(test)]

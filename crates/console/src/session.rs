@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `POST /console/api/v1/session` | `{"token": …}` or `{"name": …, "password": …}` | 204 with the cookie; 401, 429 with `Retry-After` |
 //! | `GET /console/api/v1/session` | | whose it is, its role, and what the pages know of the house |
-//! | `DELETE /console/api/v1/session` | | 204; the session has ended |
+//! | `DELETE /console/api/v1/session` | | 204; the session has ended; `{"location"}` where the browser signs out at a provider, too |
 //! | `GET /console/api/v1/sessions` | | `{"sessions": […]}`: one's own; with `?of=all` those of everybody (admin) |
 //! | `DELETE /console/api/v1/sessions/{id}` | | 204: one's own, or anybody's (admin); 404 |
 
@@ -17,14 +17,17 @@ use axum::http::header::{COOKIE, HOST, HeaderValue, LOCATION, RETRY_AFTER, SET_C
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tollhouse_journal::{Level, Record};
 pub(crate) use tollhouse_state::Session;
 use tollhouse_state::{OpenedSession, Role, StateError, Visit, Way};
 use tollhouse_web::Peer;
+use utoipa::ToSchema;
 
-use crate::refusal::{out_of_reach, refused};
+use crate::oidc::{self, GoTo};
+use crate::refusal::{out_of_reach, read, refused};
 use crate::{Console, guard};
 
 /// How long a signed-in browser stays so.
@@ -38,7 +41,7 @@ const WRONG_PASSWORD: &str = "wrong name or password";
 
 /// The session that these headers carry, unless it has ended.
 pub(crate) async fn of(console: &Console, peer: Peer, headers: &HeaderMap) -> Option<Session> {
-    let secret = cookie(console, peer, headers)?;
+    let secret = cookie_named(headers, &cookie_for(console, peer, headers, ""))?;
     console.inner.state.session(secret).await.unwrap_or_else(|error| {
         tracing::error!(error = %error, "looking up a console session");
         None
@@ -46,22 +49,37 @@ pub(crate) async fn of(console: &Console, peer: Peer, headers: &HeaderMap) -> Op
 }
 
 /// What the page knows about the house once it is signed in.
-pub(crate) async fn show(State(console): State<Console>, Extension(session): Extension<Session>) -> Json<Value> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionNow)]
+pub(crate) struct Shown {
+    id: String,
+    /// The user's name; nothing where the session was opened by a token.
+    user: Option<String>,
+    way: Way,
+    role: Role,
+    service: String,
+    version: &'static str,
+    /// Whether one of the model servers is the built-in demo.
+    demo: bool,
+    public_url: Option<String>,
+}
+
+pub(crate) async fn show(State(console): State<Console>, Extension(session): Extension<Session>) -> Json<Shown> {
     let settings = &console.inner.settings;
-    Json(json!({
-        "id": session.id,
-        "user": session.user,
-        "way": session.way,
-        "role": session.role,
-        "service": settings.service,
-        "version": settings.version,
-        "demo": console.inner.gateway.upstreams().status().iter().any(|upstream| upstream.kind == "demo"),
-        "public_url": settings.public_url,
-    }))
+    Json(Shown {
+        id: session.id,
+        user: session.user,
+        way: session.way,
+        role: session.role,
+        service: settings.service.clone(),
+        version: settings.version,
+        demo: console.inner.gateway.upstreams().status().iter().any(|upstream| upstream.kind == "demo"),
+        public_url: settings.public_url.clone(),
+    })
 }
 
 /// What the sign-in form sends.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum SignIn {
     Token { token: String },
@@ -73,8 +91,12 @@ pub(crate) async fn open(
     State(console): State<Console>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    Json(sign_in): Json<SignIn>,
+    body: Bytes,
 ) -> Response {
+    let sign_in: SignIn = match read(&body) {
+        Ok(sign_in) => sign_in,
+        Err(answer) => return answer,
+    };
     let opened = match &sign_in {
         SignIn::Token { token } => by_token(&console, token, peer, &headers).await,
         SignIn::Password { name, password } => by_password(&console, name, password, peer, &headers).await,
@@ -112,8 +134,11 @@ pub(crate) async fn close(
     }
     let record = audit("console session ended", &session, client_of(&console, peer, &headers));
     tell(&console, record.field("session_id", &session.id));
-    let cookie = set_cookie(&console, peer, &headers, "", 0);
-    (StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response()
+    let gone = [(SET_COOKIE, host_cookie(&console, peer, &headers, "", "", 0))];
+    match oidc::end_address(&console, &session).await {
+        Some(location) => (gone, Json(GoTo { location })).into_response(),
+        None => (StatusCode::NO_CONTENT, gone).into_response(),
+    }
 }
 
 /// Which sessions are asked for.
@@ -257,7 +282,8 @@ pub(crate) async fn entered(console: &Console, opened: &OpenedSession, peer: Pee
     let session = &opened.session;
     let record = audit("console session opened", session, client);
     tell(console, record.field("session_id", &session.id).field("way", session.way.name()));
-    set_cookie(console, peer, headers, &opened.secret, SESSION_LIFETIME.as_secs())
+    let lasts_s = u64::try_from((session.expires_ms - session.created_ms) / 1000).unwrap_or_default();
+    host_cookie(console, peer, headers, "", &opened.secret, lasts_s)
 }
 
 /// Whether another session is one's own: of the same user, or, for those that came by a token, itself.
@@ -289,7 +315,7 @@ pub(crate) fn tell(console: &Console, record: Record) {
 }
 
 /// Whether the browser's connection is encrypted: a trusted proxy says so, or this is the public address.
-pub(crate) fn is_encrypted(console: &Console, peer: Peer, headers: &HeaderMap) -> bool {
+fn is_encrypted(console: &Console, peer: Peer, headers: &HeaderMap) -> bool {
     if console.inner.gateway.door().came_encrypted(peer.0.ip(), headers) {
         return true;
     }
@@ -300,28 +326,26 @@ pub(crate) fn is_encrypted(console: &Console, peer: Peer, headers: &HeaderMap) -
     public.scheme_str() == Some("https") && host.is_some() && public.authority().map(Authority::as_str) == host
 }
 
-/// `__Host-` binds a cookie to this very host and to encrypted connections; without encryption browsers do not take it.
-fn cookie_name(console: &Console, is_encrypted: bool) -> String {
-    let prefix = if is_encrypted { "__Host-" } else { "" };
-    format!("{prefix}tollhouse_{}", console.inner.settings.port)
+/// The name of this house's cookie for a purpose, such as `chat_`; the session's has none. `__Host-` binds a cookie to this
+/// very host and to encrypted connections; without encryption browsers do not take it.
+pub(crate) fn cookie_for(console: &Console, peer: Peer, headers: &HeaderMap, purpose: &str) -> String {
+    let prefix = if is_encrypted(console, peer, headers) { "__Host-" } else { "" };
+    format!("{prefix}tollhouse_{purpose}{}", console.inner.settings.port)
 }
 
-pub(crate) fn set_cookie(
+/// A cookie that no script reads and no other site's form brings along; one that lasts 0 seconds is forgotten.
+pub(crate) fn host_cookie(
     console: &Console,
     peer: Peer,
     headers: &HeaderMap,
+    purpose: &str,
     secret: &str,
-    max_age: u64,
+    lasts_s: u64,
 ) -> HeaderValue {
-    let is_encrypted = is_encrypted(console, peer, headers);
-    let (name, secure) = (cookie_name(console, is_encrypted), if is_encrypted { "; Secure" } else { "" });
-    let cookie = format!("{name}={secret}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}");
+    let name = cookie_for(console, peer, headers, purpose);
+    let secure = if is_encrypted(console, peer, headers) { "; Secure" } else { "" };
+    let cookie = format!("{name}={secret}; Path=/; Max-Age={lasts_s}; HttpOnly; SameSite=Lax{secure}");
     HeaderValue::try_from(cookie).expect("secrets are letters and digits")
-}
-
-/// The secret of this house's cookie.
-fn cookie<'a>(console: &Console, peer: Peer, headers: &'a HeaderMap) -> Option<&'a str> {
-    cookie_named(headers, &cookie_name(console, is_encrypted(console, peer, headers)))
 }
 
 /// The value of a cookie.

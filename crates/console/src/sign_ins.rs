@@ -9,6 +9,8 @@ use axum::body::{Body, Bytes, HttpBody};
 use tollhouse_limits::Failures;
 use tollhouse_state::State;
 
+use crate::oidc::Waiting;
+
 /// How often a stream looks whether its session goes on.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What was seen is good for so long: many streams ask the state store once.
@@ -18,6 +20,7 @@ const SEEN_FOR: Duration = Duration::from_millis(400);
 #[derive(Clone, Debug, Default)]
 pub struct SignIns {
     failures: Failures,
+    waiting: Waiting,
     /// When was looked whether sessions were ended, and what was found.
     version: Arc<Mutex<Option<(Instant, i64)>>>,
 }
@@ -26,6 +29,11 @@ impl SignIns {
     /// Wrong tokens and passwords, by address.
     pub(crate) fn failures(&self) -> &Failures {
         &self.failures
+    }
+
+    /// Attempts that wait for a provider's answer.
+    pub(crate) fn waiting(&self) -> &Waiting {
+        &self.waiting
     }
 
     /// The same answer, which ends within a second when the session does: a stream would otherwise go on without it.

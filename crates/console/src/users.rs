@@ -22,15 +22,16 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use tollhouse_state::{Making, Role, Session, StateError, USERS_MAX, User};
+use tollhouse_state::{Keeping, Origin, Role, Session, StateError, USERS_MAX, User, Way};
 use tollhouse_web::Peer;
+use utoipa::ToSchema;
 
 use crate::Console;
-use crate::refusal::refused;
+use crate::refusal::{read, refused};
 use crate::session::{audit, client_of, state_failed, tell};
 
 /// A new user.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewUser {
     name: String,
@@ -38,19 +39,19 @@ pub(crate) struct NewUser {
     password: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewRole {
     role: Role,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewPassword {
     password: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangedPassword {
     current: String,
@@ -59,8 +60,8 @@ pub(crate) struct ChangedPassword {
 
 /// Who does something, and from where.
 pub(crate) struct Doer {
-    session: Session,
-    client: IpAddr,
+    pub(crate) session: Session,
+    pub(crate) client: IpAddr,
 }
 
 impl axum::extract::FromRequestParts<Console> for Doer {
@@ -93,15 +94,17 @@ pub(crate) async fn list(State(console): State<Console>) -> Response {
 pub(crate) async fn create(State(console): State<Console>, doer: Doer, body: Bytes) -> Response {
     let wanted: NewUser = match read(&body) {
         Ok(wanted) => wanted,
-        Err(message) => return refused(StatusCode::BAD_REQUEST, &message),
+        Err(answer) => return answer,
     };
     match console.inner.state.create_user(&wanted.name, wanted.role, &wanted.password).await {
-        Ok(Making::Done(user)) => {
+        Ok(Keeping::Done(user)) => {
             doer.tells(&console, "user made", &user);
             (StatusCode::CREATED, Json(user)).into_response()
         }
-        Ok(Making::NameTaken) => refused(StatusCode::CONFLICT, "another user has this name"),
-        Ok(Making::Full) => refused(StatusCode::CONFLICT, &format!("at most {USERS_MAX} users are kept")),
+        Ok(Keeping::NameTaken) => refused(StatusCode::CONFLICT, "another user has this name"),
+        Ok(Keeping::Full | Keeping::Unknown) => {
+            refused(StatusCode::CONFLICT, &format!("at most {USERS_MAX} users are kept"))
+        }
         Err(error) => failed(&error),
     }
 }
@@ -112,12 +115,8 @@ pub(crate) async fn change_role(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Response {
-    let wanted: NewRole = match read(&body) {
-        Ok(wanted) => wanted,
-        Err(message) => return refused(StatusCode::BAD_REQUEST, &message),
-    };
-    let user = match user(&console, &id).await {
-        Ok(user) => user,
+    let (wanted, user): (NewRole, User) = match wanted_of(&console, &id, &body).await {
+        Ok(both) => both,
         Err(answer) => return answer,
     };
     match console.inner.state.set_role(&id, wanted.role).await {
@@ -138,12 +137,8 @@ pub(crate) async fn set_password(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Response {
-    let wanted: NewPassword = match read(&body) {
-        Ok(wanted) => wanted,
-        Err(message) => return refused(StatusCode::BAD_REQUEST, &message),
-    };
-    let user = match user(&console, &id).await {
-        Ok(user) => user,
+    let (wanted, user): (NewPassword, User) = match wanted_of(&console, &id, &body).await {
+        Ok(both) => both,
         Err(answer) => return answer,
     };
     let kept = (doer.session.user_id.as_deref() == Some(&id)).then_some(doer.session.id.as_str());
@@ -176,10 +171,13 @@ pub(crate) async fn remove(State(console): State<Console>, doer: Doer, Path(id):
 pub(crate) async fn change_password(State(console): State<Console>, doer: Doer, body: Bytes) -> Response {
     let wanted: ChangedPassword = match read(&body) {
         Ok(wanted) => wanted,
-        Err(message) => return refused(StatusCode::BAD_REQUEST, &message),
+        Err(answer) => return answer,
     };
-    let Some(user) = doer.session.user.clone() else {
-        return refused(StatusCode::BAD_REQUEST, "this session was opened by a token and has no password");
+    let Some(user) = doer.session.user.clone().filter(|_| doer.session.way == Way::Password) else {
+        return refused(
+            StatusCode::BAD_REQUEST,
+            "this session was not opened by a password, and there is none to change",
+        );
     };
     let failures = console.inner.sign_ins.failures();
     if let Err(wait) = failures.check(doer.client) {
@@ -203,13 +201,18 @@ pub(crate) async fn change_password(State(console): State<Console>, doer: Doer, 
     }
 }
 
+/// What is wanted of the user with this id, whose role and password are this house's to set.
+async fn wanted_of<T: DeserializeOwned>(console: &Console, id: &str, body: &[u8]) -> Result<(T, User), Response> {
+    let wanted = read(body)?;
+    match user(console, id).await? {
+        user if user.origin == Origin::House => Ok((wanted, user)),
+        _ => Err(refused(StatusCode::CONFLICT, "the provider at which this user signs in says role and password")),
+    }
+}
+
 async fn user(console: &Console, id: &str) -> Result<User, Response> {
     let users = console.inner.state.users().await.map_err(|error| state_failed(&error))?;
     users.into_iter().find(|user| user.id == id).ok_or_else(unknown)
-}
-
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
 fn unknown() -> Response {

@@ -23,6 +23,51 @@ pub struct Story {
     /// Whether there are more lines than these.
     has_more_lines: bool,
     around: Around,
+    events: Vec<Event>,
+    /// Who had its model's place in memory before.
+    evicted_by: Option<Evictor>,
+    /// Layers of its model on the card, and all.
+    layers: Option<(u32, u32)>,
+}
+
+/// Something that the house recorded meanwhile.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Counted from the begin of the request; less than 0 where it was before.
+    pub at_ms: f64,
+    /// Its record.
+    pub record: Value,
+}
+
+impl Event {
+    /// Whether a process was started or stopped here.
+    fn is_restart(&self) -> bool {
+        const STATES: [&str; 7] = ["backoff", "stopping", "starting", "draining", "waiting", "paused", "failed"];
+        self.record["kind"] == "process"
+            && self.record["process_state"].as_str().is_some_and(|state| STATES.contains(&state))
+    }
+
+    /// Whether somebody has to look: samples are no news.
+    pub fn is_news(&self) -> bool {
+        let is_bad = || self.record["level"] != "info" && self.record["level"] != "debug";
+        match self.record["kind"].as_str() {
+            Some("alert") => true,
+            Some("process") => !self.record["process_name"].is_null() || is_bad(),
+            Some("probe") => is_bad(),
+            _ => false,
+        }
+    }
+}
+
+/// A request that had another model loaded before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evictor {
+    /// Its model.
+    pub model: String,
+    /// Its id.
+    pub request_id: String,
+    /// Whose it was.
+    pub client: Option<String>,
 }
 
 /// A stretch of its time.
@@ -73,7 +118,17 @@ impl Story {
     /// A story from all records that name the request, in the order of the journal.
     pub(crate) fn new(id: &str, records: Vec<Value>) -> Self {
         let end = records.iter().rposition(|record| record["kind"] == "request");
-        Self { id: id.to_owned(), records, end, lines: Vec::new(), has_more_lines: false, around: Around::default() }
+        Self {
+            id: id.to_owned(),
+            records,
+            end,
+            lines: Vec::new(),
+            has_more_lines: false,
+            around: Around::default(),
+            events: Vec::new(),
+            evicted_by: None,
+            layers: None,
+        }
     }
 
     /// Takes up the lines of other programs that belong to it, and whether there are more.
@@ -165,6 +220,98 @@ impl Story {
             }
         }
         self.around = around;
+    }
+
+    /// Takes up what the house recorded meanwhile.
+    pub(crate) fn happen(&mut self, records: Vec<Value>) {
+        let Some((start_ms, _)) = self.span_ms() else { return };
+        let event = |record: Value| {
+            let at: jiff::Timestamp = record["@timestamp"].as_str()?.parse().ok()?;
+            Some(Event { at_ms: round(at.as_millisecond() as f64 - start_ms), record })
+        };
+        self.events = records.into_iter().filter_map(event).collect();
+    }
+
+    /// Takes up what ran on its model server before, the newest first: who came after the last one of its own model had its place.
+    pub(crate) fn follow(&mut self, before: &[Value]) {
+        let model =
+            |record: &Value| record["model_name"].as_str().or_else(|| record["model"].as_str()).map(str::to_owned);
+        let last = before.iter().find(|record| record["request_id"] != self.id.as_str());
+        self.evicted_by = last.and_then(|record| {
+            let model = model(record).filter(|model| Some(model.as_str()) != self.model())?;
+            let client = record["user_id"].as_str().or_else(|| record["key_id"].as_str()).map(str::to_owned);
+            Some(Evictor { model, request_id: record["request_id"].as_str().unwrap_or_default().to_owned(), client })
+        });
+    }
+
+    /// Takes up where its server said that the model lies: `offloaded 20/33 layers to GPU`.
+    pub(crate) fn lie(&mut self, lines: Vec<Value>) {
+        let line = lines.into_iter().next().unwrap_or_default();
+        let words = line["msg"].as_str().unwrap_or_default().split_whitespace();
+        self.layers = words
+            .filter_map(|word| word.split_once('/'))
+            .find_map(|(on, all)| Some((on.parse().ok()?, all.parse().ok()?)));
+    }
+
+    /// Whether its model had to be loaded.
+    pub(crate) fn was_loaded(&self) -> bool {
+        self.number("load_ms").is_some_and(|ms| ms >= LOAD_MS_MIN)
+    }
+
+    /// Whether its model wrote more slowly than people read.
+    pub(crate) fn writes_slowly(&self) -> bool {
+        self.number("tokens_per_second").is_some_and(|rate| rate < verdict::TOKENS_PER_SECOND_MIN)
+    }
+
+    /// What the house recorded meanwhile, and shortly before and after, in the order of time.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// A process that was started or stopped while the request ran.
+    pub(crate) fn restart(&self) -> Option<&Event> {
+        let total_ms = self.number("duration_ms").unwrap_or(0.0);
+        let restarts = || {
+            self.events
+                .iter()
+                .filter(|event| event.is_restart() && (-5_000.0..=total_ms + 5_000.0).contains(&event.at_ms))
+        };
+        let of_server = |event: &&Event| event.record["process_name"].as_str() == self.upstream();
+        restarts().find(of_server).or_else(|| restarts().next())
+    }
+
+    /// A line that says that memory was too small.
+    pub(crate) fn out_of_memory(&self) -> Option<&Value> {
+        const WORDS: [&str; 6] = [
+            "out of memory",
+            "cudamalloc failed",
+            "oom-kill",
+            "failed to allocate",
+            "requires more system memory",
+            "signal: killed",
+        ];
+        let says = |record: &&Value| {
+            let text = record["msg"].as_str().unwrap_or_default().to_lowercase();
+            record["event"] == "out_of_memory" || WORDS.iter().any(|words| text.contains(words))
+        };
+        self.lines.iter().map(|line| &line.record).find(says)
+    }
+
+    /// The hottest and the busiest that a card was, by samples and probes around the request.
+    pub(crate) fn card_peaks(&self) -> (Option<f64>, Option<f64>) {
+        let peak =
+            |name: &str| self.events.iter().filter_map(|event| event.record[name].as_f64()).max_by(f64::total_cmp);
+        (peak("temperature"), peak("gpu_utilisation"))
+    }
+
+    /// Who had its model's place in memory before.
+    pub fn evicted_by(&self) -> Option<&Evictor> {
+        self.evicted_by.as_ref()
+    }
+
+    /// Layers of its model on the card, and all.
+    pub(crate) fn layers(&self) -> Option<(u32, u32)> {
+        self.layers
     }
 
     /// Its time, stretch by stretch. What no record tells of stands as `server`: the model server had the request and
@@ -303,6 +450,18 @@ impl Story {
             resources.insert("other_models".to_owned(), self.around.other_models.clone().into());
             resources.insert("loads_at_the_same_time".to_owned(), self.around.loads.into());
         }
+        let (temperature, utilisation) = self.card_peaks();
+        resources.extend(temperature.map(|peak| ("temperature_max".to_owned(), peak.into())));
+        resources.extend(utilisation.map(|peak| ("gpu_utilisation_max".to_owned(), peak.into())));
+        if let Some(evictor) = &self.evicted_by {
+            let told = json!({"model": evictor.model, "request_id": evictor.request_id, "client": evictor.client});
+            resources.insert("evicted_by".to_owned(), told);
+        }
+        if let Some((on, all)) = self.layers {
+            resources.insert("layers_on_card".to_owned(), json!({"on_card": on, "all": all}));
+        }
+        let event = |event: &Event| json!({"at_ms": event.at_ms, "kind": event.record["kind"], "msg": event.record["msg"], "record": event.record});
+        let events: Vec<Value> = self.events.iter().map(event).collect();
         let records: Vec<&Value> = self.records.iter().filter(|record| record["kind"] != "log").collect();
         let lines: Vec<Value> = self.lines.iter().map(Joined::to_json).collect();
         let neighbour = |other: &Neighbour| {
@@ -319,6 +478,7 @@ impl Story {
                 "cause": verdict.cause,
                 "text": verdict.text,
                 "rule": verdict.rule,
+                "rule_name": verdict.name,
                 "confidence": verdict.confidence,
             },
             "phases": phases,
@@ -328,6 +488,7 @@ impl Story {
             "lines_cut": self.has_more_lines,
             "neighbours": neighbours,
             "resources": resources,
+            "events": events,
         })
     }
 }

@@ -19,6 +19,14 @@ const TRACE_MARGIN_MS: f64 = 5.0 * 60.0 * 1_000.0;
 const TIME_MARGIN_MS: f64 = 1_000.0;
 /// An id shorter than this says nothing where it stands in a text.
 const ID_IN_TEXT_CHARS_MIN: usize = 8;
+/// Records of the house itself that are looked at: alerts, restarts, samples of cards and memory.
+const EVENTS_MAX: usize = 200;
+/// So long before and after the request they count, in milliseconds: samples come every minute or so.
+const EVENTS_MARGIN_MS: f64 = 60.0 * 1_000.0;
+/// Requests before it that are looked at, where its model had to be loaded.
+const BEFORE_MAX: usize = 50;
+/// A load before it says what lies where, for so long, in milliseconds.
+const LOADED_MS: f64 = 24.0 * 3_600.0 * 1_000.0;
 
 /// What has to be known to tell of one request, and what is known already.
 #[derive(Debug)]
@@ -37,7 +45,26 @@ enum Step {
     Lines,
     /// Other requests of its model server.
     Neighbours,
+    /// What the house recorded meanwhile: alerts, restarts, samples.
+    Events,
+    /// What its model server did before.
+    Before,
+    /// What its model server said when it loaded a model last.
+    Loaded,
     Done,
+}
+
+impl Step {
+    fn next(self) -> Self {
+        match self {
+            Self::Own => Self::Lines,
+            Self::Lines => Self::Neighbours,
+            Self::Neighbours => Self::Events,
+            Self::Events => Self::Before,
+            Self::Before => Self::Loaded,
+            Self::Loaded | Self::Done => Self::Done,
+        }
+    }
 }
 
 impl Telling {
@@ -53,14 +80,17 @@ impl Telling {
         loop {
             let search = match (self.step, &self.story) {
                 (Step::Own, _) => Some(self.own()),
+                (Step::Done, _) | (_, None) => return None,
                 (Step::Lines, Some(story)) => Some(self.lines(story)),
                 (Step::Neighbours, Some(story)) => neighbours(story),
-                _ => return None,
+                (Step::Events, Some(story)) => events(story),
+                (Step::Before, Some(story)) => before(story),
+                (Step::Loaded, Some(story)) => self.loaded(story),
             };
-            match search {
-                Some(search) => return Some(search),
-                None => self.step = Step::Done,
+            if search.is_some() {
+                return search;
             }
+            self.step = self.step.next();
         }
     }
 
@@ -69,24 +99,21 @@ impl Telling {
         let total = answer["hits"]["total"]["value"].as_u64();
         let hits = answer["hits"]["hits"].as_array_mut().map(std::mem::take).unwrap_or_default();
         let records: Vec<Value> = hits.into_iter().map(|mut hit| hit["_source"].take()).collect();
-        self.step = match (self.step, &mut self.story) {
-            (Step::Own, story) => {
-                *story = (!records.is_empty()).then(|| Story::new(&self.id, records));
-                if story.is_some() { Step::Lines } else { Step::Done }
-            }
+        match (self.step, &mut self.story) {
+            (Step::Own, story) => *story = (!records.is_empty()).then(|| Story::new(&self.id, records)),
             (Step::Lines, Some(story)) => {
                 let is_cut = total.is_some_and(|total| total > records.len() as u64);
                 let trace_id = story.trace_id().map(str::to_owned);
                 let joined = |record| Joined::new(record, &self.id, trace_id.as_deref());
                 story.join(records.into_iter().map(joined).collect(), is_cut);
-                Step::Neighbours
             }
-            (Step::Neighbours, Some(story)) => {
-                story.meet(&records);
-                Step::Done
-            }
-            _ => Step::Done,
-        };
+            (Step::Neighbours, Some(story)) => story.meet(&records),
+            (Step::Events, Some(story)) => story.happen(records),
+            (Step::Before, Some(story)) => story.follow(&records),
+            (Step::Loaded, Some(story)) => story.lie(records),
+            (Step::Done, _) | (_, None) => {}
+        }
+        self.step = self.step.next();
     }
 
     /// The story; nothing when no record names the request.
@@ -100,6 +127,22 @@ impl Telling {
             "sort": [{"seq": "asc"}],
             "size": RECORDS_MAX,
         })
+    }
+
+    /// The search for how many layers of the model lie on the card, as its server said last.
+    fn loaded(&self, story: &Story) -> Option<Value> {
+        let (_, end_ms) = story.span_ms().filter(|_| story.writes_slowly() && !self.server_sources.is_empty())?;
+        let (from, to) = ((end_ms - LOADED_MS) as i64, end_ms as i64);
+        Some(json!({
+            "query": {"bool": {"filter": [
+                {"term": {"kind": "log"}},
+                {"terms": {"source": self.server_sources}},
+                {"range": {"@timestamp": {"gte": from, "lte": to, "format": "epoch_millis"}}},
+                {"match_phrase": {"msg": "layers to GPU"}},
+            ]}},
+            "sort": [{"@timestamp": "desc"}],
+            "size": 1,
+        }))
     }
 
     /// One search for the lines of all sources that belong to it: they name it, or its trace, or were written by its model server
@@ -138,6 +181,35 @@ impl Telling {
     }
 }
 
+/// The search for what the house recorded around it: alerts, restarts of processes, samples, probes that found a trouble.
+fn events(story: &Story) -> Option<Value> {
+    let (start_ms, end_ms) = story.span_ms()?;
+    let (from, to) = ((start_ms - EVENTS_MARGIN_MS) as i64, (end_ms + EVENTS_MARGIN_MS) as i64);
+    Some(json!({
+        "query": {"bool": {"filter": [
+            {"terms": {"kind": ["alert", "process", "resource", "probe"]}},
+            {"range": {"@timestamp": {"gte": from, "lte": to, "format": "epoch_millis"}}},
+        ]}},
+        "sort": [{"@timestamp": "asc"}, {"seq": "asc"}],
+        "size": EVENTS_MAX,
+    }))
+}
+
+/// The search for what ran on its model server before, where its model had to be loaded.
+fn before(story: &Story) -> Option<Value> {
+    let upstream = story.upstream().filter(|_| story.was_loaded())?;
+    let (start_ms, _) = story.span_ms()?;
+    Some(json!({
+        "query": {"bool": {"filter": [
+            {"term": {"kind": "request"}},
+            {"term": {"upstream": upstream}},
+            {"range": {"@timestamp": {"lte": start_ms as i64, "format": "epoch_millis"}}},
+        ]}},
+        "sort": [{"@timestamp": "desc"}],
+        "size": BEFORE_MAX,
+    }))
+}
+
 /// The search for other requests that ended on the same model server while this one ran or not long after.
 fn neighbours(story: &Story) -> Option<Value> {
     let upstream = story.upstream()?;
@@ -156,7 +228,7 @@ fn neighbours(story: &Story) -> Option<Value> {
 pub fn not_found(request_id: &str) -> Value {
     json!({
         "request_id": request_id, "found": false, "records": [], "attempts": [], "lines": [], "neighbours": [], "phases": [],
-        "verdict": null, "resources": {}, "lines_cut": false,
+        "verdict": null, "resources": {}, "lines_cut": false, "events": [],
     })
 }
 
@@ -210,7 +282,7 @@ mod tests {
         ]);
         let telling = Telling::new("req-00000001", &["ollama".to_owned()]);
         let (searches, story) = answered(telling, &[json!([ended(&json!({"trace_id": TRACE}))]), lines, neighbours]);
-        assert_eq!(searches.len(), 3);
+        assert_eq!(searches.len(), 4);
         let query = searches[1].to_string();
         for part in [
             "match_phrase",
@@ -250,5 +322,47 @@ mod tests {
         let story = story.unwrap();
         // The answer told of one more than it had.
         assert_eq!((story.verdict().cause, &story.to_json()["lines_cut"]), ("running", &json!(true)));
+    }
+
+    /// Each rule by a recorded case: `data/why.json`.
+    #[test]
+    fn each_rule_is_shown_by_a_recorded_case() {
+        let cases: Value = serde_json::from_str(include_str!("data/why.json")).unwrap();
+        let mut shown = std::collections::BTreeSet::new();
+        for case in cases.as_array().unwrap() {
+            let mut telling = Telling::new("req-00000001", &["ollama".to_owned()]);
+            while telling.next_search().is_some() {
+                let records = match telling.step {
+                    Step::Own => json!([ended(&case["request"])]),
+                    Step::Lines => case["lines"].clone(),
+                    Step::Neighbours => case["neighbours"].clone(),
+                    Step::Events => case["events"].clone(),
+                    Step::Before => case["before"].clone(),
+                    Step::Loaded => case["loaded"].clone(),
+                    Step::Done => Value::Null,
+                };
+                let records = records.as_array().cloned().unwrap_or_default();
+                let hits: Vec<Value> = records.into_iter().map(|record| json!({"_source": record})).collect();
+                telling.take(json!({"hits": {"hits": hits}}));
+            }
+            let verdict = telling.story().unwrap().verdict();
+            assert_eq!(
+                (json!(verdict.cause), json!(verdict.name)),
+                (case["cause"].clone(), case["rule"].clone()),
+                "{}",
+                case["case"]
+            );
+            for part in case["says"].as_array().into_iter().flatten() {
+                assert!(verdict.text.contains(part.as_str().unwrap()), "{}: {}", case["case"], verdict.text);
+            }
+            shown.insert(verdict.name);
+        }
+        for rule in crate::verdict::RULES {
+            assert!(shown.contains(rule), "no recorded case shows the rule {rule}");
+            assert!(
+                include_str!("../../../docs/causes.md").contains(&format!("`{rule}`")),
+                "{rule} is not in docs/causes.md"
+            );
+        }
     }
 }

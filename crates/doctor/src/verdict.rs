@@ -8,7 +8,42 @@ const SLOW_MS: f64 = 1000.0;
 /// A stretch that takes this share of the time is what made it long.
 const SHARE_MIN: f64 = 0.5;
 /// A model that writes fewer tokens a second is slow: slower than people read.
-const TOKENS_PER_SECOND_MIN: f64 = 10.0;
+pub(crate) const TOKENS_PER_SECOND_MIN: f64 = 10.0;
+/// A request that takes so long without a stretch that explains it is called that, in milliseconds: what the tutorial calls slow.
+const UNEXPLAINED_MS: f64 = 3_000.0;
+/// Cards slow down from about here on, in degrees Celsius.
+const HOT: f64 = 87.0;
+/// A card that worked so much of the time had more to do than one request, in percent.
+const BUSY: f64 = 90.0;
+
+/// The rules, in the order in which they are tried; the first that holds gives the verdict.
+#[cfg(test)]
+pub(crate) const RULES: [&str; 24] = [
+    "no-end",
+    "interrupted",
+    "cancelled",
+    "out-of-memory",
+    "restart",
+    "refusal",
+    "server-fault",
+    "client-status",
+    "failed",
+    "truncated",
+    "slow-queue",
+    "slow-load-evicted",
+    "slow-load",
+    "slow-read",
+    "slow-write-spilled",
+    "slow-write-hot",
+    "slow-write-shared",
+    "slow-write",
+    "slow-server",
+    "slow-connect",
+    "slow-gateway",
+    "slow-client",
+    "not-explained",
+    "well",
+];
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +52,8 @@ pub struct Verdict {
     pub cause: &'static str,
     /// For people.
     pub text: String,
+    /// The name of the rule that led to it, listed in `docs/causes.md`.
+    pub name: &'static str,
     /// What in the records led to it.
     pub rule: String,
     /// From 0 to 1: 1 where a record says so itself, else the share of the time that it explains.
@@ -81,6 +118,7 @@ pub(crate) fn of(story: &Story) -> Verdict {
     if !story.has_ended() {
         return said(
             "running",
+            "no-end",
             "it has not ended, as far as the records tell".to_owned(),
             "there is no record of its end",
         );
@@ -89,10 +127,10 @@ pub(crate) fn of(story: &Story) -> Verdict {
     if error == "interrupted" {
         let text =
             "the house ended while the request ran: a crash, a kill or a power cut; see the records of kind process";
-        return said("interrupted", text.to_owned(), "error is `interrupted`");
+        return said("interrupted", "interrupted", text.to_owned(), "error is `interrupted`");
     }
     if story.flag("cancelled") {
-        return said("cancelled", cancelled(story), "cancelled is true");
+        return said("cancelled", "cancelled", cancelled(story), "cancelled is true");
     }
     let status = story.status().unwrap_or(0);
     if status >= 400 || !error.is_empty() {
@@ -106,13 +144,13 @@ pub(crate) fn of(story: &Story) -> Verdict {
             (Some(asked), Some(model)) => format!("answered, by {model} in place of {asked}"),
             _ => "answered, and no part of it took remarkably long".to_owned(),
         };
-        said("ok", text, "its status is a success, and nothing else stands out")
+        said("ok", "well", text, "its status is a success, and nothing else stands out")
     })
 }
 
 /// What a record says itself.
-fn said(cause: &'static str, text: String, rule: impl Into<String>) -> Verdict {
-    Verdict { cause, text, rule: rule.into(), confidence: 1.0 }
+fn said(cause: &'static str, name: &'static str, text: String, rule: impl Into<String>) -> Verdict {
+    Verdict { cause, text, name, rule: rule.into(), confidence: 1.0 }
 }
 
 fn cancelled(story: &Story) -> String {
@@ -127,27 +165,61 @@ fn cancelled(story: &Story) -> String {
     }
 }
 
+/// What other programs tell of a model server that failed: more than our record of it does.
+fn broken(story: &Story, error: &str) -> Option<Verdict> {
+    const CERTAINTY: f64 = 0.9;
+    if let Some(line) = story.out_of_memory() {
+        let line = shown(line["msg"].as_str().unwrap_or_default());
+        let text = format!(
+            "the memory of the model server's machine or card was full: {line}; our record says: {}",
+            shown(error)
+        );
+        let rule = "it failed at its server, and a line of that time says that memory was too small";
+        return Some(Verdict { confidence: CERTAINTY, ..said("out_of_memory", "out-of-memory", text, rule) });
+    }
+    let restart = story.restart()?;
+    let what = shown(restart.record["msg"].as_str().unwrap_or_default());
+    let when = if restart.at_ms < 0.0 {
+        "shortly before".to_owned()
+    } else {
+        format!("{} after its begin", seconds(restart.at_ms))
+    };
+    let text = format!("the model server was restarted {when} ({what}); our record says: {}", shown(error));
+    let rule = "it failed at its server, and a process under supervision ended or was started meanwhile";
+    Some(Verdict { confidence: CERTAINTY, ..said("upstream_restarted", "restart", text, rule) })
+}
+
 fn failed(story: &Story, status: u16, error: &str) -> Verdict {
-    let told = |(words, cause, text): &(&str, &'static str, &str)| {
+    let is_fault = |(words, ..): &&(&str, &str, &str)| error.contains(words);
+    let came_to_server = story.number("attempts").is_none_or(|attempts| attempts >= 1.0) && story.upstream().is_some();
+    let is_unreachable = of_server(error).starts_with("connecting:");
+    if came_to_server
+        && !(400..500).contains(&status)
+        && (is_unreachable || FAULTS.iter().any(|row| is_fault(&row)))
+        && let Some(verdict) = broken(story, error)
+    {
+        return verdict;
+    }
+    let told = |name: &'static str, (words, cause, text): &(&str, &'static str, &str)| {
         let text = format!("{text}: {}", shown(error));
-        said(cause, text, format!("the record's error says `{words}`"))
+        said(cause, name, text, format!("the record's error says `{words}`"))
     };
     // What the gate says itself stands at the beginning; what it tells of a server stands behind the server's name.
     if let Some(row) =
         REFUSALS.iter().find(|(words, ..)| error.starts_with(words) || of_server(error).starts_with(words))
     {
-        return told(row);
+        return told("refusal", row);
     }
     let was_asked = story.upstream().is_some() || error.starts_with("upstream ");
     if was_asked && let Some(row) = FAULTS.iter().find(|(words, ..)| error.contains(words)) {
-        return told(row);
+        return told("server-fault", row);
     }
     match status {
         400..=499 => {
             let text = format!("the request is not what its API takes: {}", shown(error));
-            said("bad_request", text, format!("its status is {status}"))
+            said("bad_request", "client-status", text, format!("its status is {status}"))
         }
-        _ => said("failed", format!("it failed: {}", shown(error)), format!("its status is {status}")),
+        _ => said("failed", "failed", format!("it failed: {}", shown(error)), format!("its status is {status}")),
     }
 }
 
@@ -163,7 +235,7 @@ fn truncated(story: &Story) -> Option<Verdict> {
     if story.text("truncated_by") == Some("gateway") {
         let text =
             "the oldest turns were left out, since the prompt did not fit into the context (on_overflow: truncate)";
-        return Some(said("truncated_by_gateway", text.to_owned(), "truncated_by is `gateway`"));
+        return Some(said("truncated_by_gateway", "truncated", text.to_owned(), "truncated_by is `gateway`"));
     }
     let counted = story.number("prompt_tokens_counted").zip(story.number("input_tokens"));
     let figures =
@@ -171,7 +243,7 @@ fn truncated(story: &Story) -> Option<Verdict> {
     let text = format!(
         "the model server left out a part of the prompt without saying so{figures}; give the model a larger `context`"
     );
-    Some(said("truncated_by_server", text, "truncated is true"))
+    Some(said("truncated_by_server", "truncated", text, "truncated is true"))
 }
 
 /// What took the most of a long time.
@@ -181,50 +253,100 @@ fn slow(story: &Story) -> Option<Verdict> {
     let longest = phases.iter().max_by(|a, b| a.duration_ms.total_cmp(&b.duration_ms))?;
     let share = longest.duration_ms / total_ms;
     if share < SHARE_MIN {
-        return None;
+        return (total_ms >= UNEXPLAINED_MS).then(|| unexplained(total_ms, longest.name, longest.duration_ms));
     }
     let took = format!("{} of {}", seconds(longest.duration_ms), seconds(total_ms));
-    let around = story.around();
-    let (cause, text) = match longest.name {
-        "queue" => {
-            let others = match around.requests {
-                0 => String::new(),
-                others => format!("; {others} other requests ran on its model server"),
-            };
-            ("queue", format!("it waited for its turn {took}{others}"))
-        }
-        "load" => {
-            let others = if around.other_models.is_empty() {
-                "; a longer `keep_alive` keeps it in memory".to_owned()
-            } else {
-                format!(
-                    "; the same server also served {}, so they push each other out of memory",
-                    around.other_models.join(", ")
-                )
-            };
-            ("loading", format!("the model had to be loaded first, {took}{others}"))
-        }
+    let (cause, name, text) = match longest.name {
+        "queue" => queued(story, &took),
+        "load" => loading(story, &took),
         "read" => {
             let tokens =
                 story.number("input_tokens").map_or_else(String::new, |tokens| format!(" of {tokens:.0} tokens"));
-            ("prompt_reading", format!("the model read the prompt{tokens} for {took}; shorter prompts begin sooner"))
+            let text = format!("the model read the prompt{tokens} for {took}; shorter prompts begin sooner");
+            ("prompt_reading", "slow-read", text)
         }
-        "write" => {
-            let rate = story.number("tokens_per_second").filter(|rate| *rate < TOKENS_PER_SECOND_MIN)?;
-            ("decoding_slow", format!("the model wrote {rate:.1} tokens a second, {took}"))
+        "write" => writing(story, &took)?,
+        "server" => {
+            let text = format!("the model server had it and said nothing for {took}; it may have a queue of its own");
+            ("upstream_waiting", "slow-server", text)
         }
-        "server" => (
-            "upstream_waiting",
-            format!("the model server had it and said nothing for {took}; it may have a queue of its own"),
-        ),
-        "connect" => ("connecting", format!("the connection to the model server took {took}")),
+        "connect" => ("connecting", "slow-connect", format!("the connection to the model server took {took}")),
         "gateway" => {
-            ("gateway_slow", format!("tollhouse itself took {took}; the machine may be busy with something else"))
+            let text = format!("tollhouse itself took {took}; the machine may be busy with something else");
+            ("gateway_slow", "slow-gateway", text)
         }
-        _ => ("client_slow", format!("the answer was ready, and the client took it slowly, {took}")),
+        _ => ("client_slow", "slow-client", format!("the answer was ready, and the client took it slowly, {took}")),
     };
     let rule = format!("{} takes at least half of {}", longest.name, seconds(total_ms));
-    Some(Verdict { cause, text, rule, confidence: (share.min(1.0) * 100.0).round() / 100.0 })
+    Some(Verdict { cause, text, name, rule, confidence: (share.min(1.0) * 100.0).round() / 100.0 })
+}
+
+/// No stretch explains it: that is said, and not guessed.
+fn unexplained(total_ms: f64, longest: &str, longest_ms: f64) -> Verdict {
+    let text = format!(
+        "it took {}, and no stretch of it took half of that: the longest is {longest} with {}",
+        seconds(total_ms),
+        seconds(longest_ms)
+    );
+    let rule = format!("no stretch takes half of {}", seconds(total_ms));
+    Verdict { confidence: 0.0, ..said("not_explained", "not-explained", text, rule) }
+}
+
+/// A cause, the name of its rule, and what is said.
+type Told = (&'static str, &'static str, String);
+
+fn queued(story: &Story, took: &str) -> Told {
+    let others = match story.around().requests {
+        0 => String::new(),
+        others => format!("; {others} other requests ran on its model server"),
+    };
+    ("queue", "slow-queue", format!("it waited for its turn {took}{others}"))
+}
+
+fn loading(story: &Story, took: &str) -> Told {
+    if let Some(evictor) = story.evicted_by() {
+        let who = evictor.client.as_ref().map_or_else(String::new, |client| format!(" by {client}"));
+        let text = format!(
+            "the model had to be loaded first, {took}; {} was asked for before it{who} (request {}) and had its place in memory",
+            evictor.model, evictor.request_id
+        );
+        return ("loading", "slow-load-evicted", text);
+    }
+    let around = story.around();
+    let others = if around.other_models.is_empty() {
+        "; a longer `keep_alive` keeps it in memory".to_owned()
+    } else {
+        format!(
+            "; the same server also served {}, so they push each other out of memory",
+            around.other_models.join(", ")
+        )
+    };
+    ("loading", "slow-load", format!("the model had to be loaded first, {took}{others}"))
+}
+
+/// Nothing where it wrote as fast as people read: then the answer was long.
+fn writing(story: &Story, took: &str) -> Option<Told> {
+    let rate = story.number("tokens_per_second").filter(|rate| *rate < TOKENS_PER_SECOND_MIN)?;
+    let wrote = format!("the model wrote {rate:.1} tokens a second, {took}");
+    if let Some((on, all)) = story.layers().filter(|(on, all)| on < all) {
+        let text = format!(
+            "{wrote}; only {on} of its {all} layers lie on the card, the rest works on the processor (size_vram < size)"
+        );
+        return Some(("decoding_spilled", "slow-write-spilled", text));
+    }
+    let (temperature, utilisation) = story.card_peaks();
+    if let Some(degrees) = temperature.filter(|degrees| *degrees >= HOT) {
+        let text = format!("{wrote}; the card had {degrees:.0} °C and slows down for heat");
+        return Some(("decoding_hot", "slow-write-hot", text));
+    }
+    let others = story.around().requests;
+    if others > 0 || utilisation.is_some_and(|percent| percent >= BUSY) {
+        let busy =
+            utilisation.map_or_else(String::new, |percent| format!(", and the card worked {percent:.0}% of the time"));
+        let text = format!("{wrote}; {others} other requests ran on its server{busy}: they share it");
+        return Some(("decoding_shared", "slow-write-shared", text));
+    }
+    Some(("decoding_slow", "slow-write", wrote))
 }
 
 fn seconds(ms: f64) -> String {

@@ -497,3 +497,72 @@ fn time_of(source: &[u8], now_ms: i64) -> Result<Option<i64>, ItemError> {
     let read = parse_date(&time, false, now_ms, None);
     read.map(Some).map_err(|error| ItemError::unreadable(format!("failed to parse field [@timestamp]: {error}")))
 }
+
+#[cfg(test)]
+mod fuzz {
+    //! Bodies that are broken at random: nothing panics, every document is a line of the body, and none is read twice.
+    //! For longer: `PROPTEST_CASES=1000000 cargo test --release -p tollhouse-elastic fuzz`.
+
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+    use tollhouse_testkit::{broken, fuzz_rounds};
+
+    use super::*;
+
+    const ROUNDS: u32 = 400;
+    const TOKENS: [&str; 16] = [
+        "\n",
+        "\r\n",
+        "\n\n",
+        "{",
+        "}",
+        "[]",
+        "null",
+        "{}",
+        "{\"index\":",
+        "{\"delete\":{}}",
+        "\"_id\":\"\"",
+        "\"_id\":1e999",
+        "\"pipeline\":\"_none\"",
+        "\"_index\":\"\\ud800\"",
+        "\0",
+        "é模",
+    ];
+    static BODIES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+        let bodies = [
+            "{\"index\":{\"_index\":\"logs-2026.01.27\",\"_id\":\"1\"}}\n{\"a\":1}\n{\"create\":{}}\n{\"msg\":\"x\"}\n",
+            "{\"delete\":{\"_index\":\"a\",\"_id\":\"1\"}}\n{\"update\":{\"_id\":2,\"retry_on_conflict\":3}}\n{\"doc\":{\"a\":2}}\n",
+            "\n\n{\"index\":{\"routing\":\"r\",\"pipeline\":\"_none\"}}\r\n{\"@timestamp\":\"2026-01-27T10:00:00Z\",\"deep\":{\"a\":[1,{}]}}\r\n",
+        ];
+        bodies.map(|body| body.as_bytes().to_vec()).to_vec()
+    });
+
+    proptest! {
+        #![proptest_config(fuzz_rounds(ROUNDS, concat!(env!("CARGO_MANIFEST_DIR"), "/src/bulk.proptest-regressions")))]
+
+        #[test]
+        fn bodies(body in broken(&BODIES, &TOKENS), has_default: bool) {
+            let body = Bytes::from(body);
+            let all_lines = body.split(|byte| *byte == b'\n').count();
+            let default_index = has_default.then(|| "logs".to_owned());
+            let mut items = Items { lines: Lines(body.clone()), default_index, has_any: false };
+            let (mut documents, mut end) = (0, body.as_ptr() as usize);
+            while let Ok(batch) = items.next_batch() {
+                if batch.is_empty() {
+                    break;
+                }
+                for item in batch {
+                    prop_assert!(item.id.is_none_or(|id| !id.is_empty()));
+                    documents += 1;
+                    if let Ok(source) = item.source {
+                        let begin = source.as_ptr() as usize;
+                        prop_assert!(begin >= end && begin + source.len() <= body.as_ptr() as usize + body.len());
+                        end = begin + source.len();
+                    }
+                }
+            }
+            prop_assert!(documents <= all_lines);
+        }
+    }
+}

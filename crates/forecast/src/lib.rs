@@ -6,7 +6,8 @@
 //!
 //! How good that is was tried on the last days: as if each of them were still to come, once by the model and once by
 //! saying that it will be as a week before. [`Error`] tells both. A model that was not better than that is not told; and
-//! the intervals are those within which the truth of those days lay, not those that a model believes of itself.
+//! the intervals are those within which the truth of those days lay, each day as seen from the others, not those that a model believes
+//! of itself.
 //!
 //! It is pure: no clock, no file, no search. It knows nothing of what the values are.
 //!
@@ -34,6 +35,8 @@ pub const HOURS_MIN: usize = 2 * WEEK + 3 * DAY;
 pub const HOURS_MAX: usize = 8 * WEEK;
 /// Days that a model is tried on.
 const TRIED_DAYS_MAX: usize = 7;
+/// By so much intervals are widened until they hold what they are to hold.
+const LEVEL_STEP: f64 = 0.005;
 /// So much better than saying that it will be as a week before a model has to be.
 const BETTER_MIN: f64 = 0.98;
 
@@ -119,10 +122,11 @@ pub fn forecast(values: &[f64], horizon: usize, level: f64) -> Outcome {
         return silent(Silence::NotBetter, Some(best.error));
     }
     match predicted(values, horizon, best.scale) {
-        Some(points) => Outcome::Told {
-            hours: points.into_iter().map(|value| best.expected(value, level)).collect(),
-            error: best.error,
-        },
+        Some(points) => {
+            let share = best.calibrated(level);
+            let hours = points.into_iter().map(|value| best.expected(value, share)).collect();
+            Outcome::Told { hours, error: best.error }
+        }
         None => silent(Silence::NoFit, Some(best.error)),
     }
 }
@@ -133,44 +137,80 @@ struct Trial {
     error: Error,
     /// How far the truth was from what was told, in units of [`unit`], sorted.
     misses: Vec<f64>,
+    /// The same by day, not sorted.
+    days: Vec<Vec<f64>>,
 }
 
 impl Trial {
     fn of(values: &[f64], scale: Scale) -> Option<Self> {
         let days = ((values.len() - 2 * WEEK) / DAY).min(TRIED_DAYS_MAX);
         let (mut model, mut naive, mut total) = (0.0, 0.0, 0.0);
-        let mut misses = Vec::with_capacity(days * DAY);
+        let mut missed = Vec::with_capacity(days);
         for day in (1..=days).rev() {
             let (known, truth) = values.split_at(values.len() - day * DAY);
             let week_before = &known[known.len() - WEEK..];
+            let mut misses = Vec::with_capacity(DAY);
             for ((told, truth), before) in predicted(known, DAY, scale)?.into_iter().zip(truth).zip(week_before) {
                 model += (told - truth).abs();
                 naive += (before - truth).abs();
                 total += truth;
                 misses.push((truth - told) / unit(told));
             }
+            missed.push(misses);
         }
         if total <= 0.0 {
             return None;
         }
-        misses.sort_by(f64::total_cmp);
+        let misses = sorted(missed.iter().flatten());
         let error = Error { model: model / total, naive: naive / total, hours: misses.len() };
-        Some(Self { scale, error, misses })
+        Some(Self { scale, error, misses, days: missed })
     }
 
-    fn expected(&self, value: f64, level: f64) -> Expected {
-        let beyond = (1.0 - level.clamp(0.0, 1.0)) / 2.0;
-        let (low, high) = (self.quantile(beyond), self.quantile(1.0 - beyond));
+    /// With an interval of this share of the misses.
+    fn expected(&self, value: f64, share: f64) -> Expected {
+        let (low, high) = span(&self.misses, share);
         let at = |miss: f64| (value + miss * unit(value)).max(0.0);
         Expected { value, low: at(low).min(value), high: at(high).max(value) }
     }
 
-    fn quantile(&self, share: f64) -> f64 {
-        let last = self.misses.len() - 1;
-        // Outwards: of few days the interval is rather too wide.
-        let place = if share < 0.5 { (share * last as f64).floor() } else { (share * last as f64).ceil() };
-        self.misses[(place as usize).min(last)]
+    /// The share that intervals have to say they hold so that they hold `level`: hours of a day miss together, so that the
+    /// days that are known tell too little of the next one. Each of them is taken as not known in turn (cross-conformal): the
+    /// smallest share of the others' misses within which `level` of its own lie.
+    fn calibrated(&self, level: f64) -> f64 {
+        let others: Vec<Vec<f64>> = (0..self.days.len()).map(|day| sorted(self.days_but(day).flatten())).collect();
+        let holds = |share: f64| {
+            let within = |(day, misses): (usize, &Vec<f64>)| {
+                let (low, high) = span(&others[day], share);
+                misses.iter().filter(|miss| (low..=high).contains(*miss)).count()
+            };
+            let held: usize = self.days.iter().enumerate().map(within).sum();
+            held as f64 >= level * self.misses.len() as f64
+        };
+        let mut share = level.clamp(0.0, 1.0);
+        while share < 1.0 && !holds(share) {
+            share = (share + LEVEL_STEP).min(1.0);
+        }
+        share
     }
+
+    fn days_but(&self, day: usize) -> impl Iterator<Item = &Vec<f64>> {
+        self.days.iter().enumerate().filter(move |(other, _)| *other != day).map(|(_, misses)| misses)
+    }
+}
+
+fn sorted<'m>(misses: impl Iterator<Item = &'m f64>) -> Vec<f64> {
+    let mut sorted: Vec<f64> = misses.copied().collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted
+}
+
+/// From where to where this share of sorted misses lies; as many are below it as above.
+fn span(misses: &[f64], share: f64) -> (f64, f64) {
+    let Some(last) = misses.len().checked_sub(1) else { return (0.0, 0.0) };
+    let beyond = (1.0 - share.clamp(0.0, 1.0)) / 2.0;
+    // Outwards: of few days the interval is rather too wide.
+    let low = (beyond * last as f64).floor() as usize;
+    (misses[low], misses[last - low])
 }
 
 /// What misses are measured by: counts scatter with their root.

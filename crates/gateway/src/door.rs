@@ -3,9 +3,11 @@
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock, RwLock};
 
+use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tollhouse_access::{AddressList, Credential, Key, Keyring, Priority, Role, client_address, credential};
 use tollhouse_limits::Failures;
+use tollhouse_web::host_name;
 
 use crate::Refusal;
 
@@ -22,6 +24,8 @@ pub struct DoorSettings {
     pub drop_others: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: AddressList,
+    /// Names under which this house is reached by encrypted connections alone.
+    pub encrypted_hosts: Vec<String>,
     /// Header by which a client says who its end user is.
     pub user_header: Option<HeaderName>,
 }
@@ -46,15 +50,26 @@ pub struct Caller {
 impl Caller {
     /// A probe of the house itself: it waits until nobody else does.
     pub(crate) fn probe() -> Self {
-        const ID: &str = "tollhouse-probe";
         // For ever: a key that nobody holds any more has ended.
-        static KEY: LazyLock<Arc<Key>> = LazyLock::new(|| {
-            let mut key = Key::new(ID, "user");
-            key.priority = Priority::Low;
-            Arc::new(key)
-        });
-        Self { key: Some(KEY.clone()), key_id: Some(ID.to_owned()) }
+        static KEY: LazyLock<Arc<Key>> = LazyLock::new(|| low_key("tollhouse-probe"));
+        Self::own(&KEY)
     }
+
+    /// A request that is asked once more in the console: it waits like a probe.
+    pub(crate) fn replay() -> Self {
+        static KEY: LazyLock<Arc<Key>> = LazyLock::new(|| low_key("tollhouse-replay"));
+        Self::own(&KEY)
+    }
+
+    fn own(key: &Arc<Key>) -> Self {
+        Self { key: Some(key.clone()), key_id: Some(key.id.clone()) }
+    }
+}
+
+fn low_key(id: &str) -> Arc<Key> {
+    let mut key = Key::new(id, "user");
+    key.priority = Priority::Low;
+    Arc::new(key)
 }
 
 impl Door {
@@ -121,11 +136,19 @@ impl Door {
         }
     }
 
-    /// Whether the client's connection is encrypted, as far as a trusted proxy in front says so (`X-Forwarded-Proto`).
+    /// Whether the client's connection is encrypted: it was made to a name that is reached in no other way, or a trusted proxy in
+    /// front says so (`X-Forwarded-Proto`).
     pub fn came_encrypted(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
         let is_https = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"https");
-        self.settings.trusted_proxies.holds(peer.to_canonical())
-            && headers.get("x-forwarded-proto").is_some_and(is_https)
+        let host = headers.get(HOST).and_then(|host| host_name(host.to_str().ok()?));
+        host.is_some_and(|host| self.settings.encrypted_hosts.contains(&host))
+            || (self.settings.trusted_proxies.holds(peer.to_canonical())
+                && headers.get("x-forwarded-proto").is_some_and(is_https))
+    }
+
+    /// The header that may carry a key besides the usual ones.
+    pub fn key_header(&self) -> &HeaderName {
+        &self.settings.header
     }
 
     /// For whom the request is counted: what a trusted client's header says, else the key's user. Where trusted proxies are

@@ -60,9 +60,13 @@ pub struct RequestRecord {
     /// Public id of the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
-    /// `probe` for a request that the house itself made to see whether a model answers.
+    /// `probe` for a request that the house itself made to see whether a model answers, `replay` for one that was asked
+    /// once more in the console.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<&'static str>,
+    /// Id of the request that is asked once more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay_of: Option<String>,
     /// Address of the client.
     pub client_ip: String,
     /// Name of the model server that answered.

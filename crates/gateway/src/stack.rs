@@ -23,6 +23,7 @@ use tollhouse_journal::{Journal, JournalError};
 use tollhouse_limits::{Limits, Rules, Sharing};
 use tollhouse_telemetry::Telemetry;
 use tollhouse_tokens::Overflow;
+use tollhouse_units::chain;
 use tollhouse_upstream::{Model, Progress, Upstreams};
 use tollhouse_web::{Answer, Dropped, Peer, RequestId};
 
@@ -38,6 +39,8 @@ use crate::{Caller, Door, Health};
 
 /// What stands as `origin` in the records of requests that a probe of the house makes.
 pub const PROBE_ORIGIN: &str = "probe";
+/// What stands there in the records of requests that are asked once more.
+pub const REPLAY_ORIGIN: &str = "replay";
 
 /// What the gateway is set to.
 #[derive(Clone, Debug)]
@@ -103,6 +106,11 @@ pub enum Entry {
     Console,
     /// From a probe of the house itself: behind everybody else, counted for nobody, and no content of it is kept.
     Probe(Progress),
+    /// From the console, which asks a kept request once more: as a probe does.
+    Replay {
+        /// Id of the request that was kept.
+        of: String,
+    },
     /// From the console, for somebody who is known already and wants to see how far it is.
     Known {
         /// Who asks.
@@ -209,7 +217,7 @@ impl Gateway {
             OpenRecord::new(self.inner.journal.clone(), telemetry, head.method.as_str(), path, id.as_str(), client);
         let progress = match &entry {
             Entry::Known { progress, .. } | Entry::Probe(progress) => progress.clone(),
-            Entry::Door | Entry::Console => Progress::default(),
+            Entry::Door | Entry::Console | Entry::Replay { .. } => Progress::default(),
         };
         open.progress = Some(progress.clone());
         let mut way = Way { head: &head, shape, id: &id, open, client, peer: peer.0.ip(), tokens_most: None, progress };
@@ -245,10 +253,13 @@ impl Gateway {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         // Address first: to a stranger's address not even the answer to a guessed key is given.
-        if matches!(entry, Entry::Probe(_)) {
-            way.open.record.origin = Some(PROBE_ORIGIN);
-        } else {
-            self.inner.door.check_address(way.client)?;
+        match entry {
+            Entry::Probe(_) => way.open.record.origin = Some(PROBE_ORIGIN),
+            Entry::Replay { of } => {
+                way.open.record.origin = Some(REPLAY_ORIGIN);
+                way.open.record.replay_of = Some(of.clone());
+            }
+            Entry::Door | Entry::Console | Entry::Known { .. } => self.inner.door.check_address(way.client)?,
         }
         if secret_in_query(&way.head.uri) {
             return Err(Refusal::SecretInAddress);
@@ -291,6 +302,7 @@ impl Gateway {
             Entry::Console => Caller { key: None, key_id: Some("console".to_owned()) },
             Entry::Known { caller, .. } => caller.clone(),
             Entry::Probe(_) => Caller::probe(),
+            Entry::Replay { .. } => Caller::replay(),
         };
         way.open.record.key_id.clone_from(&caller.key_id);
         way.open.record.user_id = match entry {
@@ -350,18 +362,6 @@ impl Gateway {
 pub(crate) fn cut_name(name: &str) -> String {
     const NAME_CHARS_MAX: usize = 256;
     name.chars().take(NAME_CHARS_MAX).collect()
-}
-
-/// An error with its causes: the system's own words come last.
-fn chain(error: &JournalError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(source) = cause {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        cause = source.source();
-    }
-    text
 }
 
 /// What a request has with it on its way.

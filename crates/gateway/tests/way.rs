@@ -51,6 +51,7 @@ fn house(change: impl FnOnce(&mut Settings, &mut DoorSettings, &mut Key)) -> Hou
         allow: AddressList::default(),
         drop_others: true,
         trusted_proxies: AddressList::default(),
+        encrypted_hosts: Vec::new(),
         user_header: Some(HeaderName::from_static("x-user-id")),
     };
     let mut key = Key::new("k1", "user");

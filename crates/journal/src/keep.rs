@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{io, mem};
 
+use memchr::memrchr;
 use tokio::sync::mpsc;
 
 use crate::condition::{Condition, TightBound};
@@ -21,10 +22,11 @@ use crate::error::JournalError;
 use crate::hold::Holds;
 use crate::journal::{Clock, Counters, Message};
 use crate::names::{Names, Rotated, TEMPORARY, day_text_before};
-use crate::packing::Packing;
+use crate::packing::{Packer, Packing};
 use crate::record::{Level, Record};
+use crate::stretches::stretch_bytes;
 
-/// Bytes compressed between two looks at whether the journal is closing.
+/// Bytes read on where a stretch has no end of a line yet.
 const CHUNK_BYTES: usize = 128 << 10;
 /// How often a disk that is not well is looked at, also when no line comes.
 const LOOK_AGAIN: Duration = if cfg!(test) { Duration::from_millis(200) } else { Duration::from_secs(5) };
@@ -333,17 +335,24 @@ fn compress(
 ) -> io::Result<()> {
     let mut input = File::open(path)?;
     let output = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(temporary)?;
-    let mut packer = packing.pack(output)?;
-    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut packer = Packer::new(packing, output);
+    let length = stretch_bytes(input.metadata()?.len());
+    let mut plain = Vec::new();
     loop {
-        let count = input.read(&mut chunk)?;
-        if count == 0 {
-            break;
-        }
+        let missing = length.saturating_sub(plain.len()).max(CHUNK_BYTES) as u64;
+        let count = input.by_ref().take(missing).read_to_end(&mut plain)?;
         if stop.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        packer.write_all(&chunk[..count])?;
+        // A stretch ends with a line; one that no line ends in becomes longer.
+        let end = if count == 0 { plain.len() } else { memrchr(b'\n', &plain).map_or(0, |at| at + 1) };
+        if end > 0 {
+            packer.add(&plain[..end])?;
+            plain.drain(..end);
+        }
+        if count == 0 {
+            break;
+        }
     }
     packer.finish()?.sync_all()?;
     mem::drop(input);
@@ -450,7 +459,7 @@ mod tests {
             assert!(files.len() == 10 && files.iter().all(|file| file.packing == Some(packing)));
             let mut unpacked = Vec::new();
             let packed = File::open(bed.names.dir.join(&files[0].name)).unwrap();
-            packing.unpack(packed).unwrap().read_to_end(&mut unpacked).unwrap();
+            packing.unpack(Arc::new(packed), 0).unwrap().read_to_end(&mut unpacked).unwrap();
             assert_eq!(unpacked, vec![b'x'; 1000]);
             assert!(bed.names.temporaries().unwrap().is_empty());
         }

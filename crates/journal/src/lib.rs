@@ -9,7 +9,7 @@
 //! ```text
 //! gateway.log                                the current file
 //! gateway-2026.01.27-000000000001.log        closed: UTC day of its last line, seq of its first line
-//! gateway-2026.01.27-000000000001.log.zst    the same bytes, one Zstandard frame with a checksum; or .gz
+//! gateway-2026.01.27-000000000001.log.zst    the same bytes, packed in stretches with a table (`stretches.rs`); or .gz
 //! gateway-….log.zst.tmp                      a compression under way; left over after a kill, removed at open
 //! gateway.lock                               locked while a process has the journal open; holds its process id
 //! gateway.torn                               quarantine: what was cut off after a crash, at most 1 MiB
@@ -82,6 +82,7 @@ mod reader;
 mod record;
 mod recover;
 mod seek;
+mod stretches;
 mod sync;
 mod together;
 mod verify;

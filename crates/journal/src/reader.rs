@@ -24,9 +24,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::JournalError;
 use crate::line::{self, LINE_BYTES_MAX};
 use crate::names::{Names, Rotated, day_text};
-use crate::packing::Unpacker;
+use crate::packing::{Packing, Unpacker};
 use crate::recover::first_seq;
 use crate::seek::shortly_before;
+use crate::stretches::Table;
 
 /// Lines that [`Reader::take_until`] holds at once.
 const TAKEN_LINES: usize = 1_000;
@@ -89,9 +90,43 @@ struct Source {
 
 enum Input {
     Plain(File),
-    Packed(Unpacker),
+    Packed(Packed),
     /// It was damaged; there is no more to get from it.
     Exhausted,
+}
+
+/// A compressed file, read from its start or from a stretch on.
+struct Packed {
+    file: Arc<File>,
+    packing: Packing,
+    unpacker: Unpacker,
+}
+
+impl Packed {
+    fn new(file: File, packing: Packing) -> io::Result<Self> {
+        let file = Arc::new(file);
+        Ok(Self { unpacker: packing.unpack(file.clone(), 0)?, file, packing })
+    }
+
+    /// Goes to this offset of the plain file, having read nothing yet. The byte before it is the next one.
+    fn go_before(&mut self, offset: u64) -> io::Result<()> {
+        let begin = Table::of(&self.file, self.packing)?.and_then(|table| table.holding(offset - 1));
+        let mut rest = offset - 1;
+        if let Some(begin) = begin {
+            self.unpacker = self.packing.unpack(self.file.clone(), begin.packed)?;
+            rest -= begin.plain;
+        }
+        io::copy(&mut self.unpacker.by_ref().take(rest), &mut io::sink()).map(drop)
+    }
+
+    /// Goes to the last stretch that begins with the line of this `seq` or one before it, and gives offset and `seq` of that line; nothing
+    /// when none is known.
+    fn go_shortly_before(&mut self, seq: u64) -> io::Result<Option<(u64, u64)>> {
+        let Some(table) = Table::of(&self.file, self.packing)? else { return Ok(None) };
+        let Some((begin, first)) = table.shortly_before(&self.file, self.packing, seq)? else { return Ok(None) };
+        self.unpacker = self.packing.unpack(self.file.clone(), begin.packed)?;
+        Ok(Some((begin.plain, first)))
+    }
 }
 
 impl std::fmt::Debug for Source {
@@ -244,10 +279,10 @@ impl Reader {
                 (self.start, self.end) = (0, 0);
                 file.read_at(&mut self.buffer, self.offset).inspect(|count| self.end = *count)
             }
-            Input::Packed(unpacker) => {
+            Input::Packed(packed) => {
                 self.buffer.copy_within(self.start..self.end, 0);
                 (self.start, self.end) = (0, had);
-                unpacker.read(&mut self.buffer[had..]).inspect(|count| self.end += *count)
+                packed.unpacker.read(&mut self.buffer[had..]).inspect(|count| self.end += *count)
             }
             Input::Exhausted => return Ok(false),
         };
@@ -355,18 +390,22 @@ impl Reader {
         }
         // The offset is not known, or not where the line begins: the file is damaged or another. Look for the line.
         let path = self.source.as_ref().map(|source| self.names.dir.join(&source.name)).unwrap_or_default();
-        let before = match self.source.as_ref().map(|source| &source.input) {
-            Some(Input::Plain(file)) => {
-                shortly_before(file, position.seq).map_err(JournalError::io("reading", &path))?
-            }
-            _ => None,
-        };
-        let begin = (0, count.next);
-        for from in before.filter(|(_, seq)| *seq > count.next).into_iter().chain([begin]) {
+        for is_near in [true, false] {
             let source = if is_current { open_current(&self.names)? } else { reopen(&self.names, count.next)? };
             let gone = || JournalError::io("reopening", &path)(io::ErrorKind::NotFound.into());
-            self.enter(source.ok_or_else(gone)?, count);
-            (self.offset, self.count.next) = from;
+            let mut source = source.ok_or_else(gone)?;
+            let near = match &mut source.input {
+                _ if !is_near => Ok(None),
+                Input::Plain(file) => shortly_before(file, position.seq),
+                Input::Packed(packed) => packed.go_shortly_before(position.seq),
+                Input::Exhausted => Ok(None),
+            };
+            let near = near.map_err(JournalError::io("reading", &path))?.filter(|(_, seq)| *seq > count.next);
+            if is_near && near.is_none() {
+                continue;
+            }
+            self.enter(source, count);
+            (self.offset, self.count.next) = near.unwrap_or((0, count.next));
             match self.scan_to(position.seq) {
                 Ok(false) => {}
                 Ok(true) => return Ok(true),
@@ -402,8 +441,7 @@ impl Reader {
         let mut last = [0];
         let result = match &mut source.input {
             Input::Plain(file) => file.read_exact_at(&mut last, before),
-            Input::Packed(decoder) => io::copy(&mut decoder.by_ref().take(before), &mut io::sink())
-                .and_then(|_| decoder.read_exact(&mut last)),
+            Input::Packed(packed) => packed.go_before(offset).and_then(|()| packed.unpacker.read_exact(&mut last)),
             Input::Exhausted => return false,
         };
         self.offset = offset;
@@ -498,7 +536,7 @@ fn open_closed(names: &Names, closed: &Rotated) -> Result<Option<Source>, Journa
         Err(error) => return Err(JournalError::io("opening", &path)(error)),
     };
     let input = match closed.packing {
-        Some(packing) => Input::Packed(packing.unpack(file).map_err(JournalError::io("opening", &path))?),
+        Some(packing) => Input::Packed(Packed::new(file, packing).map_err(JournalError::io("opening", &path))?),
         None => Input::Plain(file),
     };
     let name = closed.name.clone();

@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use memchr::{memchr, memmem, memrchr};
@@ -204,7 +205,7 @@ pub(crate) fn open_closed(names: &Names, file: &Rotated) -> Result<Box<dyn BufRe
     let open = || -> io::Result<Box<dyn BufRead>> {
         let plain = File::open(&path)?;
         Ok(match file.packing {
-            Some(packing) => Box::new(BufReader::new(packing.unpack(plain)?)),
+            Some(packing) => Box::new(BufReader::new(packing.unpack(Arc::new(plain), 0)?)),
             None => Box::new(BufReader::new(plain)),
         })
     };

@@ -78,9 +78,9 @@ pub(crate) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
     }
 }
 
-/// What the HTTP client asks for addresses.
+/// What an HTTP client (hyper's) asks for addresses: it gives those alone that may be sent to.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct GuardedResolver;
+pub struct GuardedResolver;
 
 impl Service<Name> for GuardedResolver {
     type Response = std::vec::IntoIter<SocketAddr>;

@@ -14,8 +14,9 @@ use hyper_util::rt::TokioExecutor;
 use tokio::time::timeout;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tollhouse_units::chain;
 
-use crate::error::{NotifyError, Trouble, chain};
+use crate::error::{NotifyError, Trouble};
 use crate::guard::GuardedResolver;
 use crate::settings::Url;
 use crate::text::shortened;

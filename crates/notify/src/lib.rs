@@ -39,7 +39,7 @@ mod text;
 pub use channel::Channel;
 pub use chart::{CHART_POINTS_MAX, Chart};
 pub use error::{Delivered, NotifyError, Trouble};
-pub use guard::is_forbidden;
+pub use guard::{GuardedResolver, is_forbidden};
 pub use message::{Figure, Message, Phase, Severity, Table};
 pub use settings::{Encryption, Login, Settings, SmtpServer, Url};
 pub use template::Template;

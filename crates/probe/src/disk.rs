@@ -160,25 +160,9 @@ impl Trend {
         }
     }
 
-    /// How long until `free` is used up, if it goes on as it did: by the median of all slopes between two points (Theil–Sen),
-    /// which a log that is deleted now and then does not turn round. `None` where it does not grow, or nothing can be said.
     fn full_in_ms(&self, free: u64) -> Option<f64> {
         let points: Vec<(i64, u64)> = self.0.iter().copied().collect();
-        let span = points.last()?.0 - points.first()?.0;
-        if points.len() < POINTS_MIN || span < SPAN_MIN_MS {
-            return None;
-        }
-        let mut slopes = Vec::with_capacity(points.len() * points.len() / 2);
-        for (at, (from_ms, from)) in points.iter().enumerate() {
-            for (to_ms, to) in &points[at + 1..] {
-                slopes.push((*to as f64 - *from as f64) / (to_ms - from_ms) as f64);
-            }
-        }
-        slopes.sort_by(f64::total_cmp);
-        let slope = slopes[slopes.len() / 2];
-        // Less than a ten-thousandth of what is free in a day is no growth that anybody has to know of.
-        let is_growth = slope * 86_400_000.0 > free as f64 / 10_000.0;
-        is_growth.then(|| free as f64 / slope)
+        full_in_ms(&points, free)
     }
 
     fn to_json(&self) -> Value {
@@ -189,6 +173,28 @@ impl Trend {
         let points: VecDeque<(i64, u64)> = serde_json::from_value(kept.get("points")?.clone()).ok()?;
         (points.len() <= POINTS_MAX).then_some(Self(points))
     }
+}
+
+/// How many milliseconds until `free` bytes are used up, if what these points tell (when, in milliseconds, and how much was used;
+/// oldest first) goes on as it did: by the median of all slopes between two of them (Theil–Sen), which a log that is deleted now
+/// and then does not turn round. `None` where it does not grow, or nothing can be said. All pairs are looked at, so there
+/// should be few points.
+pub fn full_in_ms(points: &[(i64, u64)], free: u64) -> Option<f64> {
+    let span = points.last()?.0 - points.first()?.0;
+    if points.len() < POINTS_MIN || span < SPAN_MIN_MS {
+        return None;
+    }
+    let mut slopes = Vec::with_capacity(points.len() * points.len() / 2);
+    for (at, (from_ms, from)) in points.iter().enumerate() {
+        for (to_ms, to) in &points[at + 1..] {
+            slopes.push((*to as f64 - *from as f64) / (to_ms - from_ms) as f64);
+        }
+    }
+    slopes.sort_by(f64::total_cmp);
+    let slope = slopes[slopes.len() / 2];
+    // Less than a ten-thousandth of what is free in a day is no growth that anybody has to know of.
+    let is_growth = slope * 86_400_000.0 > free as f64 / 10_000.0;
+    is_growth.then(|| free as f64 / slope)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+use tollhouse_units::chain;
 
 use crate::ProbeError;
 use crate::certificate::roots;
@@ -191,20 +192,6 @@ fn loop_delay_ms(json: &Value) -> Option<f64> {
     ["/eventLoop/delayP99Ms", "/eventLoop/delayMs", "/event_loop_delay_ms", "/eventLoopDelayMs"]
         .into_iter()
         .find_map(|path| json.pointer(path)?.as_f64())
-}
-
-/// An error with its causes.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        let said = source.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = source.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@
 //! ```
 
 mod alone;
+mod board;
+mod book;
 mod certificate;
 mod clock;
 mod disk;
@@ -39,9 +41,11 @@ mod schedule;
 mod teller;
 mod watch;
 
+pub use board::{Board, light_json};
+pub use book::{Book, Report};
 pub use certificate::{CertificateLook, CertificatePlace};
 pub use clock::ClockLook;
-pub use disk::DiskLook;
+pub use disk::{DiskLook, full_in_ms};
 pub use error::ProbeError;
 pub use finding::{Finding, Kind, Layer, Outcome, Ran};
 pub use gpu::{Card, GpuLimits};
@@ -54,4 +58,4 @@ pub use process::ProcessLook;
 pub use quality::QualityLook;
 pub use schedule::{Dice, Random, Schedule};
 pub use teller::Teller;
-pub use watch::{Board, Book, Prepared, Probing, Report, light_json};
+pub use watch::{Prepared, Probing};

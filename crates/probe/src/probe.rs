@@ -139,6 +139,7 @@ impl Probe {
                 let about = format!("memory, limit {}%; waiting for it, limit {}%", limits.above, limits.psi_above);
                 (about, Work::Memory(limits))
             }
+            Look::Clock(look) if look.urls.is_empty() => ("what keeps the clock".to_owned(), Work::Clock(look)),
             Look::Clock(look) => (format!("the time that {} servers tell", look.urls.len()), Work::Clock(look)),
         };
         Ok(Self { id, name: spec.name, kind, about, every: spec.every, within: spec.within, work })

@@ -1,21 +1,20 @@
-//! Runs the probes at their times, samples resources between them, and knows what was found last.
+//! Runs the probes at their times, and samples resources between them.
 
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use crate::ProbeError;
+use crate::board::{Board, Last, Row};
+use crate::book::{Book, Report};
 use crate::finding::{Finding, Kind, Ran, round3};
 use crate::gpu::Reader;
 use crate::http::Http;
-use crate::light::{Known, Light, light};
-use crate::model::{Boxed, Models};
+use crate::model::Models;
 use crate::probe::{Probe, Spec, Tools, probes};
 use crate::sampler::{Crossed, Sampler};
 use crate::schedule::{Random, Schedule};
@@ -26,58 +25,6 @@ const RUNNING_MAX: usize = 4;
 const WISHES_MAX: usize = 32;
 /// How long runs under way may take to end when the house does.
 const END_TIME_MAX: Duration = Duration::from_secs(2);
-/// Samples of resources that pages are shown: cards, and memory.
-const SAMPLES_SHOWN_MAX: usize = 65;
-
-/// Where findings go.
-pub trait Book: fmt::Debug + Send + Sync {
-    /// One record each, in their order.
-    fn tell<'a>(&'a self, reports: &'a [Report]) -> Boxed<'a, ()>;
-
-    /// A sample of resources.
-    fn sample<'a>(&'a self, fields: &'a Map<String, Value>) -> Boxed<'a, ()>;
-
-    /// What is to be there at the next run, by the id of the probe.
-    fn keep<'a>(&'a self, id: &'a str, body: &'a Value) -> Boxed<'a, ()>;
-
-    /// What was kept for a probe; others may have changed it since.
-    fn kept<'a>(&'a self, id: &'a str) -> Boxed<'a, Option<Value>>;
-}
-
-/// What a probe found, as a record tells it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    /// The probe's name.
-    pub probe: String,
-    /// Its kind.
-    pub kind: Kind,
-    /// What was found.
-    pub finding: Finding,
-    /// How long the run took, in ms.
-    pub duration_ms: f64,
-}
-
-impl Report {
-    /// The fields of the record.
-    pub fn fields(&self) -> Map<String, Value> {
-        let fields = json!({
-            "probe": self.probe,
-            "probe_kind": self.kind.as_str(),
-            "layer": self.kind.layer().as_str(),
-            "outcome": self.finding.outcome.as_str(),
-            "found": self.finding.found,
-            "duration_ms": self.duration_ms,
-        });
-        let Value::Object(mut fields) = fields else { return Map::new() };
-        fields.extend(self.finding.fields.clone());
-        fields
-    }
-
-    /// One sentence with the probe's name.
-    pub fn sentence(&self) -> String {
-        format!("{}: {}", self.probe, self.finding.found)
-    }
-}
 
 /// Probes that are ready to run: from here on nothing fails.
 #[derive(Debug)]
@@ -136,8 +83,9 @@ pub struct Probing {
     task: JoinHandle<()>,
 }
 
+/// What is asked of the loop.
 #[derive(Debug)]
-enum Wish {
+pub(crate) enum Wish {
     Adopt(Box<Prepared>, Arc<dyn Models>),
     Run(String, oneshot::Sender<()>),
     Stop,
@@ -147,8 +95,8 @@ impl Probing {
     /// Begins; what is found goes to the book.
     pub fn start(prepared: Prepared, models: Arc<dyn Models>, book: Arc<dyn Book>) -> Self {
         let (wishes, heard) = mpsc::channel(WISHES_MAX);
-        let board = Board { wishes: wishes.clone(), shown: Arc::default() };
-        let round = Round::new(prepared, models, book, board.shown.clone());
+        let board = Board::new(wishes.clone());
+        let round = Round::new(prepared, models, book, board.clone());
         Self { wishes, board, task: tokio::spawn(round.keep(heard)) }
     }
 
@@ -169,140 +117,6 @@ impl Probing {
     }
 }
 
-/// What is known of the probes; clones see the same.
-#[derive(Clone, Debug)]
-pub struct Board {
-    wishes: mpsc::Sender<Wish>,
-    shown: Arc<Mutex<Shown>>,
-}
-
-/// What pages are shown.
-#[derive(Debug, Default)]
-struct Shown {
-    probes: Vec<Row>,
-    resources: Vec<Value>,
-}
-
-#[derive(Clone, Debug)]
-struct Row {
-    id: String,
-    name: String,
-    kind: Kind,
-    about: String,
-    every: Duration,
-    is_running: bool,
-    next_ms: Option<i64>,
-    since_ms: Option<i64>,
-    last: Option<Last>,
-}
-
-#[derive(Clone, Debug)]
-struct Last {
-    at_ms: i64,
-    finding: Finding,
-    duration_ms: f64,
-}
-
-impl Board {
-    /// All probes with what was found last, the latest samples, and the light of it all.
-    pub fn to_json(&self) -> Value {
-        let shown = self.shown();
-        json!({
-            "light": light_json(&shown.light()),
-            "probes": shown.probes.iter().map(Row::to_json).collect::<Vec<_>>(),
-            "resources": shown.resources,
-        })
-    }
-
-    /// The light of all probes.
-    pub fn light(&self) -> Light {
-        self.shown().light()
-    }
-
-    /// How busy the busiest graphics card was in the last sample, in percent.
-    pub fn busiest_card(&self) -> Option<f64> {
-        let shown = self.shown();
-        let busy = shown.resources.iter().filter_map(|sample| sample.get("gpu_utilisation")?.as_f64());
-        busy.max_by(f64::total_cmp)
-    }
-
-    /// Runs a probe now, or joins the run under way, and waits so long for its end. Gives what is known of it then; `None`
-    /// when there is no such probe.
-    pub async fn run(&self, id: &str, wait: Duration) -> Option<Value> {
-        self.row(id)?;
-        let (done, ended) = oneshot::channel();
-        let asked = async {
-            self.wishes.send(Wish::Run(id.to_owned(), done)).await.ok()?;
-            ended.await.ok()
-        };
-        // Without an answer in time it goes on by itself.
-        let _: Result<Option<()>, _> = tokio::time::timeout(wait, asked).await;
-        self.row(id).map(|row| row.to_json())
-    }
-
-    fn row(&self, id: &str) -> Option<Row> {
-        self.shown().probes.iter().find(|row| row.id == id).cloned()
-    }
-
-    fn shown(&self) -> MutexGuard<'_, Shown> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Shown {
-    fn light(&self) -> Light {
-        let known: Vec<Known<'_>> = self
-            .probes
-            .iter()
-            .map(|row| Known {
-                name: &row.name,
-                layer: row.kind.layer(),
-                last: row.last.as_ref().map(|last| (last.finding.outcome, last.finding.found.as_str())),
-                since_ms: row.since_ms,
-            })
-            .collect();
-        light(&known)
-    }
-}
-
-impl Row {
-    fn to_json(&self) -> Value {
-        let last = self.last.as_ref().map(|last| {
-            json!({
-                "at": time(last.at_ms), "outcome": last.finding.outcome.as_str(), "found": last.finding.found,
-                "duration_ms": last.duration_ms, "fields": last.finding.fields,
-            })
-        });
-        json!({
-            "id": self.id, "name": self.name, "kind": self.kind.as_str(), "layer": self.kind.layer().as_str(),
-            "about": self.about, "every_s": self.every.as_secs_f64(), "running": self.is_running,
-            "next": self.next_ms.filter(|_| !self.is_running).map(time), "since": self.since_ms.map(time), "last": last,
-        })
-    }
-}
-
-/// The light as pages and `/health` are told it.
-pub fn light_json(light: &Light) -> Value {
-    let layers: Vec<Value> = light
-        .layers
-        .iter()
-        .map(|layer| {
-            json!({
-                "layer": layer.layer.as_str(), "colour": layer.colour.as_str(), "reason": layer.reason,
-                "probes": layer.probes, "since": layer.since_ms.map(time),
-            })
-        })
-        .collect();
-    json!({
-        "colour": light.colour.as_str(), "layer": light.layer.map(crate::Layer::as_str), "reason": light.reason,
-        "layers": layers,
-    })
-}
-
-fn time(ms: i64) -> String {
-    Timestamp::from_millisecond(ms).map(|time| time.to_string()).unwrap_or_default()
-}
-
 /// The loop that runs the probes.
 struct Round {
     probes: Vec<Arc<Probe>>,
@@ -311,7 +125,7 @@ struct Round {
     book: Arc<dyn Book>,
     schedule: Schedule<Random>,
     sampler: Sampler,
-    shown: Arc<Mutex<Shown>>,
+    board: Board,
     running: JoinSet<Ended>,
     /// Who waits for the end of which probe's run.
     waiting: Vec<(String, oneshot::Sender<()>)>,
@@ -329,7 +143,7 @@ struct Ended {
 }
 
 impl Round {
-    fn new(prepared: Prepared, models: Arc<dyn Models>, book: Arc<dyn Book>, shown: Arc<Mutex<Shown>>) -> Self {
+    fn new(prepared: Prepared, models: Arc<dyn Models>, book: Arc<dyn Book>, board: Board) -> Self {
         let Prepared { probes, tools } = prepared;
         let mut round = Self {
             probes: Vec::new(),
@@ -338,7 +152,7 @@ impl Round {
             book,
             schedule: Schedule::new(Random::new(), RUNNING_MAX),
             sampler: Sampler::off(),
-            shown,
+            board,
             running: JoinSet::new(),
             waiting: Vec::new(),
             began: Instant::now(),
@@ -386,26 +200,25 @@ impl Round {
         let memory = limits(|probe| probe.kind == Kind::Memory).and_then(|probe| probe.memory_limits());
         self.sampler = Sampler::new(self.tools.cards.clone(), gpu, memory);
         let now = self.now_ms();
-        {
-            let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = std::mem::take(&mut shown.probes);
-            for (at, probe) in probes.iter().enumerate() {
-                self.schedule.add(now, probe.every.as_millis() as u64, probe.kind.asks_models());
+        let (board, schedule) = (&self.board, &mut self.schedule);
+        board.replace(|before| {
+            let row = |(at, probe): (usize, &Arc<Probe>)| {
+                schedule.add(now, probe.every.as_millis() as u64, probe.kind.asks_models());
                 let known = before.iter().find(|row| row.id == probe.id && row.kind == probe.kind);
-                shown.probes.push(Row {
+                Row {
                     id: probe.id.clone(),
                     name: probe.name.clone(),
                     kind: probe.kind,
                     about: probe.about.clone(),
                     every: probe.every,
                     is_running: false,
-                    next_ms: self.schedule.next_of(at).map(|next| wall_ms(next, now)),
+                    next_ms: schedule.next_of(at).map(|next| wall_ms(next, now)),
                     since_ms: known.and_then(|row| row.since_ms),
                     last: known.and_then(|row| row.last.clone()),
-                });
-            }
-            shown.resources.clear();
-        }
+                }
+            };
+            probes.iter().enumerate().map(row).collect()
+        });
         self.probes = probes;
     }
 
@@ -413,7 +226,7 @@ impl Round {
     fn begin(&mut self) {
         for at in self.schedule.begin(self.now_ms()) {
             let probe = self.probes[at].clone();
-            self.note(&probe.id, |row| row.is_running = true);
+            self.board.note(&probe.id, |row| row.is_running = true);
             let (tools, models, book, plan) = (self.tools.clone(), self.models.clone(), self.book.clone(), self.plan);
             self.running.spawn(async move {
                 let began = Instant::now();
@@ -431,7 +244,7 @@ impl Round {
         }
         let next_ms = self.schedule.next_of(at).filter(|_| plan == self.plan).map(|next| wall_ms(next, now));
         let (found, at_ms) = (ran.summary.clone(), Timestamp::now().as_millisecond());
-        self.note(&probe.id, |row| {
+        self.board.note(&probe.id, |row| {
             let before = row.last.as_ref().map(|last| last.finding.outcome);
             if before != Some(found.outcome) {
                 row.since_ms = Some(at_ms);
@@ -471,12 +284,7 @@ impl Round {
             self.book.sample(fields).await;
         }
         if !sampled.shown.is_empty() {
-            let at = time(Timestamp::now().as_millisecond());
-            let shown = sampled.shown.into_iter().take(SAMPLES_SHOWN_MAX).map(|mut fields| {
-                fields.insert("at".to_owned(), at.clone().into());
-                Value::Object(fields)
-            });
-            self.shown.lock().unwrap_or_else(PoisonError::into_inner).resources = shown.collect();
+            self.board.show(sampled.shown);
         }
         for crossed in sampled.crossed {
             let kind = match crossed {
@@ -486,13 +294,6 @@ impl Round {
             if let Some(at) = self.probes.iter().position(|probe| probe.kind == kind) {
                 self.schedule.want(at);
             }
-        }
-    }
-
-    fn note(&self, id: &str, change: impl FnOnce(&mut Row)) {
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(row) = shown.probes.iter_mut().find(|row| row.id == id) {
-            change(row);
         }
     }
 

@@ -10,7 +10,7 @@ pub fn catalogue() -> &'static Fields {
     &CATALOGUE
 }
 
-const DECLARED: [(&str, FieldKind); 101] = [
+const DECLARED: [(&str, FieldKind); 105] = [
     // Every record.
     ("@timestamp", FieldKind::Date),
     ("seq", FieldKind::Long),
@@ -69,6 +69,10 @@ const DECLARED: [(&str, FieldKind); 101] = [
     ("restart_in_ms", FieldKind::Long),
     ("start_ms", FieldKind::Long),
     ("memory_bytes", FieldKind::Long),
+    // What the stores of the house take on their disks.
+    ("store", FieldKind::Keyword),
+    ("store_bytes", FieldKind::Long),
+    ("store_limit_bytes", FieldKind::Long),
     // How long it took: milliseconds with a fraction.
     ("duration_ms", FieldKind::Double),
     ("queue_ms", FieldKind::Double),
@@ -81,6 +85,7 @@ const DECLARED: [(&str, FieldKind); 101] = [
     ("tokens_per_second", FieldKind::Double),
     // What probes found, and samples of resources.
     ("origin", FieldKind::Keyword),
+    ("replay_of", FieldKind::Keyword),
     ("probe", FieldKind::Keyword),
     ("probe_kind", FieldKind::Keyword),
     ("layer", FieldKind::Keyword),

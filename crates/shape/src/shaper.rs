@@ -26,6 +26,8 @@ const OWN: [(&str, &str); 2] = [("own_service", "service"), ("own_caller", "call
 const PROGRESS: [&str; 4] = ["file_mark", "file_marks", "file_note", "journald_cursor"];
 /// A line as it was given to a program that failed: in the index it stands behind the message, whatever its fields are.
 const EVENT: &str = "event";
+/// The same line as it came, and how it was read: the journal has them.
+const LINE: [&str; 2] = ["line", "line_form"];
 /// Room for the members of a line.
 const MEMBERS: usize = 32;
 /// How the callers of these begin.
@@ -171,6 +173,7 @@ impl Shaper {
                 "ts" | "prev" => {}
                 // As would these, which nobody searches for: they are others on each line.
                 name if is_collected && PROGRESS.contains(&name) => {}
+                name if is_letter && LINE.contains(&name) => {}
                 // Used for the time above unless it could not be read.
                 EVENT if is_letter => {
                     if let Some(Value::String(msg)) = source.get_mut("msg") {

@@ -20,8 +20,9 @@ use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tollhouse_units::chain;
 
-use crate::error::{ShipError, chain};
+use crate::error::ShipError;
 use crate::settings::Login;
 use crate::trouble::{State, Trouble};
 

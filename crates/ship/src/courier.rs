@@ -11,12 +11,13 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout};
 use tollhouse_journal::{Holds, Journal, JournalError};
+use tollhouse_units::chain;
 
 use crate::board::{Board, Sight, Status};
 use crate::bulk::{Fate, Item, Refusal};
 use crate::cursor::Cursor;
 use crate::destination::{Destination, Sent};
-use crate::error::{ShipError, chain};
+use crate::error::ShipError;
 use crate::gather::{Batch, Form, Gatherer, ITEMS_MAX, Opened};
 use crate::settings::Pace;
 use crate::teller::Teller;

@@ -7,10 +7,10 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use tollhouse_journal::{JournalError, Line, Position, Reader};
 use tollhouse_query::date::parse_rfc3339;
 use tollhouse_shape::{Document, Shaper};
+use tollhouse_units::chain;
 
 use crate::bulk::Item;
 use crate::cursor::{Cursor, document_id, hash, hash_before};
-use crate::error::chain;
 
 /// Documents of a batch.
 pub(crate) const ITEMS_MAX: usize = 2_000;

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use utoipa::ToSchema;
 
+use crate::named::ID_CHARS;
 use crate::{State, StateError, now_ms, random_token};
 
-/// Characters of an id: 95 bits.
-const ID_CHARS: usize = 16;
 /// Characters of a cookie's value.
 const SECRET_CHARS: usize = 43;
 /// Chats of one owner.
@@ -23,7 +23,7 @@ const LISTED_MAX: i64 = 200;
 const EXCERPT_CHARS: usize = 80;
 
 /// What a chat is about and how it is asked.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Deserialize, Serialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChatSettings {
     /// For people; empty until the first question gives one.
@@ -39,7 +39,7 @@ pub struct ChatSettings {
 }
 
 /// A chat without its messages.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Chat {
     /// Names it in addresses.
     pub id: String,
@@ -53,7 +53,7 @@ pub struct Chat {
 }
 
 /// A chat that was found, and where.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, ToSchema)]
 pub struct FoundChat {
     /// Names it in addresses.
     pub id: String,
@@ -68,7 +68,7 @@ pub struct FoundChat {
 }
 
 /// One message of a chat.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct ChatMessage {
     /// Names it in its chat and everywhere else.
     pub id: String,

@@ -2,13 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
-use sqlx::error::DatabaseError;
-use sqlx::sqlite::{SqliteQueryResult, SqliteRow};
+use sqlx::sqlite::SqliteRow;
+use utoipa::ToSchema;
 
+use crate::named::{ID_CHARS, Keeping, demand, demand_columns, demand_query, is_name, is_text};
 use crate::{State, StateError, now_ms, random_token};
 
-/// Characters of an id: 95 bits.
-const ID_CHARS: usize = 16;
 /// Dashboards that are kept.
 pub const DASHBOARDS_MAX: usize = 200;
 /// Panels of one dashboard.
@@ -17,12 +16,6 @@ pub const PANELS_MAX: usize = 40;
 const WIDTH_MAX: u8 = 12;
 /// Rows that a panel may take.
 const HEIGHT_MAX: u8 = 12;
-/// Length of a name, a field and a moment, in characters.
-const TEXT_CHARS_MAX: usize = 200;
-/// Length of a query, in bytes.
-const QUERY_BYTES_MAX: usize = 16 * 1024;
-/// Columns of a table.
-const COLUMNS_MAX: usize = 50;
 
 /// How a panel shows what it finds.
 const VIEWS: [&str; 7] = ["area", "line", "bars", "table", "heat", "number", "searches"];
@@ -30,7 +23,7 @@ const VIEWS: [&str; 7] = ["area", "line", "bars", "table", "heat", "number", "se
 const MEASURES: [&str; 8] = ["count", "avg", "sum", "min", "max", "p50", "p95", "p99"];
 
 /// What is looked at together.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dashboard {
     /// A name for people; no two have the same.
@@ -46,7 +39,7 @@ pub struct Dashboard {
 }
 
 /// One view of a search.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Panel {
     /// A name for people.
@@ -114,7 +107,7 @@ fn usual_height() -> u8 {
 }
 
 /// A dashboard as it is kept.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, ToSchema)]
 pub struct KeptDashboard {
     /// Names it in addresses.
     pub id: String,
@@ -127,28 +120,13 @@ pub struct KeptDashboard {
     pub dashboard: Dashboard,
 }
 
-/// What became of keeping one.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Keeping {
-    /// It is kept.
-    Done(Box<KeptDashboard>),
-    /// Another one has this name.
-    NameTaken,
-    /// [`DASHBOARDS_MAX`] are kept already.
-    Full,
-    /// There is none with this id.
-    Unknown,
-}
-
 impl Dashboard {
     /// Whether it makes sense; says what does not.
     ///
     /// # Errors
     /// The name of the member, and what it must be.
     pub fn check(&self) -> Result<(), String> {
-        demand(!self.name.trim().is_empty() && is_text(&self.name), || {
-            "`name` must be a text of 1 to 200 characters".into()
-        })?;
+        demand(is_name(&self.name), || "`name` must be a text of 1 to 200 characters".into())?;
         demand(is_text(&self.from) && is_text(&self.to), || {
             "`from` and `to` must not be longer than 200 characters".into()
         })?;
@@ -164,30 +142,20 @@ impl Panel {
     fn check(&self) -> Result<(), String> {
         demand(is_text(&self.title), || "`title` must not be longer than 200 characters".into())?;
         demand(VIEWS.contains(&self.view.as_str()), || format!("`view` must be one of: {}", VIEWS.join(", ")))?;
-        demand(self.query.len() <= QUERY_BYTES_MAX, || "`query` must not be longer than 16 KiB".into())?;
-        let languages = matches!(self.language.as_str(), "lucene" | "kql");
-        demand(languages, || "`language` must be one of: lucene, kql".into())?;
+        demand_query(&self.query, &self.language)?;
         let measures = MEASURES.contains(&self.measure.as_str());
         demand(measures, || format!("`measure` must be one of: {}", MEASURES.join(", ")))?;
         let has_field = self.measure == "count" || !self.field.is_empty();
         demand(has_field, || "`field` must say what is measured".into())?;
         let heat = self.view != "heat" || !(self.by.is_empty() || self.across.is_empty());
         demand(heat, || "a heat map needs `by` and `across`".into())?;
-        demand(self.columns.len() <= COLUMNS_MAX, || "`columns` must be at most 50 fields".into())?;
+        demand_columns(&self.columns)?;
         let texts = [&self.saved, &self.scope, &self.field, &self.by, &self.across, &self.sort];
         let texts = texts.into_iter().chain(&self.columns).all(|text| is_text(text));
         demand(texts, || "names of fields and kinds must not be longer than 200 characters".into())?;
         let place = (1..=WIDTH_MAX).contains(&self.width) && (1..=HEIGHT_MAX).contains(&self.height);
         demand(place, || "`width` must be 1 to 12, and `height`, too".into())
     }
-}
-
-fn is_text(text: &str) -> bool {
-    text.chars().count() <= TEXT_CHARS_MAX && !text.chars().any(char::is_control)
-}
-
-fn demand(fits: bool, words: impl FnOnce() -> String) -> Result<(), String> {
-    if fits { Ok(()) } else { Err(words()) }
 }
 
 impl State {
@@ -201,7 +169,11 @@ impl State {
     }
 
     /// Keeps a dashboard under a new id.
-    pub async fn keep_dashboard(&self, dashboard: &Dashboard, owner: &str) -> Result<Keeping, StateError> {
+    pub async fn keep_dashboard(
+        &self,
+        dashboard: &Dashboard,
+        owner: &str,
+    ) -> Result<Keeping<KeptDashboard>, StateError> {
         let kept = kept(random_token(ID_CHARS), dashboard, owner);
         // Counted and written in one statement: two who keep one at once cannot both take the last place.
         let insert = "INSERT INTO dashboards (name, panels, range_from, range_to, owner, changed_ms, id)
@@ -217,11 +189,16 @@ impl State {
             .bind(DASHBOARDS_MAX as i64)
             .execute(&self.pool)
             .await;
-        keeping(written, kept, Keeping::Full)
+        Keeping::of(written, kept, Keeping::Full)
     }
 
     /// Puts a dashboard in the place of the one with this id.
-    pub async fn change_dashboard(&self, id: &str, dashboard: &Dashboard, owner: &str) -> Result<Keeping, StateError> {
+    pub async fn change_dashboard(
+        &self,
+        id: &str,
+        dashboard: &Dashboard,
+        owner: &str,
+    ) -> Result<Keeping<KeptDashboard>, StateError> {
         let kept = kept(id.to_owned(), dashboard, owner);
         let update = "UPDATE dashboards SET name = ?, panels = ?, range_from = ?, range_to = ?, owner = ?, changed_ms = ? WHERE id = ?";
         let written = sqlx::query(update)
@@ -234,7 +211,7 @@ impl State {
             .bind(id)
             .execute(&self.pool)
             .await;
-        keeping(written, kept, Keeping::Unknown)
+        Keeping::of(written, kept, Keeping::Unknown)
     }
 
     /// Removes a dashboard; `false` when there is none with this id.
@@ -246,22 +223,6 @@ impl State {
 
 fn kept(id: String, dashboard: &Dashboard, owner: &str) -> KeptDashboard {
     KeptDashboard { id, owner: owner.to_owned(), changed_ms: now_ms(), dashboard: dashboard.clone() }
-}
-
-/// What became of it; `when_none` says why no row was written.
-fn keeping(
-    written: Result<SqliteQueryResult, sqlx::Error>,
-    kept: KeptDashboard,
-    when_none: Keeping,
-) -> Result<Keeping, StateError> {
-    match written {
-        Ok(done) if done.rows_affected() == 1 => Ok(Keeping::Done(Box::new(kept))),
-        Ok(_) => Ok(when_none),
-        Err(error) if error.as_database_error().is_some_and(DatabaseError::is_unique_violation) => {
-            Ok(Keeping::NameTaken)
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn panels(dashboard: &Dashboard) -> String {

@@ -29,9 +29,13 @@ mod incidents;
 mod keys;
 mod limits;
 mod links;
+mod named;
 mod passwords;
 mod pepper;
 mod probes;
+mod providers;
+mod revisions;
+mod rules;
 mod saved;
 mod sessions;
 mod settings;
@@ -50,17 +54,21 @@ pub use alerts::{AlertChanges, AlertIntent, AlertState, WAITING_ALERTS_MAX, Wait
 pub use changes::Versions;
 pub use chats::{CHAT_MESSAGES_MAX, CHATS_MAX, Chat, ChatMessage, ChatSettings, FoundChat};
 pub use content::{ContentKey, Erasure};
-pub use dashboards::{DASHBOARDS_MAX, Dashboard, Keeping, KeptDashboard, PANELS_MAX, Panel};
+pub use dashboards::{DASHBOARDS_MAX, Dashboard, KeptDashboard, PANELS_MAX, Panel};
 pub use incidents::{INCIDENTS_MAX, Incident};
 pub use keys::CreatedKey;
 pub use limits::LimitsSnapshot;
 pub use links::LinkError;
+pub use named::Keeping;
 pub use passwords::check_password;
 pub use pepper::{Digest, Pepper, random_token};
-pub use saved::{SAVED_MAX, Saved, SavedSearch, Saving};
+pub use providers::ProviderUser;
+pub use revisions::{REVISIONS_MAX, Revision};
+pub use rules::{SAVED_RULES_MAX, SavedRule};
+pub use saved::{SAVED_MAX, Saved, SavedSearch};
 pub use sessions::{OpenedSession, SESSIONS_MAX, Session, TOKEN_SESSIONS_MAX, Visit, Way};
 pub use settings::{KeyLimits, KeySettings, OldSecret, StoredKey, WrongSetting};
-pub use users::{Making, Role, USERS_MAX, User, WaitingAudit};
+pub use users::{Origin, Role, USERS_MAX, User, WaitingAudit};
 
 /// How long a statement waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -161,6 +169,9 @@ fn migrations() -> Migrator {
         (10, "dashboards", include_str!("../migrations/0010_dashboards.sql")),
         (11, "chats", include_str!("../migrations/0011_chats.sql")),
         (12, "erasures", include_str!("../migrations/0012_erasures.sql")),
+        (13, "providers", include_str!("../migrations/0013_providers.sql")),
+        (14, "revisions", include_str!("../migrations/0014_revisions.sql")),
+        (16, "alert_rules", include_str!("../migrations/0016_alert_rules.sql")),
     ];
     let migration = |(number, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(number, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)

@@ -2,25 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
-use sqlx::error::DatabaseError;
 use sqlx::query::Query;
-use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteQueryResult, SqliteRow};
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
+use utoipa::ToSchema;
 
+use crate::named::{ID_CHARS, Keeping, demand, demand_columns, demand_query, is_name, is_text};
 use crate::{State, StateError, now_ms, random_token};
 
-/// Characters of an id: 95 bits.
-const ID_CHARS: usize = 16;
 /// Saved searches that are kept.
 pub const SAVED_MAX: usize = 1000;
-/// Length of a name, a field and a moment, in characters.
-const TEXT_CHARS_MAX: usize = 200;
-/// Length of a query, in bytes.
-const QUERY_BYTES_MAX: usize = 16 * 1024;
-/// Columns of one search.
-const COLUMNS_MAX: usize = 50;
 
 /// What is searched for, and how it is shown.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SavedSearch {
     /// A name for people; no two have the same.
@@ -46,7 +39,7 @@ pub struct SavedSearch {
 }
 
 /// A saved search as it is kept.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Saved {
     /// Names it in addresses.
     pub id: String,
@@ -59,35 +52,20 @@ pub struct Saved {
     pub search: SavedSearch,
 }
 
-/// What became of saving.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Saving {
-    /// It is kept.
-    Done(Box<Saved>),
-    /// Another one has this name.
-    NameTaken,
-    /// [`SAVED_MAX`] are kept already.
-    Full,
-    /// There is none with this id.
-    Unknown,
-}
-
 impl SavedSearch {
     /// Whether it makes sense; says what does not.
     ///
     /// # Errors
     /// The name of the member, and what it must be.
     pub fn check(&self) -> Result<(), String> {
-        let is_text = |text: &str| text.chars().count() <= TEXT_CHARS_MAX && !text.chars().any(char::is_control);
-        let demand = |fits: bool, words: &str| if fits { Ok(()) } else { Err(words.to_owned()) };
-        let name = !self.name.trim().is_empty() && is_text(&self.name);
-        demand(name, "`name` must be a text of 1 to 200 characters")?;
-        demand(self.query.len() <= QUERY_BYTES_MAX, "`query` must not be longer than 16 KiB")?;
-        demand(matches!(self.language.as_str(), "lucene" | "kql"), "`language` must be one of: lucene, kql")?;
-        demand(self.columns.len() <= COLUMNS_MAX, "`columns` must be at most 50 fields")?;
+        demand(is_name(&self.name), || "`name` must be a text of 1 to 200 characters".into())?;
+        demand_query(&self.query, &self.language)?;
+        demand_columns(&self.columns)?;
         let texts = [&self.scope, &self.from, &self.to, &self.sort];
         let texts = texts.into_iter().chain(&self.columns).all(|text| is_text(text));
-        demand(texts, "`scope`, `from`, `to`, `sort` and each of `columns` must not be longer than 200 characters")
+        demand(texts, || {
+            "`scope`, `from`, `to`, `sort` and each of `columns` must not be longer than 200 characters".into()
+        })
     }
 }
 
@@ -102,23 +80,28 @@ impl State {
     }
 
     /// Keeps a search under a new id.
-    pub async fn save_search(&self, search: &SavedSearch, owner: &str) -> Result<Saving, StateError> {
+    pub async fn save_search(&self, search: &SavedSearch, owner: &str) -> Result<Keeping<Saved>, StateError> {
         let saved =
             Saved { id: random_token(ID_CHARS), owner: owner.to_owned(), changed_ms: now_ms(), search: search.clone() };
         // Counted and written in one statement: two who save at once cannot both take the last place.
         let insert = "INSERT INTO saved (name, query, language, scope, range_from, range_to, columns, sort, owner, changed_ms, id)
                       SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM saved) < ?";
         let written = with_values(insert, &saved).bind(SAVED_MAX as i64).execute(&self.pool).await;
-        saving(written, saved, Saving::Full)
+        Keeping::of(written, saved, Keeping::Full)
     }
 
     /// Puts a search in the place of the one with this id.
-    pub async fn change_saved(&self, id: &str, search: &SavedSearch, owner: &str) -> Result<Saving, StateError> {
+    pub async fn change_saved(
+        &self,
+        id: &str,
+        search: &SavedSearch,
+        owner: &str,
+    ) -> Result<Keeping<Saved>, StateError> {
         let saved = Saved { id: id.to_owned(), owner: owner.to_owned(), changed_ms: now_ms(), search: search.clone() };
         let update = "UPDATE saved SET name = ?, query = ?, language = ?, scope = ?, range_from = ?, range_to = ?,
                       columns = ?, sort = ?, owner = ?, changed_ms = ? WHERE id = ?";
         let written = with_values(update, &saved).execute(&self.pool).await;
-        saving(written, saved, Saving::Unknown)
+        Keeping::of(written, saved, Keeping::Unknown)
     }
 
     /// Removes a saved search; `false` when there is none with this id.
@@ -143,22 +126,6 @@ fn with_values<'a>(statement: &'static str, saved: &'a Saved) -> Query<'a, Sqlit
         .bind(&saved.owner)
         .bind(saved.changed_ms)
         .bind(&saved.id)
-}
-
-/// What became of a search; `when_none` says why no row was written.
-fn saving(
-    written: Result<SqliteQueryResult, sqlx::Error>,
-    saved: Saved,
-    when_none: Saving,
-) -> Result<Saving, StateError> {
-    match written {
-        Ok(done) if done.rows_affected() == 1 => Ok(Saving::Done(Box::new(saved))),
-        Ok(_) => Ok(when_none),
-        Err(error) if error.as_database_error().is_some_and(DatabaseError::is_unique_violation) => {
-            Ok(Saving::NameTaken)
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn columns(search: &SavedSearch) -> String {
@@ -188,6 +155,7 @@ fn read(row: &SqliteRow) -> Result<Saved, StateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::named::{COLUMNS_MAX, QUERY_BYTES_MAX, TEXT_CHARS_MAX};
 
     fn slow(name: &str) -> SavedSearch {
         SavedSearch {
@@ -206,16 +174,16 @@ mod tests {
     async fn searches_are_kept_changed_and_removed() {
         let dir = tempfile::tempdir().unwrap();
         let state = State::open(dir.path()).await.unwrap();
-        let Saving::Done(made) = state.save_search(&slow("slow"), "admin").await.unwrap() else { panic!("not kept") };
+        let Keeping::Done(made) = state.save_search(&slow("slow"), "admin").await.unwrap() else { panic!("not kept") };
         assert_eq!(state.saved().await.unwrap(), std::slice::from_ref(&*made));
-        assert_eq!(state.save_search(&slow("slow"), "admin").await.unwrap(), Saving::NameTaken);
+        assert_eq!(state.save_search(&slow("slow"), "admin").await.unwrap(), Keeping::NameTaken);
         state.save_search(&slow("another"), "admin").await.unwrap();
-        assert_eq!(state.change_saved(&made.id, &slow("another"), "x").await.unwrap(), Saving::NameTaken);
-        let Saving::Done(changed) = state.change_saved(&made.id, &slow("slower"), "x").await.unwrap() else {
+        assert_eq!(state.change_saved(&made.id, &slow("another"), "x").await.unwrap(), Keeping::NameTaken);
+        let Keeping::Done(changed) = state.change_saved(&made.id, &slow("slower"), "x").await.unwrap() else {
             panic!("not changed")
         };
         assert_eq!((changed.search.name.as_str(), changed.owner.as_str()), ("slower", "x"));
-        assert_eq!(state.change_saved("nobody", &slow("new"), "x").await.unwrap(), Saving::Unknown);
+        assert_eq!(state.change_saved("nobody", &slow("new"), "x").await.unwrap(), Keeping::Unknown);
         assert!(state.remove_saved(&made.id).await.unwrap());
         assert!(!state.remove_saved(&made.id).await.unwrap());
         assert_eq!(state.saved().await.unwrap().len(), 1);

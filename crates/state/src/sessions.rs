@@ -5,14 +5,14 @@ use std::time::Duration;
 use serde::Serialize;
 use sqlx::sqlite::{Sqlite, SqliteRow};
 use sqlx::{Row, Transaction};
+use utoipa::ToSchema;
 
+use crate::named::ID_CHARS;
 use crate::users::{Role, User, read_role};
 use crate::{State, StateError, now_ms, random_token};
 
 /// Characters of a console token and of a session's cookie: 256 bits.
 const TOKEN_CHARS: usize = 43;
-/// Characters of a session's public id.
-const ID_CHARS: usize = 16;
 /// Sessions of one user; a further one ends the one that was not seen for the longest time.
 pub const SESSIONS_MAX: i64 = 20;
 /// Sessions that were opened by tokenised addresses, all together.
@@ -23,13 +23,15 @@ const AGENT_CHARS_MAX: usize = 200;
 const SEEN_EVERY_MS: i64 = 60_000;
 
 /// How whoever has a session showed who they are.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Way {
     /// By a tokenised address, or its token.
     Token,
     /// By name and password.
     Password,
+    /// At an OpenID Connect provider.
+    Oidc,
 }
 
 impl Way {
@@ -38,11 +40,16 @@ impl Way {
         match self {
             Self::Token => "token",
             Self::Password => "password",
+            Self::Oidc => "oidc",
         }
     }
 
     fn read(name: &str) -> Self {
-        if name == "password" { Self::Password } else { Self::Token }
+        match name {
+            "password" => Self::Password,
+            "oidc" => Self::Oidc,
+            _ => Self::Token,
+        }
     }
 }
 
@@ -57,7 +64,7 @@ pub struct Visit {
 
 /// A session that has not ended. Its role is that of its user at this moment; whoever came by a token is an admin, for only
 /// one can make it.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, ToSchema)]
 pub struct Session {
     /// Public id, by which it is ended.
     pub id: String,
@@ -289,7 +296,7 @@ fn read_session(row: &SqliteRow) -> Result<Session, StateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Making;
+    use crate::Keeping;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -301,7 +308,7 @@ mod tests {
 
     async fn user(state: &State, name: &str) -> User {
         match state.create_user(name, Role::Viewer, "correct horse battery").await.unwrap() {
-            Making::Done(user) => user,
+            Keeping::Done(user) => *user,
             other => panic!("{other:?}"),
         }
     }

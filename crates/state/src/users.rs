@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
-use sqlx::error::DatabaseError;
 use sqlx::sqlite::SqliteRow;
+use utoipa::ToSchema;
 
+use crate::named::{ID_CHARS, Keeping};
 use crate::passwords::check_password;
 use crate::sessions::count_change;
 use crate::{State, StateError, WrongSetting, now_ms, random_token};
@@ -13,13 +14,11 @@ use crate::{State, StateError, WrongSetting, now_ms, random_token};
 pub const USERS_MAX: usize = 1000;
 /// Length of a name, in characters.
 const NAME_CHARS_MAX: usize = 100;
-/// Characters of an id: 95 bits.
-const ID_CHARS: usize = 16;
 /// What the command line did and no record tells of yet, at most; the oldest are forgotten first.
 const WAITING_AUDITS_MAX: i64 = 1000;
 
 /// What somebody may do in the console; each may do what the ones before it may.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Read, search, chat.
@@ -49,8 +48,32 @@ impl Role {
     }
 }
 
+/// Who knows a user.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// This house: role and password are set here.
+    House,
+    /// An OpenID Connect provider: the role follows from what it says at each sign-in, and there is no password here.
+    Oidc,
+}
+
+impl Origin {
+    /// Its word, in the state store and in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::House => "house",
+            Self::Oidc => "oidc",
+        }
+    }
+
+    fn read(name: &str) -> Self {
+        if name == "oidc" { Self::Oidc } else { Self::House }
+    }
+}
+
 /// A user as it is kept, without the password.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, ToSchema)]
 pub struct User {
     /// Names the user in addresses; stays when the name changes.
     pub id: String,
@@ -58,21 +81,12 @@ pub struct User {
     pub name: String,
     /// What the user may do.
     pub role: Role,
+    /// Who says so, and asks for a password.
+    pub origin: Origin,
     /// When the user was made, in milliseconds since 1970.
     pub created_ms: i64,
     /// When the user signed in last.
     pub signed_in_ms: Option<i64>,
-}
-
-/// What became of making a user.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Making {
-    /// The user is there.
-    Done(User),
-    /// Another one has this name.
-    NameTaken,
-    /// [`USERS_MAX`] are kept already.
-    Full,
 }
 
 /// Something that was done while no house was there to record it.
@@ -90,12 +104,12 @@ pub struct WaitingAudit {
 
 impl State {
     /// Makes a user who signs in with a password.
-    pub async fn create_user(&self, name: &str, role: Role, password: &str) -> Result<Making, StateError> {
+    pub async fn create_user(&self, name: &str, role: Role, password: &str) -> Result<Keeping<User>, StateError> {
         let name = name.trim();
         check_name(name)?;
         check_password(name, password)?;
         let hash = self.passwords.hash(password).await?;
-        self.insert_user(new_user(name, role), &hash).await
+        self.insert_user(new_user(name, role), &hash, None).await
     }
 
     /// All users, by name.
@@ -116,14 +130,16 @@ impl State {
             .bind(name_key(name))
             .fetch_optional(&self.pool)
             .await?;
-        let hash: Option<String> = row.as_ref().map(|row| row.try_get("password")).transpose()?.flatten();
+        let hash: Option<String> = row.as_ref().map(|row| row.try_get("password")).transpose()?;
+        // Users of a provider have none.
+        let hash = hash.filter(|hash| !hash.is_empty());
         let is_right = self.passwords.verify(password, hash).await?;
         row.filter(|_| is_right).as_ref().map(read_user).transpose()
     }
 
-    /// Gives a user another role, in force at the user's next call. `false` when there is no such user.
+    /// Gives a user of this house another role, in force at the user's next call. `false` when there is no such user.
     pub async fn set_role(&self, id: &str, role: Role) -> Result<bool, StateError> {
-        let done = sqlx::query("UPDATE users SET role = ? WHERE id = ?")
+        let done = sqlx::query("UPDATE users SET role = ? WHERE id = ? AND origin = 'house'")
             .bind(role.name())
             .bind(id)
             .execute(&self.pool)
@@ -131,13 +147,13 @@ impl State {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Gives a user another password, and ends all of the user's sessions but `kept` (its public id). `false` when there is
-    /// no such user.
+    /// Gives a user of this house another password, and ends all of the user's sessions but `kept` (its public id). `false`
+    /// when there is no such user.
     pub async fn set_password(&self, user: &User, password: &str, kept: Option<&str>) -> Result<bool, StateError> {
         check_password(&user.name, password)?;
         let hash = self.passwords.hash(password).await?;
         let mut tx = self.pool.begin().await?;
-        let done = sqlx::query("UPDATE users SET password = ? WHERE id = ?")
+        let done = sqlx::query("UPDATE users SET password = ? WHERE id = ? AND origin = 'house'")
             .bind(hash)
             .bind(&user.id)
             .execute(&mut *tx)
@@ -195,34 +211,17 @@ impl State {
         sqlx::query("DELETE FROM waiting_audits WHERE number = ?").bind(number).execute(&self.pool).await?;
         Ok(())
     }
-
-    async fn insert_user(&self, user: User, password: &str) -> Result<Making, StateError> {
-        // Counted and written in one statement: two who come at once cannot both take the last place.
-        let insert = "INSERT INTO users (id, name, name_key, role, password, created_ms)
-                      SELECT ?, ?, ?, ?, ?, ? WHERE (SELECT count(*) FROM users) < ?";
-        let written = sqlx::query(insert)
-            .bind(&user.id)
-            .bind(&user.name)
-            .bind(name_key(&user.name))
-            .bind(user.role.name())
-            .bind(password)
-            .bind(user.created_ms)
-            .bind(USERS_MAX as i64)
-            .execute(&self.pool)
-            .await;
-        match written {
-            Ok(done) if done.rows_affected() == 1 => Ok(Making::Done(user)),
-            Ok(_) => Ok(Making::Full),
-            Err(error) if error.as_database_error().is_some_and(DatabaseError::is_unique_violation) => {
-                Ok(Making::NameTaken)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
 }
 
-fn new_user(name: &str, role: Role) -> User {
-    User { id: random_token(ID_CHARS), name: name.to_owned(), role, created_ms: now_ms(), signed_in_ms: None }
+pub(crate) fn new_user(name: &str, role: Role) -> User {
+    User {
+        id: random_token(ID_CHARS),
+        name: name.to_owned(),
+        role,
+        origin: Origin::House,
+        created_ms: now_ms(),
+        signed_in_ms: None,
+    }
 }
 
 fn check_name(name: &str) -> Result<(), WrongSetting> {
@@ -235,7 +234,7 @@ fn check_name(name: &str) -> Result<(), WrongSetting> {
 }
 
 /// By which names are compared.
-fn name_key(name: &str) -> String {
+pub(crate) fn name_key(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
@@ -244,12 +243,13 @@ pub(crate) fn read_role(name: &str) -> Role {
     Role::named(name).unwrap_or(Role::Viewer)
 }
 
-fn read_user(row: &SqliteRow) -> Result<User, StateError> {
-    let role: String = row.try_get("role")?;
+pub(crate) fn read_user(row: &SqliteRow) -> Result<User, StateError> {
+    let (role, origin): (String, String) = (row.try_get("role")?, row.try_get("origin")?);
     Ok(User {
         id: row.try_get("id")?,
         name: row.try_get("name")?,
         role: read_role(&role),
+        origin: Origin::read(&origin),
         created_ms: row.try_get("created_ms")?,
         signed_in_ms: row.try_get("signed_in_ms")?,
     })
@@ -263,7 +263,7 @@ mod tests {
 
     async fn made(state: &State, name: &str) -> User {
         match state.create_user(name, Role::Viewer, PASSWORD).await.unwrap() {
-            Making::Done(user) => user,
+            Keeping::Done(user) => *user,
             other => panic!("{other:?}"),
         }
     }
@@ -273,7 +273,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = State::open(dir.path()).await.unwrap();
         let user = made(&state, "Ann").await;
-        assert_eq!(state.create_user("ann", Role::Admin, PASSWORD).await.unwrap(), Making::NameTaken);
+        assert_eq!(state.create_user("ann", Role::Admin, PASSWORD).await.unwrap(), Keeping::NameTaken);
         assert_eq!(state.user_with_password(" ANN", PASSWORD).await.unwrap(), Some(user.clone()));
         for (name, password) in [("ann", "correct horse batterz"), ("bob", PASSWORD), ("", ""), ("ann' --", PASSWORD)] {
             assert_eq!(state.user_with_password(name, password).await.unwrap(), None, "{name}");

@@ -55,6 +55,14 @@ impl Docs {
         }
     }
 
+    /// Memory of the bits.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Docs::None | Docs::All => 0,
+            Docs::Some(bits) => bits.words.len() * size_of::<u64>(),
+        }
+    }
+
     /// Number of documents, in a segment of `max_doc`.
     pub(crate) fn count(&self, max_doc: u32) -> u64 {
         match self {

@@ -50,7 +50,14 @@ impl Store {
             track_total_hits: None,
             ..dsl::parse_search(&serde_json::Value::Null)?
         };
-        let found = search::search(&[day], &request, catalogue(), Moment::now(), Instant::now() + SEARCH_TIME_MAX)?;
+        let found = search::search(
+            &[day],
+            &request,
+            catalogue(),
+            &self.inner.filters,
+            Moment::now(),
+            Instant::now() + SEARCH_TIME_MAX,
+        )?;
         if found.timed_out {
             return Err(StoreError::TimedOut { doing: "looking for ids" });
         }

@@ -25,11 +25,12 @@ use tokio::sync::watch;
 use tollhouse_journal::{JournalError, Line, Position, Reader};
 use tollhouse_query::date::parse_rfc3339;
 use tollhouse_shape::{Document, Shaper};
+use tollhouse_units::chain;
 
 use crate::day::{Day, Entry, Payload, date_of, day_name, read_name};
 use crate::error::StoreError;
 use crate::schema::layout;
-use crate::store::{Inner, chain};
+use crate::store::Inner;
 
 /// A record that came alone waits so long for others to be committed with it.
 const GATHER: Duration = Duration::from_millis(150);

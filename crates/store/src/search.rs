@@ -23,7 +23,7 @@ use crate::answer::{Hit, Hits, SearchResponse, Shards, Total};
 use crate::bits::Docs;
 use crate::day::Day;
 use crate::error::StoreError;
-use crate::filter::{Filter, Moment, SegmentFilter};
+use crate::filter::{Filter, FilterCache, Moment, SegmentFilter};
 use crate::ids::Ids;
 use crate::schema::layout;
 use crate::shown::Shown;
@@ -37,6 +37,7 @@ pub(crate) fn search(
     days: &[Arc<Day>],
     request: &SearchRequest,
     fields: &Fields,
+    cache: &FilterCache,
     moment: Moment,
     deadline: Instant,
 ) -> Result<SearchResponse, StoreError> {
@@ -54,8 +55,9 @@ pub(crate) fn search(
     let mut aggs = plan(&request.aggs, fields, moment)?;
 
     let days = Opened::new(days);
-    prepare(&mut aggs, &days.segments(), deadline)?;
+    prepare(&mut aggs, &days.segments(), cache, deadline)?;
     let mut run = Run {
+        cache,
         filter: &filter,
         post_filter: post_filter.as_ref(),
         sort: &sort,
@@ -110,12 +112,18 @@ pub(crate) fn search(
 }
 
 /// Counts the documents of these days that fulfil a query.
-pub(crate) fn count(days: &[Arc<Day>], query: &Query, fields: &Fields, moment: Moment) -> Result<u64, StoreError> {
+pub(crate) fn count(
+    days: &[Arc<Day>],
+    query: &Query,
+    fields: &Fields,
+    cache: &FilterCache,
+    moment: Moment,
+) -> Result<u64, StoreError> {
     let filter = Filter::plan(query, fields, moment)?;
     let mut total = 0;
     for (_, searcher) in &Opened::new(days).list {
         for reader in searcher.segment_readers() {
-            total += SegmentFilter::new(reader).docs(&filter)?.count(reader.max_doc());
+            total += SegmentFilter::new(reader, cache).docs(&filter)?.count(reader.max_doc());
         }
     }
     Ok(total)
@@ -157,6 +165,7 @@ impl Opened {
 
 /// A search under way.
 struct Run<'a> {
+    cache: &'a FilterCache,
     filter: &'a Filter,
     /// What of it are hits.
     post_filter: Option<&'a Filter>,
@@ -179,7 +188,7 @@ impl Run<'_> {
                 self.timed_out = true;
                 return Ok(());
             }
-            let filter = SegmentFilter::new(reader);
+            let filter = SegmentFilter::new(reader, self.cache);
             let docs = filter.docs(self.filter)?;
             let hits = match self.post_filter {
                 Some(post_filter) => Some(docs.clone().and(filter.docs(post_filter)?)),

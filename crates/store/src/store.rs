@@ -16,11 +16,12 @@ use tollhouse_query::Pattern;
 use tollhouse_query::ast::{Query, SearchRequest};
 use tollhouse_query::fields::FieldKind;
 use tollhouse_shape::{Shaper, catalogue};
+use tollhouse_units::chain;
 
 use crate::answer::SearchResponse;
 use crate::day::{Day, Entry, Rebuild, Unusable, date_of, folder_bytes, read_name, remove_dir, set_aside};
 use crate::error::StoreError;
-use crate::filter::Moment;
+use crate::filter::{FilterCache, Moment};
 use crate::indexer::Indexer;
 use crate::lock::Lock;
 use crate::search;
@@ -87,6 +88,8 @@ pub(crate) struct Inner {
     is_writable: bool,
     is_followed: AtomicBool,
     pub(crate) counters: Counters,
+    /// What filters that came again have found.
+    pub(crate) filters: FilterCache,
 }
 
 #[derive(Default)]
@@ -164,6 +167,7 @@ impl Store {
                 is_writable,
                 is_followed: AtomicBool::new(false),
                 counters: Counters::default(),
+                filters: FilterCache::default(),
             }),
         }
     }
@@ -190,12 +194,13 @@ impl Store {
     /// Searches; blocks while it does. `indices` is a list of names and patterns as Elasticsearch takes them.
     pub fn search(&self, indices: &str, request: &SearchRequest) -> Result<SearchResponse, StoreError> {
         let days = self.inner.resolve(indices)?;
-        search::search(&days, request, catalogue(), Moment::now(), Instant::now() + SEARCH_TIME_MAX)
+        let cache = &self.inner.filters;
+        search::search(&days, request, catalogue(), cache, Moment::now(), Instant::now() + SEARCH_TIME_MAX)
     }
 
     /// Counts the documents that fulfil a query; blocks while it does.
     pub fn count(&self, indices: &str, query: &Query) -> Result<u64, StoreError> {
-        search::count(&self.inner.resolve(indices)?, query, catalogue(), Moment::now())
+        search::count(&self.inner.resolve(indices)?, query, catalogue(), &self.inner.filters, Moment::now())
     }
 
     /// The names that a list of names and patterns stands for; also tells whether a concrete name is missing.
@@ -443,16 +448,4 @@ fn insert_property(properties: &mut Map<String, Value>, name: &str, property: Va
             insert_property(inner, rest, property);
         }
     }
-}
-
-/// An error with its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -81,6 +81,18 @@ metrics! {
     LEFT_OUT = Counter "tollhouse_collected_lines_left_out_total" "{line}" &["source", "reason"], "Lines of a source that have no record: dropped by a program, or suppressed by its cap.";
 
     ALERTS = Gauge "tollhouse_alerts" "1" &["rule", "state"], "Groups of an alert rule that are pending or firing.";
+    INCIDENTS = Gauge "tollhouse_incidents" "1" &["severity", "state"],
+        "Incidents that are not over: open, or acknowledged by somebody.";
+    ALERTS_WAITING = Gauge "tollhouse_alert_messages_waiting" "1" &["channel"],
+        "Messages that wait to be taken by a channel.";
+    PROBE_OUTCOME = Gauge "tollhouse_probe_outcome" "1" &["probe", "kind", "outcome"],
+        "1 for what a probe found at its last run, 0 for what else it may find.";
+    PROBE_SECONDS = Gauge "tollhouse_probe_duration_seconds" "s" &["probe", "kind"],
+        "How long the last run of a probe took.";
+    PROBE_TIME = Gauge "tollhouse_probe_last_run_timestamp_seconds" "s" &["probe", "kind"],
+        "When a probe ran last, in seconds since 1970.";
+    LIGHT = Gauge "tollhouse_light" "1" &["layer", "colour"],
+        "1 for the colour that the light of a layer has, 0 for the others; the layer all is the light of them all.";
 
     SPANS_WAITING = Gauge "tollhouse_otlp_requests_waiting" "{request}" &[], "Traces that wait to be brought to the receiver of OpenTelemetry.";
     SPANS_SENT = Counter "tollhouse_otlp_requests_sent_total" "{request}" &[], "Traces that the receiver has taken.";

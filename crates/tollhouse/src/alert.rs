@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 use tollhouse_config::{AlertConfig, Config};
-use tollhouse_notify::Message;
 use tollhouse_state::State;
 use tollhouse_watch::{Backtest, Told, Troubles, backtest};
 
 use crate::cli::{AlertArgs, AlertCommand};
 use crate::search::cell;
 use crate::watching::desk;
+use crate::watching::saved::Rules;
 use crate::{say, shelf, watching};
 
 /// Who acknowledges by this command.
@@ -48,7 +48,7 @@ async fn list(config: &Config, as_json: bool) -> anyhow::Result<()> {
         return say(&format!("{:#}\n", Value::from(told)));
     }
     let mut lines = vec![
-        "RULE                  STATE     SEVERITY  GROUP               VALUE  LAST TOLD                 SILENCED UNTIL"
+        "RULE                    STATE     SEVERITY  FROM      GROUP               VALUE  LAST TOLD                 SILENCED UNTIL"
             .to_owned(),
     ];
     for rule in &told {
@@ -57,6 +57,14 @@ async fn list(config: &Config, as_json: bool) -> anyhow::Result<()> {
         for group in &groups {
             lines.push(row(rule, group));
         }
+    }
+    for rule in told.iter().filter(|rule| rule["saved"]["problem"].is_string()) {
+        let (name, why) =
+            (rule["name"].as_str().unwrap_or_default(), rule["saved"]["problem"].as_str().unwrap_or_default());
+        lines.push(format!(
+            "saved in the console, but not in force: {name}: {}",
+            why.lines().next().unwrap_or_default()
+        ));
     }
     for incident in &open {
         let seen = match &incident.acknowledged {
@@ -70,10 +78,11 @@ async fn list(config: &Config, as_json: bool) -> anyhow::Result<()> {
 
 fn row(rule: &Value, group: &Value) -> String {
     format!(
-        "{:<20}  {:<8}  {:<8}  {:<14}  {:>9}  {:<24}  {}",
-        cell(&rule["name"], 20),
+        "{:<22}  {:<8}  {:<8}  {:<8}  {:<14}  {:>9}  {:<24}  {}",
+        cell(&rule["name"], 22),
         cell(&group["state"], 8),
         cell(&rule["severity"], 8),
+        cell(&rule["origin"], 8),
         cell(&group["group"], 14),
         cell(&group["value"], 9),
         cell(&group["last_told"], 24),
@@ -86,26 +95,24 @@ async fn test(config: &Config, name: &str, as_json: bool) -> anyhow::Result<Exit
         let known: Vec<&str> = config.channels.iter().map(|channel| channel.name.as_str()).collect();
         anyhow!("the configuration has no channel {name}; it has: {}", known.join(", "))
     })?;
-    let channel = spawn_blocking(move || watching::channel(&wanted)).await??;
-    let result = channel.send(&Message::test(name, &config.service)).await;
-    let told = match &result {
-        Ok(delivered) => json!({"channel": name, "ok": true, "refused": delivered.refused}),
-        Err(trouble) => json!({"channel": name, "ok": false, "error": trouble.text, "retryable": trouble.is_retryable}),
-    };
-    let text = match &result {
-        Ok(delivered) if delivered.refused.is_empty() => format!("{name} ({}): taken\n", channel.kind()),
-        Ok(delivered) => format!("{name} ({}): taken, but not for {}\n", channel.kind(), delivered.refused.join("; ")),
-        Err(trouble) => {
-            let again = if trouble.is_retryable { "; it would be tried again" } else { "" };
-            format!("{name} ({}): not taken: {}{again}\n", channel.kind(), trouble.text)
+    let told = desk::try_channel(&wanted, &config.service).await;
+    let is_ok = told["ok"] == true;
+    let refused: Vec<&str> = told["refused"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let kind = told["kind"].as_str().unwrap_or_default();
+    let text = match told["error"].as_str() {
+        None if refused.is_empty() => format!("{name} ({kind}): taken\n"),
+        None => format!("{name} ({kind}): taken, but not for {}\n", refused.join("; ")),
+        Some(error) => {
+            let again = if told["retryable"] == true { "; it would be tried again" } else { "" };
+            format!("{name} ({kind}): not taken: {error}{again}\n")
         }
     };
     if as_json { say(&format!("{told:#}\n")) } else { say(&text) }?;
-    Ok(if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn silence(config: &Config, rule: &str, time_from_now: Duration, as_json: bool) -> anyhow::Result<()> {
-    known(config, rule)?;
+    known(config, rule).await?;
     let until_ms = Timestamp::now().as_millisecond() + i64::try_from(time_from_now.as_millis()).unwrap_or(i64::MAX / 2);
     let state = State::open(&config.data_dir).await?;
     state.silence_alerts(rule, until_ms).await?;
@@ -130,7 +137,7 @@ async fn acknowledge(config: &Config, id: &str, as_json: bool) -> anyhow::Result
 }
 
 async fn test_back(config: &Config, rule: &str, days: u32, as_json: bool) -> anyhow::Result<()> {
-    let rule = watching::rule(known(config, rule)?)?;
+    let rule = watching::rule(&known(config, rule).await?)?;
     let opened = config.clone();
     let shelf = spawn_blocking(move || shelf::open_read_only(&opened)).await??;
     let result = backtest(&rule, &shelf, Timestamp::now().as_millisecond(), days).await;
@@ -162,11 +169,15 @@ fn line(rule: &tollhouse_watch::Rule, told: &Told) -> String {
     format!("{}  {:<8}  {}", time(told.at_ms), told.state, groups.join(", "))
 }
 
-fn known<'c>(config: &'c Config, rule: &str) -> anyhow::Result<&'c AlertConfig> {
-    config.alerts.iter().find(|alert| alert.name == rule).ok_or_else(|| {
-        let known: Vec<&str> = config.alerts.iter().map(|alert| alert.name.as_str()).collect();
-        anyhow!("there is no rule {rule}; there are: {}", known.join(", "))
-    })
+/// The rule of this name: as the file has it, or as it was saved in the console.
+async fn known(config: &Config, rule: &str) -> anyhow::Result<AlertConfig> {
+    let state = State::open(&config.data_dir).await?;
+    let saved = state.saved_rules().await;
+    state.close().await;
+    let alerts = Rules::of(config, saved?).alerts;
+    let names: Vec<String> = alerts.iter().map(|alert| alert.name.clone()).collect();
+    let known = alerts.into_iter().find(|alert| alert.name == rule);
+    known.ok_or_else(|| anyhow!("there is no rule {rule}; there are: {}", names.join(", ")))
 }
 
 fn time(ms: i64) -> String {

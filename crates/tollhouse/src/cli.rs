@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::advise::AdviseArgs;
 use crate::bench::BenchArgs;
 use crate::dead::DeadArgs;
+use crate::doctor::DoctorArgs;
 use crate::journal::JournalArgs;
 use crate::source::Source;
 use crate::users::UserArgs;
@@ -24,6 +26,7 @@ Examples:
   tollhouse user create ann --role viewer   make a user who signs in to the console by name and password
   tollhouse search 'tag:slow_request'  search the records
   tollhouse why REQUEST_ID             what happened to one request, and why it took so long
+  tollhouse doctor                     what is wrong with this installation, and how it is mended
   tollhouse journal verify --index     whether every record is there, and in the index once
   tollhouse probe                      whether programs, models, disks and certificates are well
   tollhouse bench --users 200          whether 200 users at once hear the first token in time")]
@@ -50,6 +53,10 @@ pub(crate) enum Command {
     Search(SearchArgs),
     /// Tell the whole story of one request, and a verdict in plain words
     Why(WhyArgs),
+    /// Find what is wrong with this installation, and how it is mended
+    Doctor(DoctorArgs),
+    /// Say what the records advise: shorter prompts, a larger context, another card, or no change
+    Advise(AdviseArgs),
     /// Load a running installation as so many users would, and say whether it is fast enough
     Bench(BenchArgs),
     /// Show or erase prompts and answers, where they are kept (`logging.content`)
@@ -232,6 +239,37 @@ Examples:
 
 Kibana asks a real Elasticsearch: `ship` or `store` of the configuration brings the records there.")]
     Kibana,
+    /// For a logrotate: the files of other programs that are collected (`sources`), daily, 30 kept, compressed
+    #[command(after_help = "\
+Examples:
+  tollhouse export logrotate > tollhouse.logrotate && logrotate --debug tollhouse.logrotate
+  tollhouse export logrotate | sudo tee /etc/logrotate.d/tollhouse
+
+The journal of the house is not among them: it rotates by itself.")]
+    Logrotate,
+    /// For an Nginx in front of the house: a site that passes streams and WebSockets on as they come, and paths as they are
+    #[command(after_help = "\
+Examples:
+  tollhouse export nginx | sudo tee /etc/nginx/conf.d/tollhouse.conf && sudo nginx -t && sudo nginx -s reload
+
+Its names are `hosts` and that of `public_url`. Without an nginx, `edge` does the same (docs/edge.md).")]
+    Nginx,
+    /// For an Ollama under systemd: a drop-in that lets only this machine reach it
+    #[command(after_help = "\
+Examples:
+  sudo mkdir -p /etc/systemd/system/ollama.service.d
+  tollhouse export ollama | sudo tee /etc/systemd/system/ollama.service.d/tollhouse.conf
+  sudo systemctl daemon-reload && sudo systemctl restart ollama")]
+    Ollama,
+    /// For systemd: a unit that starts the house and lets it touch only what the configuration needs
+    #[command(after_help = "\
+Examples:
+  tollhouse export systemd --config /etc/tollhouse/tollhouse.yaml > tollhouse.service
+  systemd-analyze verify tollhouse.service && systemd-analyze security --offline=true tollhouse.service
+  sudo cp tollhouse.service /etc/systemd/system/ && sudo systemctl daemon-reload && sudo systemctl enable --now tollhouse
+
+A house that supervises others needs more than one that does not: they have its rights.")]
+    Systemd,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@
 //! is kept exactly once over restarts. A changed configuration leaves those sources alone that stay as they are; one
 //! that listens and changes but for its address goes on with the same sockets, one that reads goes on where it was.
 
+mod came;
 mod following;
 mod http;
 mod journald;

@@ -2,7 +2,11 @@
 
 mod grafana;
 mod kibana;
+mod logrotate;
+mod nginx;
+mod ollama;
 mod prometheus;
+mod systemd;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -33,6 +37,12 @@ pub(crate) fn export(args: &ExportArgs) -> anyhow::Result<()> {
             give(out.as_deref(), &files, 2)
         }
         ExportCommand::Kibana => say(&kibana::objects(&config)),
+        ExportCommand::Logrotate => say(&logrotate::rules(&config)),
+        ExportCommand::Nginx => say(&nginx::site(&config)),
+        ExportCommand::Ollama => say(&ollama::drop_in(&config)),
+        ExportCommand::Systemd => {
+            say(&systemd::unit(&config, tollhouse_config::find(args.config.config.as_deref()).as_deref()))
+        }
     }
 }
 

@@ -2,10 +2,13 @@
 //!
 //! What requests count is in memory already; all else is read here, at that moment. Nothing that a request passes waits for it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
+use tollhouse_console::Probes as _;
 use tollhouse_journal::{DiskState, Journal, SYNC_BOUNDS_US, Stats};
 use tollhouse_remote::Shelf;
 use tollhouse_ship::{Sight, State as ShipState};
@@ -73,6 +76,8 @@ impl Figures {
         self.0.journal(&mut figures);
         self.0.lines(&mut figures);
         self.0.alerts(&mut figures).await;
+        self.0.incidents(&mut figures, house).await;
+        probes(&mut figures, &house.probed.board());
         expose_process(&mut figures);
         figures
     }
@@ -154,6 +159,32 @@ impl Inner {
         }
     }
 
+    /// What is open, and what waits to be told. The same holds as for alerts.
+    async fn incidents(&self, figures: &mut Exposition, house: &House) {
+        let asked = async {
+            let open = self.state.open_incidents().await.ok()?;
+            let mut waiting = Vec::with_capacity(house.channels.len());
+            for channel in &house.channels {
+                waiting.push((channel, self.state.waiting_alerts(channel).await.ok()?.len()));
+            }
+            Some((open, waiting))
+        };
+        let Ok(Some((open, waiting))) = tokio::time::timeout(ALERTS_TIME_MAX, asked).await else { return };
+        let mut counts: BTreeMap<(String, &str), f64> = BTreeMap::new();
+        for incident in open {
+            let told: Value = serde_json::from_str(&incident.body).unwrap_or_default();
+            let severity = told["severity"].as_str().unwrap_or("warning").to_owned();
+            let state = if incident.acknowledged.is_some() { "acknowledged" } else { "open" };
+            *counts.entry((severity, state)).or_default() += 1.0;
+        }
+        for ((severity, state), count) in &counts {
+            figures.number(&names::INCIDENTS, &[severity, state], *count);
+        }
+        for (channel, count) in waiting {
+            figures.count(&names::ALERTS_WAITING, &[channel], count as u64);
+        }
+    }
+
     /// Groups of alert rules that are not calm. When the store of states is busy for long they are left out this time.
     async fn alerts(&self, figures: &mut Exposition) {
         let Ok(Ok(states)) = tokio::time::timeout(ALERTS_TIME_MAX, self.state.alert_states()).await else { return };
@@ -163,6 +194,30 @@ impl Inner {
                 figures.number(&names::ALERTS, &[&state.rule, stage], 1.0);
             }
         }
+    }
+}
+
+/// What probes found last, and the light of that.
+fn probes(figures: &mut Exposition, board: &Value) {
+    const OUTCOMES: [&str; 4] = ["ok", "warn", "fault", "skipped"];
+    const COLOURS: [&str; 4] = ["green", "yellow", "red", "grey"];
+    fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+        value[name].as_str().unwrap_or_default()
+    }
+    for probe in board["probes"].as_array().into_iter().flatten() {
+        let (labels, last) = ([text(probe, "name"), text(probe, "kind")], &probe["last"]);
+        // One that has not run yet has found nothing.
+        let Some(at) = last["at"].as_str().and_then(|at| at.parse::<Timestamp>().ok()) else { continue };
+        figures.state(&names::PROBE_OUTCOME, &labels, &OUTCOMES, text(last, "outcome"));
+        figures.number(&names::PROBE_SECONDS, &labels, last["duration_ms"].as_f64().unwrap_or_default() / 1e3);
+        figures.number(&names::PROBE_TIME, &labels, at.as_millisecond() as f64 / 1e3);
+    }
+    let light = &board["light"];
+    if light.is_object() {
+        figures.state(&names::LIGHT, &["all"], &COLOURS, text(light, "colour"));
+    }
+    for layer in light["layers"].as_array().into_iter().flatten() {
+        figures.state(&names::LIGHT, &[text(layer, "layer")], &COLOURS, text(layer, "colour"));
     }
 }
 

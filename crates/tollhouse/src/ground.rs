@@ -8,7 +8,7 @@ use anyhow::Context;
 use tokio::task::JoinHandle;
 use tollhouse_access::Keyring;
 use tollhouse_config::Config;
-use tollhouse_console::{Answers, AskKeeper, Console, SignIns};
+use tollhouse_console::{Answers, AskKeeper, Console, KeptContent, SignIns, Turn};
 use tollhouse_content::{Contents, Mode};
 use tollhouse_elastic::Elastic;
 use tollhouse_gateway::{Door, Families, Gateway, Settings};
@@ -23,8 +23,9 @@ use tollhouse_web::HostGuard;
 use crate::figures::Figures;
 use crate::house::House;
 use crate::probing::Probed;
+use crate::source::Source;
 use crate::watching::desk::Desk;
-use crate::{cli, sieving, wiring};
+use crate::{cli, edging, settings, sieving, wiring};
 
 /// How long what waits to be kept may take at the end.
 const CONTENTS_END_MAX: Duration = Duration::from_secs(10);
@@ -44,6 +45,10 @@ pub(crate) struct Ground {
     pub(crate) figures: Figures,
     /// By which the console asks for what it cannot change itself.
     pub(crate) keeper: AskKeeper,
+    /// Where the configuration is read.
+    pub(crate) source: Source,
+    /// Whose turn it is to change it in the console.
+    pub(crate) turn: Turn,
     /// Who signs in to the console.
     pub(crate) sign_ins: SignIns,
     /// Answers to chats that are being written.
@@ -104,6 +109,13 @@ impl Ground {
                 troubles: self.troubles.clone(),
             }),
             chat: wiring::chat_page(config),
+            oidc: wiring::oidc(config),
+            content: KeptContent {
+                file: wiring::content_options(config).file,
+                is_on: wiring::content_mode(config) != Mode::Off,
+            },
+            desk: Arc::new(settings::Desk { config: config.clone(), source: self.source.clone() }),
+            turn: self.turn.clone(),
             probes: self.probed.clone(),
         };
         let console = Console::new(
@@ -129,6 +141,8 @@ impl Ground {
             metrics: config.telemetry.metrics.clone(),
             figures: self.figures.clone(),
             probed: self.probed.clone(),
+            channels: config.channels.iter().map(|channel| channel.name.clone()).collect(),
+            edge: edging::edge(config, &self.journal)?,
         })
     }
 

@@ -10,6 +10,7 @@ use http::uri::{Authority, PathAndQuery};
 use http::{Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
 use tollhouse_access::Role;
+use tollhouse_edge::Edge;
 use tollhouse_gateway::{Entry, Gateway, Refusal};
 use tollhouse_journal::{Journal, Level, Record};
 use tollhouse_telemetry::Format;
@@ -33,10 +34,14 @@ pub(crate) struct House {
     pub(crate) journal: Journal,
     pub(crate) elastic: Router,
     pub(crate) console: Router,
+    /// Sites with names of their own, through TLS.
+    pub(crate) edge: Option<Arc<Edge>>,
     /// The path of the house's own figures, if they are told.
     pub(crate) metrics: Option<String>,
     pub(crate) figures: Figures,
     pub(crate) probed: Arc<Probed>,
+    /// Names of the channels that are told of alerts.
+    pub(crate) channels: Vec<String>,
 }
 
 /// The house in force; clones share it. It is exchanged as a whole when the configuration changes.
@@ -68,9 +73,19 @@ pub(crate) async fn answer(house: Arc<House>, request: Request<Incoming>, peer: 
     if !house.hosts.admits(&request) {
         return Ok(misdirected());
     }
+    inside(house, request, peer).await
+}
+
+/// Whether the model APIs are meant.
+pub(crate) fn is_model_path(path: &str) -> bool {
+    path.starts_with("/v1/") || path.starts_with("/api/")
+}
+
+/// Answers one request whose host name is one of ours.
+pub(crate) async fn inside(house: Arc<House>, request: Request<Incoming>, peer: Peer) -> Result<Answer, Dropped> {
     let path = request.uri().path();
     // The model APIs record their refusals themselves, addresses included.
-    if path.starts_with("/v1/") || path.starts_with("/api/") {
+    if is_model_path(path) {
         // Where no key is asked for, any web page that this machine's browser shows could make the model work.
         if !house.gateway.door().asks_for_keys() && is_from_a_page_elsewhere(&request) {
             return Ok(from_elsewhere());
@@ -107,7 +122,11 @@ pub(crate) async fn answer_search(
 }
 
 /// Whose request this is by its address, if that may come in at all, else what is answered.
-fn admitted(house: &House, request: &Request<Incoming>, peer: Peer) -> Result<Result<IpAddr, Answer>, Dropped> {
+pub(crate) fn admitted(
+    house: &House,
+    request: &Request<Incoming>,
+    peer: Peer,
+) -> Result<Result<IpAddr, Answer>, Dropped> {
     let door = house.gateway.door();
     let client = door.client_address(peer.0.ip(), request.headers());
     let Err(refusal) = door.check_address(client) else { return Ok(Ok(client)) };
@@ -189,18 +208,22 @@ async fn elastic(house: &House, mut request: Request<Incoming>, peer: Peer, clie
 
 /// Whoever is turned away from the book or the console leaves a record; the model APIs write theirs themselves.
 fn record_refusal(house: &House, request: &Request<Incoming>, client: IpAddr, refusal: &Refusal) {
-    const PATH_CHARS_MAX: usize = 256;
-    let path: String = request.uri().path().chars().take(PATH_CHARS_MAX).collect();
     let record = Record::new("access", Level::Warn, "access refused")
         .caller("tollhouse/house.rs")
         .field("method", request.method().as_str())
-        .field("path", path)
+        .field("path", told_path(request))
         .field("status", refusal.status().as_u16())
         .field("client_ip", client.to_string())
         .field("error", refusal.to_string());
     if let Err(error) = house.journal.enqueue(record) {
         tracing::error!(error = %error, "recording a refusal");
     }
+}
+
+/// The path as records tell it.
+pub(crate) fn told_path(request: &Request<Incoming>) -> String {
+    const PATH_CHARS_MAX: usize = 256;
+    request.uri().path().chars().take(PATH_CHARS_MAX).collect()
 }
 
 async fn route(router: &Router, mut request: Request<Incoming>, peer: Peer) -> Answer {

@@ -2,7 +2,7 @@
 
 mod found;
 mod from;
-mod openclaw;
+pub(crate) mod openclaw;
 
 use std::{
     fmt::Write as _,

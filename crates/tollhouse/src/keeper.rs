@@ -20,18 +20,21 @@ use tollhouse_remote::Shelf;
 use tollhouse_state::State;
 
 use crate::collecting::Collecting;
+use crate::edging::Edging;
 use crate::ground::Ground;
 use crate::house::Current;
 use crate::listening::{Bound, Listening, Serving};
 use crate::logging::Logging;
+use crate::notifying::Notifier;
 use crate::probing::{self, Probing};
 use crate::ring::Ring;
 use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
+use crate::stores::Stores;
 use crate::supervising::{self, Supervising};
 use crate::telling::Telling;
 use crate::watching::{self, Watching};
-use crate::{content, shelf, up, users, wiring};
+use crate::{content, ps, shelf, up, users, wiring};
 
 /// How often is looked for changed keys and a changed file.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -69,13 +72,17 @@ pub(crate) struct Keeper {
     /// The same for the address of the Elasticsearch API alone.
     pub(crate) serving_search: Serving,
     pub(crate) listening_search: Option<Listening>,
+    pub(crate) edging: Edging,
     pub(crate) collecting: Collecting,
     pub(crate) shipping: Shipping,
     pub(crate) watching: Watching,
     pub(crate) telling: Telling,
     pub(crate) probing: Probing,
     pub(crate) supervising: Supervising,
+    pub(crate) stores: Stores,
     pub(crate) ring: Ring,
+    /// Whoever started the house is told how it is.
+    pub(crate) notifier: Notifier,
     pub(crate) logging: Logging,
     /// Servers that take no more connections and let their last requests end.
     pub(crate) draining: JoinSet<()>,
@@ -140,7 +147,7 @@ impl Keeper {
                 listening.end().await;
             }
         };
-        tokio::join!(self.listening.end(), search);
+        tokio::join!(self.listening.end(), search, self.edging.end());
         // Their last words are collected.
         self.supervising.end().await;
         self.collecting.end().await;
@@ -162,6 +169,13 @@ impl Keeper {
                 let _: Result<(), _> = answer.send(self.supervising.list());
             }
             Ask::Order(order, answer) => self.supervising.follow(order, answer),
+            Ask::Stores(answer) => {
+                let _: Result<(), _> = answer.send(self.stores.list());
+            }
+            Ask::Rules(answer) => {
+                self.take_rules().await;
+                let _: Result<(), _> = answer.send(());
+            }
             Ask::Keys(answer) => {
                 self.look_after_keys().await;
                 let _: Result<(), _> = answer.send(());
@@ -175,6 +189,7 @@ impl Keeper {
     }
 
     async fn look(&mut self) {
+        self.notifier.alive();
         if self.owes {
             let ids = self.ground.limits.revocations().ids();
             self.take_over(&ids).await;
@@ -183,6 +198,7 @@ impl Keeper {
         }
         while self.draining.try_join_next().is_some() {}
         self.collecting.look();
+        self.edging.look().await;
         let erasures = self.ring.erasures();
         if self.erasures != Some(erasures) {
             match content::record_erasures(&self.ground.state, &self.ground.journal).await {
@@ -195,6 +211,14 @@ impl Keeper {
         }
         if self.file.changed().await {
             let _: anyhow::Result<Vec<String>> = self.reload("file").await;
+        }
+    }
+
+    /// Puts saved rules in force, beside those of the configuration.
+    async fn take_rules(&mut self) {
+        match self.watching.prepare(&self.config).await {
+            Ok(watched) => self.watching.adopt(watched, watching::place(&self.config, self.listening.address)),
+            Err(error) => tracing::error!(error = format!("{error:#}"), "putting saved rules in force"),
         }
     }
 
@@ -263,6 +287,9 @@ impl Keeper {
         let keys = wiring::configured_keys(&config)?;
         let has_keys = !keys.is_empty() || !before.gateway.door().keyring().stored_ids().is_empty();
         up::check_reach(&config, address, has_keys)?;
+        if let Some(edge) = &config.edge {
+            up::check_reach(&config, edge.https, has_keys)?;
+        }
         if let Some(bound) = &bound_search {
             up::check_reach(&config, bound.address, has_keys)?;
         }
@@ -271,10 +298,12 @@ impl Keeper {
         let destinations = self.shipping.prepare(&config).await?;
         let watched = self.watching.prepare(&config).await?;
         let told = self.telling.prepare(&config).await?;
+        let edged = self.edging.prepare(&config).await?;
         let probed = probing::Ready::new(&config).await?;
         let specs = supervising::specs(&config)?;
         let of_store = config.clone();
         let store_client = tokio::task::spawn_blocking(move || shelf::client(&of_store)).await??;
+        let edged = edged.serve(&self.edging)?;
         let listening = bound.map(|bound| bound.serve(&config, &self.serving)).transpose()?;
         let listening_search = bound_search.map(|bound| bound.serve_directly(&self.serving_search)).transpose()?;
 
@@ -283,11 +312,13 @@ impl Keeper {
         self.current.replace(house);
         if let Some(listening) = listening {
             let old = std::mem::replace(&mut self.listening, listening);
+            ps::note_address(&config, self.listening.address);
             self.draining.spawn(old.end());
         }
         if has_new_search && let Some(old) = std::mem::replace(&mut self.listening_search, listening_search) {
             self.draining.spawn(old.end());
         }
+        self.edging.adopt(edged, &config, &mut self.draining);
         self.collecting.adopt(sources);
         self.shipping.adopt(destinations);
         if let (Shelf::Far(remote), Some(client)) = (&self.ground.shelf, store_client) {
@@ -297,8 +328,12 @@ impl Keeper {
         self.watching.adopt(watched, watching::place(&config, address));
         self.probing.adopt(probed).await;
         self.supervising.adopt(specs);
+        if !self.stores.are_of(&config) {
+            self.stores = Stores::new(&config, self.ground.journal.clone(), self.ground.shelf.clone());
+        }
         self.serving.configure(wiring::serve_options(&config));
         self.serving_search.configure(wiring::search_options(&config));
+        self.edging.configure(&config);
         self.logging.set_level(&config);
         self.config = config;
         Ok(changed)
@@ -318,14 +353,16 @@ pub(crate) async fn take_over(state: &State, ring: &Ring, ids: &BTreeSet<String>
     is_done
 }
 
+/// Whether a change at this path is only made by a restart.
+pub(crate) fn needs_restart(path: &str) -> bool {
+    let is_below =
+        |fixed: &&str| path.strip_prefix(*fixed).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+    FIXED.iter().any(is_below) && !LOOSE.contains(&path)
+}
+
 /// Names the first change that needs a restart.
 fn refuse_fixed(changed: &[String]) -> anyhow::Result<()> {
-    let is_fixed = |path: &String| {
-        FIXED
-            .iter()
-            .any(|fixed| path.strip_prefix(fixed).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])))
-    };
-    if let Some(path) = changed.iter().find(|path| is_fixed(path) && !LOOSE.contains(&path.as_str())) {
+    if let Some(path) = changed.iter().find(|path| needs_restart(path)) {
         bail!("a change of `{path}` needs a restart; nothing was changed");
     }
     Ok(())

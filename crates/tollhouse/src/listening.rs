@@ -14,7 +14,7 @@ use tollhouse_journal::{Journal, Level, Record};
 use tollhouse_web::{Answer, Dropped, Peer, Proxied, Refusal, ServeOptions, Server};
 
 use crate::house::{self, Current};
-use crate::wiring;
+use crate::{edging, wiring};
 
 /// Serves the house in force on any number of listeners; the bounds on connections are those of all together.
 #[derive(Clone)]
@@ -31,6 +31,23 @@ impl Serving {
     /// The same for the address of the Elasticsearch API alone, with a share of the connections of its own.
     pub(crate) fn search(config: &Config, current: Current, journal: Journal) -> Self {
         let handler = move |request, peer| house::answer_search(current.get(), request, peer);
+        let told = move |peer, refusal| record_refusal(&journal, peer, refusal);
+        Self(Arc::new(Server::with_refusals_told(wiring::search_options(config), handler, told)))
+    }
+
+    /// The same for the sites of the edge, with TLS in these options, and connections of their own.
+    pub(crate) fn edge(options: ServeOptions, current: Current, journal: Journal) -> Self {
+        let handler = move |request, peer| edging::answer(current.get(), request, peer);
+        let told = move |peer, refusal| record_refusal(&journal, peer, refusal);
+        Self(Arc::new(Server::with_refusals_told(options, handler, told)))
+    }
+
+    /// The same for those who come to the edge without TLS.
+    pub(crate) fn plain(config: &Config, current: Current, journal: Journal) -> Self {
+        let handler = move |request, peer| {
+            let answer = edging::answer_plain(&current.get(), &request, peer);
+            async move { answer }
+        };
         let told = move |peer, refusal| record_refusal(&journal, peer, refusal);
         Self(Arc::new(Server::with_refusals_told(wiring::search_options(config), handler, told)))
     }
@@ -94,7 +111,7 @@ impl Bound {
     }
 
     /// Binds what stands under this key.
-    async fn at(wanted: SocketAddr, key: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn at(wanted: SocketAddr, key: &str) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(wanted).await.map_err(|error| {
             let hint = match error.kind() {
                 ErrorKind::AddrInUse if key == "listen" => {

@@ -1,5 +1,6 @@
 //! The program: reads the command line, and does what it says.
 
+mod advise;
 mod alert;
 mod bench;
 mod check;
@@ -8,6 +9,8 @@ mod collecting;
 mod content;
 mod counts;
 mod dead;
+mod doctor;
+mod edging;
 mod es;
 mod export;
 mod figures;
@@ -20,17 +23,20 @@ mod keeper;
 mod keys;
 mod listening;
 mod logging;
+mod notifying;
 mod probe;
 mod probing;
 mod ps;
 mod ring;
 mod search;
+mod settings;
 mod shelf;
 mod ship;
 mod shipping;
 mod sieving;
 mod source;
 mod speech;
+mod stores;
 mod supervising;
 mod telling;
 mod up;
@@ -66,7 +72,7 @@ fn main() -> ExitCode {
     let unreadable = || error.downcast_ref::<init::Unreadable>().map(ToString::to_string);
     let (text, code) = match config_errors.or_else(unreadable) {
         Some(errors) => (errors, ExitCode::from(EXIT_CONFIG)),
-        None => (format!("tollhouse: {}", chain(&error)), ExitCode::FAILURE),
+        None => (format!("tollhouse: {}", tollhouse_units::chain(error.as_ref())), ExitCode::FAILURE),
     };
     // If even that cannot be told, the exit status still is.
     let _ = writeln!(io::stderr(), "{text}");
@@ -82,6 +88,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::User(args) => runtime()?.block_on(users::user(&args)),
         Command::Token(args) => runtime()?.block_on(keys::token(&args)),
         Command::Search(args) => runtime()?.block_on(search::search(&args)),
+        // It tells by its exit status how the installation is.
+        Command::Doctor(args) => return runtime()?.block_on(doctor::doctor(&args)),
+        Command::Advise(args) => runtime()?.block_on(advise::advise_command(&args)),
         Command::Why(args) => runtime()?.block_on(why::why(&args)),
         // It tells by its exit status how the installation did.
         Command::Bench(args) => return runtime()?.block_on(bench::bench(&args)),
@@ -130,18 +139,4 @@ impl ConfigArgs {
             None => Ok(Config::default()),
         }
     }
-}
-
-/// The whole chain of an error in one line, without saying anything twice.
-fn chain(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if !text.ends_with(&cause) {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&cause);
-        }
-    }
-    text
 }

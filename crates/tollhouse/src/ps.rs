@@ -3,6 +3,7 @@
 //! The console's own API is asked, with a session of a minute that whoever may read the state of the house can open.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -31,6 +32,8 @@ const TOKEN_LIFETIME: Duration = Duration::from_secs(60);
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 const SESSION: &str = "/console/api/v1/session";
 const PROCESSES: &str = "/console/api/v1/processes";
+/// Where the running house notes its address, in `data_dir`.
+const ADDRESS_FILE: &str = "address";
 /// Columns of the table.
 const COLUMNS: [&str; 6] = ["NAME", "STATE", "SINCE", "PID", "STARTS", "MEMORY"];
 
@@ -64,6 +67,22 @@ fn segment(name: &str) -> String {
     encoded.collect()
 }
 
+/// Notes where the house listens, for a configuration that leaves the port to the system.
+pub(crate) fn note_address(config: &Config, address: SocketAddr) {
+    let path = config.data_dir.join(ADDRESS_FILE);
+    if let Err(error) = std::fs::write(&path, format!("{address}\n")) {
+        tracing::warn!(error = %error, file = %path.display(), "noting where the house listens");
+    }
+}
+
+/// Where the house listens: as the configuration says, or, where that leaves the port to the system, as the house has noted.
+fn address(config: &Config) -> SocketAddr {
+    let listen = config.listen.address;
+    let noted = || std::fs::read_to_string(config.data_dir.join(ADDRESS_FILE)).ok()?.trim().parse().ok();
+    let own = if listen.port() == 0 { noted().unwrap_or(listen) } else { listen };
+    keys::reachable(own)
+}
+
 /// One call with a session of its own.
 async fn ask(config: &Config, method: &Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
     let state = State::open(&config.data_dir).await?;
@@ -86,7 +105,7 @@ struct HouseClient {
 
 impl HouseClient {
     fn new(config: &Config) -> Self {
-        let address = keys::reachable(config.listen.address).to_string();
+        let address = address(config).to_string();
         Self { address, client: Client::builder(TokioExecutor::new()).build_http() }
     }
 

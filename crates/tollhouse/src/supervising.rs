@@ -14,10 +14,10 @@ use tollhouse_config::{Config, ReadyConfig, RestartPolicy, StopSignalConfig, Sup
 use tollhouse_console::{NotFollowed, ProcessOrder};
 use tollhouse_journal::{Journal, Record};
 use tollhouse_upkeep::{
-    Held, House, Limits, Lines, Liveness, Memory, Order, OrderError, Processes, Readiness, Restart, Rules, Spec,
-    Status, StopSignal, Supervisor,
+    Asked, Flow, Held, House, Limits, Lines, Liveness, Memory, Order, OrderError, Pressure, Processes, Readiness,
+    Restart, Rules, Spec, State, Status, StopSignal, Supervisor, Why,
 };
-use tollhouse_upstream::Hold;
+use tollhouse_upstream::{Flowing, Hold};
 
 use crate::house::Current;
 
@@ -100,7 +100,12 @@ fn spec(config: &SuperviseConfig) -> anyhow::Result<Spec> {
         ready,
         needs: config.needs.clone(),
         upstreams: config.upstreams.clone(),
-        memory: Memory { soft: bytes(config.memory_soft), hard: bytes(config.memory_hard) },
+        stalled: config.stalled,
+        memory: Memory {
+            soft: bytes(config.memory_soft),
+            hard: bytes(config.memory_hard),
+            pressure: config.memory_pressure,
+        },
         limits: Limits { files: config.files_max, processes: config.processes_max },
         stop_signal: match config.signal {
             StopSignalConfig::Term => StopSignal::Term,
@@ -152,6 +157,15 @@ async fn follow(
     Ok(spec.map_or(Value::Null, |spec| told(spec, &status)))
 }
 
+/// Why it is where it is, or what it waits for, in a sentence.
+fn reason(spec: &Spec, status: &Status) -> Option<String> {
+    if status.state == State::Waiting {
+        return Some(format!("it needs {}", spec.needs.join(", ")));
+    }
+    let why = status.why.as_ref()?;
+    Some(status.asked.map_or_else(|| why.to_string(), |asked| format!("{why}, and {asked}")))
+}
+
 fn told(spec: &Spec, status: &Status) -> Value {
     let time = |time: SystemTime| Timestamp::try_from(time).ok().map(|time| format!("{time:.3}"));
     json!({
@@ -160,11 +174,17 @@ fn told(spec: &Spec, status: &Status) -> Value {
         "since": time(status.since),
         "pid": status.pid,
         "starts": status.starts,
-        "reason": status.reason,
+        "reason": reason(spec, status),
+        "why": status.why.as_ref().map(Why::figures),
+        "asked": status.asked.map(Asked::figures),
         "next_start": status.next.and_then(time),
         "memory_bytes": status.memory,
         "memory_soft_bytes": spec.memory.soft,
         "memory_hard_bytes": spec.memory.hard,
+        "pressure": status.pressure.map(|pressure| pressure.percent),
+        "pressure_limit": spec.memory.pressure,
+        "stop_ms": spec.rules.stop.as_millis() as u64,
+        "drain_ms": spec.rules.drain.as_millis() as u64,
         "command": spec.command,
         "needs": spec.needs,
         "upstreams": spec.upstreams,
@@ -200,14 +220,25 @@ impl House for Around {
         Some(Box::new(HeldUpstream(held)))
     }
 
-    fn running(&self, upstream: &str) -> u32 {
-        let status = self.house.get().gateway.upstreams().status();
-        status.iter().find(|status| status.name == upstream).map_or(0, |status| status.running)
+    fn flow(&self, upstream: &str) -> Option<Flow> {
+        let Flowing { pieces, running, waiting, whole, is_held } =
+            self.house.get().gateway.upstreams().flowing(upstream)?;
+        Some(Flow { pieces, running, waiting, whole, is_silent: is_held })
     }
 
-    fn unload(&self, upstream: &str) -> Pin<Box<dyn Future<Output = Vec<String>> + Send + '_>> {
+    fn recall(&self, upstream: &str, reason: &str) -> u32 {
+        self.house.get().gateway.upstreams().recall(upstream, reason)
+    }
+
+    fn unload(&self, upstream: &str, all: bool) -> Pin<Box<dyn Future<Output = Vec<String>> + Send + '_>> {
         let upstream = upstream.to_owned();
         let upstreams = self.house.get().gateway.upstreams().clone();
-        Box::pin(async move { upstreams.unload_idle(&upstream).await })
+        Box::pin(async move {
+            if all { upstreams.unload_all(&upstream).await } else { upstreams.unload_idle(&upstream).await }
+        })
+    }
+
+    fn pressure(&self, pid: i32) -> Option<Pressure> {
+        Pressure::of(pid)
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tollhouse_config::{Auth, Config, SourceConfig, SourceKind};
-use tollhouse_console::{Answers, AskKeeper, SignIns};
+use tollhouse_console::{Answers, AskKeeper, SignIns, Turn};
 use tollhouse_elastic::Elastic;
 use tollhouse_gateway::Door;
 use tollhouse_journal::{Journal, Level, Opened, Record};
@@ -24,6 +24,7 @@ use tollhouse_watch::Troubles;
 use crate::collecting::shaping::Shapes;
 use crate::collecting::{Collecting, Prepared};
 use crate::counts::Counts;
+use crate::edging::{self, Edging};
 use crate::es::JournalBook;
 use crate::figures::Figures;
 use crate::ground::Ground;
@@ -31,14 +32,16 @@ use crate::house::Current;
 use crate::keeper::{Keeper, Signals};
 use crate::listening::{Bound, Serving};
 use crate::logging::Logging;
+use crate::notifying::Notifier;
 use crate::probing::Probing;
 use crate::ring::Ring;
 use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
+use crate::stores::Stores;
 use crate::supervising::{self, Supervising};
 use crate::telling::Telling;
 use crate::watching::Watching;
-use crate::{cli, keeper, keys, probing, shelf, shipping, sieving, telling, watching, wiring};
+use crate::{cli, keeper, keys, probing, ps, shelf, shipping, sieving, telling, watching, wiring};
 
 /// Says a line on standard error, as `eprintln!` does, but the house does not end where that cannot be written: it may lead into
 /// a file on a full disk.
@@ -66,17 +69,21 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     // The port first: whoever finds it taken should not have touched the data.
     let bound = Bound::new(&config).await?;
     let bound_search = Bound::search(&config).await?;
+    let edged = edging::first(&config).await?;
     let sources = Prepared::first(&config).await?;
     let destinations = shipping::Prepared::first(&config).await?;
-    let watched = watching::Prepared::first(&config).await?;
     let mut telling = Telling::default();
     let told = telling.prepare(&config).await?;
     let probes = probing::Ready::new(&config).await?;
     let specs = supervising::specs(&config)?;
     let state = State::open(&config.data_dir).await?;
+    let watched = watching::Prepared::first(&config, &state).await?;
     let configured = wiring::configured_keys(&config)?;
     let has_keys = !configured.is_empty() || state.keys().await?.iter().any(|key| key.revoked_ms.is_none());
     check_reach(&config, bound.address, has_keys)?;
+    if let Some(edge) = &config.edge {
+        check_reach(&config, edge.https, has_keys)?;
+    }
     if let Some(bound) = &bound_search {
         check_reach(&config, bound.address, has_keys)?;
     }
@@ -114,6 +121,8 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         began,
         troubles,
         keeper,
+        source: source.clone(),
+        turn: Turn::default(),
         sign_ins,
         answers,
         probed: std::sync::Arc::default(),
@@ -140,6 +149,10 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let current = Current::new(house);
     let serving = Serving::new(&config, current.clone(), ground.journal.clone());
     let serving_search = Serving::search(&config, current.clone(), ground.journal.clone());
+    let mut draining = JoinSet::new();
+    let mut edging = Edging::new(&config, &current, &ground.journal)?;
+    let edged = edged.serve(&edging)?;
+    edging.adopt(edged, &config, &mut draining);
     let listening = bound.serve(&config, &serving)?;
     let listening_search = bound_search.map(|bound| bound.serve_directly(&serving_search)).transpose()?;
     let collecting = Collecting::new(
@@ -164,7 +177,9 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     );
     let (state, journal) = (ground.state.clone(), ground.journal.clone());
     let probing = Probing::new(state, journal, current.clone(), ground.probed.clone(), probes)?;
-    let parts = greeting(&collecting, &shipping, &watching, &supervising, &probing);
+    let stores = Stores::new(&config, ground.journal.clone(), ground.shelf.clone());
+    let parts = greeting(&edging, &collecting, &shipping, &watching, &supervising, &probing);
+    ps::note_address(&config, listening.address);
     greet(&config, &ground.state, listening.address, &door, &upstreams, &parts).await;
     if let Some(listening) = &listening_search {
         tell!("  search     http://{}  (Elasticsearch)", keys::reachable(listening.address));
@@ -173,7 +188,6 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
 
     let (stop, stopped) = watch::channel(false);
     let counting = tokio::spawn(counts.keep(stopped));
-    let draining = JoinSet::new();
     let mut keeper = Keeper {
         ground,
         current,
@@ -184,19 +198,24 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         listening,
         serving_search,
         listening_search,
+        edging,
         collecting,
         shipping,
         watching,
         telling,
         supervising,
+        stores,
         probing,
         ring,
+        notifier: Notifier::from_environment(),
         logging,
         draining,
         owes,
         erasures: None,
     };
+    keeper.notifier.ready();
     keeper.keep(signals, asks).await;
+    keeper.notifier.stopping();
 
     tell!("stopping: running requests may end within {:?}", keeper.config.timeouts.drain);
     let mut ground = keeper.end().await;
@@ -241,6 +260,7 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
     watching::rules(config)?;
     tollhouse_probe::Prepared::new(probing::specs(&config.probes)).context("preparing the probes (`probes`)")?;
     supervising::specs(config)?;
+    edging::check(config)?;
     for channel in &config.channels {
         watching::channel(channel)?;
     }
@@ -314,18 +334,20 @@ pub(crate) async fn close_interrupted(journal: &Journal, unfinished: Vec<Map<Str
 
 /// What the parts behind the gate do, a line each.
 fn greeting(
+    edging: &Edging,
     collecting: &Collecting,
     shipping: &Shipping,
     watching: &Watching,
     supervising: &Supervising,
     probing: &Probing,
 ) -> Vec<String> {
+    let edged = edging.greeting().into_iter().map(|line| format!("site       {line}"));
     let collected = collecting.greeting().into_iter().map(|line| format!("collect    {line}"));
     let shipped = shipping.greeting().into_iter().map(|line| format!("ship       {line}"));
     let watched = watching.greeting().into_iter().map(|line| format!("alerts     {line}"));
     let supervised = supervising.greeting().into_iter().map(|line| format!("supervise  {line}"));
     let probed = probing.greeting().into_iter().map(|line| format!("probes     {line}"));
-    collected.chain(shipped).chain(watched).chain(supervised).chain(probed).collect()
+    edged.chain(collected).chain(shipped).chain(watched).chain(supervised).chain(probed).collect()
 }
 
 /// Tells whoever started the house what it does and how to go on.

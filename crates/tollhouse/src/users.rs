@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tollhouse_journal::{Journal, Level, Record};
-use tollhouse_state::{Making, Role, State, USERS_MAX, User};
+use tollhouse_state::{Keeping, Origin, Role, State, USERS_MAX, User};
 
 use crate::cli::ConfigArgs;
 use crate::say;
@@ -107,9 +107,9 @@ pub(crate) async fn user(args: &UserArgs) -> anyhow::Result<()> {
 async fn create(state: &State, name: &str, role: Role, as_json: bool) -> anyhow::Result<()> {
     let password = read_password()?;
     let user = match state.create_user(name, role, &password).await? {
-        Making::Done(user) => user,
-        Making::NameTaken => bail!("another user has the name {name}"),
-        Making::Full => bail!("at most {USERS_MAX} users are kept"),
+        Keeping::Done(user) => user,
+        Keeping::NameTaken => bail!("another user has the name {name}"),
+        Keeping::Full | Keeping::Unknown => bail!("at most {USERS_MAX} users are kept"),
     };
     note(state, "user made", &user, json!({"role_now": role.name()})).await?;
     if as_json {
@@ -128,16 +128,16 @@ async fn list(state: &State, as_json: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     let width = users.iter().map(|user| user.name.chars().count()).max().unwrap_or(0).max(4);
-    let mut out = format!("{:<width$}  {:<8}  LAST SIGN-IN\n", "NAME", "ROLE");
+    let mut out = format!("{:<width$}  {:<8}  {:<5}  LAST SIGN-IN\n", "NAME", "ROLE", "FROM");
     for user in users {
         let signed_in = user.signed_in_ms.and_then(moment).unwrap_or_else(|| "never".to_owned());
-        writeln!(out, "{:<width$}  {:<8}  {signed_in}", user.name, user.role.name())?;
+        writeln!(out, "{:<width$}  {:<8}  {:<5}  {signed_in}", user.name, user.role.name(), user.origin.name())?;
     }
     say(&out)
 }
 
 async fn change_role(state: &State, name: &str, role: Role) -> anyhow::Result<()> {
-    let user = named(state, name).await?;
+    let user = own(named(state, name).await?)?;
     state.set_role(&user.id, role).await?;
     let roles = json!({"role_before": user.role.name(), "role_now": role.name()});
     note(state, "role of a user changed", &user, roles).await?;
@@ -145,7 +145,7 @@ async fn change_role(state: &State, name: &str, role: Role) -> anyhow::Result<()
 }
 
 async fn change_password(state: &State, name: &str) -> anyhow::Result<()> {
-    let user = named(state, name).await?;
+    let user = own(named(state, name).await?)?;
     let password = read_password()?;
     if !state.set_password(&user, &password, None).await? {
         bail!("{} is not there any more", user.name);
@@ -159,6 +159,14 @@ async fn remove(state: &State, name: &str) -> anyhow::Result<()> {
     state.remove_user(&user.id).await?;
     note(state, "user removed", &user, json!({})).await?;
     say(&format!("user {} is removed; all sessions of this user have ended\n", user.name))
+}
+
+/// A user whose role and password are this house's to set.
+fn own(user: User) -> anyhow::Result<User> {
+    if user.origin == Origin::Oidc {
+        bail!("{} signs in at a provider, which says role and password", user.name);
+    }
+    Ok(user)
 }
 
 async fn named(state: &State, name: &str) -> anyhow::Result<User> {

@@ -4,6 +4,7 @@
 //! there.
 
 pub(crate) mod desk;
+pub(crate) mod saved;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -24,12 +25,14 @@ use tollhouse_watch::{
     Escalate, Limit, Measure, Place, Plan, Quiet, Report, ReportKind, Rule, RuleSettings, Troubles, Watch,
 };
 
+use self::saved::Rules;
 use crate::source::Print;
 use crate::{keys, wiring};
 
 /// The rules at work.
 pub(crate) struct Watching {
     watch: Watch,
+    state: State,
     running: Vec<Running>,
     rules: usize,
 }
@@ -62,13 +65,13 @@ impl Watching {
         place: Place,
     ) -> Self {
         let (rules, running) = (prepared.rules.len(), prepared.running.clone());
-        let watch = Watch::start(shelf, state, journal, troubles, prepared.plan(place));
-        Self { watch, running, rules }
+        let watch = Watch::start(shelf, state.clone(), journal, troubles, prepared.plan(place));
+        Self { watch, state, running, rules }
     }
 
     /// Makes ready what a configuration wants; channels that stay the same are taken over.
     pub(crate) async fn prepare(&self, config: &Config) -> anyhow::Result<Prepared> {
-        Prepared::new(config, &self.running).await
+        Prepared::new(config, &self.state, &self.running).await
     }
 
     /// Paths of the configuration whose files are others than when they were read.
@@ -109,11 +112,11 @@ impl Watching {
 
 impl Prepared {
     /// Makes ready what this configuration wants, when nothing runs yet.
-    pub(crate) async fn first(config: &Config) -> anyhow::Result<Self> {
-        Self::new(config, &[]).await
+    pub(crate) async fn first(config: &Config, state: &State) -> anyhow::Result<Self> {
+        Self::new(config, state, &[]).await
     }
 
-    async fn new(config: &Config, before: &[Running]) -> anyhow::Result<Self> {
+    async fn new(config: &Config, state: &State, before: &[Running]) -> anyhow::Result<Self> {
         let mut running = Vec::with_capacity(config.channels.len());
         for wanted in &config.channels {
             // Before it is read: what comes in between is noticed at the next reload.
@@ -127,7 +130,13 @@ impl Prepared {
             running.push(Running { config: wanted.clone(), ca, channel: Arc::new(channel) });
         }
         let reports = config.reports.iter().filter(|report| report.on).map(report).collect::<anyhow::Result<_>>()?;
-        Ok(Self { rules: rules(config)?, reports, places: wiring::places(config), running })
+        let saved = Rules::of(config, state.saved_rules().await.context("reading the saved rules")?);
+        for saved in &saved.saved {
+            if let Some(problem) = &saved.problem {
+                tracing::warn!(rule = saved.rule.name, why = problem.text(), "a saved rule is not in force");
+            }
+        }
+        Ok(Self { rules: rules(&saved.within(config))?, reports, places: wiring::places(config), running })
     }
 
     fn plan(self, place: Place) -> Plan {
@@ -165,6 +174,7 @@ pub(crate) fn rule(alert: &AlertConfig) -> anyhow::Result<Rule> {
             AlertMeasure::Ratio(query) => Measure::Ratio(query.clone()),
             AlertMeasure::Absence => Measure::Absence,
             AlertMeasure::Latest(query) => Measure::Latest(query.clone()),
+            AlertMeasure::Burn { bad, goal, over } => Measure::Burn { bad: bad.clone(), goal: *goal, over: *over },
         },
         limit,
         baseline: alert.baseline,

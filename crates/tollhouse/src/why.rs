@@ -11,8 +11,10 @@ use crate::cli::WhyArgs;
 use crate::search::cell;
 use crate::{shelf, wiring};
 
-/// Columns of the longest bar.
-const BAR_COLUMNS: f64 = 40.0;
+/// Columns of the whole time.
+const LINE_COLUMNS: f64 = 50.0;
+/// Things that happened meanwhile, told one by one.
+const EVENTS_TOLD_MAX: usize = 20;
 
 pub(crate) async fn why(args: &WhyArgs) -> anyhow::Result<()> {
     let config = args.config.load()?;
@@ -47,17 +49,9 @@ fn tell(out: &mut impl Write, story: &Story, colours: bool) -> std::io::Result<(
     };
     writeln!(out, "request   {}", story.headline())?;
     writeln!(out, "verdict   {on}{}{off}: {}", verdict.cause, verdict.text)?;
-    writeln!(out, "          because {} (confidence {:.2})", verdict.rule, verdict.confidence)?;
-    let phases = story.phases();
-    if !phases.is_empty() {
-        writeln!(out, "\n{:<10}  {:>12}  {:>12}", "PHASE", "BEGAN", "TOOK")?;
-    }
-    let longest = phases.iter().map(|phase| phase.duration_ms).fold(0.0, f64::max);
-    for phase in &phases {
-        let columns = if longest > 0.0 { (phase.duration_ms / longest * BAR_COLUMNS).round() as usize } else { 0 };
-        let (began, took) = (millis(phase.start_ms), millis(phase.duration_ms));
-        writeln!(out, "{:<10}  {began:>12}  {took:>12}  {}", phase.name, "█".repeat(columns))?;
-    }
+    let name = verdict.name;
+    writeln!(out, "          because {} (rule {name}, confidence {:.2})", verdict.rule, verdict.confidence)?;
+    time_line(out, story)?;
     for (name, value) in story.facts() {
         writeln!(out, "{name:<22}  {}", cell(&value, 100))?;
     }
@@ -76,6 +70,40 @@ fn tell(out: &mut impl Write, story: &Story, colours: bool) -> std::io::Result<(
     Ok(())
 }
 
+/// Each stretch at its place in the whole time, and what happened meanwhile below.
+fn time_line(out: &mut impl Write, story: &Story) -> std::io::Result<()> {
+    let phases = story.phases();
+    let total_ms = phases.iter().map(|phase| phase.start_ms + phase.duration_ms).fold(0.0, f64::max);
+    let column = |ms: f64| ((ms / total_ms).clamp(0.0, 1.0) * LINE_COLUMNS).round() as usize;
+    if total_ms > 0.0 {
+        writeln!(
+            out,
+            "\n{:<10}  {:>12}  {:>12}  0{:>width$}",
+            "PHASE",
+            "BEGAN",
+            "TOOK",
+            millis(total_ms),
+            width = LINE_COLUMNS as usize - 1
+        )?;
+    }
+    for phase in &phases {
+        let (from, to) = (column(phase.start_ms), column(phase.start_ms + phase.duration_ms));
+        // What is too short to be seen is seen.
+        let bar = format!("{}{}", " ".repeat(from.min(LINE_COLUMNS as usize - 1)), "█".repeat((to - from).max(1)));
+        writeln!(out, "{:<10}  {:>12}  {:>12}  {bar}", phase.name, millis(phase.start_ms), millis(phase.duration_ms))?;
+    }
+    for event in story.events().iter().filter(|event| event.is_news()).take(EVENTS_TOLD_MAX) {
+        let kind = cell(&event.record["kind"], 10);
+        let mark = if total_ms > 0.0 && (0.0..=total_ms).contains(&event.at_ms) {
+            format!("{}▲ ", " ".repeat(column(event.at_ms).min(LINE_COLUMNS as usize - 1)))
+        } else {
+            String::new()
+        };
+        writeln!(out, "{kind:<10}  {:>12}  {:>12}  {mark}{}", millis(event.at_ms), "", cell(&event.record["msg"], 90))?;
+    }
+    Ok(())
+}
+
 fn millis(ms: f64) -> String {
-    if ms >= 10_000.0 { format!("{:.1} s", ms / 1000.0) } else { format!("{ms:.1} ms") }
+    if ms.abs() >= 10_000.0 { format!("{:.1} s", ms / 1000.0) } else { format!("{ms:.1} ms") }
 }

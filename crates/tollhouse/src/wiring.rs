@@ -117,7 +117,8 @@ pub(crate) fn upstreams(config: &Config) -> UpstreamParts {
         total: config.timeouts.total,
     };
     let queue = upstream::QueueSpec { depth: config.queue.depth, wait: config.queue.wait };
-    let settings = upstream::Settings { timeouts, queue, restart: config.timeouts.restart };
+    let kept = config.supervise.iter().flat_map(|process| process.upstreams.iter().cloned()).collect();
+    let settings = upstream::Settings { timeouts, queue, restart: config.timeouts.restart, kept };
     (specs.collect(), models.collect(), settings)
 }
 
@@ -165,6 +166,34 @@ pub(crate) fn chat_page(config: &Config) -> tollhouse_console::ChatPage {
         keep_days: chat.keep.days,
         unwatched: chat.unwatched,
     }
+}
+
+/// The provider at which users of the console sign in.
+pub(crate) fn oidc(config: &Config) -> Option<tollhouse_console::OidcSettings> {
+    let oidc = config.console.oidc.as_ref()?;
+    let rule = |(role, values): &(config::ConsoleRole, Vec<String>)| tollhouse_console::RoleRule {
+        role: match role {
+            config::ConsoleRole::Viewer => tollhouse_state::Role::Viewer,
+            config::ConsoleRole::Operator => tollhouse_state::Role::Operator,
+            config::ConsoleRole::Admin => tollhouse_state::Role::Admin,
+        },
+        values: values.clone(),
+    };
+    Some(tollhouse_console::OidcSettings {
+        name: oidc.name.clone(),
+        issuer: oidc.issuer.clone(),
+        client_id: oidc.client_id.clone(),
+        client_secret: oidc.client_secret.as_ref().map(|secret| secret.expose().to_owned()),
+        ca: oidc.ca.clone(),
+        scopes: oidc.scopes.clone(),
+        name_claim: oidc.name_claim.clone(),
+        role_claim: oidc.role_claim.clone(),
+        roles: oidc.roles.iter().map(rule).collect(),
+        domains: oidc.domains.clone(),
+        session: oidc.session,
+        // The configuration asks for it.
+        public_url: config.public_url.clone()?,
+    })
 }
 
 /// Whether prompts and answers are kept.
@@ -234,8 +263,15 @@ pub(crate) fn door_settings(config: &Config) -> anyhow::Result<DoorSettings> {
         allow: AddressList::new(access.allow.clone()),
         drop_others: access.deny == config::Deny::Drop,
         trusted_proxies: AddressList::new(access.trusted_proxies.clone()),
+        // A name that is listened for without encryption too says nothing.
+        encrypted_hosts: edge_hosts(config).filter(|host| !host_names(config).contains(host)).collect(),
         user_header: access.user_header.as_deref().map(header).transpose()?,
     })
+}
+
+/// The names of the edge's sites.
+fn edge_hosts(config: &Config) -> impl Iterator<Item = String> {
+    config.edge.iter().flat_map(|edge| &edge.sites).map(|site| site.host.clone())
 }
 
 /// The keys of the file as a keyring takes them.

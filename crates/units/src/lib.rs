@@ -1,7 +1,8 @@
-//! Sizes and durations as people write them in configuration files and on the command line.
+//! Sizes and durations as people write them in configuration files and on the command line, and errors as they read them.
 //!
 //! - [`Bytes`] is a size: `"8MiB".parse::<Bytes>()`, and its `Display` writes the shortest exact text back.
 //! - [`parse_duration`] and [`format_duration`] do the same for [`std::time::Duration`].
+//! - [`chain()`] tells an error with its causes in one line.
 //! - [`UnitError`] says what was wrong with a text; it never repeats more of it than is needed to find it.
 //!
 //! Every text that is written here is read back as the same quantity. The crate does no I/O, knows no clock and accepts one
@@ -18,9 +19,11 @@
 //! ```
 
 mod bytes;
+mod chain;
 mod duration;
 mod error;
 
 pub use bytes::Bytes;
+pub use chain::chain;
 pub use duration::{format_duration, parse_duration};
 pub use error::UnitError;

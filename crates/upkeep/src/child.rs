@@ -169,26 +169,35 @@ impl Left {
         {
             return Self::Running(child);
         }
-        let mut groups: Vec<i32> = noted.map(|note| note.pid).into_iter().collect();
-        groups.extend(marked(&mark(place, &spec.name)));
-        groups.sort_unstable();
-        groups.dedup();
-        let groups: Vec<Pid> = groups.into_iter().filter_map(Pid::from_raw).collect();
+        let mut groups: Vec<Pid> = noted.and_then(|note| Pid::from_raw(note.pid)).into_iter().collect();
+        let strays = strays(place, &spec.name).into_iter().filter(|group| !groups.contains(group));
+        groups.extend(strays.collect::<Vec<_>>());
         if groups.is_empty() { Self::Nothing } else { Self::Groups(groups) }
     }
 }
 
 /// Ends groups that are not wanted: they are asked to, and killed when their time is over.
-pub(crate) async fn end_groups(groups: &[Pid], time: Duration) {
+/// False where something does not go.
+pub(crate) async fn end_groups(groups: &[Pid], time: Duration) -> bool {
     for group in groups {
         let _ = kill_process_group(*group, Signal::TERM);
     }
+    let mut are_gone = true;
     for group in groups {
         if !gone(*group, time).await {
             kill_group(*group);
-            gone(*group, SWEEP_TIME_MAX).await;
+            are_gone &= gone(*group, SWEEP_TIME_MAX).await;
         }
     }
+    are_gone
+}
+
+/// The groups that carry a process's mark, whoever leads them. Looks at all processes, so it blocks.
+pub(crate) fn strays(place: &Path, name: &str) -> Vec<Pid> {
+    let mut groups = marked(&mark(place, name));
+    groups.sort_unstable();
+    groups.dedup();
+    groups.into_iter().filter_map(Pid::from_raw).collect()
 }
 
 fn kill_group(group: Pid) {

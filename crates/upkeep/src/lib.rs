@@ -6,6 +6,7 @@
 //! - A [`Spec`] is a process as it is configured. [`Supervisor::start`] has a task for each, which starts it in a process group of
 //!   its own, tells its machine what becomes of it, and does what that says. [`Supervisor::adopt`] puts other ones in force.
 //! - [`Processes`] is what humans ask and are told.
+//! - [`Why`] is the reason of all that is done, as a word, figures and a sentence.
 //! - [`House`] is what is needed of the house around: records, and upstreams whose requests wait while their process is started
 //!   anew. What a process says goes into a pipe ([`collect`]) from which the house collects it like any source.
 //!
@@ -36,17 +37,23 @@ mod machine;
 mod memory;
 mod notify;
 mod output;
+mod pressure;
+mod progress;
 mod rules;
 mod spec;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod why;
 
 pub use error::UpkeepError;
 pub use house::{Held, House};
 pub use life::Status;
 pub use machine::{Action, Event, FAILURES_MAX, Machine, Moment, Order, Refused, State, Told};
 pub use output::{Lines, collect, pipe_path};
+pub use pressure::Pressure;
+pub use progress::Flow;
 pub use rules::{Exit, Restart, Rules};
 pub use spec::{Limits, Liveness, Memory, Readiness, Spec, StopSignal};
 pub use supervisor::{OrderError, Processes, Supervisor};
+pub use why::{Asked, Why};

@@ -1,25 +1,30 @@
 //! The task of one process: tells its machine what happens, and does what that says.
 
+mod care;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{AbortHandle, spawn_blocking};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tollhouse_journal::{Level, Record};
-use tollhouse_units::{Bytes, format_duration};
+use tollhouse_units::format_duration;
 
 use crate::check;
-use crate::child::{Child, Left, end_groups};
+use crate::child::{Child, Left, end_groups, strays};
 use crate::house::{Held, House};
 use crate::machine::{Action, Event, Machine, Moment, Order, Refused, State, Told};
-use crate::memory::Trend;
+use crate::memory::{Trend, Used};
 use crate::notify::Notify;
 use crate::output::Lines;
+use crate::pressure::Pressure;
+use crate::progress::Stall;
 use crate::rules::Exit;
 use crate::spec::{Readiness, Spec};
+use crate::why::{Asked, Why};
 
 /// Where these records come from.
 const CALLER: &str = "upkeep/life.rs";
@@ -27,8 +32,8 @@ const CALLER: &str = "upkeep/life.rs";
 const EVENTS_AHEAD: usize = 16;
 /// How often is asked whether a process is ready, and whether something still runs on it.
 const ASK_EVERY: Duration = Duration::from_millis(100);
-/// How often idle models are unloaded at most.
-const UNLOAD_EVERY: Duration = Duration::from_mins(1);
+/// How often is looked whether it gets on with its requests.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// What the task is told by its supervisor.
 #[derive(Debug)]
@@ -50,12 +55,16 @@ pub struct Status {
     pub pid: Option<i32>,
     /// How often it was started here, the first time included.
     pub starts: u32,
-    /// Why it failed last, or what it waits for.
-    pub reason: Option<String>,
+    /// Why it failed last; while it is paused, failed or draining, why that is so.
+    pub why: Option<Why>,
+    /// Why a human is asked, while it is paused.
+    pub asked: Option<Asked>,
     /// When it is started again.
     pub next: Option<SystemTime>,
     /// Its resident memory with all that it has started, in bytes.
     pub memory: Option<u64>,
+    /// How much is waited for memory where it runs, if that is looked at.
+    pub pressure: Option<Pressure>,
 }
 
 /// What all tasks share.
@@ -69,7 +78,7 @@ pub(crate) struct Ground {
     /// The numbers of those that run.
     pub(crate) pids: watch::Sender<BTreeMap<String, i32>>,
     /// What they use.
-    pub(crate) memory: watch::Receiver<Arc<BTreeMap<String, u64>>>,
+    pub(crate) used: watch::Receiver<Arc<BTreeMap<String, Used>>>,
     pub(crate) began: Instant,
 }
 
@@ -98,7 +107,12 @@ pub(crate) struct Life {
     held: Vec<Box<dyn Held>>,
     notify: Option<Arc<Notify>>,
     trend: Trend,
+    /// The same for what is waited for memory.
+    pressed: Trend,
+    stall: Stall,
     unloaded: Option<Instant>,
+    /// What takes a moment and nobody waits for.
+    errands: JoinSet<()>,
     status: watch::Sender<Status>,
     /// The task ends when the process has.
     ends: bool,
@@ -122,7 +136,10 @@ impl Life {
             held: Vec::new(),
             notify: None,
             trend: Trend::default(),
+            pressed: Trend::default(),
+            stall: Stall::default(),
             unloaded: None,
+            errands: JoinSet::new(),
             status,
             ends: false,
         }
@@ -130,7 +147,11 @@ impl Life {
 
     /// Lives until the process is not wanted any more.
     pub(crate) async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
-        let (mut board, mut memory) = (self.ground.board.subscribe(), self.ground.memory.clone());
+        let (mut board, mut used) = (self.ground.board.subscribe(), self.ground.used.clone());
+        // Often enough that a step is never late by more than a part of the time that it is about.
+        let look = self.spec.stalled.map_or(PROGRESS_EVERY, |after| (after / 8).clamp(ASK_EVERY, PROGRESS_EVERY));
+        let mut progress = interval(look);
+        progress.set_missed_tick_behavior(MissedTickBehavior::Skip);
         self.begin().await;
         loop {
             self.settle();
@@ -147,10 +168,12 @@ impl Life {
                     let met = self.needs_met();
                     self.take(Event::Needs(met)).await;
                 }
-                Ok(()) = memory.changed() => {
-                    let used = memory.borrow_and_update().get(&self.spec.name).copied();
+                Ok(()) = used.changed() => {
+                    let used = used.borrow_and_update().get(&self.spec.name).copied();
                     self.weigh(used).await;
                 }
+                _ = progress.tick(), if self.is_watched() => self.look_at_progress(look).await,
+                Some(_) = self.errands.join_next() => {}
             }
         }
         self.ground.board.send_modify(|board| {
@@ -229,6 +252,8 @@ impl Life {
     async fn spawn(&mut self) {
         self.starts = self.starts.saturating_add(1);
         self.trend.clear();
+        self.pressed.clear();
+        self.stall = Stall::default();
         let started = self.opened_notify().and_then(|()| {
             let address = self.notify.as_deref().map(Notify::address);
             Child::start(&self.spec, &self.ground.place, address)
@@ -239,7 +264,7 @@ impl Life {
                 self.child = Some(child);
             }
             Err(error) => {
-                let actions = self.machine.take(Event::NotStarted(error.to_string()), self.now());
+                let actions = self.machine.take(Event::NotStarted(Why::NotStarted(error.to_string())), self.now());
                 // Nothing is spawned by what follows a failure.
                 Box::pin(self.act(actions)).await;
             }
@@ -259,7 +284,11 @@ impl Life {
         if let Some(child) = self.child.take() {
             // At once, so that nobody asks it for anything any more.
             self.hold(true);
-            if !child.sweep().await {
+            let is_gone = child.sweep().await;
+            // What has left its group, to outlive it: it is known by the mark in its environment.
+            let (place, name) = (self.ground.place.clone(), self.spec.name.clone());
+            let strays = spawn_blocking(move || strays(&place, &name)).await.unwrap_or_default();
+            if !end_groups(&strays, Duration::ZERO).await || !is_gone {
                 self.tell(Level::Error, "something of it does not end", |record| record);
             }
         }
@@ -285,16 +314,17 @@ impl Life {
             let (now, system) = (self.now(), SystemTime::now());
             system + moment.saturating_sub(now) - now.saturating_sub(moment)
         };
-        let waits_for = || (state == State::Waiting).then(|| format!("it needs {}", self.spec.needs.join(", ")));
         let next = (state == State::Backoff).then(|| self.machine.due()).flatten().map(system);
         let status = Status {
             state,
             since: system(self.machine.since()),
             pid,
             starts: self.starts,
-            reason: waits_for().or_else(|| self.machine.reason().map(str::to_owned)),
+            why: self.machine.why().cloned(),
+            asked: self.machine.asked(),
             next,
             memory: pid.and(self.status.borrow().memory),
+            pressure: pid.and(self.status.borrow().pressure),
         };
         self.status.send_replace(status);
     }
@@ -357,11 +387,16 @@ impl Life {
                     })]
                 }
             },
-            State::Ready => self.spec.live.iter().map(|live| self.aid(stuck(live.clone()))).collect(),
+            State::Ready => {
+                let (house, upstreams) = (Arc::clone(&self.ground.house), self.spec.upstreams.clone());
+                let is_silent =
+                    move || upstreams.iter().any(|name| house.flow(name).is_some_and(|flow| flow.is_silent));
+                self.spec.live.iter().map(|live| self.aid(care::stuck(live.clone(), is_silent.clone()))).collect()
+            }
             State::Draining => {
                 let (house, upstreams) = (Arc::clone(&self.ground.house), self.spec.upstreams.clone());
                 vec![self.aid(async move {
-                    while upstreams.iter().any(|upstream| house.running(upstream) > 0) {
+                    while upstreams.iter().any(|upstream| house.flow(upstream).is_some_and(|flow| flow.running > 0)) {
                         sleep(ASK_EVERY).await;
                     }
                     Some(Event::Drained)
@@ -382,32 +417,6 @@ impl Life {
         Aid(task.abort_handle())
     }
 
-    /// Looks whether it uses too much.
-    async fn weigh(&mut self, used: Option<u64>) {
-        self.status.send_if_modified(|status| std::mem::replace(&mut status.memory, used) != used);
-        let (Some(used), State::Ready) = (used, self.machine.state()) else { return };
-        if let Some(hard) = self.spec.memory.hard
-            && self.trend.take(used > hard)
-        {
-            let why = format!("it uses {} of memory, and {} are the limit", Bytes(used), Bytes(hard));
-            self.take(Event::Outgrown(why)).await;
-            return;
-        }
-        let is_due = self.unloaded.is_none_or(|at| at.elapsed() >= UNLOAD_EVERY);
-        if self.spec.memory.soft.is_some_and(|soft| used > soft) && is_due {
-            self.unloaded = Some(Instant::now());
-            let mut unloaded = Vec::new();
-            for upstream in &self.spec.upstreams {
-                unloaded.extend(self.ground.house.unload(upstream).await);
-            }
-            if !unloaded.is_empty() {
-                self.tell(Level::Info, "idle models were unloaded: it uses much memory", |record| {
-                    record.field("memory_bytes", used).field("models", &unloaded)
-                });
-            }
-        }
-    }
-
     fn needs_met(&self) -> bool {
         let board = self.ground.board.borrow();
         self.spec.needs.iter().all(|name| board.get(name) == Some(&State::Ready))
@@ -425,10 +434,12 @@ impl Life {
             }
             Told::Draining(why) => {
                 self.tell(Level::Warn, "to be restarted once what runs on it has ended", |record| {
-                    record.field("reason", why)
+                    record.field("reason", why.to_string())
                 });
             }
-            Told::Stopping(why) => self.tell(Level::Info, "asked to end", |record| record.field("reason", why)),
+            Told::Stopping(why) => {
+                self.tell(Level::Info, "asked to end", |record| record.field("reason", why.to_string()));
+            }
             Told::Killed => self.tell(Level::Warn, "did not end in time and is killed", plain),
             Told::Exited(exit, was_asked) => {
                 let level = if *was_asked || exit.is_success() { Level::Info } else { Level::Error };
@@ -442,50 +453,38 @@ impl Life {
                 self.tell(
                     Level::Warn,
                     &format!("failed and is started again in {}", format_duration(rounded(*wait))),
-                    |record| record.field("reason", why).field("restart_in_ms", wait.as_millis() as u64),
+                    |record| record.field("reason", why.to_string()).field("restart_in_ms", wait.as_millis() as u64),
                 );
             }
-            Told::Paused(why) => self.paused("is paused", why, plain),
-            Told::StillPaused(why, since) => {
-                self.paused("is still paused", why, |record| record.field("paused_s", since.as_secs()));
+            Told::Paused(why, asked) => self.paused("is paused", why, *asked, plain),
+            Told::StillPaused(why, asked, since) => {
+                self.paused("is still paused", why, *asked, |record| record.field("paused_s", since.as_secs()));
             }
             Told::Confirmed => self.tell(Level::Info, "confirmed: started again", plain),
             Told::Failed(why) => {
-                self.tell(Level::Error, "failed and is not started again", |record| record.field("reason", why));
+                self.tell(Level::Error, "failed and is not started again", |record| {
+                    record.field("reason", why.to_string())
+                });
             }
         }
     }
 
     /// A human is asked: what happened, and what is done when it is confirmed.
-    fn paused(&self, how: &str, why: &str, more: impl FnOnce(Record) -> Record) {
+    fn paused(&self, how: &str, why: &Why, asked: Asked, more: impl FnOnce(Record) -> Record) {
         let name = &self.spec.name;
+        let why = format!("{why}, and {asked}");
         let how = format!("{how}: {why}. When you confirm, it is started again: tollhouse confirm {name}");
         self.tell(Level::Error, &how, |record| more(record.field("reason", why)).field("waits_for_human", true));
     }
 
     fn tell(&self, level: Level, what: &str, more: impl FnOnce(Record) -> Record) {
-        let name = &self.spec.name;
-        let record = Record::new("process", level, format!("{name} {what}")).caller(CALLER);
-        let record = record.field("process_name", name).field("process_state", self.machine.state().as_str());
-        self.ground.house.record(more(record));
+        self.ground.house.record(more(record(&self.spec.name, self.machine.state(), level, what)));
     }
 }
 
-/// Waits until the process does not answer any more, so often in a row.
-async fn stuck(live: crate::spec::Liveness) -> Option<Event> {
-    let mut failures = 0;
-    loop {
-        sleep(live.every).await;
-        match check::answers(&live.ask).await {
-            Ok(()) => failures = 0,
-            Err(why) => {
-                failures += 1;
-                if failures >= live.failures {
-                    return Some(Event::Stuck(format!("it is stuck: asked {failures} times, {why}")));
-                }
-            }
-        }
-    }
+fn record(name: &str, state: State, level: Level, what: &str) -> Record {
+    let record = Record::new("process", level, format!("{name} {what}")).caller(CALLER);
+    record.field("process_name", name).field("process_state", state.as_str())
 }
 
 async fn exited(child: &mut Option<Child>) -> Exit {

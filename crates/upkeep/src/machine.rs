@@ -21,6 +21,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::rules::{Exit, Restart, Rules};
+use crate::why::{Asked, Why};
 
 /// A moment, counted from one that is the same for all that one machine is told.
 pub type Moment = Duration;
@@ -82,15 +83,15 @@ pub enum Event {
     /// Whether all that it needs is ready.
     Needs(bool),
     /// It could not be started.
-    NotStarted(String),
+    NotStarted(Why),
     /// It is ready.
     Ready,
     /// It has ended.
     Exited(Exit),
     /// It runs and does nothing.
-    Stuck(String),
-    /// It uses too much.
-    Outgrown(String),
+    Stuck(Why),
+    /// It is to be started anew, once what runs on it has ended.
+    Worn(Why),
     /// Nothing runs any more that would have to end before it stops.
     Drained,
     /// [`Machine::due`] has come.
@@ -140,23 +141,23 @@ pub enum Told {
     /// It is ready, so long after it was started.
     Ready(Duration),
     /// It is to be started anew, for this reason, when what it works on has ended.
-    Draining(String),
+    Draining(Why),
     /// It was asked to end, for this reason.
-    Stopping(String),
+    Stopping(Why),
     /// It did not end in time and was killed.
     Killed,
     /// It has ended, and whether it had been asked to.
     Exited(Exit, bool),
     /// It has failed for this reason, and is started again after this time.
-    Restarting(String, Duration),
-    /// It has failed for this reason, and waits for a human.
-    Paused(String),
-    /// It still waits for one, for this reason, since so long.
-    StillPaused(String, Duration),
+    Restarting(Why, Duration),
+    /// It has failed for this reason, and waits for a human, for that one.
+    Paused(Why, Asked),
+    /// It still waits for one, for these reasons, since so long.
+    StillPaused(Why, Asked, Duration),
     /// A human has confirmed.
     Confirmed,
     /// It has failed for this reason, and is not started again.
-    Failed(String),
+    Failed(Why),
 }
 
 /// What comes after a process has ended that was asked to.
@@ -164,7 +165,7 @@ pub enum Told {
 enum After {
     Stopped,
     Again,
-    Failure(String),
+    Failure(Why),
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -173,11 +174,11 @@ enum Phase {
     Waiting,
     Starting { since: Moment },
     Ready { since: Moment },
-    Draining { until: Moment },
+    Draining { until: Moment, why: Why },
     Stopping { until: Moment, is_killed: bool, after: After },
     Backoff { until: Moment },
-    Paused { since: Moment, remind: Moment, why: String },
-    Failed { why: String },
+    Paused { since: Moment, remind: Moment, why: Why, asked: Asked },
+    Failed { why: Why },
 }
 
 /// One process's life.
@@ -193,7 +194,7 @@ pub struct Machine {
     /// Failures since it was last in good order for long.
     streak: u32,
     /// Why it failed last.
-    last_failure: Option<String>,
+    last_failure: Option<Why>,
     random: u64,
 }
 
@@ -232,11 +233,19 @@ impl Machine {
         self.since
     }
 
-    /// Why it failed last; while it is paused or failed, why that is so.
-    pub fn reason(&self) -> Option<&str> {
+    /// Why it failed last; while it is paused, failed or draining, why that is so.
+    pub fn why(&self) -> Option<&Why> {
         match &self.phase {
-            Phase::Paused { why, .. } | Phase::Failed { why } => Some(why),
-            _ => self.last_failure.as_deref(),
+            Phase::Paused { why, .. } | Phase::Failed { why } | Phase::Draining { why, .. } => Some(why),
+            _ => self.last_failure.as_ref(),
+        }
+    }
+
+    /// Why a human is asked, while it is paused.
+    pub fn asked(&self) -> Option<Asked> {
+        match self.phase {
+            Phase::Paused { asked, .. } => Some(asked),
+            _ => None,
         }
     }
 
@@ -249,7 +258,7 @@ impl Machine {
     pub fn due(&self) -> Option<Moment> {
         match self.phase {
             Phase::Starting { since } => Some(since + self.rules.start),
-            Phase::Draining { until } | Phase::Stopping { until, .. } | Phase::Backoff { until } => Some(until),
+            Phase::Draining { until, .. } | Phase::Stopping { until, .. } | Phase::Backoff { until } => Some(until),
             Phase::Paused { remind, .. } => Some(remind),
             Phase::Stopped | Phase::Waiting | Phase::Ready { .. } | Phase::Failed { .. } => None,
         }
@@ -291,8 +300,8 @@ impl Machine {
         let is_restart = order == Order::Restart;
         Ok(match &mut self.phase {
             Phase::Stopped | Phase::Failed { .. } | Phase::Backoff { .. } => self.go(now),
-            Phase::Ready { .. } if is_restart => self.drain("it was asked to restart".to_owned(), now),
-            Phase::Starting { .. } if is_restart => self.stop("it was asked to restart".to_owned(), After::Again, now),
+            Phase::Ready { .. } if is_restart => self.drain(Why::OrderedRestart, now),
+            Phase::Starting { .. } if is_restart => self.stop(Why::OrderedRestart, After::Again, now),
             Phase::Stopping { after, .. } => {
                 *after = After::Again;
                 Vec::new()
@@ -323,19 +332,19 @@ impl Machine {
                 Phase::Draining { .. } => self.stop(why, After::Again, now),
                 _ => Vec::new(),
             },
-            Event::Outgrown(why) if matches!(self.phase, Phase::Ready { .. }) => self.drain(why, now),
+            Event::Worn(why) if matches!(self.phase, Phase::Ready { .. }) => self.drain(why, now),
             Event::Drained if matches!(self.phase, Phase::Draining { .. }) => {
-                self.stop("nothing runs on it any more".to_owned(), After::Again, now)
+                self.stop(Why::Drained, After::Again, now)
             }
             Event::Due if self.due().is_some_and(|due| due <= now) => self.time_over(now),
-            Event::NotStarted(_) | Event::Outgrown(_) | Event::Drained | Event::Due => Vec::new(),
+            Event::NotStarted(_) | Event::Worn(_) | Event::Drained | Event::Due => Vec::new(),
         }
     }
 
     fn order_stop(&mut self, now: Moment) -> Vec<Action> {
         match &mut self.phase {
             Phase::Starting { .. } | Phase::Ready { .. } | Phase::Draining { .. } => {
-                self.stop("it was asked to stop".to_owned(), After::Stopped, now)
+                self.stop(Why::OrderedStop, After::Stopped, now)
             }
             Phase::Stopping { after, .. } => {
                 *after = After::Stopped;
@@ -351,13 +360,10 @@ impl Machine {
     fn time_over(&mut self, now: Moment) -> Vec<Action> {
         match &mut self.phase {
             Phase::Starting { .. } => {
-                let why = format!("it was not ready within {:?}", self.rules.start);
+                let why = Why::NotReady(self.rules.start);
                 self.stop(why.clone(), After::Failure(why), now)
             }
-            Phase::Draining { .. } => {
-                let why = format!("what runs on it did not end within {:?}", self.rules.drain);
-                self.stop(why, After::Again, now)
-            }
+            Phase::Draining { .. } => self.stop(Why::Undrained(self.rules.drain), After::Again, now),
             Phase::Stopping { until, is_killed, .. } => {
                 let was_killed = std::mem::replace(is_killed, true);
                 *until = now + KILL_EVERY;
@@ -365,9 +371,9 @@ impl Machine {
                 [Action::Kill].into_iter().chain(told).collect()
             }
             Phase::Backoff { .. } => self.go(now),
-            Phase::Paused { since, remind, why } => {
+            Phase::Paused { since, remind, why, asked } => {
                 *remind = now + self.rules.remind;
-                vec![Action::Tell(Told::StillPaused(why.clone(), now.saturating_sub(*since)))]
+                vec![Action::Tell(Told::StillPaused(why.clone(), *asked, now.saturating_sub(*since)))]
             }
             Phase::Stopped | Phase::Waiting | Phase::Ready { .. } | Phase::Failed { .. } => Vec::new(),
         }
@@ -402,17 +408,17 @@ impl Machine {
         if let Exit::Code(code) = exit
             && self.rules.final_codes.contains(&code)
         {
-            return self.give_up(format!("{exit}, after which it is not to be started again"), now);
+            return self.give_up(Why::Final(exit), now);
         }
         if exit.is_success() && self.rules.restart != Restart::Always {
             self.enter(Phase::Stopped, now);
             return Vec::new();
         }
-        self.fail(exit.to_string(), !exit.is_success(), now)
+        self.fail(Why::Ended(exit), !exit.is_success(), now)
     }
 
     /// It has failed, and no process is there. `is_crash` is false where it ended well, only too soon.
-    fn fail(&mut self, why: String, is_crash: bool, now: Moment) -> Vec<Action> {
+    fn fail(&mut self, why: Why, is_crash: bool, now: Moment) -> Vec<Action> {
         self.last_failure = Some(why.clone());
         if let Some((count, within)) = self.rules.pause_after {
             self.failures.push_back(now);
@@ -422,11 +428,11 @@ impl Machine {
                 self.failures.pop_front();
             }
             if self.failures.len() >= count.min(FAILURES_MAX) as usize {
-                return self.pause(format!("{why}; that was failure {count} within {within:?}"), now);
+                return self.pause(why, Asked::Often(count, within), now);
             }
         }
         if self.rules.critical && is_crash {
-            return self.pause(format!("{why}, and it is critical"), now);
+            return self.pause(why, Asked::Critical, now);
         }
         if self.rules.restart == Restart::Never {
             return self.give_up(why, now);
@@ -437,12 +443,12 @@ impl Machine {
         vec![Action::Tell(Told::Restarting(why, wait))]
     }
 
-    fn pause(&mut self, why: String, now: Moment) -> Vec<Action> {
-        self.enter(Phase::Paused { since: now, remind: now + self.rules.remind, why: why.clone() }, now);
-        vec![Action::Tell(Told::Paused(why))]
+    fn pause(&mut self, why: Why, asked: Asked, now: Moment) -> Vec<Action> {
+        self.enter(Phase::Paused { since: now, remind: now + self.rules.remind, why: why.clone(), asked }, now);
+        vec![Action::Tell(Told::Paused(why, asked))]
     }
 
-    fn give_up(&mut self, why: String, now: Moment) -> Vec<Action> {
+    fn give_up(&mut self, why: Why, now: Moment) -> Vec<Action> {
         self.enter(Phase::Failed { why: why.clone() }, now);
         vec![Action::Tell(Told::Failed(why))]
     }
@@ -457,12 +463,12 @@ impl Machine {
         vec![Action::Spawn]
     }
 
-    fn drain(&mut self, why: String, now: Moment) -> Vec<Action> {
-        self.enter(Phase::Draining { until: now + self.rules.drain }, now);
+    fn drain(&mut self, why: Why, now: Moment) -> Vec<Action> {
+        self.enter(Phase::Draining { until: now + self.rules.drain, why: why.clone() }, now);
         vec![Action::Tell(Told::Draining(why))]
     }
 
-    fn stop(&mut self, why: String, after: After, now: Moment) -> Vec<Action> {
+    fn stop(&mut self, why: Why, after: After, now: Moment) -> Vec<Action> {
         self.enter(Phase::Stopping { until: now + self.rules.stop, is_killed: false, after }, now);
         vec![Action::Tell(Told::Stopping(why)), Action::Terminate]
     }

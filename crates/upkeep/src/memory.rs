@@ -4,9 +4,20 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use procfs::process::{Stat, all_processes};
 
+use crate::pressure::Pressure;
+
 /// Of so many samples, so many must be above the bound: one peak is no trend.
 const SAMPLES: usize = 5;
 const SAMPLES_ABOVE: usize = 3;
+
+/// What a process uses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Used {
+    /// Its resident memory with all that it has started, in bytes.
+    pub(crate) memory: u64,
+    /// How much is waited for memory where it runs, if that is looked at.
+    pub(crate) pressure: Option<Pressure>,
+}
 
 /// The resident memory of each of these processes with all that they have started, in bytes: those of its group, and whatever
 /// else descends from it. Reads `/proc`, so it blocks. One that is gone is left out.

@@ -29,6 +29,8 @@ pub struct Spec {
     pub needs: Vec<String>,
     /// Upstreams whose requests wait while it is started anew.
     pub upstreams: Vec<String>,
+    /// After so long without anything from its upstreams while requests run and others wait, it counts as stuck.
+    pub stalled: Option<Duration>,
     /// How much memory it may use.
     pub memory: Memory,
     /// What the system lets it have.
@@ -86,6 +88,9 @@ pub struct Memory {
     pub soft: Option<u64>,
     /// Above it for some time, it is started anew, in bytes.
     pub hard: Option<u64>,
+    /// So is it when programs around it wait for memory for more than this share of the time, in percent, and it uses more than
+    /// `soft`, if that is said.
+    pub pressure: Option<u32>,
 }
 
 /// What the system lets a process have (`prlimit(2)`).

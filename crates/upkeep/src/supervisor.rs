@@ -1,6 +1,6 @@
 //! All processes together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,9 +12,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::house::House;
 use crate::life::{Ask, Ground, Life, Status};
 use crate::machine::{Order, Refused, State};
-use crate::memory;
+use crate::memory::{self, Used};
 use crate::output::Lines;
-use crate::spec::Spec;
+use crate::spec::{Memory, Spec};
 
 /// Orders that wait for their turn.
 const ASKS_MAX: usize = 16;
@@ -70,9 +70,9 @@ impl Supervisor {
     /// Starts these processes, each when what it needs is ready. `place` is the folder in which is kept what the next house
     /// has to know; `lines` tells what they say. Must be called within the runtime.
     pub fn start(place: PathBuf, house: Arc<dyn House>, lines: Lines, specs: Vec<Spec>) -> Self {
-        let (samples, memory) = watch::channel(Arc::default());
+        let (samples, used) = watch::channel(Arc::default());
         let (board, pids) = (watch::Sender::new(BTreeMap::new()), watch::Sender::new(BTreeMap::new()));
-        let ground = Arc::new(Ground { place, house, lines, board, pids, memory, began: Instant::now() });
+        let ground = Arc::new(Ground { place, house, lines, board, pids, used, began: Instant::now() });
         let running = Processes::default();
         let sampling = tokio::spawn(sample(Arc::clone(&ground), running.clone(), samples));
         let mut supervisor = Self { ground, running, ending: JoinSet::new(), sampling };
@@ -112,9 +112,11 @@ impl Supervisor {
             since: std::time::SystemTime::now(),
             pid: None,
             starts: 0,
-            reason: None,
+            why: None,
+            asked: None,
             next: None,
             memory: None,
+            pressure: None,
         };
         let (tell, status) = watch::channel(first);
         let spec = Arc::new(spec);
@@ -189,7 +191,7 @@ impl Processes {
 }
 
 /// Looks what the processes use, and tells it.
-async fn sample(ground: Arc<Ground>, processes: Processes, samples: watch::Sender<Arc<BTreeMap<String, u64>>>) {
+async fn sample(ground: Arc<Ground>, processes: Processes, samples: watch::Sender<Arc<BTreeMap<String, Used>>>) {
     let mut every = interval(SAMPLE_EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut since = SAMPLE_RARELY;
@@ -198,17 +200,37 @@ async fn sample(ground: Arc<Ground>, processes: Processes, samples: watch::Sende
         since += 1;
         let pids = ground.pids.borrow().clone();
         let is_near = processes.lock().iter().any(|running| {
-            let (used, memory) = (samples.borrow().get(&running.spec.name).copied(), running.spec.memory);
-            let limit = memory.hard.or(memory.soft);
-            used.zip(limit).is_some_and(|(used, limit)| used >= limit / 100 * NEAR_PERCENT)
+            samples.borrow().get(&running.spec.name).is_some_and(|used| is_near(*used, running.spec.memory))
         });
         let is_new = pids.keys().any(|name| !samples.borrow().contains_key(name));
         if pids.is_empty() || (since < SAMPLE_RARELY && !is_near && !is_new) {
             continue;
         }
         since = 0;
-        if let Ok(used) = spawn_blocking(move || memory::used(&pids)).await {
+        let pressed: BTreeSet<String> = processes
+            .lock()
+            .iter()
+            .filter(|running| running.spec.memory.pressure.is_some())
+            .map(|running| running.spec.name.clone())
+            .collect();
+        let house = Arc::clone(&ground.house);
+        let look = move || -> BTreeMap<String, Used> {
+            let all = memory::used(&pids).into_iter();
+            all.map(|(name, memory)| {
+                let pid = pids.get(&name).filter(|_| pressed.contains(&name));
+                (name, Used { memory, pressure: pid.and_then(|pid| house.pressure(*pid)) })
+            })
+            .collect()
+        };
+        if let Ok(used) = spawn_blocking(look).await {
             samples.send_replace(Arc::new(used));
         }
     }
+}
+
+fn is_near(used: Used, limits: Memory) -> bool {
+    let is_large = limits.hard.or(limits.soft).is_some_and(|limit| used.memory >= limit / 100 * NEAR_PERCENT);
+    let pressed = limits.pressure.zip(used.pressure);
+    is_large
+        || pressed.is_some_and(|(limit, pressure)| pressure.percent * 100.0 >= f64::from(limit * NEAR_PERCENT as u32))
 }

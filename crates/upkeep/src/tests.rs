@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use crate::machine::{Action, Event, Machine, Moment, Order, Refused, State, Told};
 use crate::rules::{Exit, Restart, Rules};
+use crate::why::Why;
 
 const DAY: Duration = Duration::from_hours(24);
 /// How long a killed process takes to end.
@@ -97,8 +98,8 @@ impl World {
     /// Something that nobody waited for.
     fn disturb(&mut self) {
         match self.dice.next(12) {
-            0 => self.tell(Event::Stuck("stuck".to_owned())),
-            1 => self.tell(Event::Outgrown("too large".to_owned())),
+            0 => self.tell(Event::Stuck(Why::Stalled(DAY))),
+            1 => self.tell(Event::Worn(Why::Drained)),
             2 => {
                 let met = self.dice.one_in(2);
                 self.tell(Event::Needs(met));
@@ -161,7 +162,7 @@ impl World {
         self.has_order = false;
         self.spawned += 1;
         if self.dice.one_in(20) {
-            self.tell(Event::NotStarted("no such file".to_owned()));
+            self.tell(Event::NotStarted(Why::NotStarted("no such file".to_owned())));
             return;
         }
         let slow = self.dice.one_in(6);
@@ -191,7 +192,7 @@ impl World {
                 assert!(*wait >= self.rules.delay && *wait <= most, "{wait:?}");
                 self.backoff = Some((self.now, *wait));
             }
-            Told::Paused(_) => {
+            Told::Paused(..) => {
                 self.pauses += 1;
                 self.has_order = false;
             }
@@ -335,7 +336,7 @@ fn too_many_failures_ask_a_human_and_are_then_forgotten() {
 fn a_planned_restart_waits_for_what_runs_and_starts_at_once() {
     let mut machine = started(Rules::default());
     machine.take(Event::Ready, seconds(1));
-    machine.take(Event::Outgrown("12 GB".to_owned()), seconds(2));
+    machine.take(Event::Worn(Why::Memory { used: 12, limit: 10 }), seconds(2));
     assert_eq!((machine.state(), machine.is_worth_waiting(seconds(2))), (State::Draining, true));
     assert!(machine.take(Event::Drained, seconds(3)).contains(&Action::Terminate));
     let told = machine.take(Event::Exited(Exit::Signal(15)), seconds(4));

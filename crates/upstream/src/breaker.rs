@@ -11,7 +11,8 @@
 //!
 //! Closed: requests pass. Held: they wait, because a server that was well and takes no connections may be restarting. Open:
 //! they are refused at once. Half open: one passes at a time, until one is answered. Whoever starts the server anew holds the breaker
-//! for that time, whatever is seen of the server meanwhile.
+//! for that time, whatever is seen of the server meanwhile; one of which it is known that somebody does when it is silent is held, too,
+//! for `restart`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,6 +65,8 @@ pub(crate) enum Failure {
     Lost,
     /// It said nothing, and its health address neither.
     Silent,
+    /// The same, of a server that somebody starts anew then.
+    Stuck,
 }
 
 #[derive(Debug)]
@@ -134,6 +137,10 @@ impl Breaker {
                 Some(self.enter(State::Open(reason)))
             }
             (State::Held(_), _) => None,
+            (State::Closed, Failure::Stuck) => {
+                (inner.held_since, inner.was_away) = (Some(now), true);
+                Some(self.enter(State::Held(reason)))
+            }
             (State::Closed, _) if inner.was_well => {
                 (inner.held_since, inner.was_away) = (Some(now), failure == Failure::Unreachable);
                 Some(self.enter(State::Held(reason)))
@@ -267,6 +274,14 @@ mod tests {
             assert_eq!(breaker.failed(Failure::Lost, "lost", now), Some(State::Held("lost".into())));
             assert_eq!(breaker.probed(true, RESTART, now), Some(expected));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_started_anew_when_it_is_stuck_is_waited_for() {
+        let (breaker, now) = (Breaker::new(), Instant::now());
+        assert_eq!(breaker.failed(Failure::Stuck, "silent", now), Some(State::Held("silent".into())));
+        assert_eq!(breaker.failed(Failure::Stuck, "silent", now), None);
+        assert_eq!(breaker.probed(false, RESTART, now + RESTART), Some(State::Open("silent".into())), "nobody did");
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tollhouse_dialect::{DecodeError, RequestError};
+use tollhouse_units::chain;
 
 use crate::client::ClientError;
 
@@ -188,6 +189,8 @@ pub(crate) enum Cause {
     Silent,
     #[error("connection lost before an answer: {0}")]
     Lost(String),
+    #[error("taken back from the server before an answer: {0}")]
+    Recalled(Arc<str>),
     #[error("no first byte within {0:?}")]
     FirstByte(Duration),
     #[error("no byte for {0:?} in the middle of the answer")]
@@ -218,9 +221,13 @@ impl Cause {
         let (fault, status, retry_after) = match self {
             Self::Unsupported { .. } => (Caller, 400, None),
             Self::UnknownModel { .. } => (Caller, 404, None),
-            Self::Open(_) | Self::Opened(_) | Self::Connect(_) | Self::Silent | Self::Lost(_) | Self::Reported(_) => {
-                (Upstream, 503, soon)
-            }
+            Self::Open(_)
+            | Self::Opened(_)
+            | Self::Connect(_)
+            | Self::Silent
+            | Self::Lost(_)
+            | Self::Recalled(_)
+            | Self::Reported(_) => (Upstream, 503, soon),
             Self::FirstByte(_) | Self::Idle(_) | Self::Total(_) => (Upstream, 503, None),
             Self::Busy { retry_after, .. } => (Upstream, 503, Some(*retry_after)),
             Self::Read(_) | Self::Decode(_) => (Upstream, 502, None),
@@ -246,6 +253,7 @@ impl Cause {
             Self::Connect(_) => "connect",
             Self::Silent => "silent",
             Self::Lost(_) => "lost",
+            Self::Recalled(_) => "recalled",
             Self::FirstByte(_) => "first_byte_timeout",
             Self::Idle(_) => "idle_timeout",
             Self::Total(_) => "total_timeout",
@@ -262,6 +270,16 @@ impl Cause {
             // Another server may have the model.
             Self::Status { status: 404, .. } => true,
             _ => self.row().fault != Fault::Caller,
+        }
+    }
+
+    /// Whether the server lost the process that works on its model, as Ollama says it: it starts another one.
+    pub(crate) fn is_lost_runner(&self) -> bool {
+        const WORDS: [&str; 5] =
+            ["runner has unexpectedly stopped", "runner process", "connection refused", "connection reset", "EOF"];
+        match self {
+            Self::Status { status: 500, text, .. } => WORDS.iter().any(|words| text.contains(words)),
+            _ => false,
         }
     }
 
@@ -329,18 +347,6 @@ impl From<DecodeError> for Cause {
             error => Self::Decode(error),
         }
     }
-}
-
-/// An error with its causes, for the record.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 fn is_about_a_model(text: &str) -> bool {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::Upstreams;
 use crate::backend::Backend;
+use crate::flow::Flowing;
 use crate::server::Server;
 
 /// As long as this is kept, requests to a server wait for it instead of being refused, up to `queue.wait`; dropping it lets
@@ -13,7 +14,7 @@ pub struct Hold(Option<Arc<Server>>);
 impl Upstreams {
     /// Lets requests to the upstream of this name wait; nothing where there is none, or where it is the built-in talker.
     pub fn hold(&self, upstream: &str, reason: &str) -> Option<Hold> {
-        let server = self.inner.backends.iter().filter_map(Backend::server).find(|server| *server.name == *upstream)?;
+        let server = self.server(upstream)?;
         server.state.breaker.hold(reason);
         server.pass_as_breaker_says();
         Some(Hold(Some(Arc::clone(server))))
@@ -21,11 +22,43 @@ impl Upstreams {
 
     /// Has the Ollama server of this name unload its models, unless it works on a request; which ones.
     pub async fn unload_idle(&self, upstream: &str) -> Vec<String> {
-        let server = self.inner.backends.iter().filter_map(Backend::server).find(|server| *server.name == *upstream);
-        match server {
+        match self.server(upstream) {
             Some(server) if server.state.lane.seen().running == 0 => server.unload().await,
             _ => Vec::new(),
         }
+    }
+
+    /// The same, even if it works on requests, or should: one whose model is stuck may do so without it.
+    pub async fn unload_all(&self, upstream: &str) -> Vec<String> {
+        match self.server(upstream) {
+            Some(server) => server.unload().await,
+            None => Vec::new(),
+        }
+    }
+
+    /// Takes all requests back to which the server of this name has not begun to answer: they wait for their turn again, and do not
+    /// count this as a try. How many there are at most. Whoever does this holds the server, else they go there at once.
+    pub fn recall(&self, upstream: &str, reason: &str) -> u32 {
+        let Some(server) = self.server(upstream) else { return 0 };
+        server.state.flow.recall(reason);
+        server.state.lane.seen().running
+    }
+
+    /// Whether the server of this name gets on with its requests; nothing for the built-in talker, or where there is none.
+    pub fn flowing(&self, upstream: &str) -> Option<Flowing> {
+        let server = self.server(upstream)?;
+        let seen = server.state.lane.seen();
+        Some(Flowing {
+            pieces: server.state.flow.pieces(),
+            running: seen.running,
+            waiting: seen.waiting,
+            whole: server.state.flow.wholes(),
+            is_held: server.is_held(),
+        })
+    }
+
+    fn server(&self, upstream: &str) -> Option<&Arc<Server>> {
+        self.inner.backends.iter().filter_map(Backend::server).find(|server| *server.name == *upstream)
     }
 }
 

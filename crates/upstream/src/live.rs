@@ -10,9 +10,10 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tollhouse_dialect::{Event, ServerDecoder};
+use tollhouse_units::chain;
 
 use crate::client::{ClientError, Incoming};
-use crate::error::{Cause, chain};
+use crate::error::Cause;
 use crate::scheduler::Slot;
 use crate::server::Server;
 
@@ -102,6 +103,7 @@ impl Live {
 
     fn take(&mut self, frame: Option<Result<Frame<Bytes>, ClientError>>) -> Result<(), Cause> {
         self.due = Instant::now() + self.server.timeouts.idle;
+        self.server.state.flow.piece();
         match frame {
             Some(Ok(frame)) => {
                 if let Some(bytes) = frame.data_ref() {

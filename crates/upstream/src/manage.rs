@@ -9,10 +9,11 @@ use http::header::CONTENT_TYPE;
 use http::{Method, Response};
 use http_body::{Body, Frame};
 use tokio::time::{Instant, Sleep, sleep_until};
+use tollhouse_units::chain;
 
 use crate::backend::Backend;
 use crate::client::Incoming;
-use crate::error::{Cause, chain};
+use crate::error::Cause;
 use crate::server::Server;
 use crate::{Kind, UpstreamError, Upstreams};
 

@@ -91,7 +91,7 @@ pub struct ModelSpec {
 }
 
 /// How requests are waited for and queued.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// How long a server is waited for.
     pub timeouts: Timeouts,
@@ -99,11 +99,15 @@ pub struct Settings {
     pub queue: QueueSpec,
     /// How long the requests of a server that was well wait while it does not take connections: it may be restarting.
     pub restart: Duration,
+    /// Servers that somebody starts anew when they say nothing any more: their requests wait for that as for one that takes no
+    /// connections, instead of failing at once.
+    pub kept: Vec<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { timeouts: Timeouts::default(), queue: QueueSpec::default(), restart: Duration::from_secs(10) }
+        let restart = Duration::from_secs(10);
+        Self { timeouts: Timeouts::default(), queue: QueueSpec::default(), restart, kept: Vec::new() }
     }
 }
 

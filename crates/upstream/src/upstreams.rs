@@ -144,9 +144,10 @@ impl Upstreams {
         models: Vec<ModelSpec>,
         settings: Settings,
     ) -> Result<Self, SetupError> {
+        let queue = settings.queue;
         let next = Self::build(specs, models, settings, Some(&self.inner))?;
         // Only now that nothing can fail any more.
-        next.inner.scheduler.configure(settings.queue);
+        next.inner.scheduler.configure(queue);
         for (backend, spec) in next.inner.backends.iter().zip(&next.inner.specs) {
             backend.lane().set_parallel(spec.parallel.unwrap_or(spec.kind.parallel()));
             if let Some(server) = backend.server() {

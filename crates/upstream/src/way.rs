@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tollhouse_dialect::{Event, ServerApi, ServerDefaults};
 
 use crate::backend::Backend;
@@ -57,6 +57,9 @@ struct Answered {
     num_ctx: Option<u32>,
     product: Product,
 }
+
+/// How long a server is left alone that has lost what works on its model, until it has seen that.
+const RUNNER_TIME: Duration = Duration::from_millis(500);
 
 impl<'a> Way<'a> {
     pub(crate) fn new(inner: &'a Inner, work: &'a Work, context: &'a Context) -> Self {
@@ -124,11 +127,21 @@ impl<'a> Way<'a> {
             };
             self.context.progress.failed(backend.name(), began, cause.reason());
             let unsupported = matches!(cause, Cause::Unsupported { .. });
-            self.attempts += u32::from(!unsupported);
+            // Whoever takes one back sees to the server: that is no try of ours.
+            let recalled = matches!(cause, Cause::Recalled(_));
+            self.attempts += u32::from(!unsupported && !recalled);
             // A server that may be restarting is waited for; one that lost the request has it once more at most.
-            let waits = backend.server().is_some_and(|server| server.is_held())
-                && (matches!(cause, Cause::Connect(_)) || (matches!(cause, Cause::Lost(_)) && !lost));
-            lost |= matches!(cause, Cause::Lost(_));
+            let waits = recalled
+                || (backend.server().is_some_and(|server| server.is_held())
+                    && (matches!(cause, Cause::Connect(_) | Cause::Silent)
+                        || (matches!(cause, Cause::Lost(_)) && !lost)));
+            // So it is with one that lost what works on its model, and starts that again by itself.
+            let without_runner = !lost && cause.is_lost_runner();
+            if without_runner {
+                Box::pin(sleep(RUNNER_TIME)).await;
+            }
+            let waits = waits || without_runner;
+            lost |= without_runner || matches!(cause, Cause::Lost(_));
             let try_next = cause.try_next() || unsupported;
             let error = UpstreamError::of(cause, backend.name()).with_attempts(self.attempts);
             if !waits {

@@ -316,3 +316,40 @@ async fn a_reload_keeps_places_and_those_who_wait() {
     }
     assert_eq!(new.status()[0].running, 0);
 }
+
+#[tokio::test]
+async fn what_is_taken_back_waits_again_and_is_no_try() {
+    let fake = Fake::start([("/api/chat", vec![Step::Hang]), healthy()]).await;
+    let upstreams = ollama(&fake.url, Timeouts::default());
+    let asked = tokio::spawn(upstreams.chat(asks("m"), of("a")));
+    state_becomes(&upstreams, "running", |now| now.running == 1).await;
+    let before = upstreams.flowing("local").expect("known");
+    assert_eq!((before.pieces, before.running, before.whole), (0, 1, 0));
+    // While it is held, what comes back waits.
+    let held = upstreams.hold("local", "it does not get on").expect("known");
+    assert_eq!(upstreams.recall("local", "it does not get on"), 1);
+    state_becomes(&upstreams, "waiting", |now| now.running == 0 && now.waiting == 1).await;
+    fake.now("/api/chat", good_stream());
+    drop(held);
+    let reply = soon(asked).await.expect("no panic").expect("answered");
+    assert_eq!(reply.attempts, 1, "whoever takes it back sees to the server");
+    all(reply).await;
+    assert!(upstreams.flowing("local").expect("known").pieces >= 2);
+    assert_eq!((upstreams.flowing("nobody"), upstreams.recall("nobody", "x")), (None, 0));
+}
+
+#[tokio::test]
+async fn a_server_that_lost_its_runner_is_asked_once_more() {
+    let text = r#"{"error":"model runner has unexpectedly stopped, this may be due to resource limitations"}"#;
+    let failed = vec![answer("500 Internal Server Error", "application/json", text)];
+    let fake = Fake::start([("/api/chat", failed.clone()), healthy()]).await;
+    let upstreams = ollama(&fake.url, Timeouts::default());
+    let error = soon(upstreams.chat(asks("m"), of("a"))).await.expect_err("it does so each time");
+    assert_eq!((error.status(), error.attempts()), (503, 2));
+    let asked = tokio::spawn(upstreams.chat(asks("m"), of("a")));
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    fake.now("/api/chat", good_stream());
+    let reply = soon(asked).await.expect("no panic").expect("answered");
+    assert_eq!(reply.attempts, 2);
+    all(reply).await;
+}

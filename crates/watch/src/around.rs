@@ -7,7 +7,7 @@ use tollhouse_remote::Shelf;
 use crate::ask::{line, records};
 use crate::error::WatchError;
 use crate::round::Change;
-use crate::rule::Rule;
+use crate::rule::{Measure, Rule};
 
 /// Points of a chart: so many times of the rule's `within`.
 const POINTS: i64 = 24;
@@ -59,12 +59,17 @@ impl Rule {
         };
         let points = (0..POINTS).map(|n| from_ms + n * step_ms).map(|begin| (begin + step_ms, found(begin))).collect();
         let of = if change.group.is_empty() { String::new() } else { format!(" ({})", change.group) };
-        let limit = match (settings.baseline, change.usual) {
-            (None, _) => Some(settings.limit.value()),
-            (Some(_), Some(usual)) => Some(usual * (1.0 + settings.limit.value() / 100.0)),
-            (Some(_), None) => None,
+        let limit = match (&settings.measure, settings.baseline, change.usual) {
+            (Measure::Burn { goal, .. }, ..) => Some(100.0 - goal),
+            (_, None, _) => Some(settings.limit.value()),
+            (_, Some(_), Some(usual)) => Some(usual * (1.0 + settings.limit.value() / 100.0)),
+            (_, Some(_), None) => None,
         };
-        Ok(Some(Chart { title: format!("{}{of}", settings.measure.named()), points, limit, usual: change.usual }))
+        let named = match &settings.measure {
+            Measure::Burn { bad, .. } => Measure::Ratio(bad.clone()).named(),
+            measure => measure.named(),
+        };
+        Ok(Some(Chart { title: format!("{named}{of}"), points, limit, usual: change.usual }))
     }
 
     /// What happened around the records of an alert, in order.
@@ -132,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_worst_group_is_the_one_that_is_farthest_out() {
-        let change = |group: &str, value| Change { group: group.into(), value: Some(value), usual: None };
+        let change = |group: &str, value| Change { group: group.into(), value: Some(value), usual: None, window: None };
         let changes = [change("a", 3.0), change("b", 9.0), change("c", 1.0)];
         assert_eq!(worst_of(&changes, false).unwrap().group, "b");
         assert_eq!(worst_of(&changes, true).unwrap().group, "c");

@@ -1,10 +1,13 @@
 //! What a rule asks of the documents, and what the answer says.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 use tollhouse_query::dsl;
 use tollhouse_remote::Shelf;
 
 use crate::baseline::Usuals;
+use crate::burn::Budget;
 use crate::error::WatchError;
 use crate::rule::{Measure, Rule};
 
@@ -45,18 +48,23 @@ pub struct Finding {
     pub usual: Option<f64>,
     /// How far that is from what is usual, in percent, where it is more than chance.
     pub deviation: Option<f64>,
+    /// The window in which too much of an objective's budget goes.
+    pub window: Option<Duration>,
 }
 
 impl Finding {
     /// A finding that is compared with nothing.
     pub(crate) fn plain(group: String, value: Option<f64>, samples: u64) -> Self {
-        Self { group, value, samples, usual: None, deviation: None }
+        Self { group, value, samples, usual: None, deviation: None, window: None }
     }
 }
 
 impl Rule {
     /// What is so of the records until a moment (milliseconds since 1970 UTC), by group.
     pub async fn found(&self, shelf: &Shelf, now_ms: i64, usual: &mut Usuals) -> Result<Vec<Finding>, WatchError> {
+        if let Some(budget) = Budget::of(self) {
+            return usual.burns.found(self, budget, shelf, now_ms).await;
+        }
         let answer = self.search(shelf, &self.question(now_ms)).await?;
         let mut findings = self.findings(&answer, now_ms);
         if let Some(baseline) = self.settings().baseline {
@@ -68,14 +76,22 @@ impl Rule {
     /// Whether what was found is one to tell of.
     pub fn is_met(&self, finding: &Finding) -> bool {
         let settings = self.settings();
+        if let Measure::Burn { .. } = settings.measure {
+            return finding.window.is_some();
+        }
         let is_enough = settings.measure == Measure::Count || finding.samples >= settings.samples;
         let compared = if settings.baseline.is_some() { finding.deviation } else { finding.value };
         is_enough && compared.is_some_and(|value| settings.limit.is_met(value))
     }
 
     /// The records of some groups that took longest, or else the newest ones, each as one line.
-    pub(crate) async fn worst(&self, shelf: &Shelf, now_ms: i64, groups: &[&str]) -> Result<Vec<String>, WatchError> {
-        let mut filter = self.filter(now_ms);
+    pub(crate) async fn worst(
+        &self,
+        shelf: &Shelf,
+        (from_ms, to_ms): (i64, i64),
+        groups: &[&str],
+    ) -> Result<Vec<String>, WatchError> {
+        let mut filter = self.filter_between(from_ms, to_ms);
         if let Some(field) = &self.settings().group_by {
             filter.push(json!({"terms": {field: groups}}));
         }
@@ -118,7 +134,9 @@ impl Rule {
             Measure::Percentile { field, percent } => {
                 json!({"percentiles": {"field": field, "percents": [percent], "keyed": false}})
             }
-            Measure::Ratio(query) => json!({"filter": {"query_string": {"query": query}}}),
+            Measure::Ratio(query) | Measure::Burn { bad: query, .. } => {
+                json!({"filter": {"query_string": {"query": query}}})
+            }
             Measure::Absence => json!({"max": {"field": "@timestamp"}}),
             // In the order of the journal: records of one moment have one, too.
             Measure::Latest(query) => {
@@ -169,7 +187,7 @@ impl Rule {
             _ if samples == 0 => None,
             Measure::Sum(_) | Measure::Average(_) => value["value"].as_f64(),
             Measure::Percentile { .. } => value["values"][0]["value"].as_f64(),
-            Measure::Ratio(_) => Some(value["doc_count"].as_f64()? / samples as f64 * 100.0),
+            Measure::Ratio(_) | Measure::Burn { .. } => Some(value["doc_count"].as_f64()? / samples as f64 * 100.0),
             Measure::Absence => Some((now_ms as f64 - value["value"].as_f64()?).max(0.0) / 1000.0),
             Measure::Latest(_) => {
                 let last = aggregations["last"]["value"].as_f64()?;

@@ -9,12 +9,14 @@ use tollhouse_remote::Shelf;
 use crate::baseline::Usuals;
 use crate::error::WatchError;
 use crate::round::{Conditions, round};
-use crate::rule::Rule;
+use crate::rule::{Measure, Rule};
 
 /// Steps by which it goes through time: this part of what the rule looks back over, within these bounds.
 const STEPS_WITHIN: i64 = 20;
 const STEP_MS_MIN: i64 = 1_000;
 const STEP_MS_MAX: i64 = 60_000;
+/// Steps of a budget, whose shortest window is as long.
+const BURN_STEP_MS: i64 = 300_000;
 /// A day in milliseconds.
 const DAY_MS: i64 = 24 * 3_600_000;
 /// Most days that are gone through.
@@ -44,7 +46,10 @@ pub struct Backtest {
 
 /// Goes through `days` days that end at `now_ms`.
 pub async fn backtest(rule: &Rule, shelf: &Shelf, now_ms: i64, days: u32) -> Result<Backtest, WatchError> {
-    let step_ms = (rule.within_ms() / STEPS_WITHIN).clamp(STEP_MS_MIN, STEP_MS_MAX);
+    let step_ms = match rule.settings().measure {
+        Measure::Burn { .. } => BURN_STEP_MS,
+        _ => (rule.within_ms() / STEPS_WITHIN).clamp(STEP_MS_MIN, STEP_MS_MAX),
+    };
     let mut result = Backtest::default();
     let (mut conditions, mut usual) = (Conditions::new(), Usuals::default());
     for day in (1..=i64::from(days.min(DAYS_MAX))).rev() {

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tollhouse_remote::Shelf;
 
 use crate::ask::{Finding, group, records};
+use crate::burn::Burns;
 use crate::error::WatchError;
 use crate::rule::Rule;
 
@@ -126,10 +127,11 @@ impl Place {
     }
 }
 
-/// The past of rules with a baseline, which is asked for once an hour.
+/// The past of rules with a baseline or a budget, which is asked for once an hour.
 #[derive(Debug, Default)]
 pub struct Usuals {
     by_rule: BTreeMap<String, Past>,
+    pub(crate) burns: Burns,
 }
 
 #[derive(Debug)]
@@ -233,16 +235,16 @@ fn median(numbers: &[f64]) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const QUARTER_MS: i64 = HOUR_MS / 4;
 
     /// Numbers by a seed (SplitMix64).
-    struct Dice(u64);
+    pub(crate) struct Dice(pub(crate) u64);
 
     impl Dice {
-        fn next(&mut self) -> f64 {
+        pub(crate) fn next(&mut self) -> f64 {
             self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let mut z = self.0;
             z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,6 +1,7 @@
 //! One look at a rule: what was found changes its groups' conditions, and what is to be told of that.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::ask::Finding;
 use crate::condition::{Condition, Timing};
@@ -33,6 +34,8 @@ pub(crate) struct Change {
     pub(crate) group: String,
     pub(crate) value: Option<f64>,
     pub(crate) usual: Option<f64>,
+    /// The window in which too much of a budget goes.
+    pub(crate) window: Option<Duration>,
 }
 
 /// Takes one look. `message` is the id of a message that tells what fires now.
@@ -88,7 +91,8 @@ fn step(
     if *condition != before {
         outcome.changed.push(finding.group.clone());
     }
-    let change = || Change { group: finding.group.clone(), value: finding.value, usual: finding.usual };
+    let change =
+        || Change { group: finding.group.clone(), value: finding.value, usual: finding.usual, window: finding.window };
     if step.fired {
         outcome.fired.push(change());
         if is_held {
@@ -115,6 +119,7 @@ fn none(rule: &Rule) -> Option<f64> {
         | Measure::Percentile { .. }
         | Measure::Ratio(_)
         | Measure::Absence
-        | Measure::Latest(_) => None,
+        | Measure::Latest(_)
+        | Measure::Burn { .. } => None,
     }
 }

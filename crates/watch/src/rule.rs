@@ -13,6 +13,9 @@ use crate::condition::Timing;
 use crate::error::WatchError;
 use crate::quiet::Quiet;
 
+/// How often is looked whether a budget burns.
+const BURN_PACE: Duration = Duration::from_secs(20);
+
 /// What is measured of the records of a group.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Measure {
@@ -35,6 +38,15 @@ pub enum Measure {
     Absence,
     /// Whether the newest one fulfils another query: 1, or 0.
     Latest(String),
+    /// How many times faster than it comes in the budget of an objective is used up.
+    Burn {
+        /// Records that fulfil this query, too, are bad.
+        bad: String,
+        /// Percent that have to be good.
+        goal: f64,
+        /// Of so long.
+        over: Duration,
+    },
 }
 
 impl Measure {
@@ -48,6 +60,7 @@ impl Measure {
             Self::Ratio(query) => format!("share of {query}"),
             Self::Absence => "time without a record".to_owned(),
             Self::Latest(query) => format!("newest record with {query}"),
+            Self::Burn { bad, .. } => format!("budget for {bad}"),
         }
     }
 
@@ -56,6 +69,7 @@ impl Measure {
         let number = if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.1}") };
         match self {
             Self::Ratio(_) => format!("{number}%"),
+            Self::Burn { .. } => format!("{number}×"),
             Self::Absence => format_duration(Duration::from_secs(value.max(0.0) as u64)),
             Self::Latest(_) => if value >= 1.0 { "yes" } else { "no" }.to_owned(),
             Self::Count | Self::Sum(_) | Self::Average(_) | Self::Percentile { .. } => number,
@@ -65,7 +79,7 @@ impl Measure {
     /// Another query in it.
     pub fn query(&self) -> Option<&str> {
         match self {
-            Self::Ratio(query) | Self::Latest(query) => Some(query),
+            Self::Ratio(query) | Self::Latest(query) | Self::Burn { bad: query, .. } => Some(query),
             Self::Count | Self::Sum(_) | Self::Average(_) | Self::Percentile { .. } | Self::Absence => None,
         }
     }
@@ -318,6 +332,14 @@ impl Rule {
         self.settings.measure.is_of_a_time()
     }
 
+    /// So long a look at the rule can wait for the next one: what looks back over days need not be asked every second.
+    pub(crate) fn pace(&self) -> Duration {
+        match self.settings.measure {
+            Measure::Burn { .. } => BURN_PACE,
+            _ => Duration::ZERO,
+        }
+    }
+
     /// How far back is looked, in milliseconds.
     pub fn within_ms(&self) -> i64 {
         i64::try_from(self.settings.within.as_millis()).unwrap_or(i64::MAX)
@@ -338,7 +360,7 @@ mod tests {
         for (query, kind) in [
             ("kind:request", Some("request")),
             ("kind:dead_letter", Some("dead_letter")),
-            ("kind:request AND NOT origin:probe", Some("request")),
+            ("kind:request AND NOT origin:(probe OR replay)", Some("request")),
             ("kind:log AND msg:(a OR \"b OR c\")", Some("log")),
             ("kind:log AND msg:a OR kind:request", None),
             ("kind:log OR kind:request", None),

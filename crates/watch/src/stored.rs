@@ -159,7 +159,7 @@ async fn a_model_that_becomes_slower_than_usual_is_found_in_the_stored_records()
     let slow: Vec<&Finding> = after.iter().filter(|finding| baseline.is_met(finding)).collect();
     assert_eq!(slow.len(), 1, "{after:?}");
     assert!(slow[0].group == "qwen3:32b" && (slow[0].deviation.unwrap() - 50.0).abs() < 3.0, "{slow:?}");
-    let change = Change { group: "qwen3:32b".into(), value: slow[0].value, usual: slow[0].usual };
+    let change = Change { group: "qwen3:32b".into(), value: slow[0].value, usual: slow[0].usual, window: None };
     let chart = baseline.chart(&book.shelf, begin + 7 * DAY + 13 * HOUR, &change);
     let chart = chart.await.unwrap().unwrap();
     assert_eq!(chart.points.len(), 24);

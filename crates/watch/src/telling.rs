@@ -35,6 +35,8 @@ pub(crate) struct Beside {
     pub(crate) chart: Option<Chart>,
     /// Rules of which nothing is told meanwhile.
     pub(crate) holds: Vec<String>,
+    /// The share of the budget that is left, of an objective in one group.
+    pub(crate) left: Option<f64>,
 }
 
 /// That groups of a rule fire.
@@ -45,6 +47,11 @@ pub(crate) fn firing(rule: &Rule, place: &Place, id: &str, changes: &[Change], b
             let what = beside.worst.first().cloned().unwrap_or_default();
             format!("{}{}: {what}", rule.name(), of_group(one))
         }
+        [Change { value: Some(rate), window: Some(window), .. }] => {
+            let left = beside.left.map_or_else(String::new, |left| format!(", {} of it left", percent(left)));
+            let (of, rate, window) = (of_group(&changes[0]), settings.measure.shown(*rate), format_duration(*window));
+            format!("{}{of}: the budget goes {rate} too fast over {window}{left}", rule.name())
+        }
         [one] => {
             let value = one.value.map_or_else(|| "-".to_owned(), |value| settings.measure.shown(value));
             let usual =
@@ -53,7 +60,10 @@ pub(crate) fn firing(rule: &Rule, place: &Place, id: &str, changes: &[Change], b
         }
         many => format!("{}: {} ({})", rule.name(), settings.measure.named(), named(many)),
     };
-    let mut text = format!("{} within {}, for records that fulfil:\n{}", condition(rule), span(rule), settings.query);
+    let mut text = match settings.measure {
+        Measure::Burn { .. } => format!("{}, of records that fulfil:\n{}", condition(rule), settings.query),
+        _ => format!("{} within {}, for records that fulfil:\n{}", condition(rule), span(rule), settings.query),
+    };
     if !beside.holds.is_empty() {
         text.push_str("\nWhile this is so, nothing is told of ");
         text.push_str(&beside.holds.join(", "));
@@ -62,7 +72,7 @@ pub(crate) fn firing(rule: &Rule, place: &Place, id: &str, changes: &[Change], b
     Message {
         title,
         text,
-        figures: figures(rule, changes),
+        figures: figures(rule, changes, beside.left),
         worst: beside.worst,
         timeline: beside.timeline,
         chart: beside.chart,
@@ -87,6 +97,9 @@ fn condition(rule: &Rule) -> String {
     let settings = rule.settings();
     let (named, limit) = (settings.measure.named(), settings.limit);
     match (&settings.measure, settings.baseline) {
+        (Measure::Burn { bad, goal, over }, _) => {
+            format!("at most {} of {} may be bad ({bad})", percent(1.0 - goal / 100.0), format_duration(*over))
+        }
         (_, Some(baseline)) => {
             format!("{named} {limit}% from what was usual at this hour of the last {}", format_duration(baseline))
         }
@@ -99,6 +112,7 @@ fn condition(rule: &Rule) -> String {
 
 /// That groups of a rule are calm again.
 pub(crate) fn resolved(rule: &Rule, place: &Place, id: &str, ended: &[(Change, String)], now_ms: i64) -> Message {
+    let settings = rule.settings();
     let changes: Vec<Change> = ended.iter().map(|(change, _)| change.clone()).collect();
     let title = match &changes[..] {
         [one] => format!("{}{} is over", rule.name(), of_group(one)),
@@ -111,8 +125,11 @@ pub(crate) fn resolved(rule: &Rule, place: &Place, id: &str, ended: &[(Change, S
     Message {
         thread,
         title,
-        text: format!("{} no longer, within {}.", condition(rule), span(rule)),
-        figures: figures(rule, &changes),
+        text: match settings.measure {
+            Measure::Burn { .. } => format!("The budget no longer goes too fast: {}.", condition(rule)),
+            _ => format!("{} no longer, within {}.", condition(rule), span(rule)),
+        },
+        figures: figures(rule, &changes, None),
         link: link(rule, place, &changes, now_ms),
         ..message(rule, place, id.to_owned(), Phase::Resolved, now_ms)
     }
@@ -224,7 +241,7 @@ fn line(message: &Message) -> String {
     format!("{at:.0} {} {}", message.state.as_str(), message.title)
 }
 
-fn figures(rule: &Rule, changes: &[Change]) -> Vec<Figure> {
+fn figures(rule: &Rule, changes: &[Change], left: Option<f64>) -> Vec<Figure> {
     let settings = rule.settings();
     let measured = settings.measure.named();
     let told = |change: &Change| {
@@ -244,13 +261,16 @@ fn figures(rule: &Rule, changes: &[Change]) -> Vec<Figure> {
         figures.push(Figure { name: "and".to_owned(), value });
     }
     let limit = match (&settings.measure, settings.baseline) {
-        (Measure::Latest(_), _) => None,
+        (Measure::Latest(_) | Measure::Burn { .. }, _) => None,
         (Measure::Absence, _) => Some(settings.measure.shown(settings.limit.value())),
         (Measure::Ratio(_), _) | (_, Some(_)) => Some(format!("{}%", settings.limit)),
         _ => Some(settings.limit.to_string()),
     };
     figures.extend(limit.map(|value| Figure { name: "limit".to_owned(), value }));
-    figures.push(Figure { name: "within".to_owned(), value: span(rule) });
+    figures.extend(left.map(|left| Figure { name: "budget left".to_owned(), value: percent(left) }));
+    let within = changes.iter().filter_map(|change| change.window).max();
+    let within = within.map_or_else(|| span(rule), format_duration);
+    figures.push(Figure { name: "within".to_owned(), value: within });
     figures
 }
 
@@ -263,15 +283,29 @@ pub(crate) fn acknowledge_link(place: &Place, token: &str) -> Option<String> {
 fn link(rule: &Rule, place: &Place, changes: &[Change], now_ms: i64) -> Option<String> {
     let base = place.console.as_ref()?;
     let settings = rule.settings();
-    let mut query = settings.query.clone();
+    let mut query = match &settings.measure {
+        Measure::Burn { bad, .. } => format!("({}) AND ({bad})", settings.query),
+        _ => settings.query.clone(),
+    };
     if let (Some(field), [one]) = (&settings.group_by, changes) {
         let value = one.group.replace('\\', "\\\\").replace('"', "\\\"");
         query = format!("({query}) AND {field}:\"{value}\"");
     }
     let time = |ms| Timestamp::from_millisecond(ms).map(|time| time.to_string()).unwrap_or_default();
     let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let (from, to) = (time(now_ms.saturating_sub(rule.within_ms())), time(now_ms));
+    let (from, to) = (time(now_ms.saturating_sub(lookback_ms(rule, changes))), time(now_ms));
     Some(format!("{base}/discover?kind=all&q={}&from={}&to={}", encoded(&query), encoded(&from), encoded(&to)))
+}
+
+/// How far back the records lie that changes are about.
+pub(crate) fn lookback_ms(rule: &Rule, changes: &[Change]) -> i64 {
+    let window = changes.iter().filter_map(|change| change.window).max();
+    window.map_or(rule.within_ms(), |window| i64::try_from(window.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent.abs() < 10.0 { format!("{percent:.1}%") } else { format!("{percent:.0}%") }
 }
 
 /// The first groups, and how many there are besides.

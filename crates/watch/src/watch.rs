@@ -1,32 +1,31 @@
 //! The task that looks at the rules whenever new records can be found.
 
+mod outcome;
+
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+pub use outcome::{LINK_PURPOSE, acknowledged, rule_noted};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tollhouse_journal::Journal;
-use tollhouse_notify::{Channel, Message, Table};
 use tollhouse_remote::Shelf;
-use tollhouse_state::{AlertChanges, AlertIntent, AlertState, Incident, State};
-use tollhouse_units::format_duration;
+use tollhouse_state::{AlertChanges, State};
+use tollhouse_units::chain;
 
-use crate::around;
-use crate::ask::{Finding, group, search};
+use crate::ask::{group, search};
 use crate::baseline::Usuals;
-use crate::condition::Stage;
 use crate::courier::{Courier, Desk};
 use crate::error::WatchError;
-use crate::expected::{HOUR_MS, expected};
 use crate::miner::{Miner, PATTERN_MEMORY};
-use crate::report::Report;
-use crate::round::{Conditions, Outcome, round};
+use crate::plan::{Plan, Troubles};
+use crate::round::Conditions;
 use crate::rule::Rule;
-use crate::telling::{self, Beside, Place};
+use crate::telling;
 
 /// The shortest time between two looks.
 const REST_MIN: Duration = Duration::from_secs(1);
@@ -40,8 +39,6 @@ const EDGE_MIN: Duration = Duration::from_secs(1);
 const EDGE_MAX: Duration = Duration::from_secs(15);
 /// How long is waited for new records when nothing else can happen.
 const IDLE: Duration = Duration::from_secs(3600);
-/// A report that is farther ahead than this was planned by a clock that was set meanwhile.
-const REPORT_AHEAD_MS: i64 = 26 * 3_600_000;
 /// How long the task may take at the end.
 const ENDING_TIME_MAX: Duration = Duration::from_secs(15);
 
@@ -49,90 +46,6 @@ const ENDING_TIME_MAX: Duration = Duration::from_secs(15);
 const KINDS_MAX: usize = 100;
 /// Looks may be so late.
 const LATE_MS: i64 = 60_000;
-/// How long a link of a message is good.
-const LINK_TIME_MS: i64 = 7 * 24 * 3_600_000;
-/// What such a link is for, as it is signed.
-pub const LINK_PURPOSE: &str = "acknowledge";
-
-/// What is watched, and who is told.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// All rules.
-    pub rules: Vec<Rule>,
-    /// What is told every day.
-    pub reports: Vec<Report>,
-    /// All channels.
-    pub channels: Vec<Arc<Channel>>,
-    /// Where the records are, for messages.
-    pub place: Place,
-    /// How many requests the model servers take at once, where that is known.
-    pub places: Option<u32>,
-}
-
-impl Plan {
-    /// Puts rules behind those that they need: whether those fire is known first.
-    fn sort(&mut self) {
-        let mut sorted: Vec<Rule> = Vec::with_capacity(self.rules.len());
-        let mut rest = std::mem::take(&mut self.rules);
-        while !rest.is_empty() {
-            let waits = |rule: &Rule| {
-                let needs = &rule.settings().needs;
-                rest.iter().any(|other| other.name() != rule.name() && needs.iter().any(|need| need == other.name()))
-            };
-            let (later, now): (Vec<Rule>, Vec<Rule>) = rest.clone().into_iter().partition(waits);
-            if now.is_empty() {
-                // A circle, which the configuration refuses: any order is as good.
-                sorted.extend(later);
-                break;
-            }
-            sorted.extend(now);
-            rest = later;
-        }
-        self.rules = sorted;
-    }
-
-    /// Rules that need this one.
-    fn dependents(&self, rule: &str) -> Vec<String> {
-        let needs = |other: &&Rule| other.settings().needs.iter().any(|need| need == rule);
-        self.rules.iter().filter(needs).map(|rule| rule.name().to_owned()).collect()
-    }
-
-    /// The channels that a rule or a report names; all where it names none.
-    fn wanted<'p>(&'p self, notify: Option<&'p Vec<String>>) -> impl Iterator<Item = &'p str> {
-        let names = self.channels.iter().map(|channel| channel.name());
-        names.filter(move |name| notify.is_none_or(|wanted| wanted.iter().any(|wanted| wanted == name)))
-    }
-}
-
-/// Rules that cannot be asked right now, and why; clones tell the same.
-#[derive(Clone, Debug, Default)]
-pub struct Troubles(Arc<Mutex<BTreeMap<String, String>>>);
-
-impl Troubles {
-    /// Why a rule cannot be asked.
-    pub fn of(&self, rule: &str) -> Option<String> {
-        self.0.lock().expect("no panic while the lock is held").get(rule).cloned()
-    }
-
-    /// Whether this is new.
-    fn begin(&self, rule: &str, why: String) -> bool {
-        self.0.lock().expect("no panic while the lock is held").insert(rule.to_owned(), why).is_none()
-    }
-
-    fn end(&self, rule: &str) {
-        self.0.lock().expect("no panic while the lock is held").remove(rule);
-    }
-
-    fn keep(&self, is_known: impl Fn(&str) -> bool) {
-        self.0.lock().expect("no panic while the lock is held").retain(|rule, _| is_known(rule));
-    }
-}
-
-/// The record of an incident that somebody has acknowledged, in the form that [`State::acknowledge_incident`] keeps.
-pub fn acknowledged(incident: &str, rule: &str, by: &str) -> String {
-    let fields = json!({"alert_event": "acknowledged", "alert_rule": rule, "alert_message": incident, "alert_by": by});
-    telling::record("acknowledged", &format!("alert {rule} is looked after by {by}"), &fields)
-}
 
 /// The watch at work.
 #[derive(Debug)]
@@ -189,6 +102,8 @@ struct Task {
     forecast_hour: i64,
     /// When records of a kind came last, and whether some are new at this look.
     kinds: BTreeMap<String, (i64, bool)>,
+    /// Rules that are not looked at each time: when they were, and whether they wait for another look.
+    paced: BTreeMap<String, (i64, bool)>,
 }
 
 impl Task {
@@ -207,6 +122,7 @@ impl Task {
             miner: Miner::default(),
             forecast_hour: 0,
             kinds: BTreeMap::new(),
+            paced: BTreeMap::new(),
         }
     }
 
@@ -289,6 +205,7 @@ impl Task {
             gone.extend(conditions.keys().map(|group| (rule.clone(), group.clone())));
         }
         self.conditions.retain(|rule, _| is_known(rule));
+        self.paced.retain(|rule, _| is_known(rule));
         self.troubles.keep(is_known);
         self.desk.state.keep_alerts(&AlertChanges { forgotten: gone, ..AlertChanges::default() }).await?;
         let known: Vec<&str> = plan.rules.iter().map(Rule::name).collect();
@@ -318,7 +235,10 @@ impl Task {
             self.note(kinds, now_ms);
         }
         let is_due = |rule: &&Rule| (has_new && self.can_change(rule, now_ms)) || self.is_restless(rule);
-        let due: Vec<Rule> = self.plan.rules.iter().filter(is_due).cloned().collect();
+        let plan = self.plan.clone();
+        let due: Vec<bool> = plan.rules.iter().map(|rule| is_due(&rule)).collect();
+        let due = plan.rules.iter().zip(due).filter(|(rule, is_due)| self.is_turn(rule, *is_due, now_ms));
+        let due: Vec<Rule> = due.map(|(rule, _)| rule.clone()).collect();
         if !due.is_empty() {
             let silences = self.desk.state.alert_silences().await?;
             for rule in due {
@@ -383,191 +303,27 @@ impl Task {
         }
     }
 
+    /// Whether it is the turn of a rule that is due, or was due when it was not yet its turn.
+    fn is_turn(&mut self, rule: &Rule, is_due: bool, now_ms: i64) -> bool {
+        let pace_ms = rule.pace().as_millis() as i64;
+        if pace_ms == 0 {
+            return is_due;
+        }
+        let (last_ms, waits) = self.paced.entry(rule.name().to_owned()).or_default();
+        let wants = is_due || *waits;
+        let is_turn = wants && !(*last_ms..last_ms.saturating_add(pace_ms)).contains(&now_ms);
+        *waits = wants && !is_turn;
+        if is_turn {
+            *last_ms = now_ms;
+        }
+        is_turn
+    }
+
     fn tell_failing(&mut self, rule: &Rule, error: &WatchError) {
         let why = chain(error);
         if self.troubles.begin(rule.name(), why.clone()) {
             tracing::error!(rule = rule.name(), error = %why, "asking a rule");
         }
-    }
-
-    /// The rule that keeps this one from being told: one that it needs, and that is an alert or about to become one.
-    fn held_by(&self, rule: &Rule) -> Option<String> {
-        let is_up = |name: &&String| {
-            let conditions = self.conditions.get(*name);
-            conditions.is_some_and(|groups| groups.values().any(|condition| condition.stage != Stage::Calm))
-        };
-        rule.settings().needs.iter().find(is_up).cloned()
-    }
-
-    /// Keeps what became of a rule and what is to be told of it, and has it told.
-    async fn take(
-        &mut self,
-        rule: &Rule,
-        findings: &[Finding],
-        now_ms: i64,
-        is_silenced: bool,
-    ) -> Result<(), WatchError> {
-        let mut conditions = self.conditions.get(rule.name()).cloned().unwrap_or_default();
-        let id = format!("{}.{now_ms:x}", rule.name());
-        let held_by = self.held_by(rule);
-        let is_held = is_silenced || held_by.is_some() || rule.is_quiet(now_ms);
-        let outcome = round(rule, &mut conditions, findings, now_ms, is_held, &id);
-        if outcome == Outcome::default() {
-            return Ok(());
-        }
-        let mut changes = self.intents(rule, &outcome, &id, now_ms).await;
-        if let Some(by) = held_by {
-            let held = outcome.held.iter().map(|change| telling::held(rule, change, &by));
-            changes.intents.extend(held.map(|body| AlertIntent { channel: String::new(), body }));
-        }
-        for group in &outcome.changed {
-            let body = serde_json::to_string(&conditions[group]).unwrap_or_default();
-            changes.changed.push(AlertState { rule: rule.name().to_owned(), group: group.clone(), body });
-        }
-        changes.forgotten = outcome.forgotten.iter().map(|group| (rule.name().to_owned(), group.clone())).collect();
-        changes.ended = outcome.ended;
-        self.keep(&changes).await?;
-        // Only what is kept is so.
-        self.conditions.insert(rule.name().to_owned(), conditions);
-        Ok(())
-    }
-
-    /// Keeps changes, and has told what is to be told.
-    async fn keep(&self, changes: &AlertChanges) -> Result<(), WatchError> {
-        let dropped = self.desk.state.keep_alerts(changes).await?;
-        if dropped > 0 {
-            tracing::warn!(dropped, "too many messages wait; the oldest were dropped");
-        }
-        self.couriers.iter().for_each(Courier::wake);
-        Ok(())
-    }
-
-    async fn intents(&self, rule: &Rule, outcome: &Outcome, id: &str, now_ms: i64) -> AlertChanges {
-        let record = |body: String| AlertIntent { channel: String::new(), body };
-        let mut changes = AlertChanges::default();
-        changes.intents.extend(outcome.fired.iter().map(|change| record(telling::changed(rule, "firing", change))));
-        changes
-            .intents
-            .extend(outcome.resolved.iter().map(|change| record(telling::changed(rule, "resolved", change))));
-        let notify = rule.settings().notify.as_ref();
-        if !outcome.tell_resolved.is_empty() && rule.settings().tells_end {
-            let id = format!("{id}.end");
-            let message = telling::resolved(rule, &self.plan.place, &id, &outcome.tell_resolved, now_ms);
-            changes.intents.extend(self.plan.wanted(notify).map(|channel| intent(channel, &message)));
-        }
-        if !outcome.tell_firing.is_empty() {
-            let beside = self.beside(rule, outcome, now_ms).await;
-            let message = telling::firing(rule, &self.plan.place, id, &outcome.tell_firing, beside, now_ms);
-            let to = self.plan.wanted(notify);
-            changes.intents.extend(to.map(|channel| intent(channel, &self.with_link(&message, channel, now_ms))));
-            let groups = outcome.tell_firing.iter().map(|change| change.group.clone()).collect();
-            let after = rule.settings().escalate.as_ref().map(|escalate| escalate.after);
-            let escalate_ms =
-                after.map(|after| now_ms.saturating_add(i64::try_from(after.as_millis()).unwrap_or(i64::MAX)));
-            let body = serde_json::to_string(&message).unwrap_or_default();
-            changes.opened.push(Incident::new(id, rule.name(), body, groups, now_ms, escalate_ms));
-        }
-        changes
-    }
-
-    /// What stands beside a message; without it, that is still worth telling.
-    async fn beside(&self, rule: &Rule, outcome: &Outcome, now_ms: i64) -> Beside {
-        let groups: Vec<&str> = outcome.tell_firing.iter().map(|change| change.group.as_str()).collect();
-        let is_below = rule.settings().limit.to_string().starts_with('<');
-        let chart = match around::worst_of(&outcome.tell_firing, is_below) {
-            Some(change) => rule.chart(&self.shelf, now_ms, change).await.ok().flatten(),
-            None => None,
-        };
-        Beside {
-            worst: rule.worst(&self.shelf, now_ms, &groups).await.unwrap_or_default(),
-            timeline: rule.timeline(&self.shelf, now_ms).await.unwrap_or_default(),
-            chart,
-            holds: self.plan.dependents(rule.name()),
-        }
-    }
-
-    /// The message with a link for this channel, by which it is acknowledged.
-    fn with_link(&self, message: &Message, channel: &str, now_ms: i64) -> Message {
-        let incident = message.id.trim_end_matches(".escalated");
-        let token = self.desk.state.sign_link(LINK_PURPOSE, &format!("{incident}~{channel}"), now_ms + LINK_TIME_MS);
-        Message { acknowledge: telling::acknowledge_link(&self.plan.place, &token), ..message.clone() }
-    }
-
-    /// Tells others of incidents that nobody has acknowledged in time.
-    async fn escalate(&mut self, now_ms: i64) -> Result<(), WatchError> {
-        for incident in self.desk.state.incidents_to_escalate(now_ms).await? {
-            let rule = self.plan.rules.iter().find(|rule| rule.name() == incident.rule);
-            let Some((rule, escalate)) = rule.and_then(|rule| Some((rule, rule.settings().escalate.as_ref()?))) else {
-                continue;
-            };
-            // Afterwards, if it is still so.
-            if rule.is_quiet(now_ms) {
-                continue;
-            }
-            let Ok(told) = serde_json::from_str::<Message>(&incident.body) else { continue };
-            let message = telling::escalated(&told, &format_duration(escalate.after), now_ms);
-            let to = self.plan.wanted(Some(&escalate.notify));
-            let mut intents: Vec<AlertIntent> =
-                to.map(|channel| intent(channel, &self.with_link(&message, channel, now_ms))).collect();
-            let fields = json!({
-                "alert_event": "escalated", "alert_rule": incident.rule, "alert_message": incident.id,
-                "alert_channels": escalate.notify,
-            });
-            let msg = format!("nobody has acknowledged {}; others are told", incident.id);
-            intents.push(AlertIntent { channel: String::new(), body: telling::record("escalated", &msg, &fields) });
-            self.keep(&AlertChanges { intents, escalated: vec![incident.id], ..AlertChanges::default() }).await?;
-        }
-        self.escalation_ms = self.desk.state.next_escalation_ms().await?;
-        Ok(())
-    }
-
-    /// Tells the reports that are due. One that was due while the house was away is told late, and only the last one.
-    async fn report(&mut self, now_ms: i64) -> Result<(), WatchError> {
-        if self.report_ms.is_some_and(|due| now_ms < due && due - now_ms <= REPORT_AHEAD_MS) {
-            return Ok(());
-        }
-        let plan = self.plan.clone();
-        let mut next = None;
-        for report in &plan.reports {
-            let name = format!("report.{}", report.name);
-            let told = self.desk.state.alert_memory(&name).await?.and_then(|told| told.parse::<i64>().ok());
-            let Some((due, span)) = report.last_due(now_ms) else { continue };
-            let mut changes = AlertChanges { memory: vec![(name, due.to_string())], ..AlertChanges::default() };
-            // A house that has just begun has no yesterday.
-            if told.is_some_and(|told| told < due) {
-                let tables = report.kind.tables(&self.shelf, span, report.rows_max).await?;
-                changes.intents = self.report_intents(report, tables, due, now_ms);
-            }
-            if told.is_none_or(|told| told < due) {
-                self.keep(&changes).await?;
-            }
-            next = [next, report.next_due(now_ms)].into_iter().flatten().min();
-        }
-        self.report_ms = Some(next.unwrap_or(now_ms + REPORT_AHEAD_MS));
-        Ok(())
-    }
-
-    /// Makes the forecast once an hour.
-    async fn expect(&mut self, now_ms: i64) -> Result<(), WatchError> {
-        let hour = now_ms.div_euclid(HOUR_MS);
-        if hour == self.forecast_hour {
-            return Ok(());
-        }
-        // Whatever comes of it: the next one is made in an hour.
-        self.forecast_hour = hour;
-        let changes = expected(&self.shelf, now_ms, self.plan.places).await?;
-        self.keep(&changes).await
-    }
-
-    fn report_intents(&self, report: &Report, tables: Vec<Table>, due_ms: i64, now_ms: i64) -> Vec<AlertIntent> {
-        let fields = json!({"alert_event": "report", "alert_rule": report.name, "alert_tables": tables.len()});
-        let body = telling::record("report", &format!("report {} of the day before", report.name), &fields);
-        let mut intents = vec![AlertIntent { channel: String::new(), body }];
-        if !tables.is_empty() {
-            let message = telling::report(&self.plan.place, &report.name, tables, due_ms, now_ms);
-            intents.extend(self.plan.wanted(report.notify.as_ref()).map(|channel| intent(channel, &message)));
-        }
-        intents
     }
 
     /// Whether time alone can change something of this rule.
@@ -586,21 +342,7 @@ impl Task {
         let now_ms = Timestamp::now().as_millisecond();
         let until = |at: i64| Duration::from_millis(u64::try_from(at - now_ms).unwrap_or_default()).max(EDGE_MIN);
         let dates = [self.escalation_ms, self.report_ms].into_iter().flatten().map(until);
-        restless.map(edge).chain(dates).min().unwrap_or(IDLE).min(IDLE)
+        let paced = self.plan.rules.iter().filter(|rule| self.paced.get(rule.name()).is_some_and(|(_, waits)| *waits));
+        restless.map(edge).chain(paced.map(Rule::pace)).chain(dates).min().unwrap_or(IDLE).min(IDLE)
     }
-}
-
-fn intent(channel: &str, message: &Message) -> AlertIntent {
-    AlertIntent { channel: channel.to_owned(), body: serde_json::to_string(message).unwrap_or_default() }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -28,7 +28,7 @@ use crate::serve::{Dropped, Inner, Peer, ServeOptions, Settings};
 use crate::service::{Http1, Http2};
 use crate::shared::{Shared, Wait};
 use crate::stop::{Ear, Stop};
-use crate::stream::Stream;
+use crate::stream::{ServerName, Stream};
 use crate::streams::Streams;
 
 /// Bytes taken at first: most requests are smaller.
@@ -84,8 +84,8 @@ where
         let Some(opened) = opened.await else { return };
         opened
     };
-    let peer = Peer(accepted.peer);
-    let mut connection = Connection { inner, settings, peer, deadline, clock, ear };
+    let (peer, server_name) = (Peer(accepted.peer), accepted.stream.server_name());
+    let mut connection = Connection { inner, settings, peer, server_name, deadline, clock, ear };
     match protocol {
         Protocol::Http1 => {
             let head_bytes_max = connection.settings.options.head_bytes_max;
@@ -157,6 +157,7 @@ struct Connection<'a, 'b, H> {
     inner: Arc<Inner<H>>,
     settings: Arc<Settings>,
     peer: Peer,
+    server_name: Option<ServerName>,
     /// For the first head.
     deadline: Instant,
     clock: Clock,
@@ -182,8 +183,8 @@ where
             if self.next_request(&mut guard, idle_until).await.is_none() {
                 return;
             }
-            let (inner, peer) = (self.inner.clone(), self.peer);
-            let service = Http1 { inner, shared: shared.clone(), peer };
+            let (inner, peer, server_name) = (self.inner.clone(), self.peer, self.server_name.clone());
+            let service = Http1 { inner, shared: shared.clone(), peer, server_name };
             let connection = self.settings.http1.serve_connection(TokioIo::new(guard), service);
             let mut connection = Box::new(connection.with_upgrades());
             if let Ended::Closed = self.drive(&mut connection, &shared).await {
@@ -261,8 +262,8 @@ where
         let options = &self.settings.options;
         let streams = Arc::new(Streams::new(options.write_timeout));
         let uploads = stream.uploads();
-        let (inner, peer) = (self.inner.clone(), self.peer);
-        let service = Http2 { inner, streams: streams.clone(), peer };
+        let (inner, peer, server_name) = (self.inner.clone(), self.peer, self.server_name.clone());
+        let service = Http2 { inner, streams: streams.clone(), peer, server_name };
         let mut connection = Box::pin(self.settings.http2.serve_connection(TokioIo::new(stream), service));
         let (mut is_told, mut until) = (false, self.deadline);
         let mut look_at = Instant::now() + LOOK_EVERY;

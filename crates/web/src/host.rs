@@ -21,28 +21,36 @@ impl HostGuard {
 
     /// Whether the request names this house: by `Host`, or by its target's authority as HTTP/2 does.
     pub fn admits<B>(&self, request: &Request<B>) -> bool {
-        let mut hosts = request.headers().get_all(HOST).iter();
-        let header = hosts.next().map(|value| value.to_str());
-        if hosts.next().is_some() {
-            return false;
-        }
-        match (header, request.uri().authority()) {
-            (Some(Ok(host)), None) => self.knows(host),
-            (None, Some(authority)) => self.knows(authority.as_str()),
-            (Some(Ok(host)), Some(authority)) => host.eq_ignore_ascii_case(authority.as_str()) && self.knows(host),
-            (Some(Err(_)), _) | (None, None) => false,
-        }
+        sent_to(request).is_some_and(|name| self.knows(&name))
     }
 
-    fn knows(&self, host: &str) -> bool {
-        let Some(name) = without_port(host) else { return false };
-        let name = name.trim_end_matches('.').to_ascii_lowercase();
-        let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&name);
+    fn knows(&self, name: &str) -> bool {
+        let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
         address.parse::<IpAddr>().is_ok()
             || name == "localhost"
             || name.ends_with(".localhost")
-            || self.names.contains(&name)
+            || self.names.iter().any(|known| known == name)
     }
+}
+
+/// The name that a request was sent to, as [`host_name`] has it; `None` where it says none, two, or one that is malformed.
+pub fn sent_to<B>(request: &Request<B>) -> Option<String> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let header = hosts.next().map(|value| value.to_str());
+    if hosts.next().is_some() {
+        return None;
+    }
+    match (header, request.uri().authority()) {
+        (Some(Ok(host)), None) => host_name(host),
+        (None, Some(authority)) => host_name(authority.as_str()),
+        (Some(Ok(host)), Some(authority)) if host.eq_ignore_ascii_case(authority.as_str()) => host_name(host),
+        (Some(_), _) | (None, None) => None,
+    }
+}
+
+/// The name in `host[:port]`: in small letters, without a dot at its end.
+pub fn host_name(host: &str) -> Option<String> {
+    without_port(host).map(|name| name.trim_end_matches('.').to_ascii_lowercase())
 }
 
 /// The host of `host[:port]`; `None` when what follows is no port.

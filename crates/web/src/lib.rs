@@ -36,6 +36,7 @@ mod guard;
 mod head;
 mod host;
 mod pace;
+pub mod pem;
 mod places;
 mod proxy_header;
 mod refusal;
@@ -50,8 +51,9 @@ mod target;
 mod uploads;
 
 pub use answer::{Answer, Body, end_on_error, full, json, text};
-pub use host::HostGuard;
+pub use host::{HostGuard, host_name, sent_to};
 pub use places::{Place, Places};
 pub use refusal::Refusal;
 pub use request_id::RequestId;
 pub use serve::{Dropped, Listening, Peer, Proxied, ServeOptions, Server, serve};
+pub use stream::ServerName;

@@ -16,6 +16,7 @@ use crate::head::FIELDS_MAX;
 use crate::refusal::{Refusal, check_method};
 use crate::serve::{Dropped, Inner, Peer};
 use crate::shared::Shared;
+use crate::stream::ServerName;
 use crate::streams::{Stream, StreamPlace, Streams};
 use crate::{Answer, Body, target};
 
@@ -28,6 +29,7 @@ pub(crate) struct Http1<H> {
     pub(crate) inner: Arc<Inner<H>>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) peer: Peer,
+    pub(crate) server_name: Option<ServerName>,
 }
 
 impl<H, F> Service<Request<Incoming>> for Http1<H>
@@ -39,7 +41,7 @@ where
     type Error = DroppedError;
     type Future = Answering<Watched>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let watch = Watch(self.shared.clone());
         // The guard's stand-in for a head that it refused; no client's `TRACE` gets here.
         if request.method() == Method::TRACE {
@@ -47,6 +49,7 @@ where
             self.inner.tell(self.peer, refusal);
             return Box::pin(std::future::ready(Ok(refusal.answer().map(|body| Watched { body, _watch: watch }))));
         }
+        tell_name(&mut request, self.server_name.as_ref());
         // In a box of its own: a future that is moved into another one is held twice, and copied as often as it is moved.
         let answer = Box::pin((self.inner.handler)(request, self.peer));
         Box::pin(async move {
@@ -110,6 +113,7 @@ pub(crate) struct Http2<H> {
     pub(crate) inner: Arc<Inner<H>>,
     pub(crate) streams: Arc<Streams>,
     pub(crate) peer: Peer,
+    pub(crate) server_name: Option<ServerName>,
 }
 
 impl<H, F> Service<Request<Incoming>> for Http2<H>
@@ -121,7 +125,7 @@ where
     type Error = DroppedError;
     type Future = Answering<Stream>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let place = StreamPlace::take(&self.streams);
         if let Err(refusal) = check(&request) {
             self.inner.tell(self.peer, refusal);
@@ -130,11 +134,18 @@ where
             answer.headers_mut().remove(CONNECTION);
             return Box::pin(std::future::ready(Ok(answer.map(|body| Stream::new(body, place)))));
         }
+        tell_name(&mut request, self.server_name.as_ref());
         let answer = Box::pin((self.inner.handler)(request, self.peer));
         Box::pin(async move {
             let answer = answer.await.map_err(|Dropped| DroppedError)?;
             Ok(answer.map(|body| Stream::new(body, place)))
         })
+    }
+}
+
+fn tell_name(request: &mut Request<Incoming>, name: Option<&ServerName>) {
+    if let Some(name) = name {
+        request.extensions_mut().insert(name.clone());
     }
 }
 

@@ -13,6 +13,10 @@ use tokio_rustls::server::TlsStream;
 
 use crate::guard::Transport;
 
+/// An extension of each request that came through TLS, if the client said for which name it spoke it (RFC 6066, section 3).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServerName(pub Arc<str>);
+
 /// A client's connection.
 #[derive(Debug)]
 pub(crate) enum Stream {
@@ -26,6 +30,14 @@ impl Stream {
         match self {
             Self::Plain(stream) => Ok(Self::Tls(Box::new(TlsAcceptor::from(config).accept(stream).await?))),
             encrypted @ Self::Tls(_) => Ok(encrypted),
+        }
+    }
+
+    /// The name that the client asked for when TLS began.
+    pub(crate) fn server_name(&self) -> Option<ServerName> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => stream.get_ref().1.server_name().map(|name| ServerName(name.into())),
         }
     }
 

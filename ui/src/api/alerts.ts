@@ -1,9 +1,11 @@
 // Alerts: rules and how they stand, incidents, channels, and what a rule would have told.
 
 import type { Span } from "../lib/range";
-import { get, post } from "./base";
+import { get, post, put, send } from "./base";
 import { histogram, metric, starts, within } from "./requests";
 import { type Agg, buckets, field, numberField, percentile, type SearchAnswer, type SearchBody } from "./search";
+
+export type Origin = "built-in" | "file" | "console";
 
 export type RuleState = "calm" | "pending" | "firing" | "held" | "off" | "failing";
 
@@ -23,6 +25,11 @@ export interface Rule {
   name: string;
   on: boolean;
   built_in: boolean;
+  /** Who says what it is. */
+  origin: Origin;
+  /** What was saved of it on its page; `problem` says why that is not in force. */
+  saved: { text: string; by: string; at: string; problem: string | null } | null;
+  objective: { bad: string; goal: number; over: string } | null;
   state: RuleState;
   error: string | null;
   held_by: string | null;
@@ -114,6 +121,49 @@ export function unsilence(rule: string): Promise<unknown> {
   return post(`/alerts/${encodeURIComponent(rule)}/unsilence`, {});
 }
 
+/** Keeps a rule beside those of the configuration's file. */
+export function saveRule(name: string, rule: string): Promise<unknown> {
+  return put(`/alerts/rules/${encodeURIComponent(name)}`, { rule });
+}
+
+export async function removeRule(name: string): Promise<void> {
+  await send("DELETE", `/alerts/rules/${encodeURIComponent(name)}`);
+}
+
+export interface ChannelTest {
+  ok: boolean;
+  error: string | null;
+  refused: string[];
+}
+
+export function testChannel(name: string): Promise<ChannelTest> {
+  return post(`/alerts/channels/${encodeURIComponent(name)}/test`, {});
+}
+
+export interface Standing {
+  group: string;
+  all: number;
+  bad: number;
+  /** The share of the budget that is left; below zero when more is gone. */
+  left: number;
+  /** How many times too fast it goes, over an hour, six hours and three days. */
+  rates: (number | null)[];
+}
+
+export interface Objective {
+  rule: string;
+  goal: number;
+  over: string;
+  bad: string;
+  group_by: string | null;
+  groups: Standing[];
+  error: string | null;
+}
+
+export function objectives(signal?: AbortSignal): Promise<{ objectives: Objective[] }> {
+  return get("/alerts/objectives", signal);
+}
+
 export interface ToldMessage {
   at: string;
   state: string;
@@ -151,7 +201,9 @@ export function measuredOf(yaml: string): Measured | null {
     const name = valueOf(yaml, measure);
     if (name !== null) return { query, measure, field: name, percent: Number(valueOf(yaml, "percent") ?? 95) };
   }
-  return { query, measure: "count", field: "", percent: 0 };
+  // Of an objective the bad ones are drawn.
+  const bad = valueOf(yaml, "bad");
+  return { query: bad === null ? query : `(${query}) AND (${bad})`, measure: "count", field: "", percent: 0 };
 }
 
 /** A plain or quoted scalar behind `key:`, in flow or block style. */

@@ -12,12 +12,15 @@ export class ApiError extends Error {
   readonly status: number;
   /** Where in the query the error lies, counted from 0; null when the server did not say. */
   readonly position: number | null;
+  /** The server's word for what went wrong, which stays the same whatever it says; null where it has none. */
+  readonly code: string | null;
 
-  constructor(status: number, message: string, position: number | null) {
+  constructor(status: number, message: string, position: number | null, code: string | null = null) {
     super(message);
     this.name = "ApiError";
     this.status = status;
     this.position = position;
+    this.code = code;
   }
 }
 
@@ -42,6 +45,11 @@ export async function post<T>(path: string, body: unknown, signal?: AbortSignal)
 export async function put<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
   const answer = await send("PUT", path, body, bounded(signal));
   return (await answer.json()) as T;
+}
+
+/** Sends a request that is given up when its answer takes too long. */
+export function fetched(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  return send(method, path, body, bounded(signal));
 }
 
 function bounded(signal: AbortSignal | undefined): AbortSignal {
@@ -73,7 +81,8 @@ export function errorOf(status: number, text: string): ApiError {
     return new ApiError(status, text.trim().slice(0, 500) || `HTTP ${status}`, null);
   }
   const error = at(body, "error");
-  if (typeof error === "string") return new ApiError(status, error, null);
+  const code = at(body, "code");
+  if (typeof error === "string") return new ApiError(status, error, null, typeof code === "string" ? code : null);
   const roots = at(error, "root_cause");
   const root = Array.isArray(roots) ? (roots[0] as unknown) : undefined;
   // The innermost reason names the fault; the outer ones only say that a search failed.

@@ -2,44 +2,18 @@
 
 import { EventReader } from "../lib/sse";
 import type { Attachment } from "../lib/attach";
-import { get, post, send } from "./base";
+import { send } from "./base";
+import { call, type Schemas } from "./call";
 import { field, numberField, textField } from "./search";
 
 /** What the chat page is, and who may chat here. */
-export interface About {
-  service: string;
-  title: string | null;
-  description: string | null;
-  model: string | null;
-  history: boolean;
-  keep_days: number;
-  unwatched_s: number;
-  /** Null: a key is needed first. */
-  you: { by: "session" | "key" | "open"; name: string | null } | null;
-}
-
-export interface ChatModel {
-  name: string;
-  demo: boolean;
-}
+export type About = Schemas["ChatAbout"];
+export type ChatModel = Schemas["ChatModel"];
 
 export type Options = Record<string, number | string>;
 
-export interface ChatSettings {
-  title: string;
-  model: string;
-  system: string;
-  options: Options;
-  head: string | null;
-}
-
-export interface FoundChat {
-  id: string;
-  title: string;
-  model: string;
-  changed_ms: number;
-  excerpt: string | null;
-}
+export type ChatSettings = Required<Omit<Schemas["ChatSettings"], "options">> & { options: Options };
+export type FoundChat = Schemas["FoundChat"];
 
 export type MessageState = "done" | "running" | "stopped" | "left" | "failed" | "interrupted";
 
@@ -83,43 +57,43 @@ export interface News {
 const path = (id: string) => `/chats/${encodeURIComponent(id)}`;
 
 export function about(signal?: AbortSignal): Promise<About> {
-  return get<About>("/chat", signal);
+  return call("get", "/chat", { signal });
 }
 
 export async function showKey(key: string): Promise<void> {
-  await send("POST", "/chat/session", { key });
+  await call("post", "/chat/session", { body: { key } });
 }
 
 export async function hideKey(): Promise<void> {
-  await send("DELETE", "/chat/session");
+  await call("delete", "/chat/session");
 }
 
 export async function chatModels(signal?: AbortSignal): Promise<ChatModel[]> {
-  return (await get<{ models: ChatModel[] }>("/chat/models", signal)).models;
+  return (await call("get", "/chat/models", { signal })).models;
 }
 
 export async function chats(words: string, signal?: AbortSignal): Promise<FoundChat[]> {
-  return (await get<{ chats: FoundChat[] }>(`/chats?q=${encodeURIComponent(words)}`, signal)).chats;
+  return (await call("get", "/chats", { query: { q: words }, signal })).chats;
 }
 
 export function createChat(settings: ChatSettings): Promise<KeptChat> {
-  return post<KeptChat>("/chats", settings);
+  return call("post", "/chats", { body: settings }) as Promise<KeptChat>;
 }
 
 export function keptChat(id: string, signal?: AbortSignal): Promise<KeptChat> {
-  return get<KeptChat>(path(id), signal);
+  return call("get", "/chats/{id}", { path: { id }, signal }) as Promise<KeptChat>;
 }
 
 export async function setChat(id: string, settings: ChatSettings): Promise<void> {
-  await send("PUT", path(id), settings);
+  await call("put", "/chats/{id}", { path: { id }, body: settings });
 }
 
 export async function removeChat(id: string): Promise<void> {
-  await send("DELETE", path(id));
+  await call("delete", "/chats/{id}", { path: { id } });
 }
 
 export async function removeChats(): Promise<void> {
-  await send("DELETE", "/chats");
+  await call("delete", "/chats");
 }
 
 /** A question with its place, or without words the wish to have `parent` answered again. */
@@ -130,12 +104,17 @@ export interface Question {
   model: string;
 }
 
-export function ask(id: string, question: Question): Promise<{ question: Message | null; answer: Message }> {
-  return post(`${path(id)}/messages`, question);
+interface Added {
+  question: Message | null;
+  answer: Message;
+}
+
+export function ask(id: string, question: Question): Promise<Added> {
+  return call("post", "/chats/{id}/messages", { path: { id }, body: question }) as Promise<Added>;
 }
 
 export async function stopAnswer(id: string, answer: string): Promise<void> {
-  await send("POST", `${path(id)}/answers/${encodeURIComponent(answer)}/stop`);
+  await call("post", "/chats/{id}/answers/{answer}/stop", { path: { id, answer } });
 }
 
 /** An answer as far as it is, then what is added, until it ends or the connection does. */

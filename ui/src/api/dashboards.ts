@@ -2,7 +2,8 @@
 
 import type { QueryLanguage } from "../lib/query";
 import { fixedInterval, type Span } from "../lib/range";
-import { get, post, put, send } from "./base";
+import { send } from "./base";
+import { call } from "./call";
 import { ALL_KINDS, conditionOf, parseSort, usualColumns } from "./discover";
 import { NO_MODEL, total } from "./requests";
 import type { Saved } from "./saved";
@@ -79,19 +80,19 @@ export const HEIGHT_MAX = 12;
 export const PANELS_MAX = 40;
 
 export async function dashboards(signal?: AbortSignal): Promise<KeptDashboard[]> {
-  return (await get<{ dashboards: KeptDashboard[] }>("/dashboards", signal)).dashboards;
+  return (await call("get", "/dashboards", { signal })).dashboards as KeptDashboard[];
 }
 
 export function keepDashboard(dashboard: Dashboard): Promise<KeptDashboard> {
-  return post<KeptDashboard>("/dashboards", plain(dashboard));
+  return call("post", "/dashboards", { body: plain(dashboard) }) as Promise<KeptDashboard>;
 }
 
 export function changeDashboard(id: string, dashboard: Dashboard): Promise<KeptDashboard> {
-  return put<KeptDashboard>(`/dashboards/${encodeURIComponent(id)}`, plain(dashboard));
+  return call("put", "/dashboards/{id}", { path: { id }, body: plain(dashboard) }) as Promise<KeptDashboard>;
 }
 
 export async function removeDashboard(id: string): Promise<void> {
-  await send("DELETE", `/dashboards/${encodeURIComponent(id)}`);
+  await call("delete", "/dashboards/{id}", { path: { id } });
 }
 
 /** Says what a file of Kibana's saved objects, or one of ours, would become. */

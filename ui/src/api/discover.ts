@@ -2,7 +2,7 @@
 
 import type { QueryLanguage } from "../lib/query";
 import type { Span } from "../lib/range";
-import { get } from "./base";
+import { call } from "./call";
 import { type Bucket, FAILED, histogram, REQUESTS, readSeries, total, within } from "./requests";
 import {
   buckets,
@@ -22,7 +22,7 @@ export interface FieldInfo {
 }
 
 export async function fields(signal?: AbortSignal): Promise<FieldInfo[]> {
-  return (await get<{ fields: FieldInfo[] }>("/fields", signal)).fields;
+  return (await call("get", "/fields", { signal })).fields;
 }
 
 /** Which records, in which order, and what of them. */

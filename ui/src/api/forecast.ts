@@ -1,35 +1,14 @@
 // What is expected of the next hours: requests and tokens with an interval, and whether the places will do.
 
 import type { Span } from "../lib/range";
-import { get } from "./base";
+import { call, type Schemas } from "./call";
 
-export interface ForecastPoint {
-  at: string;
-  value: number;
-  low: number;
-  high: number;
-}
-
-export interface ForecastSeries {
-  name: string;
-  unit: string;
-  /** False: too little is known, or a plain guess does better; then nothing is foretold. */
-  told: boolean;
-  why: string;
-  error: { model: number; naive: number; measure: string; hours: number } | null;
-  forecast: ForecastPoint[];
-  peak: { at: string; value: number; high: number } | null;
-}
-
-export interface Forecast {
-  step: string;
-  interval: number;
-  series: ForecastSeries[];
-  slots: { places: number; served_per_hour: number; peak_at: string; share: number; text: string } | null;
-}
+export type ForecastPoint = Schemas["ForecastPoint"];
+export type ForecastSeries = Schemas["ForecastSeries"];
+export type Forecast = Schemas["Forecast"];
 
 export function forecast(signal?: AbortSignal): Promise<Forecast> {
-  return get<Forecast>("/forecast", signal);
+  return call("get", "/forecast", { signal });
 }
 
 /** A forecast in the buckets of a chart. */

@@ -1,81 +1,33 @@
 // Keys: listed, made, rotated, revoked, and what was used with them according to the records.
 
 import type { Span } from "../lib/range";
-import { get, post, send } from "./base";
+import { call, type Schemas } from "./call";
 import { FAILED, metric, REQUESTS, within } from "./requests";
 import { buckets, field, numberField, type SearchAnswer, type SearchBody, textField } from "./search";
 
-export interface Key {
-  id: string;
-  name: string;
-  user: string | null;
-  role: string;
-  models: string[];
-  requests: number | null;
-  per_ms: number | null;
-  tokens: number | null;
-  tokens_per_ms: number | null;
-  concurrent: number | null;
-  tokens_per_day: number | null;
-  tokens_per_month: number | null;
-  prompt_chars: number | null;
-  priority: string;
-  weight: number;
-  allow: string[];
-  created: string;
-  expires: string | null;
-  revoked: string | null;
-  old_secrets_until: string[];
-  state: string;
-}
-
-export interface ConfiguredKey {
-  id: string;
-  user: string | null;
-  models: string[];
-}
-
-export interface KeyList {
-  keys: Key[];
-  configured: ConfiguredKey[];
-}
+export type Key = Schemas["Key"];
+export type ConfiguredKey = Schemas["ConfiguredKey"];
+export type KeyList = Schemas["Keys"];
 
 /** What a new key is to be; what is left out is not limited, or as usual. */
-export interface NewKey {
-  name: string;
-  user?: string;
-  role?: string;
-  models?: string[];
-  requests?: number;
-  per_ms?: number;
-  tokens_per_day?: number;
-  tokens_per_month?: number;
-  concurrent?: number;
-  prompt_chars?: number;
-  priority?: string;
-  allow?: string[];
-  expires?: string;
-}
-
+export type NewKey = Schemas["NewKey"];
 /** With its secret, this once. */
-export interface MadeKey extends Key {
-  key: string;
-}
+export type MadeKey = Schemas["MadeKey"];
 
 export function keys(signal?: AbortSignal): Promise<KeyList> {
-  return get<KeyList>("/keys", signal);
+  return call("get", "/keys", { signal });
 }
 
 export function createKey(wanted: NewKey): Promise<MadeKey> {
-  return post<MadeKey>("/keys", wanted);
+  return call("post", "/keys", { body: wanted });
 }
 
 export function rotateKey(id: string, overlap: string): Promise<MadeKey> {
-  return post<MadeKey>(`/keys/${encodeURIComponent(id)}/rotate`, { overlap });
+  return call("post", "/keys/{id}/rotate", { path: { id }, body: { overlap } });
 }
 
 export async function revokeKey(id: string): Promise<void> {
-  await send("POST", `/keys/${encodeURIComponent(id)}/revoke`);
+  await call("post", "/keys/{id}/revoke", { path: { id } });
 }
 
 export interface Usage {

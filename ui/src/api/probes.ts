@@ -1,64 +1,25 @@
 // Probes: how the house's three layers are, what each probe found, and its history from the records.
 
 import type { Span } from "../lib/range";
-import { get, post } from "./base";
+import { call, type Schemas } from "./call";
 import { histogram, metric, starts, timestamp, within } from "./requests";
 import { type Agg, buckets, type Clause, field, numberField, type SearchAnswer, type SearchBody, textField } from "./search";
 
-export type Colour = "green" | "yellow" | "red" | "grey";
-
-export type Layer = "process" | "answer" | "quality" | "resource";
-
-export interface LayerLight {
-  layer: Layer;
-  colour: Colour;
-  reason: string;
-  probes: number;
-  since: string | null;
-}
-
-export interface Light {
-  colour: Colour;
-  layer: Layer | null;
-  reason: string;
-  layers: LayerLight[];
-}
-
-export interface Probe {
-  /** Names it in an address. */
-  id: string;
-  name: string;
-  kind: string;
-  layer: Layer;
-  about: string;
-  every_s: number;
-  running: boolean;
-  next: string | null;
-  since: string | null;
-  last: ProbeResult | null;
-}
-
-export interface ProbeResult {
-  at: string;
-  outcome: string;
-  found: string;
-  duration_ms: number | null;
-  fields: Record<string, unknown>;
-}
-
-export interface Probes {
-  light: Light;
-  probes: Probe[];
-  resources: Record<string, unknown>[];
-}
+export type Colour = Schemas["Colour"];
+export type Layer = Schemas["Layer"];
+export type LayerLight = Schemas["LayerLight"];
+export type Light = Schemas["Light"];
+export type Probe = Schemas["Probe"];
+export type ProbeResult = Schemas["ProbeResult"];
+export type Probes = Schemas["ProbeBoard"];
 
 export function probes(signal?: AbortSignal): Promise<Probes> {
-  return get<Probes>("/probes", signal);
+  return call("get", "/probes", { signal });
 }
 
 /** Runs it now; one that takes long goes on by itself. */
 export function runProbe(id: string): Promise<Probe> {
-  return post<Probe>(`/probes/${encodeURIComponent(id)}/run`, {});
+  return call("post", "/probes/{id}/run", { path: { id } });
 }
 
 /** What of a probe's records is worth a curve, by its kind. */

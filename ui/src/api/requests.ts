@@ -18,7 +18,9 @@ import {
 } from "./search";
 
 /** Those of users: what the house asks its own models, to see whether they answer, is none of it. */
-export const REQUESTS: Clause = { bool: { filter: [{ term: { kind: "request" } }], must_not: [{ term: { origin: "probe" } }] } };
+export const REQUESTS: Clause = {
+  bool: { filter: [{ term: { kind: "request" } }], must_not: [{ terms: { origin: ["probe", "replay"] } }] },
+};
 
 /** The same condition as the tag `error_request`. */
 export const FAILED: Clause = { bool: { must_not: [{ range: { http_status: { gte: 200, lte: 299 } } }] } };

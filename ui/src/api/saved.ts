@@ -1,38 +1,27 @@
-// Saved searches, kept by the server.
+// Saved searches, which all share.
 
 import type { QueryLanguage } from "../lib/query";
-import { get, post, put, send } from "./base";
+import { call, type Schemas } from "./call";
 
-export interface SavedSearch {
-  name: string;
-  query: string;
+/** The description says of the language only that it is a word. */
+interface InLanguage {
   language: QueryLanguage;
-  /** Kind of the records; empty means the usual one of the page. */
-  scope: string;
-  from: string;
-  to: string;
-  columns: string[];
-  sort: string;
 }
-
-export interface Saved extends SavedSearch {
-  id: string;
-  owner: string;
-  changed_ms: number;
-}
+export type SavedSearch = Required<Schemas["SavedSearch"]> & InLanguage;
+export type Saved = Schemas["Saved"] & InLanguage;
 
 export async function savedSearches(signal?: AbortSignal): Promise<Saved[]> {
-  return (await get<{ saved: Saved[] }>("/saved", signal)).saved;
+  return (await call("get", "/saved", { signal })).saved as Saved[];
 }
 
 export function saveSearch(search: SavedSearch): Promise<Saved> {
-  return post<Saved>("/saved", search);
+  return call("post", "/saved", { body: search }) as Promise<Saved>;
 }
 
 export function changeSaved(id: string, search: SavedSearch): Promise<Saved> {
-  return put<Saved>(`/saved/${encodeURIComponent(id)}`, search);
+  return call("put", "/saved/{id}", { path: { id }, body: search }) as Promise<Saved>;
 }
 
 export async function removeSaved(id: string): Promise<void> {
-  await send("DELETE", `/saved/${encodeURIComponent(id)}`);
+  await call("delete", "/saved/{id}", { path: { id } });
 }

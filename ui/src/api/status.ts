@@ -1,34 +1,15 @@
 // How the house is.
 
-import { get } from "./base";
+import { call, type Schemas } from "./call";
 
-export interface Upstream {
-  name: string;
-  kind: string;
-  breaker: "closed" | "open" | "half_open";
-  reason: string | null;
-}
-
-export interface Status {
-  status: "ok" | "warn" | "fault";
-  reason: string;
-  upstreams: Upstream[];
-  journal: { seq: number };
-  index: { seq: number };
-  uptime_s: number;
-  version: string;
-}
-
-export interface Model {
-  name: string;
-  upstream: string;
-  demo: boolean;
-}
+export type Upstream = Schemas["Upstream"];
+export type Status = Schemas["Status"];
+export type Model = Schemas["Model"];
 
 export function status(signal?: AbortSignal): Promise<Status> {
-  return get<Status>("/status", signal);
+  return call("get", "/status", { signal });
 }
 
 export async function models(signal?: AbortSignal): Promise<Model[]> {
-  return (await get<{ models: Model[] }>("/models", signal)).models;
+  return (await call("get", "/models", { signal })).models;
 }

@@ -10,8 +10,11 @@ export type Page =
   | "alerts"
   | "probes"
   | "sources"
+  | "processes"
+  | "resources"
   | "keys"
   | "users"
+  | "settings"
   | "account"
   | "dashboards"
   | "chat";
@@ -25,7 +28,10 @@ export const PATHS: Record<Page, string> = {
   probes: "/probes",
   sources: "/sources",
   keys: "/keys",
+  processes: "/processes",
+  resources: "/resources",
   users: "/users",
+  settings: "/settings",
   account: "/account",
   dashboards: "/dashboards",
   chat: "/chat",

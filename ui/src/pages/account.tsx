@@ -26,6 +26,7 @@ export function AccountPage({ session }: { session: Session }) {
       <Panel title={session.user ?? t("users.nobody")} note={`${t(role.name)}: ${t(role.note)}`}>
         {session.way === "password" && <PasswordForm done={reload} />}
         {session.way === "token" && <p class="quiet account-note">{t("account.by_token")}</p>}
+        {session.way === "oidc" && <p class="quiet account-note">{t("account.by_oidc")}</p>}
       </Panel>
       {error !== null && <ErrorNotice error={error} retry={reload} />}
       {data === null && error === null && <Skeleton lines={3} />}

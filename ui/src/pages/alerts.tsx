@@ -2,14 +2,19 @@
 
 import { type Alerts, alerts as loadAlerts } from "../api/alerts";
 import type { Session } from "../api/session";
+import { mayOperate } from "../lib/rights";
 import { address, type Changes, changed, go } from "../lib/route";
 import { useQuery } from "../lib/use-query";
 import { useUi } from "../ui/context";
+import { Icon } from "../ui/icon";
 import { Lamp, type LampColour } from "../ui/lamp";
+import { Link } from "../ui/link";
 import { ErrorNotice, Skeleton } from "../ui/notice";
 import { isLive, LiveSwitch } from "../ui/range-picker";
 import { Channels, Reports } from "./alerts/channels";
 import { Incidents } from "./alerts/incidents";
+import { NewRule } from "./alerts/new";
+import { Objectives } from "./alerts/objectives";
 import { RulePage } from "./alerts/rule";
 import { Rules } from "./alerts/rules";
 
@@ -26,14 +31,21 @@ export function AlertsPage({ params, session }: Props) {
   const name = params.get("rule");
   const rule = name === null ? undefined : data?.rules.find((one) => one.name === name);
   const show = (changes: Changes) => go(address("alerts", changed(params, changes)));
+  const isNew = rule === undefined && params.get("new") === "rule" && mayOperate(session.role);
   const parts = { params, session, show, reload };
   return (
     <main class="alerts" data-testid="alerts-page">
-      {rule === undefined && (
+      {rule === undefined && !isNew && (
         <div class="toolbar">
           <h1 class="page-title">{t("nav.alerts")}</h1>
           {data !== null && <Summary data={data} />}
           <div class="toolbar-tools">
+            {mayOperate(session.role) && (
+              <Link class="button" data-testid="new-rule-link" href={address("alerts", changed(params, { new: "rule" }))}>
+                <Icon name="plus" />
+                {t("alerts.new")}
+              </Link>
+            )}
             <LiveSwitch page="alerts" params={params} />
           </div>
         </div>
@@ -46,11 +58,13 @@ export function AlertsPage({ params, session }: Props) {
         </p>
       )}
       {rule !== undefined && data !== null && <RulePage key={rule.name} rule={rule} incidents={data.incidents} {...parts} />}
-      {data !== null && rule === undefined && (
+      {isNew && <NewRule {...parts} />}
+      {data !== null && rule === undefined && !isNew && (
         <div class="alerts-grid">
           <Incidents incidents={data.incidents} rules={data.rules} {...parts} />
           <Rules rules={data.rules} incidents={data.incidents} {...parts} />
-          <Channels channels={data.channels} />
+          <Objectives params={params} isLive={isLive(params)} />
+          <Channels channels={data.channels} session={session} />
           <Reports reports={data.reports} />
         </div>
       )}

@@ -26,6 +26,7 @@ import { useMarks } from "../charts/marks";
 import type { TextKey } from "../i18n/en";
 import { languageOf } from "../lib/query";
 import { bucketWidth, PRESETS, presetRange, rangeOf, resolve } from "../lib/range";
+import { mayOperate } from "../lib/rights";
 import { address, type Changes, changed, go } from "../lib/route";
 import { remember, remembered } from "../lib/store";
 import { useQuery } from "../lib/use-query";
@@ -146,7 +147,7 @@ export function DiscoverPage({ params, session }: Props) {
             <Icon name="compare" />
             <span class="button-words">{t("different.title")}</span>
           </button>
-          <SavedMenu params={params} />
+          <SavedMenu params={params} may={mayOperate(session.role)} />
           <ExportMenu ask={ask} total={data?.total ?? 0} service={session.service} />
           <CurlButton body={() => listBody(ask(), bucketWidth(ask().span), FIRST_ROWS)} session={session} />
         </div>

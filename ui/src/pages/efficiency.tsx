@@ -45,7 +45,7 @@ interface Props {
   session: Session;
 }
 
-export function EfficiencyPage({ params, session }: Props) {
+export default function EfficiencyPage({ params, session }: Props) {
   const { t } = useUi();
   const range = rangeOf(params);
   const group = groupOf(params.get("by"));

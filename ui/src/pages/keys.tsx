@@ -25,6 +25,7 @@ import { Link } from "../ui/link";
 import { Empty, ErrorNotice, Skeleton } from "../ui/notice";
 import { Panel } from "../ui/panel";
 import { RangePicker } from "../ui/range-picker";
+import { RowButton } from "../ui/row-button";
 import { CreateDialog, RevokeDialog, RotateDialog, SecretDialog } from "./keys/dialogs";
 
 interface Answer {
@@ -178,16 +179,12 @@ function KeyTable({ keys, usage, params, ask }: TableProps) {
                   <td class="row-actions">
                     {inForce && (
                       <>
-                        <button
-                          type="button"
-                          class="icon-button"
-                          data-testid="key-rotate"
-                          aria-label={t("keys.rotate_name", { name: key.name })}
-                          title={t("keys.rotate_name", { name: key.name })}
-                          onClick={() => ask({ what: "rotate", key })}
-                        >
-                          <Icon name="again" />
-                        </button>
+                        <RowButton
+                          icon="again"
+                          name="key-rotate"
+                          words={t("keys.rotate_name", { name: key.name })}
+                          press={() => ask({ what: "rotate", key })}
+                        />
                         <RevokeButton id={key.id} name={key.name} ask={ask} />
                       </>
                     )}
@@ -204,18 +201,14 @@ function KeyTable({ keys, usage, params, ask }: TableProps) {
 
 function RevokeButton({ id, name, ask }: { id: string; name: string; ask: (asked: Asked) => void }) {
   const { t } = useUi();
-  const words = t("keys.revoke_name", { name });
   return (
-    <button
-      type="button"
-      class="icon-button danger"
-      data-testid="key-revoke"
-      aria-label={words}
-      title={words}
-      onClick={() => ask({ what: "revoke", id, name })}
-    >
-      <Icon name="trash" />
-    </button>
+    <RowButton
+      icon="trash"
+      name="key-revoke"
+      words={t("keys.revoke_name", { name })}
+      danger
+      press={() => ask({ what: "revoke", id, name })}
+    />
   );
 }
 

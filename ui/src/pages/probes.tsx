@@ -7,9 +7,8 @@ import { bucketWidth, rangeOf, resolve } from "../lib/range";
 import { address, type Changes, changed, go } from "../lib/route";
 import { useQuery } from "../lib/use-query";
 import { useUi } from "../ui/context";
-import { CopyButton } from "../ui/copy";
 import { CurlButton } from "../ui/curl";
-import { Empty, ErrorNotice, Skeleton } from "../ui/notice";
+import { EmptyExample, ErrorNotice, Skeleton } from "../ui/notice";
 import { Panel } from "../ui/panel";
 import { isLive, LiveSwitch, RangePicker } from "../ui/range-picker";
 import { History } from "./probes/history";
@@ -73,11 +72,11 @@ export function ProbesPage({ params, session }: Props) {
         <div class="probes-grid">
           {data.probes.probes.length === 0 ? (
             <div class="area-list">
-              <NoProbes />
+              <EmptyExample title={t("probes.none_title")} text={t("probes.none_text")} example={EXAMPLE} />
             </div>
           ) : (
             <>
-              <Layers light={data.probes.light} />
+              {data.probes.light !== null && <Layers light={data.probes.light} />}
               <ProbeList probes={data.probes.probes} params={params} session={session} show={show} reload={reload} />
               {opened !== undefined && <History probe={opened} params={params} session={session} show={show} />}
             </>
@@ -92,20 +91,5 @@ export function ProbesPage({ params, session }: Props) {
         </div>
       )}
     </main>
-  );
-}
-
-function NoProbes() {
-  const { t } = useUi();
-  return (
-    <Empty title={t("probes.none_title")}>
-      <p>{t("probes.none_text")}</p>
-      <div class="command">
-        <pre>
-          <code>{EXAMPLE}</code>
-        </pre>
-        <CopyButton text={EXAMPLE} />
-      </div>
-    </Empty>
   );
 }

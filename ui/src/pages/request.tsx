@@ -3,11 +3,13 @@
 import { useMemo, useState } from "preact/hooks";
 import { readRow, timestamp } from "../api/requests";
 import { type Hit, numberField, textField } from "../api/search";
+import type { Session } from "../api/session";
 import { type Attempt, type Story, type StoryLine, story as loadStory } from "../api/story";
 import { causeOf } from "../lib/causes";
 import { sharedOf } from "../lib/range";
 import { address, go } from "../lib/route";
 import { sentenceOf } from "../lib/verdict";
+import { mayOperate } from "../lib/rights";
 import { useQuery } from "../lib/use-query";
 import { Level, Model, StatusBadge, Tags } from "../ui/cells";
 import { useUi } from "../ui/context";
@@ -18,13 +20,22 @@ import { Barrier } from "../ui/mark";
 import { Empty, ErrorNotice, Skeleton } from "../ui/notice";
 import { Panel } from "../ui/panel";
 import { Waterfall } from "../ui/phases";
+import { lazy } from "../ui/lazy";
 import { Fields, Json } from "../ui/record-fields";
 import { Beside } from "./request/beside";
+
+const Replay = lazy(() => import("./request/replay"), false);
 
 /** While it runs, its story grows. */
 const REFRESH_MS = 2_000;
 
-export function RequestPage({ requestId, params }: { requestId: string; params: URLSearchParams }) {
+interface Props {
+  requestId: string;
+  params: URLSearchParams;
+  session: Session;
+}
+
+export function RequestPage({ requestId, params, session }: Props) {
   const { t } = useUi();
   const [runs, setRuns] = useState(true);
   const { data, error, loading, reload } = useQuery<Story>(
@@ -55,7 +66,7 @@ export function RequestPage({ requestId, params }: { requestId: string; params: 
           <p>{t("record.missing_text")}</p>
         </Empty>
       )}
-      {data?.found === true && <Told story={data} requestId={requestId} params={params} />}
+      {data?.found === true && <Told story={data} requestId={requestId} params={params} session={session} />}
     </main>
   );
 }
@@ -71,13 +82,11 @@ function CopyLink() {
   );
 }
 
-interface ToldProps {
+interface ToldProps extends Props {
   story: Story;
-  requestId: string;
-  params: URLSearchParams;
 }
 
-function Told({ story, requestId, params }: ToldProps) {
+function Told({ story, requestId, params, session }: ToldProps) {
   const { t, format } = useUi();
   const { record } = story;
   const hit: Hit = { _id: requestId, _index: "", _source: record };
@@ -110,9 +119,15 @@ function Told({ story, requestId, params }: ToldProps) {
       <Panel area="lines" title={t("request.lines")} note={String(story.lines.length)}>
         <Lines lines={story.lines} startMs={startMs} />
       </Panel>
+      {canReplay(story) && mayOperate(session.role) && <Replay key={requestId} requestId={requestId} record={record} />}
       <Records story={story} params={params} />
     </div>
   );
+}
+
+/** Whether there is a prompt that could have been kept. */
+function canReplay({ record }: Story): boolean {
+  return textField(record, "kind") === "request" && textField(record, "model_name") !== null && textField(record, "origin") === null;
 }
 
 function Verdict({ story }: { story: Story }) {

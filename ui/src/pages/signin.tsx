@@ -1,8 +1,8 @@
 // The sign-in page: shown whenever there is no session.
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { ApiError } from "../api/base";
-import { signIn, signInAs } from "../api/session";
+import { provider, signIn, signInAs, signInAtProvider } from "../api/session";
 import type { TextKey } from "../i18n/en";
 import { useUi } from "../ui/context";
 import { CopyButton } from "../ui/copy";
@@ -34,6 +34,7 @@ export function SignIn({ message, entered, ...choices }: Props) {
         <p class="signin-message" data-testid="signin-message">
           {message}
         </p>
+        <ProviderForm />
         <PasswordForm entered={entered} />
         <h2 class="signin-or">{t("signin.or")}</h2>
         <TokenForm entered={entered} />
@@ -53,8 +54,64 @@ export function SignIn({ message, entered, ...choices }: Props) {
   );
 }
 
+/** Why a provider's word did not let anybody in, as the server's words for it say. */
+const NOT_IN: Record<string, TextKey> = {
+  away: "signin.oidc.away",
+  attempt: "signin.oidc.attempt",
+  denied: "signin.oidc.denied",
+  token: "signin.oidc.token",
+  clock: "signin.oidc.clock",
+  group: "signin.oidc.group",
+  domain: "signin.oidc.domain",
+  name: "signin.oidc.name",
+  full: "signin.oidc.full",
+  house: "signin.oidc.house",
+};
+
+/** Where the page's address says that a sign-in at the provider failed. */
+const NOT_IN_PARAM = "sign_in";
+
+/** The word in the address, and the address without it: a reload does not say it again. */
+function takeNotIn(): string | null {
+  const address = new URL(location.href);
+  const word = address.searchParams.get(NOT_IN_PARAM);
+  if (word === null) return null;
+  address.searchParams.delete(NOT_IN_PARAM);
+  history.replaceState(history.state, "", address.pathname + address.search + address.hash);
+  return word;
+}
+
+/** The way over a provider, where the house has one. */
+function ProviderForm() {
+  const { t } = useUi();
+  const [name, setName] = useState<string | null>(null);
+  const [notIn] = useState(takeNotIn);
+  useEffect(() => {
+    const left = new AbortController();
+    provider(left.signal).then(setName, () => {});
+    return () => left.abort();
+  }, []);
+  const leave = async () => {
+    const to = location.pathname + location.search + location.hash;
+    location.assign(await signInAtProvider(to));
+  };
+  const { busy, fault, submit } = useSignIn(leave, "signin.oidc.denied", () => {}, "signin.oidc.away");
+  const before = notIn === null ? null : t((Object.hasOwn(NOT_IN, notIn) ? NOT_IN[notIn] : undefined) ?? "signin.oidc.denied");
+  if (name === null && before === null) return null;
+  return (
+    <form onSubmit={submit} data-testid="provider-form" class="signin-provider">
+      <Fault name="signin-provider" words={fault ?? before} />
+      {name !== null && (
+        <button type="submit" class="button primary wide" data-testid="provider-submit" disabled={busy}>
+          {t(busy ? "signin.busy" : "signin.oidc", { name })}
+        </button>
+      )}
+    </form>
+  );
+}
+
 /** Runs one way of signing in; the fault is in the page's language. */
-function useSignIn(run: () => Promise<void>, wrong: TextKey, entered: () => void) {
+function useSignIn(run: () => Promise<void>, wrong: TextKey, entered: () => void, away?: TextKey) {
   const { t } = useUi();
   const [busy, setBusy] = useState(false);
   const [fault, setFault] = useState<string | null>(null);
@@ -70,6 +127,7 @@ function useSignIn(run: () => Promise<void>, wrong: TextKey, entered: () => void
       const status = error instanceof ApiError ? error.status : 0;
       if (status === 401) setFault(t(wrong));
       else if (status === 429) setFault(t("signin.too_many"));
+      else if (status === 502 && away !== undefined) setFault(t(away));
       else if (error instanceof TypeError) setFault(t("common.unreachable"));
       else setFault(error instanceof Error ? error.message : String(error));
     }

@@ -8,6 +8,7 @@ import { useUi } from "../ui/context";
 import { Icon } from "../ui/icon";
 import { Empty, ErrorNotice, Skeleton } from "../ui/notice";
 import { Panel } from "../ui/panel";
+import { RowButton } from "../ui/row-button";
 import { CreateUserDialog, PasswordDialog, RemoveUserDialog } from "./users/dialogs";
 import { ROLE_TEXTS } from "./users/roles";
 import { SessionTable } from "./users/sessions";
@@ -102,6 +103,7 @@ function UserTable({ users, ask, change }: TableProps) {
               <tr key={user.id} data-testid="user-row" data-user={user.name}>
                 <td>
                   <strong>{user.name}</strong>
+                  {user.origin === "oidc" && <span class="quiet user-origin"> {t("users.from.oidc")}</span>}
                 </td>
                 <td data-label={t("users.role")}>
                   <select
@@ -109,6 +111,7 @@ function UserTable({ users, ask, change }: TableProps) {
                     aria-label={t("users.role_of", { name: user.name })}
                     title={t(ROLE_TEXTS[user.role].note)}
                     value={user.role}
+                    disabled={user.origin === "oidc"}
                     onChange={(event) => change(user, event.currentTarget.value as Role)}
                   >
                     {ROLES.map((role) => (
@@ -126,26 +129,21 @@ function UserTable({ users, ask, change }: TableProps) {
                   )}
                 </td>
                 <td class="row-actions">
-                  <button
-                    type="button"
-                    class="icon-button"
-                    data-testid="user-password"
-                    aria-label={t("users.password_of", { name: user.name })}
-                    title={t("users.password_of", { name: user.name })}
-                    onClick={() => ask({ what: "password", user })}
-                  >
-                    <Icon name="key" />
-                  </button>
-                  <button
-                    type="button"
-                    class="icon-button danger"
-                    data-testid="user-remove"
-                    aria-label={t("users.remove_name", { name: user.name })}
-                    title={t("users.remove_name", { name: user.name })}
-                    onClick={() => ask({ what: "remove", user })}
-                  >
-                    <Icon name="trash" />
-                  </button>
+                  {user.origin === "house" && (
+                    <RowButton
+                      icon="key"
+                      name="user-password"
+                      words={t("users.password_of", { name: user.name })}
+                      press={() => ask({ what: "password", user })}
+                    />
+                  )}
+                  <RowButton
+                    icon="trash"
+                    name="user-remove"
+                    words={t("users.remove_name", { name: user.name })}
+                    danger
+                    press={() => ask({ what: "remove", user })}
+                  />
                 </td>
               </tr>
             ))}

@@ -1,4 +1,4 @@
-// A field of a form with its words above and a hint below.
+// Fields of a form: words above, a hint below.
 
 import type { ComponentChildren } from "preact";
 
@@ -15,5 +15,27 @@ export function Field({ words, hint, children }: Props) {
       {children}
       {hint !== undefined && <small class="quiet">{hint}</small>}
     </label>
+  );
+}
+
+interface ChoiceProps<T extends string> extends Omit<Props, "children"> {
+  name?: string;
+  value: T;
+  /** What can be chosen: the value, and its words. */
+  options: readonly (readonly [T, string])[];
+  change: (value: T) => void;
+}
+
+export function Choice<T extends string>({ words, hint, name, value, options, change }: ChoiceProps<T>) {
+  return (
+    <Field words={words} hint={hint}>
+      <select name={name} value={value} onChange={(event) => change(event.currentTarget.value as T)}>
+        {options.map(([each, shown]) => (
+          <option key={each} value={each}>
+            {shown}
+          </option>
+        ))}
+      </select>
+    </Field>
   );
 }

@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useUi } from "./context";
+import { CopyButton } from "./copy";
 import { Icon } from "./icon";
 
 export function ErrorNotice({ error, retry }: { error: Error; retry?: () => void }) {
@@ -37,6 +38,28 @@ export function Empty({ title, sign, children }: EmptyProps) {
       <h2>{title}</h2>
       {children}
     </div>
+  );
+}
+
+interface EmptyExampleProps {
+  title: string;
+  text: string;
+  /** Lines of the configuration by which there would be something. */
+  example: string;
+}
+
+/** Nothing is there because nothing is configured: what would be written. */
+export function EmptyExample({ title, text, example }: EmptyExampleProps) {
+  return (
+    <Empty title={title}>
+      <p>{text}</p>
+      <div class="command">
+        <pre>
+          <code>{example}</code>
+        </pre>
+        <CopyButton text={example} />
+      </div>
+    </Empty>
   );
 }
 

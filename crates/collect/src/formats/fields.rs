@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use super::beginning;
@@ -93,13 +94,10 @@ impl Fields {
             && self.map.len() < FIELDS_MAX
             && bytes <= FIELD_BYTES_MAX
             && self.bytes + bytes <= FIELDS_BYTES_MAX;
-        if fits {
-            let name = own_name(name);
-            if !self.map.contains_key(&name) {
-                self.bytes += bytes;
-                self.map.insert(name, value);
-                return;
-            }
+        if fits && let Entry::Vacant(place) = self.map.entry(own_name(name)) {
+            place.insert(value);
+            self.bytes += bytes;
+            return;
         }
         self.overflow(name, &value);
     }

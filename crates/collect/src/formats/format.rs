@@ -53,6 +53,11 @@ impl Format {
         }
     }
 
+    /// The format of this word.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == word)
+    }
+
     /// Reads a line, or several that belong together. `now` is when it came, in the zone of this machine, which is the zone of
     /// what tells none. A line that is not of this format is read as text, with the reason in [`Entry::parse_error`].
     pub fn read(self, line: &str, now: &Zoned) -> Entry {

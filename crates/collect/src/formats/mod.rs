@@ -41,7 +41,7 @@ mod time;
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Zoned};
 use serde_json::{Map, Value};
 
 pub use event::EventError;
@@ -76,6 +76,11 @@ pub struct Entry {
     pub is_cut: bool,
     /// Whether it had bytes that are not UTF-8; they stand as `\xNN`.
     pub has_bytes: bool,
+}
+
+/// Reads a line that stands by itself: as JSON under the names that loggers have, or as what it shows.
+pub fn shown(line: &str, now: &Zoned) -> Entry {
+    json(line).unwrap_or_else(|| Format::guess(line, now).unwrap_or(Format::Plain).read(line, now))
 }
 
 /// Bytes as text, and whether some of them were none: those stand as `\xNN`.

@@ -37,6 +37,10 @@ pub struct Streams<K, T> {
 pub struct Read<T> {
     /// What it says.
     pub entry: Entry,
+    /// Its lines as they came, and the format that they were read in.
+    pub text: String,
+    /// See `text`.
+    pub format: Format,
     /// What came with the last of its lines.
     pub last: T,
     /// How many lines were joined.
@@ -87,7 +91,7 @@ impl<K: Clone + Ord, T> Streams<K, T> {
         self.end(key, now, out);
         let (format, found) = self.format_of(key, &line, now);
         if !format.has_several_lines() {
-            return out.push(Read { entry: format.read(&line, now), last: of, lines: 1, found });
+            return out.push(Read { entry: format.read(&line, now), text: line, format, last: of, lines: 1, found });
         }
         if self.open.len() == OPEN_MAX {
             out.push(self.open.remove(0).read(now));
@@ -152,7 +156,7 @@ impl<K, T> Open<K, T> {
 
     fn read(self, now: &Zoned) -> Read<T> {
         let Self { format, text, last, lines, found, .. } = self;
-        Read { entry: format.read(&text, now), last, lines, found }
+        Read { entry: format.read(&text, now), text, format, last, lines, found }
     }
 }
 

@@ -6,12 +6,34 @@ use jiff::Zoned;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::formats::{self, Entry, Format, Streams, text};
+use crate::formats::{self, Entry, Format, Read, Streams, text};
 
 /// Lines of one request; a request with more is refused as a whole.
 pub const LINES_MAX: usize = 50_000;
 /// Bytes of one line that are kept; the rest of it is left out.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// A line of a body.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// What it says.
+    pub entry: Entry,
+    /// As it came; bytes that are no UTF-8 stand as `\xNN`.
+    pub text: String,
+    /// How it was read.
+    pub way: Way,
+}
+
+/// How a line of a body is read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Way {
+    /// By itself, as what it shows; see [`formats::shown`].
+    Shown,
+    /// In this format, perhaps with others that belong to it.
+    Format(Format),
+    /// As an event of Beats, which all JSON in one piece is; see [`formats::beats`].
+    Event,
+}
 
 /// There are more lines than [`LINES_MAX`].
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
@@ -21,7 +43,7 @@ pub struct TooMany;
 /// Reads a body. Each line is by itself what it shows, JSON or text, unless a `format` is given: then lines may belong
 /// together. With `is_json`, as its `Content-Type` said, the body may also be one array of objects, or one object over
 /// several lines.
-pub fn read_lines(body: &[u8], is_json: bool, format: Option<Format>, now: &Zoned) -> Result<Vec<Entry>, TooMany> {
+pub fn read_lines(body: &[u8], is_json: bool, format: Option<Format>, now: &Zoned) -> Result<Vec<Line>, TooMany> {
     if is_json && let Some(whole) = in_one_piece(body)? {
         return Ok(whole);
     }
@@ -42,17 +64,17 @@ pub fn read_lines(body: &[u8], is_json: bool, format: Option<Format>, now: &Zone
         let (line, has_bytes) = text(&line[..line.len().min(LINE_BYTES_MAX)]);
         let flaws = Flaws { has_bytes, ..flaws };
         match &mut streams {
-            None => entries.push(flaws.mark(by_itself(&line, now))),
+            None => entries.push(flaws.mark(formats::shown(&line, now), line.into_owned(), Way::Shown)),
             Some(streams) => {
                 // They came in one piece: none waits for what comes later.
                 streams.push(&(), line.into_owned(), flaws, Duration::ZERO, now, &mut read);
-                entries.extend(read.drain(..).map(|read| read.last.mark(read.entry)));
+                entries.extend(read.drain(..).map(line_of));
             }
         }
     }
     if let Some(mut streams) = streams {
         streams.end(&(), now, &mut read);
-        entries.extend(read.into_iter().map(|read| read.last.mark(read.entry)));
+        entries.extend(read.into_iter().map(line_of));
     }
     Ok(entries)
 }
@@ -65,17 +87,19 @@ struct Flaws {
 }
 
 impl Flaws {
-    fn mark(self, entry: Entry) -> Entry {
-        Entry { is_cut: entry.is_cut || self.is_cut, has_bytes: entry.has_bytes || self.has_bytes, ..entry }
+    fn mark(self, entry: Entry, text: String, way: Way) -> Line {
+        let entry =
+            Entry { is_cut: entry.is_cut || self.is_cut, has_bytes: entry.has_bytes || self.has_bytes, ..entry };
+        Line { entry, text, way }
     }
 }
 
-fn by_itself(line: &str, now: &Zoned) -> Entry {
-    formats::json(line).unwrap_or_else(|| Format::guess(line, now).unwrap_or(Format::Plain).read(line, now))
+fn line_of(read: Read<Flaws>) -> Line {
+    read.last.mark(read.entry, read.text, Way::Format(read.format))
 }
 
 /// A body that is one JSON value: an array of lines, or one line. Nothing when it is not, as where each line is one.
-fn in_one_piece(body: &[u8]) -> Result<Option<Vec<Entry>>, TooMany> {
+fn in_one_piece(body: &[u8]) -> Result<Option<Vec<Line>>, TooMany> {
     let lines: Vec<&RawValue> = match body.trim_ascii_start().first() {
         Some(b'[') => match serde_json::from_slice(body) {
             Ok(lines) => lines,
@@ -94,7 +118,7 @@ fn in_one_piece(body: &[u8]) -> Result<Option<Vec<Entry>>, TooMany> {
         let text = line.get();
         let kept = &text[..text.floor_char_boundary(LINE_BYTES_MAX)];
         let entry = formats::beats(kept.as_bytes());
-        Flaws { is_cut: kept.len() < text.len(), has_bytes: false }.mark(entry)
+        Flaws { is_cut: kept.len() < text.len(), has_bytes: false }.mark(entry, kept.to_owned(), Way::Event)
     };
     Ok(Some(lines.iter().map(entry).collect()))
 }
@@ -114,7 +138,7 @@ mod tests {
 
     fn texts(body: &str, is_json: bool, format: Option<Format>) -> Vec<(String, bool)> {
         let entries = read_lines(body.as_bytes(), is_json, format, &now()).unwrap();
-        entries.into_iter().map(|entry| (entry.text, entry.parse_error.is_none())).collect()
+        entries.into_iter().map(|line| (line.entry.text, line.entry.parse_error.is_none())).collect()
     }
 
     #[test]
@@ -147,13 +171,14 @@ mod tests {
     fn lines_have_bounds() {
         let long = "x".repeat(LINE_BYTES_MAX + 1);
         let entries = read_lines(format!("{long}\nshort").as_bytes(), false, None, &now()).unwrap();
-        assert_eq!(entries.iter().map(|entry| entry.is_cut).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(entries.iter().map(|line| line.entry.is_cut).collect::<Vec<_>>(), [true, false]);
         let many = "x\n".repeat(LINES_MAX + 1);
         assert_eq!(read_lines(many.as_bytes(), false, None, &now()), Err(TooMany));
         let many = format!("[{}1]", "1,".repeat(LINES_MAX));
         assert_eq!(read_lines(many.as_bytes(), true, None, &now()), Err(TooMany));
         let entries = read_lines(b"a\xffb", false, None, &now()).unwrap();
-        assert_eq!((entries[0].text.as_str(), entries[0].has_bytes), ("a\\xffb", true));
+        assert_eq!((entries[0].entry.text.as_str(), entries[0].entry.has_bytes), ("a\\xffb", true));
+        assert_eq!((entries[0].text.as_str(), entries[0].way), ("a\\xffb", Way::Shown));
     }
 
     proptest! {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
+use tollhouse_web::pem::{self, PemError};
 
 /// Why files cannot be used for TLS.
 #[derive(Debug, Error)]
@@ -48,26 +48,22 @@ pub fn server_tls(cert: &Path, key: &Path, client_ca: Option<&Path>) -> Result<A
             builder.with_client_cert_verifier(verifier.build()?)
         }
     };
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
+    let private = pem::private_key(key)?;
     Ok(Arc::new(builder.with_single_cert(certificates(cert)?, private)?))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let found = CertificateDer::pem_file_iter(path).map_err(|error| unreadable(path, &error))?;
-    let found = found.collect::<Result<Vec<_>, _>>().map_err(|error| unreadable(path, &error))?;
+    let found = pem::certificates(path)?;
     if found.is_empty() {
         return Err(TlsError::Empty(path.to_owned()));
     }
     Ok(found)
 }
 
-fn unreadable(path: &Path, error: &pem::Error) -> TlsError {
-    let why = match error {
-        pem::Error::Io(error) => error.to_string(),
-        pem::Error::NoItemsFound => "there is no private key in it".to_owned(),
-        error => format!("not a PEM file ({error:?})"),
-    };
-    TlsError::Unreadable { path: path.to_owned(), why }
+impl From<PemError> for TlsError {
+    fn from(error: PemError) -> Self {
+        Self::Unreadable { path: error.path, why: error.why }
+    }
 }
 
 #[cfg(test)]

@@ -135,6 +135,8 @@ impl SmtpTls {
 pub struct AlertConfig {
     /// Its name in this configuration, in records and messages.
     pub name: String,
+    /// Who says what it is.
+    pub origin: AlertOrigin,
     /// Whether it is on.
     pub on: bool,
     /// Which records (Lucene).
@@ -195,6 +197,55 @@ pub enum AlertMeasure {
     Absence,
     /// Whether the newest record fulfils this query too.
     Latest(String),
+    /// How fast the budget of an objective is used up.
+    Burn {
+        /// Records that fulfil this query, too, are bad.
+        bad: String,
+        /// Percent that have to be good.
+        goal: f64,
+        /// Of so long.
+        over: Duration,
+    },
+}
+
+impl AlertMeasure {
+    /// Of how many records a rule concludes something that measures this and says nothing of it.
+    pub(crate) fn samples(&self) -> u64 {
+        match self {
+            Self::Burn { .. } => 10,
+            _ => 1,
+        }
+    }
+
+    /// How far back a rule looks that measures this and says nothing of it.
+    pub(crate) fn within(&self) -> Duration {
+        match self {
+            Self::Burn { .. } => Duration::from_secs(3600),
+            _ => Duration::from_secs(5 * 60),
+        }
+    }
+}
+
+/// Who says what a rule is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AlertOrigin {
+    /// Everybody has it.
+    BuiltIn,
+    /// The configuration's file: all of it, or what is to be otherwise.
+    File,
+    /// Somebody has saved it in the console.
+    Console,
+}
+
+impl AlertOrigin {
+    /// Words for it.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("built-in", Self::BuiltIn), ("file", Self::File), ("console", Self::Console)];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        word_of(&Self::WORDS, self)
+    }
 }
 
 /// How bad it is.
@@ -303,17 +354,23 @@ pub struct QuietConfig {
 }
 
 impl AlertConfig {
+    /// A rule that is off and says nothing: the name is all that is known.
+    pub fn nothing(name: &str) -> Self {
+        Self { on: false, origin: AlertOrigin::Console, ..Self::empty(name) }
+    }
+
     /// A rule that says nothing yet.
     pub(crate) fn empty(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            origin: AlertOrigin::File,
             on: true,
             query: String::new(),
             measure: AlertMeasure::Count,
             limit: String::new(),
             baseline: None,
-            samples: 1,
-            within: Duration::from_secs(5 * 60),
+            samples: AlertMeasure::Count.samples(),
+            within: AlertMeasure::Count.within(),
             group_by: None,
             hold: Duration::ZERO,
             severity: AlertSeverity::Warning,

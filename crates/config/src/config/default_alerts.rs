@@ -5,22 +5,26 @@
 
 use std::time::Duration;
 
-use super::{AlertConfig, AlertMeasure, AlertSeverity};
+use super::{AlertConfig, AlertMeasure, AlertOrigin, AlertSeverity};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What people ask for; the requests of probes are not theirs.
-const USERS: &str = "kind:request AND NOT origin:probe";
+const USERS: &str = "kind:request AND NOT origin:(probe OR replay)";
 
 impl AlertConfig {
-    /// Rules on requests, on collected lines, on what probes find and on the house itself.
+    /// Rules on requests, on collected lines, on what probes find and on the house itself; and objectives.
     pub(crate) fn defaults() -> Vec<Self> {
         let mut rules = requests();
         rules.extend(lines());
         rules.extend(probes());
         rules.extend(house());
+        rules.extend(objectives());
+        for rule in &mut rules {
+            rule.origin = AlertOrigin::BuiltIn;
+        }
         rules
     }
 
@@ -47,6 +51,12 @@ impl AlertConfig {
     fn latest(mut self, query: &str) -> Self {
         self.measure = AlertMeasure::Latest(query.to_owned());
         ">= 1".clone_into(&mut self.limit);
+        self
+    }
+
+    /// It is watched and shown, and no channel is told.
+    fn told_to_nobody(mut self) -> Self {
+        self.notify = Some(Vec::new());
         self
     }
 
@@ -203,7 +213,7 @@ fn house() -> Vec<AlertConfig> {
                 "kind:process AND waits_for_human:true",
                 Critical,
                 "A process under supervision failed too often, or is critical, and waits for you. `tollhouse ps` says why; once that \
-                 is mended, `tollhouse confirm NAME` starts it again.",
+                 is mended, the link above, the page Processes or `tollhouse confirm NAME` starts it again.",
             )
             .by("process_name")
             .at_least(1)
@@ -229,5 +239,58 @@ fn house() -> Vec<AlertConfig> {
         )
         .latest("peak_share:>1")
         .within(DAY),
+    ]
+}
+
+/// What users may expect of each model, and a budget for what is otherwise. Only failures are told to channels unless the
+/// configuration says otherwise: what is fast enough depends on the machine.
+fn objectives() -> Vec<AlertConfig> {
+    let objective = |name: &str, which: &str, bad: &str, goal: f64, runbook: &str| {
+        let measure = AlertMeasure::Burn { bad: bad.to_owned(), goal, over: 30 * DAY };
+        AlertConfig {
+            within: measure.within(),
+            samples: measure.samples(),
+            measure,
+            limit: ">= 1".to_owned(),
+            resolve: Some(10 * MINUTE),
+            cooldown: 6 * HOUR,
+            ..AlertConfig::about(name, &format!("{USERS}{which}"), AlertSeverity::Warning, runbook).by("model_name")
+        }
+    };
+    vec![
+        objective(
+            "objective-availability",
+            // Refused is the client's side, and who leaves has not been failed.
+            " AND NOT http_status:[400 TO 499]",
+            "http_status:>=500 OR (error:* AND NOT cancelled:true)",
+            99.5,
+            "See whether the model server answers (/health tells), and what the failed requests have in common.",
+        )
+        .needs(&["process-gone", "failing-requests"]),
+        objective(
+            "objective-ttft",
+            " AND ttft_ms:*",
+            "ttft_ms:>2000",
+            95.0,
+            "The link shows the requests; their phases say whether they waited for a place, for the model to load, or for a \
+             long prompt to be read.",
+        )
+        .told_to_nobody(),
+        objective(
+            "objective-speed",
+            " AND tokens_per_second:*",
+            "tokens_per_second:<10",
+            95.0,
+            "Look whether too many requests share the server (`parallel`), or a part of the model lies in slower memory.",
+        )
+        .told_to_nobody(),
+        objective(
+            "objective-efficiency",
+            " AND token_efficiency:*",
+            "token_efficiency:<0.05",
+            90.0,
+            "Prompts are long for what is answered: the page Efficiency shows by whom, and which parts they share.",
+        )
+        .told_to_nobody(),
     ]
 }

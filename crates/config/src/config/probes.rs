@@ -181,7 +181,7 @@ pub struct MemoryProbe {
 /// Whether the clock is right.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClockProbe {
-    /// Addresses whose `Date` tells the time.
+    /// Addresses whose `Date` tells the time; what keeps this machine's clock is asked in any case, where there is such a program.
     pub urls: Vec<String>,
     /// How far from it this clock may be.
     pub above: Duration,
@@ -202,8 +202,8 @@ impl ProbesConfig {
             disks: vec![DiskProbe::new(data_dir.to_owned(), every)],
             http: Vec::new(),
             certificates: Vec::new(),
-            gpu: Some(GpuProbe { memory_above: 90.0, temperature_above: 85.0, busy_above: 95.0, every }),
-            memory: Some(MemoryProbe { above: 92.0, psi_above: 20.0, every }),
+            gpu: Some(GpuProbe::new(every)),
+            memory: Some(MemoryProbe::new(every)),
             clock: None,
         }
     }
@@ -227,6 +227,20 @@ impl ProcessProbe {
         let health = (upstream.kind == UpstreamKind::Ollama).then(|| format!("{}/api/version", upstream.url));
         let (name, within) = (upstream.name.clone(), Self::WITHIN);
         Some(Self { name, process: None, host, port: Some(port), health, ready: None, every, within })
+    }
+}
+
+impl GpuProbe {
+    /// With the limits that everybody has.
+    pub(crate) fn new(every: Duration) -> Self {
+        Self { memory_above: 90.0, temperature_above: 85.0, busy_above: 95.0, every }
+    }
+}
+
+impl MemoryProbe {
+    /// With the limits that everybody has.
+    pub(crate) fn new(every: Duration) -> Self {
+        Self { above: 92.0, psi_above: 20.0, every }
     }
 }
 

@@ -55,6 +55,10 @@ pub struct SuperviseConfig {
     pub memory_soft: Option<Bytes>,
     /// Above this much memory for some time, it is started anew.
     pub memory_hard: Option<Bytes>,
+    /// So is it while programs wait for memory for more than this share of the time, in percent.
+    pub memory_pressure: Option<u32>,
+    /// After so long without anything from its upstreams while requests run and others wait, it counts as stuck.
+    pub stalled: Option<Duration>,
     /// Most open files.
     pub files_max: Option<u64>,
     /// Most processes of its user.
@@ -91,6 +95,8 @@ impl SuperviseConfig {
             upstreams: Vec::new(),
             memory_soft: None,
             memory_hard: None,
+            memory_pressure: None,
+            stalled: Some(Duration::from_mins(5)),
             files_max: None,
             processes_max: None,
             format: LineFormat::Auto,

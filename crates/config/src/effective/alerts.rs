@@ -121,6 +121,9 @@ fn alert_yaml(alert: &AlertConfig) -> String {
             format!("absence: {}", format_duration(Duration::from_secs_f64(seconds)))
         }
         AlertMeasure::Latest(query) => format!("latest: {}", scalar(query)),
+        AlertMeasure::Burn { bad, goal, over } => {
+            format!("bad: {}, goal: {goal}%, over: {}", scalar(bad), format_duration(*over))
+        }
     };
     let hold = (!alert.hold.is_zero()).then(|| format_duration(alert.hold));
     let resolve = alert.resolve.map_or_else(|| "off".to_owned(), format_duration);

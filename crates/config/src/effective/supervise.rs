@@ -43,7 +43,13 @@ fn yaml(process: &SuperviseConfig) -> String {
         format!("remind: {}", format_duration(process.remind)),
         format!("needs: {}", list(&process.needs)),
         format!("upstreams: {}", list(&process.upstreams)),
-        format!("memory: {{soft: {}, hard: {}}}", or_null(process.memory_soft), or_null(process.memory_hard)),
+        format!(
+            "memory: {{soft: {}, hard: {}, pressure: {}}}",
+            or_null(process.memory_soft),
+            or_null(process.memory_hard),
+            or_null(process.memory_pressure.map(|percent| format!("{percent}%")))
+        ),
+        format!("stalled: {}", process.stalled.map_or_else(off, format_duration)),
         format!("limits: {{files: {}, processes: {}}}", or_null(process.files_max), or_null(process.processes_max)),
         format!("format: {}", scalar(process.format.as_str())),
         format!("adopt: {}}}", process.adopt),

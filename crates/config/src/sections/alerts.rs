@@ -7,15 +7,16 @@ use jiff::civil::Time;
 use super::check_name;
 use crate::{
     config::{
-        AlertConfig, AlertMeasure, AlertSeverity, ChannelConfig, EscalateConfig, QuietConfig, ReportConfig, ReportKind,
+        AlertConfig, AlertMeasure, AlertOrigin, AlertSeverity, ChannelConfig, EscalateConfig, QuietConfig,
+        ReportConfig, ReportKind,
     },
     decode::{Decoder, Section},
     problem::{Problem, shown},
-    tree::{Data, Node},
+    tree::{Data, Entry, Node},
 };
 
 /// What can be measured, by its key.
-const MEASURES: [&str; 7] = ["count", "sum", "average", "percentile", "ratio", "absence", "latest"];
+const MEASURES: [&str; 8] = ["count", "sum", "average", "percentile", "ratio", "absence", "latest", "bad"];
 /// What else a file may say of where the limit of a measure stands.
 const BOUNDS: [&str; 3] = ["above", "below", "deviation"];
 /// Rules that one rule may need.
@@ -30,38 +31,109 @@ const REPORTS_MAX: usize = 20;
 const ROWS_MAX: u64 = 50;
 /// Most rules.
 const RULES_MAX: usize = 200;
+/// A budget is of so long, and how long where nothing is said.
+const OVER_MIN: Duration = Duration::from_secs(7 * 24 * 3600);
+const OVER_MAX: Duration = Duration::from_secs(90 * 24 * 3600);
+const OVER: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Which percentile where nothing is said.
 const PERCENT: f64 = 95.0;
 
-/// Adds the rules of the file to the default ones; one of the same name says of it only what is to be otherwise.
-pub(super) fn alerts(d: &mut Decoder<'_>, node: &Node, alerts: &mut Vec<AlertConfig>, channels: &[ChannelConfig]) {
-    let expected = "rule names with settings, such as slow: {query: 'duration_ms:>5000', count: \">= 5\"}";
-    let Some(entries) = d.entries(node, expected) else { return };
-    if entries.len() > RULES_MAX {
-        d.wrong(node, &format!("{} rules stand here", entries.len()), &format!("at most {RULES_MAX} rules"));
+/// What stands under a name of the user's own, beside what everybody has.
+trait Named: Clone {
+    /// One that says nothing yet.
+    fn empty(name: &str) -> Self;
+    fn name(&self) -> &str;
+    fn switch(&mut self, on: bool);
+}
+
+impl Named for AlertConfig {
+    fn empty(name: &str) -> Self {
+        Self::empty(name)
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn switch(&mut self, on: bool) {
+        self.on = on;
+    }
+}
+
+impl Named for ReportConfig {
+    fn empty(name: &str) -> Self {
+        Self::empty(name)
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn switch(&mut self, on: bool) {
+        self.on = on;
+    }
+}
+
+/// The section's own words.
+struct Words {
+    section: &'static str,
+    one: &'static str,
+    expected: &'static str,
+    max: usize,
+}
+
+/// Adds what the file names to the default ones; one of the same name says of it only what is to be otherwise. `read` is
+/// told whether there was one before.
+fn amend<T: Named>(
+    d: &mut Decoder<'_>,
+    entries: &[Entry],
+    node: &Node,
+    words: &Words,
+    all: &mut Vec<T>,
+    mut read: impl FnMut(&mut Decoder<'_>, &mut Section<'_>, &mut T, bool),
+) {
+    let Words { section, one, max, .. } = words;
+    if entries.len() > *max {
+        d.wrong(node, &format!("{} {one}s stand here", entries.len()), &format!("at most {max} {one}s"));
     }
     for entry in entries {
         if let Err(what) = check_name(&entry.name) {
-            let problem = Problem::new(Some(entry.name_place), format!("`alerts`: {what}"));
+            let problem = Problem::new(Some(entry.name_place), format!("`{section}`: {what}"));
             d.problem(problem.expected("a name of letters, digits, `.`, `_` and `-`"));
         }
-        let place = alerts.iter().position(|alert| alert.name == entry.name);
-        let known = place.map(|place| alerts[place].clone());
-        let mut read = known.clone().unwrap_or_else(|| AlertConfig::empty(&entry.name));
+        let place = all.iter().position(|known| known.name() == entry.name);
+        let mut named = place.map_or_else(|| T::empty(&entry.name), |place| all[place].clone());
         match &entry.value.data {
             Data::Scalar { .. } => match d.word(&entry.value, &[("off", false), ("on", true)]) {
-                Some(true) if known.is_none() => d.wrong(&entry.value, &"there is no such rule", "its settings"),
-                on => read.on = on.unwrap_or(true),
+                Some(true) if place.is_none() => {
+                    d.wrong(&entry.value, &format!("there is no such {one}"), "its settings");
+                }
+                on => named.switch(on.unwrap_or(true)),
             },
-            _ => d.section(&entry.value, |d, s| alert(d, s, &mut read, known.is_some(), channels)),
+            _ => d.section(&entry.value, |d, s| read(d, s, &mut named, place.is_some())),
         }
         match place {
-            Some(place) => alerts[place] = read,
-            None => alerts.push(read),
+            Some(place) => all[place] = named,
+            None => all.push(named),
         }
     }
+}
+
+/// Reads the rules.
+pub(super) fn alerts(d: &mut Decoder<'_>, node: &Node, alerts: &mut Vec<AlertConfig>, channels: &[ChannelConfig]) {
+    const WORDS: Words = Words {
+        section: "alerts",
+        one: "rule",
+        expected: "rule names with settings, such as slow: {query: 'duration_ms:>5000', count: \">= 5\"}",
+        max: RULES_MAX,
+    };
+    let Some(entries) = d.entries(node, WORDS.expected) else { return };
+    amend(d, entries, node, &WORDS, alerts, |d, s, read, is_known| alert(d, s, read, is_known, channels));
     // Only now all names are known.
     for entry in entries {
+        if let Some(alert) = alerts.iter_mut().find(|alert| alert.name == entry.name) {
+            alert.origin = AlertOrigin::File;
+        }
         needs(d, &entry.name, &entry.value, alerts);
     }
 }
@@ -126,6 +198,9 @@ fn alert(
         None => s.missing(d, "query", "a query, such as 'duration_ms:>5000'"),
     }
     measure(d, s, alert, is_known);
+    if !is_known {
+        (alert.samples, alert.within) = (alert.measure.samples(), alert.measure.within());
+    }
     s.set(d, "samples", &mut alert.samples, |d, node| d.count(node, u64::from(u32::MAX)));
     s.set(d, "within", &mut alert.within, Decoder::duration);
     s.set_some(d, "group_by", &mut alert.group_by, field);
@@ -162,12 +237,18 @@ fn measure(d: &mut Decoder<'_>, s: &mut Section<'_>, alert: &mut AlertConfig, is
         MEASURES.into_iter().enumerate().filter_map(|(index, name)| Some((index, s.get(name)?))).collect();
     let (above, below, percent) = (s.get("above"), s.get("below"), s.get("percent"));
     let (baseline, deviation) = (s.get("baseline"), s.get("deviation"));
+    let budget = [s.get("goal"), s.get("over")];
     if let [_, (_, second), ..] = nodes[..] {
         d.wrong(second, &"something else is measured already", &format!("one of: {}", MEASURES.join(", ")));
     }
     let Some((index, node)) = nodes.first().copied() else {
         if !is_known {
             s.missing(d, "count", &format!("a comparison such as \">= 5\", or one of: {}", MEASURES[1..].join(", ")));
+        }
+        if let AlertMeasure::Burn { goal, over, .. } = &mut alert.measure {
+            (*goal, *over) = objective(d, budget, (Some(*goal), *over)).unwrap_or((*goal, *over));
+        } else {
+            no_budget(d, budget);
         }
         usual(d, baseline, deviation, alert);
         if let Some(limit) = bound(d, above, below) {
@@ -176,11 +257,14 @@ fn measure(d: &mut Decoder<'_>, s: &mut Section<'_>, alert: &mut AlertConfig, is
         return;
     };
     let bounds = [above, below, deviation, baseline, percent];
-    if let Some(index) = ["count", "absence", "latest"].iter().position(|name| *name == MEASURES[index]) {
+    if matches!(MEASURES[index], "count" | "absence" | "latest" | "bad") {
         alert.baseline = None;
         if let Some(node) = bounds.into_iter().flatten().next() {
-            d.wrong(node, &format!("`{}` says it already", ["count", "absence", "latest"][index]), "only one of both");
+            d.wrong(node, &format!("`{}` says it already", MEASURES[index]), "only one of both");
         }
+    }
+    if MEASURES[index] != "bad" {
+        no_budget(d, budget);
     }
     if MEASURES[index] == "count" {
         alert.measure = AlertMeasure::Count;
@@ -192,7 +276,7 @@ fn measure(d: &mut Decoder<'_>, s: &mut Section<'_>, alert: &mut AlertConfig, is
         alert.limit = d.duration(node).map(|time| format!("> {}", time.as_secs_f64())).unwrap_or_default();
         return;
     }
-    let of = if matches!(MEASURES[index], "ratio" | "latest") {
+    let of = if matches!(MEASURES[index], "ratio" | "latest" | "bad") {
         d.text(node, "a query, such as 'http_status:>=500'").map(|text| text.value)
     } else {
         field(d, node)
@@ -207,6 +291,20 @@ fn measure(d: &mut Decoder<'_>, s: &mut Section<'_>, alert: &mut AlertConfig, is
         }
         "latest" => {
             alert.measure = AlertMeasure::Latest(of);
+            ">= 1".clone_into(&mut alert.limit);
+            return;
+        }
+        "bad" => {
+            let before = match &alert.measure {
+                AlertMeasure::Burn { goal, over, .. } => (Some(*goal), *over),
+                _ => (None, OVER),
+            };
+            if before.0.is_none() && budget[0].is_none() {
+                s.missing(d, "goal", "the share that has to be good, such as 99.5%");
+            }
+            if let Some((goal, over)) = objective(d, budget, before) {
+                alert.measure = AlertMeasure::Burn { bad: of, goal, over };
+            }
             ">= 1".clone_into(&mut alert.limit);
             return;
         }
@@ -226,6 +324,28 @@ fn measure(d: &mut Decoder<'_>, s: &mut Section<'_>, alert: &mut AlertConfig, is
         Some(limit) => alert.limit = limit,
         None if BOUNDS.iter().all(|name| s.get(name).is_none()) => s.missing(d, "above", "a number (or `below`)"),
         None => {}
+    }
+}
+
+/// `goal` and `over`: how much of what may be bad.
+fn objective(
+    d: &mut Decoder<'_>,
+    [goal, over]: [Option<&Node>; 2],
+    (goal_before, over_before): (Option<f64>, Duration),
+) -> Option<(f64, Duration)> {
+    let goal = match goal {
+        Some(node) => d.parsed(node, "the share that has to be good, such as 99.5%", |text| {
+            parse_percent(text.trim().trim_end_matches('%').trim_end())
+        }),
+        None => goal_before,
+    };
+    let over = over.map_or(Some(over_before), |node| span(d, node, OVER_MIN, OVER_MAX));
+    goal.zip(over)
+}
+
+fn no_budget(d: &mut Decoder<'_>, budget: [Option<&Node>; 2]) {
+    if let Some(node) = budget.into_iter().flatten().next() {
+        d.wrong(node, &"nothing has a budget here", "`bad` with a query beside it");
     }
 }
 
@@ -289,32 +409,16 @@ fn escalate(d: &mut Decoder<'_>, node: &Node, channels: &[ChannelConfig]) -> Opt
     read
 }
 
-/// Adds the reports of the file to the default ones, as with rules.
+/// Reads the reports.
 pub(super) fn reports(d: &mut Decoder<'_>, node: &Node, reports: &mut Vec<ReportConfig>, channels: &[ChannelConfig]) {
-    let expected = "names with settings, such as errors-daily: {report: errors, at: \"08:00\"}";
-    let Some(entries) = d.entries(node, expected) else { return };
-    if entries.len() > REPORTS_MAX {
-        d.wrong(node, &format!("{} reports stand here", entries.len()), &format!("at most {REPORTS_MAX} reports"));
-    }
-    for entry in entries {
-        if let Err(what) = check_name(&entry.name) {
-            let problem = Problem::new(Some(entry.name_place), format!("`reports`: {what}"));
-            d.problem(problem.expected("a name of letters, digits, `.`, `_` and `-`"));
-        }
-        let place = reports.iter().position(|report| report.name == entry.name);
-        let mut read = place.map_or_else(|| ReportConfig::empty(&entry.name), |place| reports[place].clone());
-        match &entry.value.data {
-            Data::Scalar { .. } => match d.word(&entry.value, &[("off", false), ("on", true)]) {
-                Some(true) if place.is_none() => d.wrong(&entry.value, &"there is no such report", "its settings"),
-                on => read.on = on.unwrap_or(true),
-            },
-            _ => d.section(&entry.value, |d, s| report(d, s, &mut read, channels)),
-        }
-        match place {
-            Some(place) => reports[place] = read,
-            None => reports.push(read),
-        }
-    }
+    const WORDS: Words = Words {
+        section: "reports",
+        one: "report",
+        expected: "names with settings, such as errors-daily: {report: errors, at: \"08:00\"}",
+        max: REPORTS_MAX,
+    };
+    let Some(entries) = d.entries(node, WORDS.expected) else { return };
+    amend(d, entries, node, &WORDS, reports, |d, s, read, _| report(d, s, read, channels));
 }
 
 fn report(d: &mut Decoder<'_>, s: &mut Section<'_>, report: &mut ReportConfig, channels: &[ChannelConfig]) {

@@ -67,7 +67,7 @@ pub(super) fn probes(
         });
         unless_off(d, s.get("gpu"), &mut probes.gpu, |d, s| Some(gpu(d, s, every)));
         unless_off(d, s.get("memory"), &mut probes.memory, |d, s| Some(memory(d, s, every)));
-        unless_off(d, s.get("clock"), &mut probes.clock, |d, s| clock(d, s, every));
+        unless_off(d, s.get("clock"), &mut probes.clock, |d, s| Some(clock(d, s, every)));
     });
     if let (Some(quality), [], Some(node)) = (&probes.quality, &probes.models[..], node_of(node, "quality"))
         && quality.model.is_none()
@@ -227,7 +227,7 @@ fn certificate(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<CertificatePr
 }
 
 fn gpu(d: &mut Decoder<'_>, s: &mut Section<'_>, every: Duration) -> GpuProbe {
-    let mut gpu = GpuProbe { memory_above: 90.0, temperature_above: 85.0, busy_above: 95.0, every };
+    let mut gpu = GpuProbe::new(every);
     s.set(d, "memory_above", &mut gpu.memory_above, percent);
     s.set(d, "temperature_above", &mut gpu.temperature_above, degrees);
     s.set(d, "busy_above", &mut gpu.busy_above, percent);
@@ -236,20 +236,20 @@ fn gpu(d: &mut Decoder<'_>, s: &mut Section<'_>, every: Duration) -> GpuProbe {
 }
 
 fn memory(d: &mut Decoder<'_>, s: &mut Section<'_>, every: Duration) -> MemoryProbe {
-    let mut memory = MemoryProbe { above: 92.0, psi_above: 20.0, every };
+    let mut memory = MemoryProbe::new(every);
     s.set(d, "above", &mut memory.above, percent);
     s.set(d, "psi_above", &mut memory.psi_above, percent);
     times(d, s, &mut memory.every, None);
     memory
 }
 
-fn clock(d: &mut Decoder<'_>, s: &mut Section<'_>, every: Duration) -> Option<ClockProbe> {
+fn clock(d: &mut Decoder<'_>, s: &mut Section<'_>, every: Duration) -> ClockProbe {
     let expected = "a list of addresses whose `Date` tells the time";
-    let urls = s.require(d, "urls", expected, |d, node| d.list(node, expected, |d, node| place(d, node, None)))?;
-    let (mut above, mut every) = (CLOCK_ABOVE, every);
+    let (mut urls, mut above, mut every) = (Vec::new(), CLOCK_ABOVE, every);
+    s.set(d, "urls", &mut urls, |d, node| d.list(node, expected, |d, node| place(d, node, None)));
     s.set(d, "above", &mut above, Decoder::duration);
     times(d, s, &mut every, None);
-    Some(ClockProbe { urls, above, every })
+    ClockProbe { urls, above, every }
 }
 
 fn times(d: &mut Decoder<'_>, s: &mut Section<'_>, every: &mut Duration, within: Option<&mut Duration>) {

@@ -22,6 +22,8 @@ const FAILURES_MAX: u64 = 1_000;
 const EXPRESSION_BYTES_MAX: usize = 1_000;
 /// What stands as `ready`.
 const READY: &str = "runs, notify, an address (http://127.0.0.1:11434/api/version), `port 8080`, or `line EXPRESSION`";
+/// What stands as `memory.pressure`.
+const PRESSURE: &str = "a share of the time from 1% to 100%, such as 40%";
 /// What stands as `pause_after`.
 const PAUSE: &str = "a number of failures and a time, such as \"5 in 10m\", or off";
 
@@ -113,7 +115,11 @@ fn process(
     s.section(d, "memory", |d, s| {
         s.set_some(d, "soft", &mut read.memory_soft, Decoder::bytes);
         s.set_some(d, "hard", &mut read.memory_hard, Decoder::bytes);
+        s.set_some(d, "pressure", &mut read.memory_pressure, |d, node| d.parsed(node, PRESSURE, pressure));
     });
+    if let Some(node) = s.get("stalled") {
+        read.stalled = if is_off(node) { None } else { d.duration(node).or(read.stalled) };
+    }
     s.section(d, "limits", |d, s| {
         s.set_some(d, "files", &mut read.files_max, |d, node| d.count(node, u64::from(u32::MAX)));
         s.set_some(d, "processes", &mut read.processes_max, |d, node| d.count(node, u64::from(u32::MAX)));
@@ -140,9 +146,19 @@ fn ready(text: &str) -> Result<ReadyConfig, String> {
     }
 }
 
+fn is_off(node: &Node) -> bool {
+    matches!(&node.data, Data::Scalar { text, .. } if text == "off")
+}
+
+/// `40%`.
+fn pressure(text: &str) -> Result<u32, String> {
+    let percent = text.strip_suffix('%').and_then(|percent| percent.trim().parse().ok());
+    percent.filter(|percent| (1..=100).contains(percent)).ok_or_else(|| format!("`{}` is not known here", shown(text)))
+}
+
 /// `off`, or how often and how often in vain.
 fn live(d: &mut Decoder<'_>, node: &Node) -> Option<(Duration, u32)> {
-    if matches!(&node.data, Data::Scalar { text, .. } if text == "off") {
+    if is_off(node) {
         return None;
     }
     let (mut every, mut failures) = (Duration::from_secs(10), 3);

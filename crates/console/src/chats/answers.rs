@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{HeaderMap, Request};
-use http_body_util::BodyExt;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -18,7 +17,7 @@ use tollhouse_gateway::{Caller, Entry, Gateway, Phase, Progress};
 use tollhouse_state::{ChatMessage, State};
 use tollhouse_web::{Dropped, Peer};
 
-use super::said::{Lines, Said, error_of};
+use super::said::{End, Said, read_answer};
 
 /// Answers under way, of all chats together.
 pub(crate) const ANSWERS_MAX: usize = 256;
@@ -26,8 +25,6 @@ pub(crate) const ANSWERS_MAX: usize = 256;
 pub(crate) const ANSWERS_OF_ONE_MAX: usize = 4;
 /// An answer that is longer ends here, as at a length limit.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Bytes of an error's body that are read.
-const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// How often it is looked whether anybody watches, and how the wait goes on.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How often a growing answer is written down: a kill loses at most so much of it.
@@ -195,32 +192,27 @@ impl Answers {
                 answer.wait(how_it_waits(&gateway, &progress, &model));
             } else if written.elapsed() >= WRITE_EVERY {
                 written = Instant::now();
-                self.write_down(answer, &mut message).await;
+                take(&mut message, &answer.now.borrow());
+                self.keep_message(&message).await;
             }
         };
         // The model is let go before anything is written.
         drop(asked);
-        answer.now.send_modify(|now| {
-            now.state = state;
-            now.wait.clear();
-            let first = first.unwrap_or_else(|| began.elapsed());
-            let times = [("first_ms", first), ("total_ms", began.elapsed())];
-            for (name, time) in times {
-                let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-                now.said.told.entry(name).or_insert(json!(ms));
-            }
-        });
-        self.write_down(answer, &mut message).await;
+        let mut last = answer.now.borrow().clone();
+        last.state = state;
+        last.wait.clear();
+        let total = began.elapsed();
+        for (name, time) in [("first_ms", first.unwrap_or(total)), ("total_ms", total)] {
+            let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            last.said.told.entry(name).or_insert(json!(ms));
+        }
+        // First: whoever hears the end finds all of it kept.
+        take(&mut message, &last);
+        self.keep_message(&message).await;
+        answer.now.send_replace(last);
     }
 
-    async fn write_down(&self, answer: &Answer, message: &mut ChatMessage) {
-        {
-            let now = answer.now.borrow();
-            message.text.clone_from(&now.said.text);
-            message.thinking.clone_from(&now.said.thinking);
-            message.told.clone_from(&now.said.told);
-            now.state.clone_into(&mut message.state);
-        }
+    async fn keep_message(&self, message: &ChatMessage) {
         if let Err(error) = self.inner.state.write_answer(message).await {
             tracing::error!(error = %error, "writing down an answer");
         }
@@ -259,6 +251,14 @@ impl Answer {
     }
 }
 
+/// Takes into a message what was said so far, and how it is.
+fn take(message: &mut ChatMessage, now: &Now) {
+    message.text.clone_from(&now.said.text);
+    message.thinking.clone_from(&now.said.thinking);
+    message.told.clone_from(&now.said.told);
+    now.state.clone_into(&mut message.state);
+}
+
 /// One request through the gate, to its end; says how that was. Dropping it cancels it at the model.
 async fn ask(answer: &Answer, asking: Asking, progress: Progress) -> &'static str {
     let began = Instant::now();
@@ -278,7 +278,7 @@ async fn ask(answer: &Answer, asking: Asking, progress: Progress) -> &'static st
         Ok(reply) => reply,
         Err(Dropped) => return failed("address not allowed"),
     };
-    let (head, mut body) = reply.into_parts();
+    let (head, body) = reply.into_parts();
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     answer.hear(|said| {
         for (name, from) in
@@ -289,18 +289,11 @@ async fn ask(answer: &Answer, asking: Asking, progress: Progress) -> &'static st
         let queue_ms = header("x-tollhouse-queue-ms").and_then(|value| value.parse::<f64>().ok());
         said.told.extend(queue_ms.map(|ms| ("queue_ms".to_owned(), json!(ms))));
     });
-    let (mut lines, mut error) = (Lines::default(), Vec::new());
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame;
-        let Ok(data) = frame.into_data() else { continue };
-        if !head.status.is_success() {
-            error.extend_from_slice(&data[..data.len().min(ERROR_BYTES_MAX.saturating_sub(error.len()))]);
-            continue;
-        }
+    let ended = read_answer(head.status, body, |lines, data| {
         let mut goes_on = true;
         answer.hear(|said| {
             let before = said.len();
-            goes_on = lines.push(&data, said);
+            goes_on = lines.push(data, said);
             if before == 0 && said.len() > 0 {
                 let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
                 said.told.insert("first_ms".into(), json!(ms));
@@ -310,13 +303,12 @@ async fn ask(answer: &Answer, asking: Asking, progress: Progress) -> &'static st
                 goes_on = false;
             }
         });
-        if !goes_on {
-            return "done";
-        }
-    }
-    if !head.status.is_success() {
-        let body = serde_json::from_slice(&error).unwrap_or(Value::Null);
-        return failed(&error_of(&body).unwrap_or_else(|| head.status.to_string()));
+        goes_on
+    });
+    match ended.await {
+        End::Whole => {}
+        End::Enough => return "done",
+        End::Refused(why) => return failed(&why),
     }
     let (is_whole, has_failed) = {
         let now = answer.now.borrow();

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tollhouse_state::{ChatMessage, ChatSettings};
+use utoipa::ToSchema;
 
 /// Attachments of one question.
 const ATTACHMENTS_MAX: usize = 8;
@@ -26,7 +27,7 @@ const IMAGE_TYPES: [&str; 4] = ["png", "jpeg", "webp", "gif"];
 const OPTIONS: [&str; 6] = ["temperature", "top_p", "max_tokens", "seed", "reasoning_effort", "presence_penalty"];
 
 /// A question, or with neither text nor attachments the wish to have `parent` answered again.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Asked {
     /// The message that it follows; none at the beginning of a chat.
@@ -40,7 +41,7 @@ pub(crate) struct Asked {
 }
 
 /// A picture or a file of text.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Attachment {
     name: String,

@@ -2,10 +2,12 @@
 
 use axum::Json;
 use axum::extract::{Extension, Request, State};
-use axum::http::header::{HeaderValue, SET_COOKIE};
+use axum::http::HeaderValue;
+use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 use std::net::IpAddr;
@@ -14,13 +16,18 @@ use std::time::Duration;
 use tollhouse_gateway::Caller;
 use tollhouse_journal::{Level, Record};
 use tollhouse_web::Peer;
+use utoipa::ToSchema;
 
+use crate::refusal::read;
+use crate::session::{cookie_for, cookie_named, host_cookie};
 use crate::{Console, guard, session};
 
 /// How long a browser that showed a key may chat.
 const CHAT_SESSION_LIFETIME: Duration = Duration::from_hours(30 * 24);
 /// Longest key that is looked at.
 const KEY_CHARS_MAX: usize = 256;
+/// The purpose of the cookie.
+const COOKIE: &str = "chat_";
 
 /// Who chats.
 #[derive(Clone, Debug)]
@@ -112,7 +119,7 @@ async fn key_of_cookie(console: &Console, headers: &HeaderMap, peer: Peer) -> Op
 }
 
 /// What the form sends.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct ShowKey {
     key: String,
 }
@@ -122,8 +129,12 @@ pub(crate) async fn open(
     State(console): State<Console>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    Json(shown): Json<ShowKey>,
+    body: Bytes,
 ) -> Response {
+    let shown: ShowKey = match read(&body) {
+        Ok(shown) => shown,
+        Err(answer) => return answer,
+    };
     let client = session::client_of(&console, peer, &headers);
     let Some(id) = key_id(&console, shown.key.trim(), client) else {
         tell(&console, Level::Warn, "chat sign-in refused: wrong key", client, None);
@@ -133,7 +144,7 @@ pub(crate) async fn open(
     match console.inner.state.open_chat_session(&id, CHAT_SESSION_LIFETIME).await {
         Ok(secret) => {
             tell(&console, Level::Info, "chat session opened", client, Some(&id));
-            let cookie = set_cookie(&console, peer, &headers, &secret, CHAT_SESSION_LIFETIME.as_secs());
+            let cookie = host_cookie(&console, peer, &headers, COOKIE, &secret, CHAT_SESSION_LIFETIME.as_secs());
             (StatusCode::NO_CONTENT, [(SET_COOKIE, cookie)]).into_response()
         }
         Err(error) => {
@@ -167,7 +178,7 @@ pub(crate) async fn close(
         tracing::error!(error = %error, "ending a chat session");
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
-    let gone = set_cookie(&console, peer, &headers, "", 0);
+    let gone = host_cookie(&console, peer, &headers, COOKIE, "", 0);
     (StatusCode::NO_CONTENT, [(SET_COOKIE, gone)]).into_response()
 }
 
@@ -179,18 +190,6 @@ fn tell(console: &Console, level: Level, msg: &'static str, client: IpAddr, key_
     session::tell(console, record);
 }
 
-/// As the session's: `__Host-` where the connection is encrypted.
-fn cookie_name(console: &Console, is_encrypted: bool) -> String {
-    let prefix = if is_encrypted { "__Host-" } else { "" };
-    format!("{prefix}tollhouse_chat_{}", console.inner.settings.port)
-}
-
-fn set_cookie(console: &Console, peer: Peer, headers: &HeaderMap, secret: &str, max_age: u64) -> String {
-    let is_encrypted = session::is_encrypted(console, peer, headers);
-    let (name, secure) = (cookie_name(console, is_encrypted), if is_encrypted { "; Secure" } else { "" });
-    format!("{name}={secret}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}")
-}
-
 fn cookie<'a>(console: &Console, headers: &'a HeaderMap, peer: Peer) -> Option<&'a str> {
-    session::cookie_named(headers, &cookie_name(console, session::is_encrypted(console, peer, headers)))
+    cookie_named(headers, &cookie_for(console, peer, headers, COOKIE))
 }

@@ -1,9 +1,14 @@
 //! What a model's streamed answer says, read from the chunks of OpenAI's API.
 
+use http::StatusCode;
+use http_body_util::BodyExt;
 use serde_json::{Map, Value, json};
+use tollhouse_web::Body;
 
 /// A line longer than this is no chunk of ours.
 const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of an error in place of an answer.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 /// An answer as far as it has come.
 #[derive(Clone, Debug, Default)]
@@ -46,8 +51,41 @@ impl Said {
     }
 }
 
+/// How reading an answer ended.
+pub(crate) enum End {
+    /// Its body came to its end.
+    Whole,
+    /// No more of it was wanted.
+    Enough,
+    /// It was none: why.
+    Refused(String),
+}
+
+/// Reads an answer of the gate. `hear` puts each piece into what is said, by the lines given to it, and says whether it goes on.
+pub(crate) async fn read_answer(
+    status: StatusCode,
+    mut body: Body,
+    mut hear: impl FnMut(&mut Lines, &[u8]) -> bool,
+) -> End {
+    let (mut lines, mut error) = (Lines::default(), Vec::new());
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame;
+        let Ok(data) = frame.into_data() else { continue };
+        if !status.is_success() {
+            error.extend_from_slice(&data[..data.len().min(ERROR_BYTES_MAX.saturating_sub(error.len()))]);
+        } else if !hear(&mut lines, &data) {
+            return End::Enough;
+        }
+    }
+    if status.is_success() {
+        return End::Whole;
+    }
+    let error = serde_json::from_slice(&error).unwrap_or(Value::Null);
+    End::Refused(error_of(&error).unwrap_or_else(|| status.to_string()))
+}
+
 /// The message of an error in any of the shapes that the gate gives out.
-pub(crate) fn error_of(body: &Value) -> Option<String> {
+fn error_of(body: &Value) -> Option<String> {
     let error = &body["error"];
     error["message"].as_str().or(error.as_str()).map(str::to_owned)
 }

@@ -15,9 +15,10 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message as Mail, Tokio1Executor};
 use tokio::time::timeout;
+use tollhouse_units::chain;
 
 use crate::chart::Chart;
-use crate::error::{Delivered, NotifyError, Trouble, chain};
+use crate::error::{Delivered, NotifyError, Trouble};
 use crate::guard;
 use crate::message::Message;
 use crate::settings::{Encryption, SmtpServer};

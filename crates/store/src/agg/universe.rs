@@ -11,23 +11,33 @@ use super::key::Key;
 use super::plan::{Kind, LevelPlan, TermsAnswer, TermsPlan};
 use crate::bits::Docs;
 use crate::error::StoreError;
-use crate::filter::{Filter, SegmentFilter};
+use crate::filter::{Filter, FilterCache, SegmentFilter};
 
 /// Different values of a field that may be counted for `significant_terms`.
 const BACKGROUND_KEYS_MAX: usize = 1 << 20;
 
 /// Reads what the aggregations of a request need of all segments; stops early when `deadline` passes.
-pub(crate) fn prepare(plan: &mut LevelPlan, segments: &[&SegmentReader], deadline: Instant) -> Result<(), StoreError> {
+pub(crate) fn prepare(
+    plan: &mut LevelPlan,
+    segments: &[&SegmentReader],
+    cache: &FilterCache,
+    deadline: Instant,
+) -> Result<(), StoreError> {
     for agg in &mut plan.aggs {
         if let Kind::Terms(terms) = &mut agg.kind {
-            prepare_terms(terms, segments, deadline)?;
+            prepare_terms(terms, segments, cache, deadline)?;
         }
-        prepare(&mut agg.subs, segments, deadline)?;
+        prepare(&mut agg.subs, segments, cache, deadline)?;
     }
     Ok(())
 }
 
-fn prepare_terms(terms: &mut TermsPlan, segments: &[&SegmentReader], deadline: Instant) -> Result<(), StoreError> {
+fn prepare_terms(
+    terms: &mut TermsPlan,
+    segments: &[&SegmentReader],
+    cache: &FilterCache,
+    deadline: Instant,
+) -> Result<(), StoreError> {
     let everything = Filter::All;
     let filter = match &terms.answer {
         TermsAnswer::Frequent { min_doc_count: 0, .. } => &everything,
@@ -40,7 +50,7 @@ fn prepare_terms(terms: &mut TermsPlan, segments: &[&SegmentReader], deadline: I
         if Instant::now() >= deadline {
             break;
         }
-        let docs = SegmentFilter::new(reader).docs(filter)?;
+        let docs = SegmentFilter::new(reader, cache).docs(filter)?;
         all_docs += docs.count(reader.max_doc());
         if matches!(docs, Docs::None) {
             continue;

@@ -3,6 +3,7 @@
 //!
 //! The meaning is that of [`tollhouse_query::matches`], value for value; the tests hold the two against each other.
 
+mod cache;
 mod planner;
 mod segment;
 mod values;
@@ -16,6 +17,7 @@ use tollhouse_query::{Fit, validate};
 use crate::column::{Number, NumberKind};
 use crate::error::StoreError;
 use crate::field::FieldRef;
+pub(crate) use cache::FilterCache;
 use planner::Planner;
 pub(crate) use segment::SegmentFilter;
 pub(crate) use values::{boolean, text};

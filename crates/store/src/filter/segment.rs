@@ -4,6 +4,7 @@ use tantivy::SegmentReader;
 use tantivy::columnar::{Dictionary, TermOrdHit};
 use tollhouse_query::ast::Bound;
 
+use super::cache::{FilterCache, Known};
 use super::values::text;
 use super::words::Words;
 use super::{Filter, Test, TextTest};
@@ -15,15 +16,28 @@ use crate::field::{EXTRA, FieldRef, SEQ};
 /// Runs filters over one segment.
 pub(crate) struct SegmentFilter<'a> {
     reader: &'a SegmentReader,
+    cache: &'a FilterCache,
 }
 
 impl<'a> SegmentFilter<'a> {
-    pub(crate) fn new(reader: &'a SegmentReader) -> Self {
-        Self { reader }
+    pub(crate) fn new(reader: &'a SegmentReader, cache: &'a FilterCache) -> Self {
+        Self { reader, cache }
     }
 
     /// The documents that fulfil a filter.
     pub(crate) fn docs(&self, filter: &Filter) -> Result<Docs, StoreError> {
+        let known = self.cache.ask(filter, self.reader.segment_id(), self.reader.max_doc());
+        if let Known::Docs(docs) = known {
+            return Ok((*docs).clone());
+        }
+        let docs = self.find(filter)?;
+        if let Known::Again(print) = known {
+            self.cache.keep(print, &docs);
+        }
+        Ok(docs)
+    }
+
+    fn find(&self, filter: &Filter) -> Result<Docs, StoreError> {
         match filter {
             Filter::All => Ok(Docs::All),
             Filter::None => Ok(Docs::None),

@@ -14,6 +14,7 @@ use tollhouse_collect::formats::{self, Format, Streams};
 use tollhouse_config::FileSource;
 use tollhouse_journal::{Level, Record};
 
+use crate::collecting::came::{Came, Form};
 use crate::collecting::ledger::{Ended, Ledger, Progress, SAVE_EVERY, Told, about};
 use crate::collecting::reading::Base;
 use crate::wiring;
@@ -198,14 +199,17 @@ impl Following {
         // With the place of the record before which, or with which, each was read.
         let mut marks = Vec::with_capacity(read.len());
         let mut records = Vec::with_capacity(read.len());
-        for formats::Read { mut entry, last: Origin { mark, path, flaws }, lines, found } in read.drain(..) {
+        for formats::Read { mut entry, text, format, last: Origin { mark, path, flaws }, lines, found } in
+            read.drain(..)
+        {
             if let Some(format) = found {
                 self.tell_format(&path, format, ledger);
             }
             entry.is_cut |= flaws.has(Flaw::Cut);
             entry.has_bytes |= flaws.has(Flaw::Bytes);
             let file = path.to_string_lossy();
-            let record = self.base.shaping.record(CALLER, entry, &[("file", &*file)], |mut record| {
+            let came = Came { text: text.as_bytes(), form: Form::Format(format) };
+            let record = self.base.shaping.record(CALLER, entry, Some(&came), &[("file", &*file)], |mut record| {
                 record = record.field("file", &file).field("file_mark", mark);
                 if lines > 1 {
                     record = record.field("lines_joined", lines);

@@ -13,6 +13,7 @@ use tollhouse_collect::formats::{self, Format, JournaldEntry};
 use tollhouse_config::{Begin, JournaldSource};
 use tollhouse_journal::{Level, Record};
 
+use crate::collecting::came::{Came, Form};
 use crate::collecting::ledger::{Ended, Ledger, Progress, SAVE_EVERY, Told, about};
 use crate::collecting::reading::Base;
 use crate::wiring;
@@ -191,7 +192,8 @@ impl Journald {
             return Ok(());
         }
         let JournaldEntry { entry, cursor } = formats::journald(&bytes, self.format, &Zoned::now());
-        let record = self.base.shaping.record(CALLER, entry, &[], |record| match &cursor {
+        let came = Came { text: &bytes, form: Form::Journald };
+        let record = self.base.shaping.record(CALLER, entry, Some(&came), &[], |record| match &cursor {
             Some(cursor) => record.field("journald_cursor", cursor),
             None => record,
         });

@@ -15,6 +15,7 @@ use tollhouse_collect::formats;
 use tollhouse_collect::net::{Batch, Message, Receipt, Received, Transport, Wire};
 use tollhouse_journal::{Appended, Journal, JournalError, Record};
 
+use crate::collecting::came::{Came, Form};
 use crate::collecting::shaping::Shaping;
 
 /// Records that are made before they are handed over.
@@ -141,7 +142,9 @@ fn record(shaping: &Shaping, transport: &Transport, message: Message<'_>, now: &
     };
     entry.is_cut |= message.left_out_bytes > 0;
     let peer = message.peer.ip().to_canonical().to_string();
-    shaping.record(CALLER, entry, &[("peer", peer.as_str())], |mut record| {
+    let form = if transport.wire == Wire::Beats { Form::Event } else { Form::Message };
+    let came = Came { text: bytes, form };
+    shaping.record(CALLER, entry, Some(&came), &[("peer", peer.as_str())], |mut record| {
         record = record.field("peer", &peer);
         if let Some(certificate) = &transport.certificate_sha256 {
             record = record.field("certificate_sha256", certificate);

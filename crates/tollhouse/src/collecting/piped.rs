@@ -15,6 +15,7 @@ use tollhouse_collect::formats::{self, Streams};
 use tollhouse_config::LineFormat;
 use tollhouse_journal::Level;
 
+use crate::collecting::came::{Came, Form};
 use crate::collecting::ledger::{Ended, Ledger, about};
 use crate::collecting::reading::Base;
 use crate::collecting::shaping::Shaping;
@@ -224,10 +225,11 @@ async fn keep(
     shaping: &Shaping,
     ledger: &mut Ledger<()>,
 ) -> Result<(), Ended> {
-    for formats::Read { mut entry, last: Origin { left_out, has_bytes }, lines, .. } in read.drain(..) {
+    for formats::Read { mut entry, text, format, last: Origin { left_out, has_bytes }, lines, .. } in read.drain(..) {
         entry.is_cut |= left_out > 0;
         entry.has_bytes |= has_bytes;
-        let record = shaping.record(words.caller, entry, &[], |mut record| {
+        let came = Came { text: text.as_bytes(), form: Form::Format(format) };
+        let record = shaping.record(words.caller, entry, Some(&came), &[], |mut record| {
             if left_out > 0 {
                 record = record.field("left_out_bytes", left_out);
             }

@@ -17,6 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
@@ -25,6 +27,7 @@ use tokio::time::{Instant, timeout};
 use tollhouse_collect::formats::Entry;
 use tollhouse_journal::{Journal, Level, Record};
 
+use crate::collecting::came::{Form, LINE, LINE_FORM};
 use crate::collecting::letters::{self, Found, REPLAY_OF};
 use crate::collecting::lines;
 use crate::collecting::reading::{Ground, Stop};
@@ -41,7 +44,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// How long the end waits for the disk.
 const SYNC_TIME_MAX: Duration = Duration::from_secs(30);
 /// What of a dead letter is no field of its line's record: what the journal gives, and what says how far was read.
-const OF_THE_LETTER: [&str; 16] = [
+const OF_THE_LETTER: [&str; 18] = [
     "ts",
     "level",
     "kind",
@@ -55,6 +58,8 @@ const OF_THE_LETTER: [&str; 16] = [
     "reason",
     "program",
     "event",
+    LINE,
+    LINE_FORM,
     "file_mark",
     "journald_cursor",
     "time",
@@ -215,21 +220,34 @@ impl Replay {
         Ok(true)
     }
 
+    /// The line of a dead letter read anew; without it, what was read of it then.
+    fn read_anew(&self, source: &str, letter: &mut Map<String, Value>) -> Result<Entry, String> {
+        let text = |name: &str| letter.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (line, form) = (text(LINE), Form::named(&text(LINE_FORM)));
+        if let Some(form) = form {
+            // Formats without a year or a zone mean those of the moment at which the line came.
+            let came = text("ts").parse::<Timestamp>().unwrap_or_else(|_| Timestamp::now());
+            let now = came.to_zoned(TimeZone::system());
+            let mut entry = form.read(&line, self.shapes.format_of(source), &now);
+            // The letter says it.
+            entry.is_cut &= !letter.contains_key("cut");
+            entry.has_bytes = false;
+            return Ok(entry);
+        }
+        match letter.remove("event") {
+            Some(Value::Object(event)) => Entry::of_event(event).map_err(|error| error.to_string()),
+            _ => Err("it was too long for the journal, which has cut it".to_owned()),
+        }
+    }
+
     /// What the line of a dead letter becomes now; nothing when it fails again.
     fn again(&self, seq: u64, mut letter: Map<String, Value>, outcome: &mut Outcome) -> Option<Record> {
-        let mut text = |name: &str| match letter.remove(name) {
-            Some(Value::String(text)) => text,
-            _ => String::new(),
-        };
+        let text = |name: &str| letter.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (source, ts) = (text("source"), text("ts"));
-        let Some(Value::Object(event)) = letter.remove("event") else {
-            outcome.fail("it was too long for the journal, which has cut it");
-            return None;
-        };
-        let mut entry = match Entry::of_event(event) {
+        let mut entry = match self.read_anew(&source, &mut letter) {
             Ok(entry) => entry,
-            Err(error) => {
-                outcome.fail(&error.to_string());
+            Err(why) => {
+                outcome.fail(&why);
                 return None;
             }
         };

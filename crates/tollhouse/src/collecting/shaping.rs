@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! entry ──cap──▶ ──programs, in the order of the file──▶ ──kinds──▶ record of kind `log`
-//!         │          │ abort or an error                            record of kind `dead_letter`, with the line and the reason
+//!         │          │ abort or an error                            record of kind `dead_letter`, with the reason, the line as it
+//!         │          │                                              came, and what was read of it
 //!         └──────────┴ left out: counted, and told in a record of kind `process`
 //! ```
 //!
@@ -10,6 +11,7 @@
 //! the line comes from. What it makes of the latter becomes a field of the line (`own_source`): the record's own are written
 //! after it, so that no program can change where a line came from, and how far was read.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,12 +19,13 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tollhouse_collect::formats::Entry;
-use tollhouse_config::{Config, LineCap, OnAbort, ProgramFault, ShapeConfig, Vrl};
+use tollhouse_collect::formats::{Entry, Format};
+use tollhouse_config::{Config, LineCap, OnAbort, ProgramFault, ShapeConfig, SourceKind, Vrl};
 use tollhouse_journal::{Level, Record};
 use tollhouse_remap::{Fault, Program, Stopped};
 use tollhouse_shape::{Cap, Kinds, LeftOut};
 
+use crate::collecting::came::Came;
 use crate::collecting::lines;
 use crate::wiring;
 
@@ -33,7 +36,11 @@ const TELL_DROPPED_EVERY: Duration = Duration::from_secs(10);
 
 /// The `shape` of a configuration, compiled.
 #[derive(Debug, Default)]
-pub(crate) struct Shapes(Vec<Shape>);
+pub(crate) struct Shapes {
+    shapes: Vec<Shape>,
+    /// By name of the source: the format that its lines have; absent where they show it.
+    formats: BTreeMap<String, Format>,
+}
 
 #[derive(Debug)]
 struct Shape {
@@ -98,14 +105,19 @@ impl Shapes {
         for shape in &config.shape {
             wiring::kinds(&shape.fields)?;
         }
-        Ok(Self(shapes))
+        Ok(Self { shapes, formats: formats_of(config) })
+    }
+
+    /// The format that a source is configured with; none where its lines show it.
+    pub(super) fn format_of(&self, source: &str) -> Option<Format> {
+        self.formats.get(source).copied()
     }
 
     /// What holds for a source: all programs, the last of several kinds of a field, the last cap.
     pub(crate) fn of(&self, source: &str) -> SourceShape {
         let mut of_source = SourceShape::default();
         let mut fields = Vec::new();
-        for Shape { config, program } in self.0.iter().filter(|shape| shape.config.is_about(source)) {
+        for Shape { config, program } in self.shapes.iter().filter(|shape| shape.config.is_about(source)) {
             if let Some((vrl, program)) = config.vrl.as_ref().zip(program.clone()) {
                 of_source.programs.push(Named { name: vrl.name().to_owned(), program, on_abort: config.on_abort });
             }
@@ -116,6 +128,17 @@ impl Shapes {
         of_source.kinds = wiring::kinds(&fields).unwrap_or_default();
         of_source
     }
+}
+
+fn formats_of(config: &Config) -> BTreeMap<String, Format> {
+    let format = |kind: &SourceKind| match kind {
+        SourceKind::File(source) => wiring::line_format(source.format),
+        SourceKind::Http(source) => wiring::line_format(source.format),
+        SourceKind::Journald(source) => wiring::line_format(source.format),
+        SourceKind::Stdin(format) | SourceKind::Process(format) => wiring::line_format(*format),
+        SourceKind::Listen(_) => None,
+    };
+    config.all_sources().into_iter().filter_map(|source| Some((source.name, format(&source.kind)?))).collect()
 }
 
 /// A fault of a program as the configuration tells it.
@@ -173,14 +196,24 @@ impl Death {
     }
 
     /// The record of the line. `beside` adds what is known of how it came.
-    fn record(self, caller: &'static str, source: &str, beside: impl FnOnce(Record) -> Record) -> Record {
+    fn record(
+        self,
+        caller: &'static str,
+        source: &str,
+        came: Option<&Came<'_>>,
+        beside: impl FnOnce(Record) -> Record,
+    ) -> Record {
         let Self { reason, program, event } = self;
         let record = Record::new(DEAD_LETTER, Level::Error, "a line could not be shaped")
             .caller(caller)
             .field("source", source)
             .field("reason", reason)
             .field("program", program);
-        beside(record).field("event", event)
+        let record = beside(record).field("event", event);
+        match came {
+            Some(came) => came.keep(record),
+            None => record,
+        }
     }
 }
 
@@ -232,12 +265,13 @@ impl Shaping {
         &self.source
     }
 
-    /// The record of a line; nothing when it is left out. `given` is what programs may read besides the line, `beside` adds what
-    /// is known of how it came.
+    /// The record of a line; nothing when it is left out. `came` is the line as it was before it was read, where there is one; `given` is
+    /// what programs may read besides the line, `beside` adds what is known of how it came.
     pub(super) fn record(
         &self,
         caller: &'static str,
         entry: Entry,
+        came: Option<&Came<'_>>,
         given: &[(&str, &str)],
         beside: impl FnOnce(Record) -> Record,
     ) -> Option<Record> {
@@ -262,7 +296,7 @@ impl Shaping {
             }
             Shaped::Dead(death) => {
                 self.state().counts.dead_letters += 1;
-                Some(death.record(caller, &self.source, |record| {
+                Some(death.record(caller, &self.source, came, |record| {
                     let record = beside(record);
                     let record = if is_cut { record.field("cut", true) } else { record };
                     if has_bytes { record.field("utf8", false) } else { record }
@@ -452,7 +486,8 @@ mod tests {
         let (_to, from) = watch::channel(Arc::new(shapes("shape: [{source: app, cap: {lines: 2, per: 1s}}]")));
         let shaping = Shaping::new("app", from);
         let of = |text: &str| {
-            shaping.record("collect/file", Entry { text: text.to_owned(), ..Entry::default() }, &[], |record| record)
+            shaping
+                .record("collect/file", Entry { text: text.to_owned(), ..Entry::default() }, None, &[], |record| record)
         };
         let kept = (0..5).filter(|number| of(&format!("crash {number}")).is_some()).count();
         assert_eq!((kept, of("another").is_some()), (2, true));

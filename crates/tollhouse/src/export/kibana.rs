@@ -146,7 +146,7 @@ fn lens(id: &str, title: &str, kind: &str, columns: &Value, order: &[&str], visu
         "state": {
             "datasourceStates": {"formBased": {"layers": {"layer": layer}}},
             "visualization": visualization,
-            "query": {"language": "kuery", "query": "kind: request and not origin: probe"},
+            "query": {"language": "kuery", "query": "kind: request and not origin: (probe or replay)"},
             "filters": [], "internalReferences": [], "adHocDataViews": {},
         },
     });

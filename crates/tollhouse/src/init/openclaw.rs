@@ -27,7 +27,7 @@ pub(super) fn is_named(file: &Path) -> bool {
 }
 
 /// Where OpenClaw's settings are on this machine.
-pub(super) fn find() -> Option<PathBuf> {
+pub(crate) fn find() -> Option<PathBuf> {
     if let Some(file) = env::var_os("OPENCLAW_CONFIG_PATH").map(PathBuf::from).filter(|file| file.is_file()) {
         return Some(file);
     }
@@ -35,6 +35,11 @@ pub(super) fn find() -> Option<PathBuf> {
     let folders = FOLDERS.iter().filter_map(|folder| home.as_ref().map(|home| home.join(folder)));
     let folders = env::var_os("OPENCLAW_STATE_DIR").map(PathBuf::from).into_iter().chain(folders);
     folders.flat_map(|folder| FILES.map(|file| folder.join(file))).find(|file| file.is_file())
+}
+
+/// Its settings below a home directory.
+pub(crate) fn below(home: &Path) -> Option<PathBuf> {
+    FOLDERS.iter().flat_map(|folder| FILES.map(|file| home.join(folder).join(file))).find(|file| file.is_file())
 }
 
 /// The lines for OpenClaw's settings.

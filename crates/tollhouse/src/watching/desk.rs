@@ -6,21 +6,33 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use tollhouse_config::{AlertConfig, Config};
+use tollhouse_config::{AlertConfig, AlertMeasure, ChannelConfig, Config};
 use tollhouse_console::{Alerts, AlertsAnswer, AlertsAsk, AlertsRefusal};
 use tollhouse_notify::Message;
 use tollhouse_remote::Shelf;
-use tollhouse_state::{Incident, LinkError, State, StateError};
-use tollhouse_units::format_duration;
-use tollhouse_watch::{Backtest, Condition, FORECAST_MEMORY, LINK_PURPOSE, Stage, Troubles, acknowledged, backtest};
+use tollhouse_state::{Incident, LinkError, SAVED_RULES_MAX, State, StateError};
+use tollhouse_units::{chain, format_duration};
+use tollhouse_watch::{
+    Backtest, Condition, FORECAST_MEMORY, LINK_PURPOSE, Stage, Troubles, acknowledged, backtest, rule_noted,
+};
 
-use super::{report, rule};
+use super::saved::{self, Rules};
+use super::{channel, report, rule};
 
 /// How long a rule is tried for the console.
 const BACKTEST_TIME_MAX: Duration = Duration::from_secs(25);
 /// Rules that are tried at the same time for the console.
 static BACKTESTS: Semaphore = Semaphore::const_new(2);
+/// Channels that are tried at the same time for the console.
+static TESTS: Semaphore = Semaphore::const_new(2);
+/// How long a channel may take to say that it works.
+const TEST_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long is asked how one objective stands.
+const OBJECTIVE_TIME_MAX: Duration = Duration::from_secs(10);
+/// Longest name of a rule, in bytes.
+const NAME_BYTES_MAX: usize = 64;
 /// Incidents beside the rules.
 const INCIDENTS_SHOWN: i64 = 100;
 
@@ -43,6 +55,10 @@ impl Alerts for Desk {
                 AlertsAsk::Acknowledge { id, by } => self.acknowledge(&id, &by).await,
                 AlertsAsk::Silence { rule, time } => self.silence(&rule, time).await,
                 AlertsAsk::Backtest { name, rule, days } => self.backtest(&name, rule.as_deref(), days).await,
+                AlertsAsk::Save { name, rule, by } => self.save(&name, &rule, &by).await,
+                AlertsAsk::Remove { name, by } => self.remove(&name, &by).await,
+                AlertsAsk::Test { channel } => self.test(&channel).await,
+                AlertsAsk::Objectives => self.objectives().await,
                 AlertsAsk::Forecast => self.forecast().await,
                 AlertsAsk::Link { token, is_done } => self.link(&token, is_done).await,
             }
@@ -109,7 +125,7 @@ impl Desk {
     }
 
     async fn silence(&self, rule: &str, time_from_now: Duration) -> Result<Value, AlertsRefusal> {
-        if !self.config.alerts.iter().any(|alert| alert.name == rule) {
+        if !self.rules().await?.alerts.iter().any(|alert| alert.name == rule) {
             return Err(unknown("there is no rule of this name"));
         }
         let span = i64::try_from(time_from_now.as_millis()).unwrap_or(i64::MAX / 2);
@@ -120,11 +136,9 @@ impl Desk {
     }
 
     async fn backtest(&self, name: &str, text: Option<&str>, days: u32) -> Result<Value, AlertsRefusal> {
-        let known = self.config.alerts.iter().find(|alert| alert.name == name);
-        let alert = match (text, known) {
-            (Some(text), _) => {
-                tollhouse_config::parse_alert(name, text, &self.config).map_err(|errors| wrong(&errors.to_string()))?
-            }
+        let config = self.rules().await?.within(&self.config);
+        let alert = match (text, config.alerts.iter().find(|alert| alert.name == name)) {
+            (Some(text), _) => saved::read(&config, name, text).map_err(|why| wrong(&why))?,
             (None, Some(alert)) => alert.clone(),
             (None, None) => return Err(unknown("there is no rule of this name")),
         };
@@ -151,6 +165,79 @@ impl Desk {
         }))
     }
 
+    /// The rules in force, and those that are saved.
+    async fn rules(&self) -> Result<Rules, AlertsRefusal> {
+        Ok(Rules::of(&self.config, self.state.saved_rules().await.map_err(failed)?))
+    }
+
+    /// Keeps a rule; whoever asked has it put in force.
+    async fn save(&self, name: &str, text: &str, by: &str) -> Result<Value, AlertsRefusal> {
+        if !is_name(name) {
+            return Err(wrong(
+                "the name of a rule has letters, digits, `.`, `_` and `-`, 64 at most, and no sign first",
+            ));
+        }
+        if saved::is_in_file(&self.config, name) {
+            let error = "the configuration's file has a rule of this name; it is changed there".to_owned();
+            return Err(AlertsRefusal { status: StatusCode::CONFLICT, error });
+        }
+        let mut others = self.state.saved_rules().await.map_err(failed)?;
+        others.retain(|saved| saved.name != name);
+        let known = Rules::of(&self.config, others).within(&self.config);
+        let alert = saved::read(&known, name, text).map_err(|why| wrong(&why))?;
+        if !self.state.save_rule(name, text, by).await.map_err(failed)? {
+            let error = format!("{SAVED_RULES_MAX} rules are saved already");
+            return Err(AlertsRefusal { status: StatusCode::CONFLICT, error });
+        }
+        self.note("saved", name, by).await?;
+        Ok(json!({"rule": name, "yaml": alert.yaml()}))
+    }
+
+    async fn remove(&self, name: &str, by: &str) -> Result<Value, AlertsRefusal> {
+        if !self.state.remove_rule(name).await.map_err(failed)? {
+            return Err(unknown("no rule of this name is saved"));
+        }
+        self.note("removed", name, by).await?;
+        Ok(json!({"rule": name}))
+    }
+
+    /// Has the journal told what somebody did with a rule.
+    async fn note(&self, event: &str, rule: &str, by: &str) -> Result<(), AlertsRefusal> {
+        self.state.alerts_told(&[], &[rule_noted(event, rule, by)]).await.map_err(failed)
+    }
+
+    /// Sends a message that shows that a channel works.
+    async fn test(&self, name: &str) -> Result<Value, AlertsRefusal> {
+        let known = self.config.channels.iter().find(|channel| channel.name == name);
+        let wanted = known.cloned().ok_or_else(|| unknown("there is no channel of this name"))?;
+        let _turn = TESTS.try_acquire().map_err(|_| AlertsRefusal {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            error: "another channel is being tried; try again shortly".to_owned(),
+        })?;
+        Ok(try_channel(&wanted, &self.config.service).await)
+    }
+
+    /// How all objectives stand.
+    async fn objectives(&self) -> Result<Value, AlertsRefusal> {
+        let now_ms = Timestamp::now().as_millisecond();
+        let mut told = Vec::new();
+        for alert in self.rules().await?.alerts.iter().filter(|alert| alert.on) {
+            let AlertMeasure::Burn { bad, goal, over } = &alert.measure else { continue };
+            let Ok(rule) = rule(alert) else { continue };
+            let standing = timeout(OBJECTIVE_TIME_MAX, rule.standing(&self.shelf, now_ms)).await;
+            let (groups, error) = match standing {
+                Ok(Ok(groups)) => (groups, None),
+                Ok(Err(error)) => (Vec::new(), Some(chain(&error))),
+                Err(_) => (Vec::new(), Some("it takes too long".to_owned())),
+            };
+            told.push(json!({
+                "rule": alert.name, "goal": goal, "over": format_duration(*over), "query": alert.query, "bad": bad,
+                "group_by": alert.group_by, "groups": groups, "error": error,
+            }));
+        }
+        Ok(json!({"at": time(now_ms), "objectives": told}))
+    }
+
     async fn forecast(&self) -> Result<Value, AlertsRefusal> {
         let kept = self.state.alert_memory(FORECAST_MEMORY).await.map_err(failed)?;
         let kept = kept.and_then(|kept| serde_json::from_str(&kept).ok());
@@ -167,8 +254,37 @@ impl Desk {
             error: error.to_string(),
         })?;
         let (id, channel) = subject.split_once('~').unwrap_or((&subject, ""));
-        if is_done { self.acknowledge(id, &format!("link of {channel}")).await } else { self.incident(id).await }
+        let by = format!("link of {channel}");
+        let mut incident = if is_done { self.acknowledge(id, &by).await? } else { self.incident(id).await? };
+        // Whatever else is done by this link is done by the same.
+        incident["by"] = json!(by);
+        Ok(incident)
     }
+}
+
+/// Sends a message that shows that a channel works: what became of it.
+pub(crate) async fn try_channel(wanted: &ChannelConfig, service: &str) -> Value {
+    let (name, kind) = (wanted.name.clone(), wanted.kind.name());
+    let wanted = wanted.clone();
+    let ready = spawn_blocking(move || channel(&wanted)).await;
+    let (error, is_retryable, refused) = match ready {
+        Err(error) => (Some(error.to_string()), false, Vec::new()),
+        Ok(Err(error)) => (Some(format!("{error:#}")), false, Vec::new()),
+        Ok(Ok(channel)) => match timeout(TEST_TIME_MAX, channel.send(&Message::test(&name, service))).await {
+            Ok(Ok(delivered)) => (None, false, delivered.refused),
+            Ok(Err(trouble)) => (Some(trouble.text), trouble.is_retryable, Vec::new()),
+            Err(_) => (Some("no answer in time".to_owned()), true, Vec::new()),
+        },
+    };
+    json!({
+        "channel": name, "kind": kind, "ok": error.is_none(), "error": error, "retryable": is_retryable, "refused": refused,
+    })
+}
+
+/// Whether a rule may be called this.
+fn is_name(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    name.len() <= NAME_BYTES_MAX && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(is_plain)
 }
 
 /// Notes that somebody looks after an incident.
@@ -188,13 +304,33 @@ pub(crate) async fn rules(config: &Config, state: &State, troubles: &Troubles) -
     }
     let is_up =
         |name: &String| conditions.iter().any(|(rule, _, condition)| rule == name && condition.stage != Stage::Calm);
-    let told = config.alerts.iter().map(|alert| {
+    let in_force = Rules::of(config, state.saved_rules().await?);
+    let told = in_force.alerts.iter().map(|alert| {
         let groups: Vec<_> = conditions.iter().filter(|(rule, ..)| *rule == alert.name).collect();
         let silence = silences.iter().find(|(rule, _)| *rule == alert.name).map(|(_, until)| *until);
         let held_by = alert.needs.iter().find(|name| is_up(name));
         rule_json(alert, &groups, silence, held_by, troubles.of(&alert.name).as_deref())
     });
-    Ok(told.collect())
+    let mut told: Vec<Value> = told.collect();
+    for saved in &in_force.saved {
+        tell_saved(&mut told, saved);
+    }
+    Ok(told)
+}
+
+/// What was saved of a rule, beside what is in force.
+fn tell_saved(told: &mut Vec<Value>, saved: &saved::Saved) {
+    let kept = &saved.rule;
+    let problem = saved.problem.as_ref().map(saved::Problem::text);
+    let about = json!({"text": kept.body, "by": kept.owner, "at": time(kept.changed_ms), "problem": problem});
+    if let Some(rule) = told.iter_mut().find(|rule| rule["name"] == kept.name.as_str()) {
+        rule["saved"] = about;
+        return;
+    }
+    // Nothing of this name is in force: its problem is all there is to tell.
+    let mut rule = rule_json(&AlertConfig::nothing(&kept.name), &[], None, None, problem.as_deref());
+    rule["saved"] = about;
+    told.push(rule);
 }
 
 fn rule_json(
@@ -236,6 +372,9 @@ fn rule_json(
     json!({
         "name": alert.name,
         "on": alert.on,
+        "origin": alert.origin.as_str(),
+        "saved": null,
+        "objective": objective_json(alert),
         "built_in": Config::default().alerts.iter().any(|default| default.name == alert.name),
         "state": state,
         "error": error,
@@ -260,6 +399,14 @@ fn rule_json(
         "yaml": alert.yaml(),
         "groups": groups.iter().map(group).collect::<Vec<_>>(),
     })
+}
+
+/// What an objective says.
+fn objective_json(alert: &AlertConfig) -> Value {
+    match &alert.measure {
+        AlertMeasure::Burn { bad, goal, over } => json!({"bad": bad, "goal": goal, "over": format_duration(*over)}),
+        _ => Value::Null,
+    }
 }
 
 fn stage(condition: &Condition) -> (&'static str, Option<i64>) {

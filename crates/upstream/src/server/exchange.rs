@@ -10,10 +10,12 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tollhouse_dialect::Outgoing;
+use tollhouse_units::chain;
 
 use super::Server;
 use crate::client::Incoming;
-use crate::error::{Cause, chain};
+use crate::error::Cause;
+use crate::flow::Flow;
 use crate::live::Live;
 use crate::{Kind, Phase, Progress, Timeouts};
 
@@ -67,10 +69,13 @@ impl Server {
         };
         let signs = Signs::new(began);
         let opened = self.state.breaker.watch().opened();
+        let recalled = self.state.flow.recalled();
+        let _whole = (!streamed).then(|| self.state.flow.whole());
         let result = tokio::select! {
             biased;
             answer = self.exchange(message, streamed, &signs, progress) => answer,
             reason = opened => Err(Cause::Opened(reason)),
+            reason = recalled => Err(Cause::Recalled(reason)),
             () = self.silence(&signs) => Err(Cause::Silent),
             () = sleep_until((began + limit).min(deadline)) => Err(too_late),
         };
@@ -95,6 +100,7 @@ impl Server {
         let response = self.client.send(connection, &message).await.map_err(|error| Cause::no_answer(&error))?;
         drop(message);
         signs.sign();
+        self.state.flow.piece();
         self.answered();
         if response.status() != StatusCode::OK {
             return Err(Box::pin(refusal(response)).await);
@@ -102,7 +108,7 @@ impl Server {
         check_encoding(&response)?;
         let streamed = streamed && !comes_whole(&response, self.kind);
         let Some(api) = self.kind.api().filter(|_| streamed) else {
-            let whole = read_whole(response.into_body(), signs).await?;
+            let whole = read_whole(response.into_body(), signs, &self.state.flow).await?;
             return Ok(Answer { connect_ms, exchange_ms: signs.elapsed_ms(), body: AnswerBody::Whole(whole) });
         };
         let mut live = Box::new(Live::new(Arc::clone(self), response.into_body(), api.decoder()));
@@ -184,10 +190,11 @@ fn header<'a>(response: &'a Response<Incoming>, name: &HeaderName) -> &'a str {
 }
 
 /// Reads an answer that comes whole.
-async fn read_whole(mut body: Incoming, signs: &Signs) -> Result<Bytes, Cause> {
+async fn read_whole(mut body: Incoming, signs: &Signs, flow: &Flow) -> Result<Bytes, Cause> {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         signs.sign();
+        flow.piece();
         let frame = frame.map_err(|error| Cause::Read(chain(&error)))?;
         let Ok(data) = frame.into_data() else { continue };
         if whole.len() + data.len() > ANSWER_BYTES_MAX {

@@ -19,6 +19,7 @@ pub(crate) use self::ollama::{RUNNING_AGE_MAX, Running};
 use crate::breaker::{Breaker, Failure, PROBE_EVERY, State};
 use crate::client::{Client, Incoming};
 use crate::error::Cause;
+use crate::flow::Flow;
 use crate::kept::{Kept, Known};
 use crate::kind::Listed;
 use crate::loads::Loads;
@@ -40,6 +41,8 @@ pub(crate) struct Server {
     pub(crate) timeouts: Timeouts,
     pub(crate) state: Arc<ServerState>,
     restart: Duration,
+    /// Somebody starts it anew when it says nothing any more.
+    is_kept: bool,
     health: Uri,
     list: Uri,
     /// The addresses that requests go to, by their paths.
@@ -53,6 +56,7 @@ pub(crate) struct ServerState {
     pub(crate) lane: Lane,
     pub(crate) breaker: Breaker,
     pub(crate) loads: Loads,
+    pub(crate) flow: Flow,
     listing: Arc<Kept<[Listed]>>,
     ollama: ollama::Memory,
     /// Held while the lane is told what the breaker says, so that what it was told last is what is so.
@@ -72,8 +76,9 @@ struct Watch {
 impl ServerState {
     pub(crate) fn new(lane: Lane) -> Arc<Self> {
         let (breaker, loads, listing) = (Breaker::new(), Loads::default(), Arc::default());
+        let flow = Flow::default();
         let (ollama, gate, watch) = (ollama::Memory::default(), Mutex::new(()), Mutex::default());
-        Arc::new(Self { lane, breaker, loads, listing, ollama, gate, watch })
+        Arc::new(Self { lane, breaker, loads, flow, listing, ollama, gate, watch })
     }
 
     fn watch(&self) -> MutexGuard<'_, Watch> {
@@ -110,6 +115,7 @@ impl Server {
             timeouts: settings.timeouts,
             state,
             restart: settings.restart,
+            is_kept: settings.kept.contains(&spec.name),
             health: at(paths.health)?,
             list: at(paths.list)?,
             work: paths.work.iter().map(|path| Ok((*path, at(path)?))).collect::<Result<_, SetupError>>()?,
@@ -127,7 +133,10 @@ impl Server {
     fn learn(self: &Arc<Self>, cause: &Cause) {
         let fail = |failure, reason: String| self.state.breaker.failed(failure, &reason, Instant::now());
         let changed = match cause {
-            Cause::Silent => fail(Failure::Silent, "it does not answer, not even at its health address".to_owned()),
+            Cause::Silent => {
+                let failure = if self.is_kept { Failure::Stuck } else { Failure::Silent };
+                fail(failure, "it does not answer, not even at its health address".to_owned())
+            }
             Cause::Connect(text) => fail(Failure::Unreachable, format!("no connection: {text}")),
             Cause::Lost(text) => fail(Failure::Lost, format!("connection lost before an answer: {text}")),
             Cause::Status { status: 404, .. } => {

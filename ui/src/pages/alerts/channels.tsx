@@ -1,15 +1,20 @@
 // Who is told: the channels with what waits in them, and the reports that come by the clock.
 
-import type { Channel, Report } from "../../api/alerts";
+import { useState } from "preact/hooks";
+import { type Channel, type Report, testChannel, type ChannelTest as Told } from "../../api/alerts";
+import type { Session } from "../../api/session";
+import { mayOperate } from "../../lib/rights";
+import { useChange } from "../../lib/use-change";
 import { useUi } from "../../ui/context";
 import { CopyButton } from "../../ui/copy";
 import { Lamp } from "../../ui/lamp";
+import { ErrorNotice } from "../../ui/notice";
 import { Panel } from "../../ui/panel";
 
 const EXAMPLE =
   'channels:\n  ops: {kind: smtp, server: "smtp://127.0.0.1:25", from: tollhouse@example.com, to: [ops@example.com]}';
 
-export function Channels({ channels }: { channels: Channel[] }) {
+export function Channels({ channels, session }: { channels: Channel[]; session: Session }) {
   const { t, format } = useUi();
   if (channels.length === 0)
     return (
@@ -58,16 +63,45 @@ export function Channels({ channels }: { channels: Channel[] }) {
                     </Lamp>
                   )}
                 </td>
-                <td class="row-actions" title={t("alerts.try")}>
-                  <code class="quiet">tollhouse alert test {channel.name}</code>{" "}
-                  <CopyButton text={`tollhouse alert test ${channel.name}`} label={false} />
-                </td>
+                <td class="row-actions">{mayOperate(session.role) && <ChannelTest name={channel.name} />}</td>
               </tr>
             ))}
           </tbody>
         </table>
       </div>
     </Panel>
+  );
+}
+
+/** Sends a message that shows that a channel works, and says what became of it. */
+function ChannelTest({ name }: { name: string }) {
+  const { t } = useUi();
+  const [told, setTold] = useState<Told | null>(null);
+  const change = useChange(() => testChannel(name), setTold);
+  const words = t("alerts.try_name", { name });
+  return (
+    <span class="channel-test">
+      {told !== null && !change.busy && (
+        <span role="status" data-testid="channel-told" data-ok={told.ok}>
+          <Lamp colour={told.ok && told.refused.length === 0 ? "green" : "red"}>
+            {told.ok ? t("alerts.try_taken") : t("alerts.try_refused", { error: told.error ?? "" })}
+            {told.refused.length > 0 && ` (${told.refused.join("; ")})`}
+          </Lamp>
+        </span>
+      )}
+      {change.error !== null && <ErrorNotice error={change.error} />}
+      <button
+        type="button"
+        class="button"
+        data-testid="channel-test"
+        aria-label={words}
+        title={words}
+        disabled={change.busy}
+        onClick={change.start}
+      >
+        {t("alerts.try")}
+      </button>
+    </span>
   );
 }
 

@@ -14,7 +14,7 @@ import { Panel } from "../../ui/panel";
 import { Try } from "./try";
 import { Incidents } from "./incidents";
 import { RuleState, SilenceMenu, Silenced } from "./rules";
-import { SEVERITIES, STATES, whenWords } from "./words";
+import { ORIGINS, SEVERITIES, STATES, whenWords } from "./words";
 
 interface Props {
   rule: Rule;
@@ -40,6 +40,9 @@ export function RulePage({ rule, incidents, params, session, show, reload }: Pro
         <h1>{rule.name}</h1>
         <RuleState rule={rule} />
         <span class={severity?.tag ?? "tag"}>{severity === undefined ? rule.severity : t(severity.text)}</span>
+        <span class="tag" data-origin={rule.origin}>
+          {t(ORIGINS[rule.origin])}
+        </span>
         <Silenced rule={rule} />
         <span class="head-actions">
           <Link class="button" href={address("discover", { kind: "all", q: rule.query })}>
@@ -54,9 +57,14 @@ export function RulePage({ rule, incidents, params, session, show, reload }: Pro
           {rule.error}
         </p>
       )}
+      {rule.saved !== null && rule.saved.problem !== null && rule.error === null && (
+        <p class="notice" role="status">
+          {t("alerts.saved_not_in_force", { problem: rule.saved.problem })}
+        </p>
+      )}
       <div class="rule-grid">
         <Panel area="try" title={t("alerts.text")} note={t("alerts.text_note")}>
-          <Try rule={rule} text={text} setText={setText} params={params} session={session} show={show} />
+          <Try rule={rule} text={text} setText={setText} params={params} session={session} show={show} done={reload} />
         </Panel>
         <div class="area-rule">
           <Panel title={t("alerts.settings")}>
@@ -75,8 +83,8 @@ export function RulePage({ rule, incidents, params, session, show, reload }: Pro
 }
 
 function Settings({ rule }: { rule: Rule }) {
-  const { t } = useUi();
-  const { quiet, escalate } = rule;
+  const { t, format } = useUi();
+  const { quiet, escalate, saved } = rule;
   const rows: [string, string | null][] = [
     [t("alerts.tells_when"), whenWords(rule, t)],
     [t("alerts.set_samples"), rule.samples > 1 ? String(rule.samples) : null],
@@ -88,6 +96,10 @@ function Settings({ rule }: { rule: Rule }) {
     [t("alerts.set_notify"), rule.notify === null ? t("alerts.all_channels") : rule.notify.join(", ") || t("alerts.nobody")],
     [t("alerts.set_escalate"), escalate === null ? null : `${escalate.after} → ${escalate.notify.join(", ")}`],
     [t("alerts.runbook"), rule.runbook],
+    [
+      t("alerts.saved"),
+      saved === null ? null : t("alerts.saved_by", { by: saved.by, time: format.moment(Date.parse(saved.at)) }),
+    ],
   ];
   return (
     <dl class="facts rule-facts">

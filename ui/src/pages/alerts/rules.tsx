@@ -13,7 +13,7 @@ import { Link } from "../../ui/link";
 import { Menu } from "../../ui/menu";
 import { ErrorNotice } from "../../ui/notice";
 import { Panel } from "../../ui/panel";
-import { SEVERITIES, STATES, whenWords } from "./words";
+import { ORIGINS, SEVERITIES, STATES, whenWords } from "./words";
 
 const LANE_DAYS = 7;
 const DAY_MS = 86_400_000;
@@ -87,7 +87,9 @@ function Row({ rule, incidents, params, session, reload }: RowProps) {
         </Link>
         <span class="tags">
           <span class={severity?.tag ?? "tag"}>{severity === undefined ? rule.severity : t(severity.text)}</span>
-          {rule.built_in && <span class="tag">{t("alerts.built_in")}</span>}
+          <span class="tag" data-origin={rule.origin}>
+            {t(ORIGINS[rule.origin])}
+          </span>
           <Silenced rule={rule} />
         </span>
       </td>

@@ -11,6 +11,8 @@ import {
   measuredOf,
   type Rule,
   readMeasured,
+  removeRule,
+  saveRule,
 } from "../../api/alerts";
 import { search } from "../../api/search";
 import type { Session } from "../../api/session";
@@ -19,11 +21,12 @@ import { bucketWidth } from "../../lib/range";
 import { mayOperate } from "../../lib/rights";
 import type { Changes } from "../../lib/route";
 import { blockOf } from "../../lib/rule-text";
+import { useChange } from "../../lib/use-change";
 import { useQuery } from "../../lib/use-query";
 import { useSettled } from "../../lib/use-settled";
 import { useUi } from "../../ui/context";
 import { CopyButton } from "../../ui/copy";
-import { Skeleton } from "../../ui/notice";
+import { ErrorNotice, Skeleton } from "../../ui/notice";
 
 const DAYS = [1, 7, 30] as const;
 const DAYS_AT_FIRST = 7;
@@ -35,12 +38,15 @@ const MESSAGES_SHOWN = 12;
 const GROUPS_SHOWN = 4;
 
 interface Props {
-  rule: Rule;
+  /** The rule as it is in force; a new one has no text yet. */
+  rule: Pick<Rule, "name" | "yaml" | "origin" | "saved">;
   text: string;
   setText: (text: string) => void;
   params: URLSearchParams;
   session: Session;
   show: (changes: Changes) => void;
+  /** Called when the rule was saved, or what was saved of it was removed. */
+  done: () => void;
 }
 
 interface Answer {
@@ -49,7 +55,7 @@ interface Answer {
   curve: Curve | null;
 }
 
-export function Try({ rule, text, setText, params, session, show }: Props) {
+export function Try({ rule, text, setText, params, session, show, done }: Props) {
   const { t } = useUi();
   const days = DAYS.find((one) => String(one) === params.get("days")) ?? DAYS_AT_FIRST;
   const settled = useSettled(text, REST_MS);
@@ -109,7 +115,8 @@ export function Try({ rule, text, setText, params, session, show }: Props) {
           <Result answer={data} days={days} />
         </div>
       )}
-      <details class="try-keep" open={!isOwn}>
+      {may && <Keep rule={rule} text={text} isOwn={isOwn} isWrong={error !== null || waiting} done={done} />}
+      <details class="try-keep" open={rule.origin === "file" && !isOwn}>
         <summary>{t("alerts.keep_title")}</summary>
         <p class="quiet">{t("alerts.keep_text")}</p>
         <div class="command">
@@ -119,6 +126,45 @@ export function Try({ rule, text, setText, params, session, show }: Props) {
           <CopyButton text={configuration} />
         </div>
       </details>
+    </div>
+  );
+}
+
+interface KeepProps {
+  rule: Props["rule"];
+  text: string;
+  isOwn: boolean;
+  isWrong: boolean;
+  done: () => void;
+}
+
+/** Saves the rule here, or takes away what was saved; what the file says is changed there. */
+function Keep({ rule, text, isOwn, isWrong, done }: KeepProps) {
+  const { t } = useUi();
+  const save = useChange(() => saveRule(rule.name, text), done);
+  const remove = useChange(() => removeRule(rule.name), done);
+  const error = save.error ?? remove.error;
+  return (
+    <div class="try-save">
+      {rule.origin === "file" ? (
+        <p class="quiet">{t("alerts.in_file")}</p>
+      ) : (
+        <button
+          type="button"
+          class="button primary"
+          data-testid="rule-save"
+          disabled={isOwn || isWrong || save.busy || rule.name === ""}
+          onClick={save.start}
+        >
+          {t("alerts.save")}
+        </button>
+      )}
+      {rule.saved !== null && (
+        <button type="button" class="button" data-testid="rule-remove" disabled={remove.busy} onClick={remove.start}>
+          {t("alerts.remove_saved")}
+        </button>
+      )}
+      {error !== null && <ErrorNotice error={error} />}
     </div>
   );
 }

@@ -1,6 +1,6 @@
 // Words for rules and incidents that several parts of the page say.
 
-import type { Incident, Rule } from "../../api/alerts";
+import type { Incident, Origin, Rule } from "../../api/alerts";
 import type { TextKey } from "../../i18n/en";
 import { type Changes, placeOf } from "../../lib/route";
 import type { Translate } from "../../ui/context";
@@ -15,6 +15,12 @@ export const STATES: Record<string, { text: TextKey; colour: LampColour }> = {
   off: { text: "alerts.off", colour: "grey" },
 };
 
+export const ORIGINS: Record<Origin, TextKey> = {
+  "built-in": "alerts.built_in",
+  file: "alerts.from_file",
+  console: "alerts.from_console",
+};
+
 export const SEVERITIES: Record<string, { text: TextKey; tag: string }> = {
   info: { text: "alerts.info", tag: "tag" },
   warning: { text: "alerts.warning", tag: "tag tag-warn" },
@@ -24,6 +30,8 @@ export const SEVERITIES: Record<string, { text: TextKey; tag: string }> = {
 /** What is measured, in the language of the page; the server says it in English. */
 export function measuredWords(measured: string, t: Translate): string {
   if (measured === "records") return t("alerts.measure_records");
+  const budget = /^budget for (.+)$/.exec(measured);
+  if (budget !== null) return t("alerts.measure_budget", { query: budget[1] ?? "" });
   if (measured === "time without a record") return t("alerts.measure_absence");
   const newest = /^newest record with (.+)$/.exec(measured);
   if (newest !== null) return t("alerts.measure_latest", { query: newest[1] ?? "" });
@@ -37,6 +45,11 @@ export function measuredWords(measured: string, t: Translate): string {
 
 /** `records >= 5 within 5m, by model_name`. */
 export function whenWords(rule: Rule, t: Translate): string {
+  if (rule.objective !== null) {
+    const { goal, over, bad } = rule.objective;
+    const when = t("alerts.when_objective", { goal, over, bad });
+    return rule.group_by === null ? when : t("alerts.when_by", { when, field: rule.group_by });
+  }
   const measured = measuredWords(rule.measured, t);
   const values = { measured, limit: rule.limit, within: rule.within };
   const when =

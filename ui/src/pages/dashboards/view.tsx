@@ -19,13 +19,13 @@ import type { Saved } from "../../api/saved";
 import { field, type Hit, search, type SearchAnswer } from "../../api/search";
 import { Chart, type ChartSeries, type Mark, MODEL_COLOURS } from "../../charts/chart";
 import { type Format, NONE } from "../../lib/format";
-import { HEAT_STEPS, heatStep } from "../../lib/heat";
 import { peaks } from "../../lib/peaks";
 import { addCondition, condition } from "../../lib/query";
 import { bucketStarts, bucketWidth, rangeOf, resolve, sharedOf, type Span } from "../../lib/range";
 import { address, type Changes } from "../../lib/route";
 import { useQuery } from "../../lib/use-query";
 import { useUi } from "../../ui/context";
+import { type HeatCell, HeatTable, largestOf } from "../../ui/heat";
 import { Link } from "../../ui/link";
 import { ErrorNotice, Skeleton } from "../../ui/notice";
 import { isLive } from "../../ui/range-picker";
@@ -170,81 +170,39 @@ function seriesOf(panel: Panel, curves: { name: string; values: (number | null)[
 
 function Heat({ panel, cells, params }: { panel: Panel; cells: Cell[]; params: URLSearchParams }) {
   const { t, format } = useUi();
+  if (cells.length === 0) return <p class="quiet panel-none">{t("chart.no_data")}</p>;
   const value = shown(panel, format);
   const rows = [...new Set(cells.map((cell) => cell.row))].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
-  const columns = [...new Set(cells.map((cell) => cell.column))];
-  const largest = Math.max(0, ...cells.map((cell) => cell.value ?? 0));
-  if (cells.length === 0) return <p class="quiet panel-none">{t("chart.no_data")}</p>;
   const nameOfKey = (name: string) => (name === NO_MODEL ? NONE : name);
-  const cellOf = (row: string, column: string) => {
-    const cell = cells.find((one) => one.row === row && one.column === column);
-    if (cell === undefined) return <td key={column} class="heat-none" />;
-    const words = `${panel.by} ${nameOfKey(row)}, ${panel.across} ${nameOfKey(column)}: ${format.count(cell.count)}, ${value(cell.value)}`;
-    const clause = (name: string, key: string) => condition(panel.language, name, key === NO_MODEL ? null : key);
-    const both = addCondition(
-      panel.language,
-      addCondition(panel.language, panel.query, clause(panel.by, row)),
-      clause(panel.across, column),
-    );
-    return (
-      <td key={column}>
-        <Link
-          class={`heat-cell heat-${cell.value === null ? 0 : heatStep(cell.value, largest)}`}
-          href={inDiscover(panel, params, { q: both })}
-          data-testid="panel-cell"
-          data-row={row}
-          data-column={column}
-          data-count={cell.count}
-          data-value={cell.value ?? ""}
-          title={words}
-        >
-          <span class="visually-hidden">{words}</span>
-          <span class="heat-count" aria-hidden="true">
-            {format.compact(cell.count)}
-          </span>
-          <span class="heat-mean" aria-hidden="true">
-            {panel.measure === "count" ? "" : value(cell.value)}
-          </span>
-        </Link>
-      </td>
-    );
-  };
+  const narrow = (query: string, name: string, key: string) =>
+    addCondition(panel.language, query, condition(panel.language, name, key === NO_MODEL ? null : key));
+  const shownCells = cells.map(
+    ({ row, column, count, value: figure }): HeatCell => ({
+      row,
+      column,
+      count,
+      value: figure,
+      figure: panel.measure === "count" ? "" : value(figure),
+      words: `${panel.by} ${nameOfKey(row)}, ${panel.across} ${nameOfKey(column)}: ${format.count(count)}, ${value(figure)}`,
+      href: inDiscover(panel, params, { q: narrow(narrow(panel.query, panel.by, row), panel.across, column) }),
+      data: {
+        "data-testid": "panel-cell",
+        "data-row": row,
+        "data-column": column,
+        "data-count": count,
+        "data-value": figure ?? "",
+      },
+    }),
+  );
   return (
-    <div class="heat">
-      <div class="heat-scroll">
-        <table>
-          <thead>
-            <tr>
-              <td />
-              {columns.map((column) => (
-                <th key={column} scope="col" title={nameOfKey(column)}>
-                  {nameOfKey(column)}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map((row) => (
-              <tr key={row}>
-                <th scope="row" title={nameOfKey(row)}>
-                  {nameOfKey(row)}
-                </th>
-                {columns.map((column) => cellOf(row, column))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-      <div class="heat-scale" aria-hidden="true">
-        <span>{t("dashboards.low")}</span>
-        <span class="heat-steps">
-          {Array.from({ length: HEAT_STEPS }, (_, step) => (
-            <i key={step} class={`heat-${step}`} />
-          ))}
-        </span>
-        <span>{value(largest)}</span>
-      </div>
-    </div>
+    <HeatTable
+      rows={rows}
+      columns={[...new Set(cells.map((cell) => cell.column))]}
+      cells={shownCells}
+      nameOf={nameOfKey}
+      low={t("dashboards.low")}
+      high={value(largestOf(cells.map((cell) => cell.value)))}
+    />
   );
 }
 

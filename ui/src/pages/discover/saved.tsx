@@ -8,21 +8,22 @@ import { rangeOf } from "../../lib/range";
 import { address, type Changes } from "../../lib/route";
 import { useQuery } from "../../lib/use-query";
 import { useUi } from "../../ui/context";
-import { Icon } from "../../ui/icon";
 import { Link } from "../../ui/link";
 import { Menu } from "../../ui/menu";
 import { ErrorNotice, Skeleton } from "../../ui/notice";
+import { RowButton } from "../../ui/row-button";
 
-export function SavedMenu({ params }: { params: URLSearchParams }) {
+/** `may` says whether searches may be kept, replaced and removed by whoever looks. */
+export function SavedMenu({ params, may }: { params: URLSearchParams; may: boolean }) {
   const { t } = useUi();
   return (
     <Menu name="saved" icon="bookmark" label={t("saved.title")}>
-      {(close) => <SavedList params={params} close={close} />}
+      {(close) => <SavedList params={params} may={may} close={close} />}
     </Menu>
   );
 }
 
-function SavedList({ params, close }: { params: URLSearchParams; close: () => void }) {
+function SavedList({ params, may, close }: { params: URLSearchParams; may: boolean; close: () => void }) {
   const { t } = useUi();
   const { data, error, reload } = useQuery<Saved[]>("saved", savedSearches);
   const [name, setName] = useState("");
@@ -50,20 +51,23 @@ function SavedList({ params, close }: { params: URLSearchParams; close: () => vo
 
   return (
     <div class="saved">
-      <form class="saved-form" onSubmit={save}>
-        <input
-          type="text"
-          data-testid="saved-name"
-          aria-label={t("saved.name")}
-          placeholder={t("saved.name")}
-          maxLength={200}
-          value={name}
-          onInput={(event) => setName(event.currentTarget.value)}
-        />
-        <button type="submit" class="button primary" data-testid="saved-save" disabled={name.trim() === ""}>
-          {t(replaces ? "saved.replace" : "saved.save")}
-        </button>
-      </form>
+      {!may && <p class="quiet">{t("saved.may_not")}</p>}
+      {may && (
+        <form class="saved-form" onSubmit={save}>
+          <input
+            type="text"
+            data-testid="saved-name"
+            aria-label={t("saved.name")}
+            placeholder={t("saved.name")}
+            maxLength={200}
+            value={name}
+            onInput={(event) => setName(event.currentTarget.value)}
+          />
+          <button type="submit" class="button primary" data-testid="saved-save" disabled={name.trim() === ""}>
+            {t(replaces ? "saved.replace" : "saved.save")}
+          </button>
+        </form>
+      )}
       {(failed ?? error) !== null && <ErrorNotice error={failed ?? error ?? new Error()} />}
       {data === null && error === null && <Skeleton lines={3} />}
       {data !== null && data.length === 0 && <p class="quiet">{t("saved.none")}</p>}
@@ -79,16 +83,14 @@ function SavedList({ params, close }: { params: URLSearchParams; close: () => vo
               <strong>{saved.name}</strong>
               <code>{saved.query === "" ? "*" : saved.query}</code>
             </Link>
-            <button
-              type="button"
-              class="icon-button"
-              data-testid="saved-remove"
-              aria-label={t("saved.remove", { name: saved.name })}
-              title={t("saved.remove", { name: saved.name })}
-              onClick={() => void attempt(() => removeSaved(saved.id))}
-            >
-              <Icon name="trash" />
-            </button>
+            {may && (
+              <RowButton
+                icon="trash"
+                name="saved-remove"
+                words={t("saved.remove", { name: saved.name })}
+                press={() => void attempt(() => removeSaved(saved.id))}
+              />
+            )}
           </li>
         ))}
       </ul>

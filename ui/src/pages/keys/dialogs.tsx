@@ -6,9 +6,8 @@ import type { Session } from "../../api/session";
 import { useChange } from "../../lib/use-change";
 import { useUi } from "../../ui/context";
 import { CopyButton } from "../../ui/copy";
-import { Dialog } from "../../ui/dialog";
-import { Field } from "../../ui/field";
-import { ErrorNotice } from "../../ui/notice";
+import { Dialog, FormDialog } from "../../ui/dialog";
+import { Choice, Field } from "../../ui/field";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -36,61 +35,37 @@ export function CreateDialog({ made, close }: { made: (key: MadeKey) => void; cl
       />
     </Field>
   );
-  const choice = (name: string, words: string, options: [string, string][]) => (
-    <Field words={words}>
-      <select
-        name={name}
-        value={form[name]}
-        onChange={(event) => setForm({ ...form, [name]: event.currentTarget.value })}
-      >
-        {options.map(([value, shown]) => (
-          <option key={value} value={value}>
-            {shown}
-          </option>
-        ))}
-      </select>
-    </Field>
-  );
+  const choice = (name: string, words: string, options: [string, string][]) => {
+    const choose = (value: string) => setForm({ ...form, [name]: value });
+    return <Choice words={words} name={name} value={form[name] ?? ""} options={options} change={choose} />;
+  };
   const expiries = EXPIRIES.map((days): [string, string] => [
     String(days),
     days === 0 ? t("keys.never") : t("keys.days", { count: days }),
   ]);
   return (
-    <Dialog name="key-dialog" title={t("keys.create")} close={close}>
-      <form
-        class="key-form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          change.start();
-        }}
-      >
-        {text("name", t("keys.name"), t("keys.name_hint"))}
-        {text("user", t("column.user"), t("keys.user_hint"))}
-        {choice("role", t("keys.role"), same(ROLES))}
-        {choice("expires", t("keys.expires"), expiries)}
-        <div class="wide">{text("models", t("keys.models"), t("keys.models_hint"))}</div>
-        {text("requests", t("keys.requests_minute"), undefined, "numeric")}
-        {text("concurrent", t("keys.concurrent"), undefined, "numeric")}
-        {text("tokens_per_day", t("keys.tokens_day"), undefined, "numeric")}
-        {text("tokens_per_month", t("keys.tokens_month"), undefined, "numeric")}
-        {text("prompt_chars", t("keys.prompt_chars"), undefined, "numeric")}
-        {choice("priority", t("keys.priority"), same(PRIORITIES))}
-        <div class="wide">{text("allow", t("keys.allow"), t("keys.allow_hint"))}</div>
-        {change.error !== null && (
-          <div class="wide">
-            <ErrorNotice error={change.error} />
-          </div>
-        )}
-        <div class="dialog-actions wide">
-          <button type="button" class="button" onClick={close}>
-            {t("common.cancel")}
-          </button>
-          <button type="submit" class="button primary" data-testid="key-submit" disabled={change.busy}>
-            {t("keys.create")}
-          </button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog
+      name="key-dialog"
+      title={t("keys.create")}
+      class="key-form"
+      change={change}
+      send={t("keys.create")}
+      sendName="key-submit"
+      close={close}
+    >
+      {text("name", t("keys.name"), t("keys.name_hint"))}
+      {text("user", t("column.user"), t("keys.user_hint"))}
+      {choice("role", t("keys.role"), same(ROLES))}
+      {choice("expires", t("keys.expires"), expiries)}
+      <div class="wide">{text("models", t("keys.models"), t("keys.models_hint"))}</div>
+      {text("requests", t("keys.requests_minute"), undefined, "numeric")}
+      {text("concurrent", t("keys.concurrent"), undefined, "numeric")}
+      {text("tokens_per_day", t("keys.tokens_day"), undefined, "numeric")}
+      {text("tokens_per_month", t("keys.tokens_month"), undefined, "numeric")}
+      {text("prompt_chars", t("keys.prompt_chars"), undefined, "numeric")}
+      {choice("priority", t("keys.priority"), same(PRIORITIES))}
+      <div class="wide">{text("allow", t("keys.allow"), t("keys.allow_hint"))}</div>
+    </FormDialog>
   );
 }
 
@@ -155,46 +130,35 @@ export function RotateDialog({ id, name, made, close }: ChangeProps & { made: (k
   const { t } = useUi();
   const [overlap, setOverlap] = useState("24h");
   const change = useChange(() => rotateKey(id, overlap), made);
+  const overlaps = OVERLAPS.map((value): [string, string] => [value, value === "0s" ? t("keys.overlap_none") : value]);
   return (
-    <Dialog name="rotate-dialog" title={t("keys.rotate_name", { name })} close={close}>
+    <FormDialog
+      name="rotate-dialog"
+      title={t("keys.rotate_name", { name })}
+      change={change}
+      send={t("keys.rotate")}
+      sendName="rotate-submit"
+      close={close}
+    >
       <p>{t("keys.rotate_text")}</p>
-      <Field words={t("keys.overlap")}>
-        <select value={overlap} onChange={(event) => setOverlap(event.currentTarget.value)}>
-          {OVERLAPS.map((value) => (
-            <option key={value} value={value}>
-              {value === "0s" ? t("keys.overlap_none") : value}
-            </option>
-          ))}
-        </select>
-      </Field>
-      {change.error !== null && <ErrorNotice error={change.error} />}
-      <div class="dialog-actions">
-        <button type="button" class="button" onClick={close}>
-          {t("common.cancel")}
-        </button>
-        <button type="button" class="button primary" data-testid="rotate-submit" disabled={change.busy} onClick={change.start}>
-          {t("keys.rotate")}
-        </button>
-      </div>
-    </Dialog>
+      <Choice words={t("keys.overlap")} value={overlap} options={overlaps} change={setOverlap} />
+    </FormDialog>
   );
 }
 
 export function RevokeDialog({ id, name, done, close }: ChangeProps & { done: () => void }) {
   const { t } = useUi();
-  const change = useChange(() => revokeKey(id), done);
   return (
-    <Dialog name="revoke-dialog" title={t("keys.revoke_name", { name })} close={close}>
+    <FormDialog
+      name="revoke-dialog"
+      title={t("keys.revoke_name", { name })}
+      change={useChange(() => revokeKey(id), done)}
+      send={t("keys.revoke")}
+      sendName="revoke-submit"
+      danger
+      close={close}
+    >
       <p>{t("keys.revoke_text")}</p>
-      {change.error !== null && <ErrorNotice error={change.error} />}
-      <div class="dialog-actions">
-        <button type="button" class="button" onClick={close}>
-          {t("common.cancel")}
-        </button>
-        <button type="button" class="button danger" data-testid="revoke-submit" disabled={change.busy} onClick={change.start}>
-          {t("keys.revoke")}
-        </button>
-      </div>
-    </Dialog>
+    </FormDialog>
   );
 }

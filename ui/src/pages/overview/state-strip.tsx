@@ -91,8 +91,9 @@ function UpstreamFact({ upstream }: { upstream: Upstream }) {
     closed: t("state.upstream_closed"),
     open: t("state.upstream_open"),
     half_open: t("state.upstream_half_open"),
+    held: t("state.upstream_held"),
   };
-  const known = words[upstream.breaker] ?? upstream.breaker;
+  const known = words[upstream.breaker];
   return (
     <li title={upstream.reason ?? known}>
       <span class={`dot dot-${upstream.breaker}`} aria-hidden="true" />

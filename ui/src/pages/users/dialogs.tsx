@@ -5,9 +5,8 @@ import { ROLES, type Role } from "../../api/session";
 import { createUser, removeUser, setPassword, type User } from "../../api/users";
 import { useChange } from "../../lib/use-change";
 import { useUi } from "../../ui/context";
-import { Dialog } from "../../ui/dialog";
-import { Field } from "../../ui/field";
-import { ErrorNotice } from "../../ui/notice";
+import { FormDialog } from "../../ui/dialog";
+import { Choice, Field } from "../../ui/field";
 import { ROLE_TEXTS } from "./roles";
 
 export const PASSWORD_CHARS_MIN = 12;
@@ -18,75 +17,44 @@ interface Props {
   close: () => void;
 }
 
-/** Buttons at the end of a window's form, below what went wrong. */
-function Actions({ error, busy, words, danger, close }: {
-  error: Error | null;
-  busy: boolean;
-  words: string;
-  danger?: boolean;
-  close: () => void;
-}) {
-  const { t } = useUi();
-  return (
-    <>
-      {error !== null && <ErrorNotice error={error} />}
-      <div class="dialog-actions">
-        <button type="button" class="button" onClick={close}>
-          {t("common.cancel")}
-        </button>
-        <button
-          type="submit"
-          class={danger ? "button danger" : "button primary"}
-          data-testid="user-submit"
-          disabled={busy}
-        >
-          {words}
-        </button>
-      </div>
-    </>
-  );
-}
-
 export function CreateUserDialog({ done, close }: Props) {
   const { t } = useUi();
   const [name, setName] = useState("");
   const [role, setRole] = useState<Role>("viewer");
   const [password, setPasswordText] = useState("");
-  const change = useChange(() => createUser({ name, role, password }), done);
+  const roles = ROLES.map((each): [Role, string] => [each, t(ROLE_TEXTS[each].name)]);
   return (
-    <Dialog name="user-dialog" title={t("users.create")} close={close}>
-      <form
-        class="user-form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          change.start();
-        }}
-      >
-        <Field words={t("users.name")}>
-          <input
-            type="text"
-            name="name"
-            autocomplete="off"
-            spellcheck={false}
-            required
-            maxLength={100}
-            value={name}
-            onInput={(event) => setName(event.currentTarget.value)}
-          />
-        </Field>
-        <Field words={t("users.role")} hint={t(ROLE_TEXTS[role].note)}>
-          <select name="role" value={role} onChange={(event) => setRole(event.currentTarget.value as Role)}>
-            {ROLES.map((each) => (
-              <option key={each} value={each}>
-                {t(ROLE_TEXTS[each].name)}
-              </option>
-            ))}
-          </select>
-        </Field>
-        <PasswordField words={t("users.password")} value={password} change={setPasswordText} />
-        <Actions {...change} words={t("users.create")} close={close} />
-      </form>
-    </Dialog>
+    <FormDialog
+      name="user-dialog"
+      title={t("users.create")}
+      class="user-form"
+      change={useChange(() => createUser({ name, role, password }), done)}
+      send={t("users.create")}
+      sendName="user-submit"
+      close={close}
+    >
+      <Field words={t("users.name")}>
+        <input
+          type="text"
+          name="name"
+          autocomplete="off"
+          spellcheck={false}
+          required
+          maxLength={100}
+          value={name}
+          onInput={(event) => setName(event.currentTarget.value)}
+        />
+      </Field>
+      <Choice
+        words={t("users.role")}
+        hint={t(ROLE_TEXTS[role].note)}
+        name="role"
+        value={role}
+        options={roles}
+        change={setRole}
+      />
+      <PasswordField words={t("users.password")} value={password} change={setPasswordText} />
+    </FormDialog>
   );
 }
 
@@ -118,38 +86,35 @@ export function PasswordField({ words, value, change }: PasswordFieldProps) {
 export function PasswordDialog({ user, done, close }: Props & { user: User }) {
   const { t } = useUi();
   const [password, setPasswordText] = useState("");
-  const change = useChange(() => setPassword(user.id, password), done);
   return (
-    <Dialog name="password-dialog" title={t("users.password_of", { name: user.name })} close={close}>
-      <form
-        class="user-form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          change.start();
-        }}
-      >
-        <p>{t("users.password_text")}</p>
-        <PasswordField words={t("users.new_password")} value={password} change={setPasswordText} />
-        <Actions {...change} words={t("users.set_password")} close={close} />
-      </form>
-    </Dialog>
+    <FormDialog
+      name="password-dialog"
+      title={t("users.password_of", { name: user.name })}
+      class="user-form"
+      change={useChange(() => setPassword(user.id, password), done)}
+      send={t("users.set_password")}
+      sendName="user-submit"
+      close={close}
+    >
+      <p>{t("users.password_text")}</p>
+      <PasswordField words={t("users.new_password")} value={password} change={setPasswordText} />
+    </FormDialog>
   );
 }
 
 export function RemoveUserDialog({ user, done, close }: Props & { user: User }) {
   const { t } = useUi();
-  const change = useChange(() => removeUser(user.id), done);
   return (
-    <Dialog name="remove-dialog" title={t("users.remove_name", { name: user.name })} close={close}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          change.start();
-        }}
-      >
-        <p>{t("users.remove_text")}</p>
-        <Actions {...change} words={t("users.remove")} danger close={close} />
-      </form>
-    </Dialog>
+    <FormDialog
+      name="remove-dialog"
+      title={t("users.remove_name", { name: user.name })}
+      change={useChange(() => removeUser(user.id), done)}
+      send={t("users.remove")}
+      sendName="user-submit"
+      danger
+      close={close}
+    >
+      <p>{t("users.remove_text")}</p>
+    </FormDialog>
   );
 }

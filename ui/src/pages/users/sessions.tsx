@@ -11,6 +11,7 @@ import { ErrorNotice } from "../../ui/notice";
 const WAYS: Record<Way, TextKey> = {
   token: "users.by_token",
   password: "users.by_password",
+  oidc: "users.from.oidc",
 };
 
 interface Props {

@@ -15,7 +15,7 @@ use jiff::Zoned;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
 use tollhouse_access::Role;
-use tollhouse_collect::formats::{Entry, Format};
+use tollhouse_collect::formats::Format;
 use tollhouse_collect::http::{Packing, read_lines, read_otlp};
 use tollhouse_config::HttpSource;
 use tollhouse_gateway::Refusal;
@@ -23,6 +23,7 @@ use tollhouse_journal::{Journal, Level, Record};
 use tollhouse_otlp::{Encoding, Rejected};
 use tollhouse_web::{Answer, Dropped};
 
+use super::keeping::Sent;
 use super::reply::{Speech, Trouble, kept};
 use super::{CALLER, Counts, keeping};
 use crate::collecting::record;
@@ -119,9 +120,9 @@ impl Taking {
             .is_some_and(|value| Encoding::of_content_type(value) == Some(Encoding::Json));
         let format = self.format;
         let read = spawn_blocking(move || read(held, packing, speech, is_json, format));
-        let (entries, rejected, _room) = read.await.map_err(|error| Trouble::Unkept(error.to_string()))??;
-        let lines = entries.len();
-        keeping::keep(&self.journal, &self.shaping, peer, key_id.as_deref(), entries).await?;
+        let (sent, rejected, _room) = read.await.map_err(|error| Trouble::Unkept(error.to_string()))??;
+        let lines = sent.len();
+        keeping::keep(&self.journal, &self.shaping, peer, key_id.as_deref(), sent).await?;
         Ok((lines, rejected))
     }
 
@@ -204,20 +205,23 @@ fn read(
     speech: Speech,
     is_json: bool,
     format: Option<Format>,
-) -> Result<(Vec<Entry>, Rejected, Room), Trouble> {
+) -> Result<(Vec<Sent>, Rejected, Room), Trouble> {
     let Held { mut body, mut room } = held;
     if packing != Packing::None {
         let unpacked = packing.unpack(&body, BODY_BYTES_MAX, |bytes| room.grow(bytes))?;
         body = unpacked.ok_or(Trouble::Busy)?.into();
     }
-    let (entries, rejected) = match speech {
-        Speech::Otlp(encoding) => read_otlp(&body, encoding)?,
+    match speech {
+        Speech::Otlp(encoding) => {
+            let (entries, rejected) = read_otlp(&body, encoding)?;
+            Ok((entries.into_iter().map(Sent::from).collect(), rejected, room))
+        }
         Speech::Lines => {
             let lines = read_lines(&body, is_json, format, &Zoned::now());
-            (lines.map_err(|error| Trouble::TooMany(error.to_string()))?, Rejected::default())
+            let lines = lines.map_err(|error| Trouble::TooMany(error.to_string()))?;
+            Ok((lines.into_iter().map(Sent::from).collect(), Rejected::default(), room))
         }
-    };
-    Ok((entries, rejected, room))
+    }
 }
 
 impl Room {

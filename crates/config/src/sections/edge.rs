@@ -1,0 +1,186 @@
+//! `edge`: host names, their certificates, and what stands behind their paths.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use super::{base_url, host_name, listen_address};
+use crate::{
+    config::{Auth, BalanceConfig, EdgeConfig, HeadersConfig, RouteConfig, RouteTarget, SiteConfig},
+    decode::{Decoder, Section},
+    problem::{Problem, shown},
+    tree::{Data, Node},
+};
+
+/// Most sites.
+const SITES_MAX: usize = 256;
+/// Most routes of a site.
+const ROUTES_MAX: usize = 64;
+/// Most servers behind a route.
+const SERVERS_MAX: usize = 64;
+/// What stands as `to`.
+const TO: &str =
+    "gateway, console, a server (http://127.0.0.1:3000) or a list of some, dir:/path, or redirect:https://…";
+/// What only servers have.
+const OF_SERVERS: [&str; 4] = ["balance", "body", "timeout", "idle"];
+
+/// Reads the edge. `house` is where the house itself listens, and `auth` whether it asks for keys.
+pub(super) fn edge(d: &mut Decoder<'_>, node: &Node, house: SocketAddr, auth: Auth) -> Option<EdgeConfig> {
+    let mut read = None;
+    d.section(node, |d, s| {
+        let mut http = None;
+        s.set_some(d, "http", &mut http, listen_address);
+        let https = s.require(d, "https", "an address with a port for TLS, such as 0.0.0.0:443", listen_address);
+        let expected = "host names with settings, such as ai.example.com: {tls: {cert: …, key: …}, routes: […]}";
+        let sites = s.require(d, "sites", expected, |d, node| sites(d, node, expected));
+        if let Some(https) = https {
+            let others = [Some(house), http];
+            if https.port() != 0 && others.contains(&Some(https)) || (house.port() != 0 && http == Some(house)) {
+                d.wrong(node, &"two of `listen`, `edge.http` and `edge.https` are the same address", "one for each");
+            }
+        }
+        if let Some(https) = https
+            && auth == Auth::Off
+            && !https.ip().to_canonical().is_loopback()
+        {
+            let what = "nobody is asked for a key, and anybody who reaches `edge.https` could use the models";
+            d.wrong(node, &what, "an address of this machine alone, or access: {auth: keys}");
+        }
+        read = https.zip(sites).map(|(https, sites)| EdgeConfig { http, https, sites });
+    });
+    read
+}
+
+fn sites(d: &mut Decoder<'_>, node: &Node, expected: &str) -> Option<Vec<SiteConfig>> {
+    let entries = d.entries(node, expected)?;
+    if entries.is_empty() || entries.len() > SITES_MAX {
+        d.wrong(node, &format!("{} sites stand here", entries.len()), &format!("1 to {SITES_MAX} sites"));
+        return None;
+    }
+    let mut sites: Vec<SiteConfig> = Vec::new();
+    for entry in entries {
+        let host = match host_name(&entry.name) {
+            Ok(host) => host,
+            Err(what) => {
+                let problem = Problem::new(Some(entry.name_place), format!("`edge.sites`: {what}"));
+                d.problem(problem.expected("a host name such as ai.example.com, without https:// and port"));
+                continue;
+            }
+        };
+        if sites.iter().any(|site| site.host == host) {
+            let what = format!("`edge.sites`: `{}` stands here twice", shown(&host));
+            d.problem(Problem::new(Some(entry.name_place), what).expected("each host name once"));
+        }
+        d.section(&entry.value, |d, s| sites.extend(site(d, s, host)));
+    }
+    // One that is wrong is told; the others alone would be another edge.
+    (sites.len() == entries.len()).then_some(sites)
+}
+
+fn site(d: &mut Decoder<'_>, s: &mut Section<'_>, host: String) -> Option<SiteConfig> {
+    let expected = "files of the certificate and its key, such as {cert: fullchain.pem, key: privkey.pem}";
+    let files = s.require(d, "tls", expected, |d, node| tls(d, node, expected));
+    let expected = "a list such as [{path: /v1/, to: gateway}, {path: /, to: console}]";
+    let routes = s.require(d, "routes", expected, |d, node| routes(d, node, expected));
+    let mut headers = HeadersConfig::default();
+    s.set(d, "headers", &mut headers, |d, node| d.word(node, &HeadersConfig::WORDS));
+    let (cert, key) = files?;
+    Some(SiteConfig { host, cert, key, routes: routes?, headers })
+}
+
+fn tls(d: &mut Decoder<'_>, node: &Node, expected: &str) -> Option<(PathBuf, PathBuf)> {
+    if let Data::Scalar { text, .. } = &node.data {
+        d.wrong(node, &format!("`{}` is not known here", shown(text)), expected);
+        return None;
+    }
+    let mut files = None;
+    d.section(node, |d, s| {
+        let cert = s.require(d, "cert", "the file of the certificate and its chain (PEM)", Decoder::path);
+        let key = s.require(d, "key", "the file of the private key (PEM)", Decoder::path);
+        files = cert.zip(key);
+    });
+    files
+}
+
+fn routes(d: &mut Decoder<'_>, node: &Node, expected: &str) -> Option<Vec<RouteConfig>> {
+    let routes = d.list(node, expected, |d, node| {
+        let mut read = None;
+        d.section(node, |d, s| read = route(d, s));
+        read
+    })?;
+    if node.is_empty() || routes.len() > ROUTES_MAX {
+        d.wrong(node, &format!("{} routes stand here", routes.len()), &format!("1 to {ROUTES_MAX} routes"));
+        return None;
+    }
+    let twice = routes.iter().enumerate().find(|(index, route)| {
+        let is_same = |other: &RouteConfig| other.path.trim_end_matches('/') == route.path.trim_end_matches('/');
+        routes[..*index].iter().any(is_same)
+    });
+    if let Some((_, route)) = twice {
+        d.wrong(node, &format!("two routes have the path {}", shown(&route.path)), "another path for each");
+    }
+    Some(routes)
+}
+
+fn route(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<RouteConfig> {
+    let path = s.require(d, "path", "a path such as /v1/", |d, node| d.parsed(node, "a path such as /v1/", path));
+    let to = s.require(d, "to", TO, targets);
+    let mut read = RouteConfig::new(&path?, to?);
+    if matches!(read.to, RouteTarget::Servers(_)) {
+        s.set(d, "balance", &mut read.balance, |d, node| d.word(node, &BalanceConfig::WORDS));
+        s.set(d, "body", &mut read.body, Decoder::bytes);
+        s.set(d, "timeout", &mut read.timeout, Decoder::duration);
+        s.set(d, "idle", &mut read.idle, Decoder::duration);
+    } else {
+        for name in OF_SERVERS {
+            if let Some(node) = s.get(name) {
+                d.wrong(node, &format!("`{name}` is for servers"), "`to: http://…`, or no such key");
+            }
+        }
+    }
+    Some(read)
+}
+
+fn path(text: &str) -> Result<String, String> {
+    // As a request may have it; nothing that would never be matched.
+    let is_path = text.starts_with('/')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte))
+        && !text.contains("//")
+        && text.split('/').all(|part| !matches!(part, "." | ".."));
+    if is_path { Ok(text.to_owned()) } else { Err(format!("`{}` is not a plain path", shown(text))) }
+}
+
+fn targets(d: &mut Decoder<'_>, node: &Node) -> Option<RouteTarget> {
+    if !matches!(node.data, Data::List(_)) {
+        return d.parsed(node, TO, target);
+    }
+    let expected = "a list of servers, such as [http://127.0.0.1:3000, http://127.0.0.1:3001]";
+    let servers =
+        d.list(node, expected, |d, node| d.parsed(node, "a server, such as http://127.0.0.1:3000", base_url))?;
+    if servers.is_empty() || servers.len() > SERVERS_MAX {
+        d.wrong(node, &format!("{} servers stand here", servers.len()), &format!("1 to {SERVERS_MAX} servers"));
+        return None;
+    }
+    Some(RouteTarget::Servers(servers))
+}
+
+fn target(text: &str) -> Result<RouteTarget, String> {
+    match text {
+        "gateway" => return Ok(RouteTarget::Gateway),
+        "console" => return Ok(RouteTarget::Console),
+        _ => {}
+    }
+    if let Some(dir) = text.strip_prefix("dir:") {
+        let is_absolute = dir.starts_with('/');
+        return if is_absolute {
+            Ok(RouteTarget::Files(dir.into()))
+        } else {
+            Err("the path behind `dir:` does not begin with `/`".to_owned())
+        };
+    }
+    if let Some(url) = text.strip_prefix("redirect:") {
+        return base_url(url).map(RouteTarget::Redirect);
+    }
+    if text.starts_with("http://") || text.starts_with("https://") {
+        return base_url(text).map(|url| RouteTarget::Servers(vec![url]));
+    }
+    Err(format!("`{}` is not known here", shown(text)))
+}

@@ -1,0 +1,149 @@
+//! How long prompts are: what they cost before the first token, and whether they fit.
+
+use serde_json::json;
+
+use super::fit::{Line, POINTS_MIN, Share};
+use super::row::{Row, by_count, quantile};
+use super::{Advice, Setup, Word, figures};
+
+/// Models that advice is given of, the most frequent.
+const MODELS_MAX: usize = 5;
+/// Reading that takes less than this nobody minds, in milliseconds.
+const READING_MS_MIN: f64 = 1_000.0;
+/// Reading is what people wait for when it is so much of the time to the first token.
+const READING_SHARE: f64 = 0.5;
+/// Requests of which a share says something.
+const REQUESTS_MIN: usize = 50;
+/// A share of prompts that do not fit that is told of.
+const CUT_SHARE: f64 = 0.005;
+/// Room for the answer beside the longest prompts.
+const ANSWER_TOKENS: f64 = 1_024.0;
+/// Contexts are a multiple of this.
+const CONTEXT_STEP: f64 = 1_024.0;
+
+/// What the length of prompts costs, by model.
+pub(super) fn prompts(rows: &[Row]) -> Vec<Advice> {
+    let models = by_count(rows.iter().map(|row| row.model.as_str()));
+    models.into_iter().take(MODELS_MAX).map(|(model, _)| prompts_of(model, rows)).collect()
+}
+
+fn prompts_of(model: &str, rows: &[Row]) -> Advice {
+    let of_model: Vec<&Row> = rows.iter().filter(|row| row.model == model && row.ttft_ms.is_some()).collect();
+    let points: Vec<(f64, f64)> =
+        of_model.iter().filter_map(|row| Some((row.read_tokens()?, row.reading_ms()?))).collect();
+    let advice = |word, code, found, sure, change, numbers| Advice {
+        id: "prompts",
+        subject: Some(model.to_owned()),
+        word,
+        code,
+        found,
+        sure,
+        change,
+        figures: figures(numbers),
+        query: "requests",
+    };
+    let Some(line) = Line::through(&points) else {
+        let found =
+            format!("{} requests with a first token; a line needs {POINTS_MIN} of differing length", points.len());
+        return advice(
+            Word::Unknown,
+            "too_few",
+            found,
+            "not at all".to_owned(),
+            None,
+            json!({"requests": points.len()}),
+        );
+    };
+    let mut tokens: Vec<f64> = points.iter().map(|(tokens, _)| *tokens).collect();
+    let (median, long) = (quantile(&mut tokens, 0.5).unwrap_or(0.0), quantile(&mut tokens, 0.95).unwrap_or(0.0));
+    let mut ttfts: Vec<f64> = of_model.iter().filter_map(|row| row.ttft_ms).collect();
+    let ttft = quantile(&mut ttfts, 0.5).unwrap_or(0.0);
+    let (per_thousand, low, high) = (line.slope * 1000.0, line.low * 1000.0, line.high * 1000.0);
+    let reading = line.slope * median;
+    let numbers = json!({
+        "requests": points.len(), "tokens_median": median, "tokens_p95": long, "ttft_ms_median": round(ttft),
+        "ms_per_1000_tokens": round(per_thousand), "low": round(low), "high": round(high),
+    });
+    let found = format!(
+        "1,000 tokens of prompt take {} before the first token; the middle prompt has {median:.0} tokens, one in twenty more than {long:.0}",
+        seconds(per_thousand)
+    );
+    let sure = format!("95%: {} to {}, by {} requests", seconds(low), seconds(high), line.points);
+    let is_costly = line.low > 0.0 && reading >= READING_MS_MIN && reading >= READING_SHARE * ttft;
+    if is_costly {
+        let half = median / 2.0;
+        let saved = format!(
+            "prompts of half the length ({half:.0} tokens) begin {} to {} sooner",
+            seconds(line.low * half),
+            seconds(line.high * half)
+        );
+        return advice(
+            Word::Change,
+            "shorten",
+            found,
+            sure,
+            Some(format!("shorten prompts, or let what is the same stand first so that it is cached: {saved}")),
+            numbers,
+        );
+    }
+    advice(Word::Keep, "short_enough", found, sure, None, numbers)
+}
+
+/// Whether prompts fit, by model.
+pub(super) fn contexts(rows: &[Row], setup: &Setup) -> Vec<Advice> {
+    let models = by_count(rows.iter().map(|row| row.model.as_str()));
+    models.into_iter().take(MODELS_MAX).map(|(model, count)| context_of(model, count, rows, setup)).collect()
+}
+
+fn context_of(model: &str, count: usize, rows: &[Row], setup: &Setup) -> Advice {
+    let of_model: Vec<&Row> = rows.iter().filter(|row| row.model == model).collect();
+    let cut = of_model.iter().filter(|row| row.truncated).count();
+    let refused = of_model.iter().filter(|row| row.is_too_long).count();
+    let share = Share::of(cut + refused, count);
+    let configured = setup.models.iter().find(|(name, ..)| name == model).and_then(|(_, context, _)| *context);
+    let context = configured.or_else(|| of_model.iter().rev().find_map(|row| row.context.or(row.num_ctx)));
+    let mut needed: Vec<f64> = of_model.iter().filter_map(|row| row.prompt_tokens()).collect();
+    let longest = quantile(&mut needed, 1.0).unwrap_or(0.0);
+    let usual = quantile(&mut needed, 0.99).unwrap_or(0.0);
+    let numbers = json!({
+        "requests": count, "truncated": cut, "refused": refused, "share": share.share, "low": share.low, "high": share.high,
+        "context": context, "tokens_p99": usual, "tokens_max": longest,
+    });
+    let room = context.map_or_else(|| "an unknown context".to_owned(), |context| format!("a context of {context}"));
+    let found = format!(
+        "{cut} prompts were cut and {refused} refused of {count}, with {room}; 99 of 100 have up to {usual:.0} tokens, the longest {longest:.0}"
+    );
+    let advice = |word, code, change| Advice {
+        id: "context",
+        subject: Some(model.to_owned()),
+        word,
+        code,
+        found: found.clone(),
+        sure: format!("share that does not fit: {}", share.text()),
+        change,
+        figures: figures(numbers.clone()),
+        query: "requests",
+    };
+    if cut + refused > 0 && share.share >= CUT_SHARE {
+        let wanted = ((usual + ANSWER_TOKENS) / CONTEXT_STEP).ceil() * CONTEXT_STEP;
+        let to = wanted.max(
+            context
+                .map_or(0.0, |context| f64::from(context) * 2.0)
+                .min(((longest + ANSWER_TOKENS) / CONTEXT_STEP).ceil() * CONTEXT_STEP),
+        );
+        let change = format!(
+            "models: {{\"{model}\": {{context: {to:.0}}}}}: 99 of 100 prompts fit then with {ANSWER_TOKENS:.0} tokens for the answer. The context's memory grows with it ({:.1} times); see `memory`",
+            context.map_or(1.0, |context| to / f64::from(context))
+        );
+        return advice(Word::Change, "raise", Some(change));
+    }
+    if count < REQUESTS_MIN { advice(Word::Unknown, "too_few", None) } else { advice(Word::Keep, "fits", None) }
+}
+
+fn round(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
+
+fn seconds(ms: f64) -> String {
+    if ms.abs() >= 1000.0 { format!("{:.1} s", ms / 1000.0) } else { format!("{ms:.0} ms") }
+}

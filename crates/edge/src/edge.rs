@@ -1,0 +1,270 @@
+//! All sites: which route a request is for, and who answers it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{HeaderMap, LOCATION};
+use http::{Method, Request, StatusCode};
+use tollhouse_web::{Answer, RequestId, ServerName, sent_to, text};
+
+use crate::error::EdgeError;
+use crate::files::Files;
+use crate::forward::{Forward, Outcome};
+use crate::headers::{self, location};
+use crate::spec::{Headers, RouteSpec, SiteSpec, To};
+use crate::visit::{Open, Tell, Visitor};
+
+/// All sites. It is made anew for another configuration.
+pub struct Edge {
+    sites: HashMap<String, Site>,
+    first: String,
+    port: u16,
+    tell: Tell,
+}
+
+impl std::fmt::Debug for Edge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Edge").field("sites", &self.sites).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct Site {
+    /// The longest path first.
+    routes: Vec<Arc<Route>>,
+}
+
+/// What stands behind a path of a site.
+#[derive(Debug)]
+pub struct Route {
+    host: String,
+    /// Without a slash at the end, so empty for the root.
+    path: String,
+    headers: Headers,
+    way: Way,
+}
+
+/// Part of the house.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Part {
+    /// The model APIs.
+    Gateway,
+    /// Everything else that it answers.
+    Console,
+}
+
+#[derive(Debug)]
+enum Way {
+    House(Part),
+    Files(Files),
+    Redirect(String),
+    Forward(Box<Forward>),
+}
+
+/// Why a request is for no route.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lost {
+    /// No site has this name, or TLS was spoken for another one (RFC 9110, section 15.5.20).
+    Misdirected,
+    /// The site has no such path.
+    NoRoute,
+}
+
+impl Lost {
+    /// What is answered.
+    pub fn answer(self) -> Answer {
+        match self {
+            Self::Misdirected => text(StatusCode::MISDIRECTED_REQUEST, "this host name is not served here\n"),
+            Self::NoRoute => text(StatusCode::NOT_FOUND, "there is nothing here\n"),
+        }
+    }
+}
+
+impl Edge {
+    /// Prepares all sites, of which there is at least one; `port` is where TLS is spoken. It looks for directories, so it blocks. `tell` is told of each request that is
+    /// not the house's own.
+    pub fn new(sites: Vec<SiteSpec>, port: u16, tell: Tell) -> Result<Self, EdgeError> {
+        let first = sites.first().map(|site| site.host.clone()).unwrap_or_default();
+        let mut by_host = HashMap::new();
+        for site in sites {
+            let routes = site.routes.into_iter().map(|route| Route::new(&site.host, site.headers, route).map(Arc::new));
+            let mut routes = routes.collect::<Result<Vec<_>, _>>()?;
+            routes.sort_by_key(|route| std::cmp::Reverse(route.path.len()));
+            by_host.insert(site.host, Site { routes });
+        }
+        Ok(Self { sites: by_host, first, port, tell })
+    }
+
+    /// Which route a request is for that came encrypted.
+    pub fn find<B>(&self, request: &Request<B>) -> Result<Arc<Route>, Lost> {
+        let host = sent_to(request).ok_or(Lost::Misdirected)?;
+        let spoken_for = request.extensions().get::<ServerName>();
+        if spoken_for.is_some_and(|name| !name.0.trim_end_matches('.').eq_ignore_ascii_case(&host)) {
+            return Err(Lost::Misdirected);
+        }
+        let site = self.sites.get(&host).ok_or(Lost::Misdirected)?;
+        let path = request.uri().path();
+        site.routes.iter().find(|route| route.holds(path)).cloned().ok_or(Lost::NoRoute)
+    }
+
+    /// Answers a request for a route that is not the house's own.
+    pub async fn serve<B>(&self, route: &Route, request: Request<B>, visitor: Visitor) -> Answer
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let id = RequestId::from_headers(request.headers());
+        let mut open = Open::new(&self.tell, &route.host, request.method(), request.uri().path(), visitor, &id);
+        let answer = match &route.way {
+            Way::House(_) => text(StatusCode::NOT_FOUND, "there is nothing here\n"),
+            Way::Files(files) => files.answer(&request).await,
+            Way::Redirect(base) => redirect(base, &request),
+            Way::Forward(forward) => match forward.answer(request, &route.host, visitor, &id, &mut open).await {
+                Outcome::Answer(answer) => answer,
+                // A tunnel takes the request over, and tells when it ends.
+                Outcome::Tunnel(upgrade) => return upgrade.begin(open, &id),
+            },
+        };
+        open.answer(answer, &id)
+    }
+
+    /// Whether a site has this name.
+    pub fn knows(&self, host: &str) -> bool {
+        self.sites.contains_key(host)
+    }
+
+    /// What follows a name in an address of the sites.
+    pub(crate) fn port_text(&self) -> String {
+        if self.port == 443 { String::new() } else { format!(":{}", self.port) }
+    }
+
+    pub(crate) fn first_host(&self) -> &str {
+        &self.first
+    }
+}
+
+impl Route {
+    fn new(host: &str, headers: Headers, spec: RouteSpec) -> Result<Self, EdgeError> {
+        let way = match spec.to {
+            To::Gateway => Way::House(Part::Gateway),
+            To::Console => Way::House(Part::Console),
+            To::Files(dir) => Way::Files(Files::new(&spec.path, &dir)?),
+            To::Redirect(base) => Way::Redirect(base),
+            To::Servers { urls, balance, body_bytes_max, timeout, idle } => {
+                Way::Forward(Box::new(Forward::new(&urls, balance, body_bytes_max, timeout, idle)?))
+            }
+        };
+        let path = spec.path.trim_end_matches('/').to_owned();
+        Ok(Self { host: host.to_owned(), path, headers, way })
+    }
+
+    /// The part of the house that answers; `None` where [`Edge::serve`] does.
+    pub fn part(&self) -> Option<Part> {
+        match self.way {
+            Way::House(part) => Some(part),
+            Way::Files(_) | Way::Redirect(_) | Way::Forward(_) => None,
+        }
+    }
+
+    /// The name of its site.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Gives an answer the headers of its site, whoever made it and whatever its status is.
+    pub fn dress(&self, answer: &mut HeaderMap) {
+        headers::dress(self.headers, answer);
+    }
+
+    fn holds(&self, path: &str) -> bool {
+        path.strip_prefix(self.path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+/// 301 for what a browser asks; 308 where method and body must stay as they are (RFC 9110, section 15.4).
+fn redirect<B>(base: &str, request: &Request<B>) -> Answer {
+    let status = match *request.method() {
+        Method::GET | Method::HEAD => StatusCode::MOVED_PERMANENTLY,
+        _ => StatusCode::PERMANENT_REDIRECT,
+    };
+    let target = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let mut answer = text(status, "moved\n");
+    answer.headers_mut().insert(LOCATION, location(base, target));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{AUTHORIZATION, HOST};
+
+    use crate::plain::carries_key;
+
+    use super::*;
+
+    fn edge() -> Edge {
+        let route = |path: &str, to: To| RouteSpec { path: path.to_owned(), to };
+        let redirect = |path: &str| route(path, To::Redirect(format!("https://{}.example", path.replace('/', ""))));
+        let a = SiteSpec {
+            host: "a.example".to_owned(),
+            routes: vec![redirect("/"), route("/v1/", To::Gateway), redirect("/v1/models"), redirect("/x")],
+            headers: Headers::Current,
+        };
+        let b = SiteSpec { host: "b.example".to_owned(), routes: vec![redirect("/only/")], headers: Headers::Off };
+        Edge::new(vec![a, b], 8443, Arc::new(|_| {})).unwrap()
+    }
+
+    fn request(host: &str, path: &str) -> Request<()> {
+        Request::builder().uri(path).header(HOST, host).body(()).unwrap()
+    }
+
+    #[test]
+    fn the_longest_path_of_the_right_name_is_found() {
+        let edge = edge();
+        for (host, path, expected) in [
+            ("a.example", "/", Ok("")),
+            ("A.Example.:8443", "/v1", Ok("/v1")),
+            ("a.example", "/v1/chat/completions", Ok("/v1")),
+            ("a.example", "/v1/models/x", Ok("/v1/models")),
+            ("a.example", "/v1x", Ok("")),
+            ("a.example", "/xy", Ok("")),
+            ("b.example", "/only", Ok("/only")),
+            ("b.example", "/", Err(Lost::NoRoute)),
+            ("c.example", "/", Err(Lost::Misdirected)),
+            ("a.example.c.example", "/", Err(Lost::Misdirected)),
+        ] {
+            let found = edge.find(&request(host, path));
+            assert_eq!(found.as_ref().map(|route| route.path.as_str()).map_err(|lost| *lost), expected, "{host}{path}");
+        }
+        let mut other = request("a.example", "/");
+        other.extensions_mut().insert(ServerName("b.example".into()));
+        assert_eq!(edge.find(&other).unwrap_err(), Lost::Misdirected, "TLS was spoken for another name");
+        let over_http2 = Request::builder().uri("https://b.example/only/x").body(()).unwrap();
+        assert_eq!(edge.find(&over_http2).unwrap().host(), "b.example");
+    }
+
+    #[test]
+    fn without_encryption_browsers_are_led_on_and_keys_are_not_taken() {
+        let edge = edge();
+        let (get, post) = (Method::GET, Method::POST);
+        for (method, host, path, key, status, to) in [
+            (&get, "a.example", "/x?q=1", false, 301, Some("https://a.example:8443/x?q=1")),
+            (&get, "127.0.0.1", "/", false, 301, Some("https://a.example:8443/")),
+            (&get, "c.example", "/", false, 421, None),
+            (&post, "a.example", "/v1/x", false, 403, None),
+            (&get, "a.example", "/v1/models", true, 403, None),
+            (&get, "a.example", "/?token=abc", false, 403, None),
+        ] {
+            let mut request = request(host, path);
+            *request.method_mut() = method.clone();
+            if key {
+                request.headers_mut().insert(AUTHORIZATION, "Bearer x".parse().unwrap());
+            }
+            let has_key = carries_key(request.headers(), request.uri(), "X-Own");
+            assert_eq!(has_key, key || path.contains("token"));
+            let answer = edge.plain(&request, has_key);
+            assert_eq!(answer.status().as_u16(), status, "{method} {host}{path}");
+            assert_eq!(answer.headers().get(LOCATION).map(|value| value.to_str().unwrap()), to);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What the edge is told to serve.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What is served under one host name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SiteSpec {
+    /// In small letters, without a port.
+    pub host: String,
+    /// What stands behind its paths.
+    pub routes: Vec<RouteSpec>,
+    /// Which headers its answers get.
+    pub headers: Headers,
+}
+
+/// What stands behind a path and all paths below it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RouteSpec {
+    /// Begins with `/`. A slash at its end makes no difference: `/a` and `/a/` are both for `/a` and `/a/b`, and not for `/ab`.
+    pub path: String,
+    /// Who answers.
+    pub to: To,
+}
+
+/// Who answers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum To {
+    /// The model APIs of the house.
+    Gateway,
+    /// Everything else that the house answers.
+    Console,
+    /// Files below a directory; the route's own path is taken away first.
+    Files(PathBuf),
+    /// Another address, to which path and query are added.
+    Redirect(String),
+    /// Servers, which get the path as it is.
+    Servers {
+        /// Where they are (`http://host:port`, `https://host`), at least one.
+        urls: Vec<String>,
+        /// Which of them is asked.
+        balance: Balance,
+        /// Bytes of a request's body.
+        body_bytes_max: u64,
+        /// From a request to the head of its answer.
+        timeout: Duration,
+        /// How long an answer or a WebSocket may say nothing.
+        idle: Duration,
+    },
+}
+
+/// Which of several servers is asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Balance {
+    /// One after the other.
+    RoundRobin,
+    /// The one with the fewest requests under way.
+    Least,
+    /// The same for the same client address, while it is well.
+    Address,
+}
+
+/// Which headers the answers of a site get.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Headers {
+    /// Today's practice.
+    Current,
+    /// The five that many guides list, as they list them, and HSTS.
+    Tutorial,
+    /// None.
+    Off,
+}

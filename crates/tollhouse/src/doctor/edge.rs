@@ -1,0 +1,103 @@
+//! Gathers what stands before the gate: the public address, its certificate, nginx.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tollhouse_config::Config;
+use tollhouse_doctor::{EdgeFacts, NginxFacts, ProbedFacts, Reach, nginx};
+use tollhouse_probe::{CertificateLook, CertificatePlace, Look};
+
+use super::asker::{Asked, Asker};
+use super::machine;
+
+/// How long the public address may take.
+const ANSWER_TIME_MAX: Duration = Duration::from_millis(2500);
+/// A certificate is told of so long before its end.
+const BEFORE: Duration = Duration::from_secs(14 * 86_400);
+/// Where nginx' configuration lies.
+const NGINX: [&str; 4] =
+    ["etc/nginx/nginx.conf", "etc/nginx/conf.d", "etc/nginx/sites-enabled", "usr/local/nginx/conf/nginx.conf"];
+/// Files of a folder that are read.
+const FILES_MAX: usize = 100;
+/// Largest file that is read.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+/// What runs certbot.
+const RENEWERS: [&str; 6] = [
+    "etc/systemd/system/timers.target.wants/certbot.timer",
+    "etc/systemd/system/timers.target.wants/snap.certbot.renew.timer",
+    "etc/systemd/system/timers.target.wants/certbot-renew.timer",
+    "etc/cron.d/certbot",
+    "etc/cron.daily/certbot",
+    "var/spool/cron/crontabs/root",
+];
+
+pub(super) async fn facts(config: &Config, asker: &Asker, root: &Path) -> EdgeFacts {
+    let url = config.public_url.as_deref();
+    let answer = async {
+        let Some(url) = url else { return Reach::NotAsked };
+        asker.ask(Asked::get(format!("{url}/healthz"), ANSWER_TIME_MAX)).await
+    };
+    let host = url.and_then(https_host);
+    let (answer, certificate) = tokio::join!(answer, certificate(config, host.as_ref()));
+    let trusts_loopback =
+        config.access.trusted_proxies.iter().any(|net| net.contains(&std::net::IpAddr::from([127, 0, 0, 1])));
+    EdgeFacts {
+        public_url: url.map(str::to_owned),
+        answer,
+        certificate,
+        renewal: host.and_then(|(host, _)| renewal(root, &host)),
+        nginx: nginx_places(root, config.listen.address.port()),
+        trusts_loopback,
+    }
+}
+
+/// Host and port of an address with TLS.
+fn https_host(url: &str) -> Option<(String, u16)> {
+    let uri: http::Uri = url.parse().ok()?;
+    let host = uri.host()?.trim_matches(['[', ']']).to_owned();
+    (uri.scheme_str() == Some("https")).then(|| (host, uri.port_u16().unwrap_or(443)))
+}
+
+async fn certificate(config: &Config, host: Option<&(String, u16)>) -> Option<ProbedFacts> {
+    let (host, port) = host?.clone();
+    let is_same = |probe: &&tollhouse_config::CertificateProbe| matches!(&probe.place, tollhouse_config::CertificatePlace::Served { host: own, .. } if *own == host);
+    // A private authority is named where the certificate is probed.
+    let ca = config.probes.certificates.iter().find(is_same).and_then(|probe| probe.ca.clone());
+    let place = CertificatePlace::Served { host: host.clone(), port, name: host.clone() };
+    let look = Look::Certificate(CertificateLook { place, ca, before: BEFORE });
+    machine::probed(&host, "certificate", look).await
+}
+
+/// What renews a certificate that certbot knows; empty where nothing does.
+fn renewal(root: &Path, host: &str) -> Option<String> {
+    fs::metadata(root.join("etc/letsencrypt/renewal").join(format!("{host}.conf"))).ok()?;
+    let runs = |name: &&&str| {
+        let path = root.join(name);
+        let is_table = name.ends_with("crontabs/root");
+        fs::symlink_metadata(&path).is_ok()
+            && (!is_table || fs::read_to_string(&path).is_ok_and(|text| text.contains("certbot")))
+    };
+    Some(RENEWERS.iter().find(runs).map_or_else(String::new, |name| format!("/{name}")))
+}
+
+fn nginx_places(root: &Path, port: u16) -> Vec<NginxFacts> {
+    let files = NGINX.iter().flat_map(|name| files(&root.join(name)));
+    let places = files.flat_map(|path| {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        nginx::places(&path.display().to_string(), &text, port)
+    });
+    places.take(FILES_MAX).collect()
+}
+
+/// A file, or the files of a folder in the order of their names.
+fn files(path: &Path) -> Vec<PathBuf> {
+    let is_small = |path: &PathBuf| fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() <= FILE_BYTES_MAX);
+    if path.is_file() {
+        return vec![path.to_owned()].into_iter().filter(is_small).collect();
+    }
+    let entries = fs::read_dir(path).into_iter().flatten().flatten().take(FILES_MAX);
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_small).collect();
+    files.sort();
+    files
+}

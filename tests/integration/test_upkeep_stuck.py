@@ -1,0 +1,117 @@
+"""A real Ollama that takes requests and answers none: found by what comes from it, and by its silence, while eight people stream.
+And one that crashes at once: told by a real mail, confirmed by the link in it."""
+
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from house import descendants, until
+from mail import Mail
+from test_alerts import text_of
+from test_upkeep import CLIENTS, Streams, failed, lives, own, ps, told, until_state, zombies  # noqa: F401 (a fixture)
+
+
+def runners(pid):
+    """Its own children that have a model."""
+    return [child for child in descendants(pid) if "runner" in Path(f"/proc/{child}/cmdline").read_bytes().decode(errors="replace")]
+
+
+def finish_well(house, streams, more=CLIENTS, within=60):
+    streams.until_more(more, within)
+    ends = streams.finish()
+    assert failed(ends) == [], ends
+    assert zombies(house.child.pid) == []
+    print(f"{len(ends)} chats, {sum(end[2] == 'error' for end in ends)} cut after they had begun")
+
+
+def test_scenario_r07_a_stopped_runner_is_found_because_nothing_comes_from_it(make_house, own):  # noqa: F811
+    process, upstream = own
+    supervised = {**process, "stalled": "3s", "drain": "2s", "stop": "2s", "live": {"every": "1s", "failures": 3}}
+    house = make_house(upstreams={"local": upstream}, supervise={"ollama": supervised})
+    first = until_state(house, "ollama", "ready", within=30)
+    streams = Streams(house)
+    streams.until_more(CLIENTS)
+    [runner, *_] = until("it has a runner", lambda: runners(first["pid"]))
+    began = time.monotonic()
+    os.kill(runner, signal.SIGSTOP)
+    # Its port goes on to answer: only its progress tells.
+    until("its requests are taken back", lambda: told(house, process_name="ollama", msg="ollama does not get on: unanswered requests are taken back"), 20, 0.1)
+    print(f"found after {time.monotonic() - began:.1f} s")
+    again = until("it is well again", lambda: (row := ps(house)["ollama"])["state"] == "ready" and not lives(runner) and row, 60, 0.2)
+    finish_well(house, streams)
+    assert not told(house, waits_for_human=True)
+    assert again["starts"] <= 2, "a planned restart at most"
+
+
+def test_scenario_r07_a_stopped_server_is_started_anew_while_people_wait(make_house, own):  # noqa: F811
+    process, upstream = own
+    supervised = {**process, "stop": "2s", "live": {"every": "10s", "failures": 3}}
+    house = make_house(upstreams={"local": upstream}, supervise={"ollama": supervised})
+    first = until_state(house, "ollama", "ready", within=30)
+    streams = Streams(house)
+    streams.until_more(CLIENTS)
+    family = [first["pid"], *descendants(first["pid"])]
+    for pid in family:
+        os.kill(pid, signal.SIGSTOP)
+    # Much sooner than three questions ten seconds apart: the gate has found it silent.
+    again = until("it is started anew", lambda: (row := ps(house)["ollama"])["starts"] == 2 and row["state"] == "ready" and row, 40, 0.2)
+    assert again["pid"] != first["pid"] and not any(map(lives, family))
+    finish_well(house, streams)
+
+
+def test_scenario_r05_a_killed_runner_costs_nobody_an_unbegun_answer(make_house, own):  # noqa: F811
+    process, upstream = own
+    house = make_house(upstreams={"local": upstream}, supervise={"ollama": process})
+    first = until_state(house, "ollama", "ready", within=30)
+    streams = Streams(house)
+    streams.until_more(CLIENTS)
+    [runner, *_] = until("it has a runner", lambda: runners(first["pid"]))
+    os.kill(runner, signal.SIGKILL)
+    finish_well(house, streams)
+    assert ps(house)["ollama"]["starts"] == 1, "Ollama looks after its runners itself"
+
+
+@pytest.fixture
+def mail(tmp_path):
+    server = Mail(tmp_path).start()
+    yield server
+    server.stop()
+
+
+def test_scenario_r11_a_crash_at_once_is_told_by_mail_and_confirmed_by_the_link_in_it(make_house, tmp_path, mail):
+    crashing = {
+        "command": ["sh", "-c", "test -e ok && exec sleep 1000; exit 3"],
+        "directory": str(tmp_path),
+        "delay": "50ms",
+        "delay_max": "50ms",
+        "pause_after": "5 in 10m",
+    }
+    house = make_house(upstreams={"demo": {"kind": "demo"}}, supervise={"crashing": crashing}, channels={"ops": mail.channel})
+    paused = until_state(house, "crashing", "paused")
+    assert paused["starts"] == 5 and paused["asked"] == {"code": "often", "times": 5, "ms": 600_000}
+    [message] = until("the mail", mail.messages, 20, 0.1)
+    [link] = re.findall(r"http://\S+/console/link/\S+", text_of(message))
+    with httpx.Client() as anybody:
+        shown = anybody.get(link)
+        assert "exit code 3" in shown.text and "it is started again" in shown.text and 'value="crashing"' in shown.text
+        assert ps(house)["crashing"]["state"] == "paused", "looking does nothing"
+        # Neither is another process named by it, nor is it good when it was changed.
+        assert "Nothing was started" in anybody.post(link, data={"confirm": "other"}).text
+        assert anybody.post(link[:-1] + "x", data={"confirm": "crashing"}).status_code == 404
+        (tmp_path / "ok").touch()
+        done = anybody.post(link, data={"confirm": "crashing"})
+        assert done.status_code == 200 and "Confirmed" in done.text, done.text
+        until_state(house, "crashing", "ready")
+        [confirmed] = told(house, msg="crashing was confirmed by a human")
+        assert confirmed["by"] == "link of ops"
+        # It works once: paused anew, it is told of anew.
+        (tmp_path / "ok").unlink()
+        os.kill(ps(house)["crashing"]["pid"], signal.SIGKILL)
+        until_state(house, "crashing", "paused")
+        assert "Nothing was started" in anybody.post(link, data={"confirm": "crashing"}).text
+        assert 'value="crashing"' not in anybody.get(link).text
+    assert zombies(house.child.pid) == []

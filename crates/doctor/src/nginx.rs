@@ -5,18 +5,49 @@ use crate::facts::NginxFacts;
 /// Words that are read of one file.
 const WORDS_MAX: usize = 100_000;
 
+/// Blocks within blocks that are read.
+const DEPTH_MAX: usize = 16;
+
 /// A directive with its words, and those in its block.
-#[derive(Debug, Default)]
-struct Directive {
-    words: Vec<String>,
-    block: Vec<Directive>,
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Directive {
+    /// Its name and what stands behind it, without quotes.
+    pub words: Vec<String>,
+    /// What stands in its braces.
+    pub block: Vec<Directive>,
+    /// Whether it has braces.
+    pub has_block: bool,
+    /// Line of its first word, counted from 1.
+    pub line: usize,
+}
+
+impl Directive {
+    /// Its first word.
+    pub fn name(&self) -> &str {
+        self.words.first().map_or("", String::as_str)
+    }
+
+    /// A word behind its name, counted from 0.
+    pub fn argument(&self, at: usize) -> Option<&str> {
+        self.words.get(at + 1).map(String::as_str)
+    }
+
+    /// The directives of this name in its block.
+    pub fn all<'d>(&'d self, name: &'d str) -> impl Iterator<Item = &'d Directive> {
+        self.block.iter().filter(move |inner| inner.name() == name)
+    }
+}
+
+/// The directives of a file, in a directive without a name; what is not closed ends with the file.
+pub fn read(text: &str) -> Directive {
+    let words = words(text);
+    let mut at = 0;
+    Directive { block: block(&words, &mut at, 0), has_block: true, ..Directive::default() }
 }
 
 /// The places of a file that pass requests on to this port of this machine.
 pub fn places(file: &str, text: &str, port: u16) -> Vec<NginxFacts> {
-    let words = words(text);
-    let mut at = 0;
-    let root = Directive { words: Vec::new(), block: block(&words, &mut at, 0) };
+    let root = read(text);
     let mut found = Vec::new();
     walk(&root, &mut Vec::new(), port, file, &mut found);
     found
@@ -31,8 +62,7 @@ fn walk<'d>(
     found: &mut Vec<NginxFacts>,
 ) {
     above.push(directive);
-    let is_pass = |inner: &&Directive| inner.words.first().is_some_and(|word| word == "proxy_pass");
-    let to = directive.block.iter().find(is_pass).and_then(|pass| pass.words.get(1));
+    let to = directive.all("proxy_pass").next().and_then(|pass| pass.argument(0));
     if to.is_some_and(|to| ends_at(to, port) || through_group(above, to, port)) {
         found.push(place(above, file));
     }
@@ -53,29 +83,19 @@ fn ends_at(url: &str, port: u16) -> bool {
 
 fn through_group(above: &[&Directive], url: &str, port: u16) -> bool {
     let name = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next().unwrap_or_default();
-    let is_group = |inner: &&Directive| {
-        inner.words.first().is_some_and(|word| word == "upstream") && inner.words.get(1).is_some_and(|own| own == name)
-    };
-    let members = above.iter().flat_map(|level| &level.block).filter(is_group).flat_map(|group| &group.block);
-    members
-        .filter(|member| member.words.first().is_some_and(|word| word == "server"))
-        .any(|member| member.words.get(1).is_some_and(|to| ends_at(to, port)))
+    let groups = above.iter().flat_map(|level| level.all("upstream")).filter(|group| group.argument(0) == Some(name));
+    groups.flat_map(|group| group.all("server")).any(|member| member.argument(0).is_some_and(|to| ends_at(to, port)))
 }
 
 /// The settings that hold at the innermost of these blocks.
 fn place(above: &[&Directive], file: &str) -> NginxFacts {
     let nearest = |name: &str| {
-        let is_it = |inner: &&Directive| inner.words.first().is_some_and(|word| word == name);
-        let inner = above.iter().rev().find_map(|level| level.block.iter().rfind(is_it))?;
+        let inner = above.iter().rev().find_map(|level| level.block.iter().rfind(|inner| inner.name() == name))?;
         Some(inner.words[1..].to_vec())
     };
     let headers = above.iter().rev().find_map(|level| {
-        let own: Vec<String> = level
-            .block
-            .iter()
-            .filter(|inner| inner.words.first().is_some_and(|word| word == "proxy_set_header"))
-            .filter_map(|inner| inner.words.get(1).map(|name| name.to_lowercase()))
-            .collect();
+        let own: Vec<String> =
+            level.all("proxy_set_header").filter_map(|inner| inner.argument(0).map(str::to_lowercase)).collect();
         (!own.is_empty()).then_some(own)
     });
     NginxFacts {
@@ -90,7 +110,7 @@ fn place(above: &[&Directive], file: &str) -> NginxFacts {
 }
 
 /// nginx' times: a number of seconds, or with a unit.
-fn seconds(text: &str) -> Option<f64> {
+pub fn seconds(text: &str) -> Option<f64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: f64 = digits.parse().ok()?;
     Some(match &text[digits.len()..] {
@@ -102,13 +122,27 @@ fn seconds(text: &str) -> Option<f64> {
     })
 }
 
-fn words(text: &str) -> Vec<String> {
+/// A word, or a mark that ends or nests directives; in quotes a mark is a word.
+struct Word {
+    text: String,
+    is_mark: bool,
+    line: usize,
+}
+
+impl Word {
+    fn is_mark(&self, mark: &str) -> bool {
+        self.is_mark && self.text == mark
+    }
+}
+
+fn words(text: &str) -> Vec<Word> {
     let mut words = Vec::new();
     let mut word = String::new();
+    let mut line = 1;
     let mut chars = text.chars().peekable();
-    let mut end = |word: &mut String| {
+    let mut end = |word: &mut String, is_mark: bool, line: usize| {
         if !word.is_empty() {
-            words.push(std::mem::take(word));
+            words.push(Word { text: std::mem::take(word), is_mark, line });
         }
         words.len() < WORDS_MAX
     };
@@ -116,43 +150,60 @@ fn words(text: &str) -> Vec<String> {
         match c {
             '#' if word.is_empty() => while chars.next_if(|c| *c != '\n').is_some() {},
             '"' | '\'' if word.is_empty() => {
+                let begins = line;
                 while let Some(inner) = chars.next_if(|inner| *inner != c) {
-                    word.push(inner);
+                    line += usize::from(inner == '\n');
+                    // A quote with a backslash before it ends nothing.
+                    match inner {
+                        '\\' if chars.peek() == Some(&c) => word.extend(chars.next()),
+                        inner => word.push(inner),
+                    }
                 }
                 chars.next();
-                end(&mut word);
+                end(&mut word, false, begins);
             }
             c if c.is_whitespace() => {
-                if !end(&mut word) {
+                if !end(&mut word, false, line) {
                     break;
                 }
+                line += usize::from(c == '\n');
             }
-            ';' | '{' | '}' => {
-                end(&mut word);
+            // A variable with its name in braces.
+            '{' if word.ends_with('$') => {
                 word.push(c);
-                end(&mut word);
+                word.extend(std::iter::from_fn(|| chars.next_if(|inner| !inner.is_whitespace() && *inner != '}')));
+            }
+            '}' if word.contains("${") && !word.ends_with('}') => word.push(c),
+            ';' | '{' | '}' => {
+                end(&mut word, false, line);
+                word.push(c);
+                end(&mut word, true, line);
             }
             c => word.push(c),
         }
     }
-    end(&mut word);
+    end(&mut word, false, line);
     words
 }
 
-fn block(words: &[String], at: &mut usize, depth: usize) -> Vec<Directive> {
-    const DEPTH_MAX: usize = 16;
+fn block(words: &[Word], at: &mut usize, depth: usize) -> Vec<Directive> {
     let mut directives = Vec::new();
     let mut current = Directive::default();
     while let Some(word) = words.get(*at) {
         *at += 1;
-        match word.as_str() {
-            ";" => directives.push(std::mem::take(&mut current)),
-            "{" if depth < DEPTH_MAX => {
-                current.block = block(words, at, depth + 1);
-                directives.push(std::mem::take(&mut current));
+        if word.is_mark(";") {
+            directives.push(std::mem::take(&mut current));
+        } else if word.is_mark("{") && depth < DEPTH_MAX {
+            current.block = block(words, at, depth + 1);
+            current.has_block = true;
+            directives.push(std::mem::take(&mut current));
+        } else if word.is_mark("}") {
+            break;
+        } else {
+            if current.words.is_empty() {
+                current.line = word.line;
             }
-            "}" => break,
-            _ => current.words.push(word.clone()),
+            current.words.push(word.text.clone());
         }
     }
     directives
@@ -161,6 +212,19 @@ fn block(words: &[String], at: &mut usize, depth: usize) -> Vec<Directive> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quotes_variables_and_lines_are_read() {
+        let text = "a 'x;y' \"say \\\"no\\\"\";\n# c {\nif ($a = \"}\") {\n  return 301 https://${host}$uri;\n}";
+        let root = read(text);
+        let [first, second] = &root.block[..] else { panic!("{root:?}") };
+        assert_eq!((first.words.join("|").as_str(), first.line), ("a|x;y|say \"no\"", 1));
+        assert_eq!((second.name(), second.line, second.has_block), ("if", 3, true));
+        assert_eq!(
+            (second.block[0].words.join("|").as_str(), second.block[0].line),
+            ("return|301|https://${host}$uri", 4)
+        );
+    }
 
     #[test]
     fn settings_hold_downwards() {

@@ -1,6 +1,8 @@
 //! The project's own chores, run as `cargo run -p xtask -- NAME`; see [`USAGE`].
 
 mod licences;
+mod package;
+mod sbom;
 mod tidy;
 
 use std::process::ExitCode;
@@ -19,6 +21,12 @@ fn main() -> ExitCode {
     if names == ["licences"] {
         return licences::run();
     }
-    eprintln!("{USAGE}");
+    if names == ["sbom"] {
+        return sbom::run();
+    }
+    if names.first().is_some_and(|name| name == "package") {
+        return package::run(&names[1..]);
+    }
+    eprintln!("{USAGE}\n{}", package::USAGE);
     ExitCode::from(2)
 }

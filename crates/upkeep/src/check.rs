@@ -29,13 +29,27 @@ pub(crate) async fn answers(ask: &Readiness) -> Result<(), String> {
     timeout(ANSWER_TIME_MAX, asked).await.unwrap_or_else(|_| Err(format!("no answer within {ANSWER_TIME_MAX:?}")))
 }
 
+/// The place at which it would be asked, where connections are taken there already.
+pub(crate) async fn taken(ask: &Readiness) -> Option<String> {
+    let (host, port) = match ask {
+        Readiness::Http(uri) => (host(uri).to_owned(), uri.port_u16().unwrap_or(HTTP_PORT)),
+        Readiness::Port(port) => (Ipv4Addr::LOCALHOST.to_string(), *port),
+        Readiness::Runs | Readiness::Line(_) | Readiness::Notify => return None,
+    };
+    timeout(ANSWER_TIME_MAX, connect(&host, port)).await.ok()?.ok()?;
+    Some(format!("{host}:{port}"))
+}
+
+fn host(uri: &Uri) -> &str {
+    uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
+}
+
 async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
     TcpStream::connect((host, port)).await.map_err(|error| format!("no connection to {host}:{port}: {error}"))
 }
 
 async fn get(uri: &Uri) -> Result<(), String> {
-    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    let stream = connect(host, uri.port_u16().unwrap_or(HTTP_PORT)).await?;
+    let stream = connect(host(uri), uri.port_u16().unwrap_or(HTTP_PORT)).await?;
     let failed = |error: hyper::Error| format!("no answer: {error}");
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();

@@ -100,6 +100,11 @@ impl Child {
         Ok(Self { pid, handle: Handle::Own(Box::new(child)) })
     }
 
+    /// One that somebody else looks after, if it is there: it is only watched.
+    pub(crate) fn watch(pid: i32) -> Option<Self> {
+        adopted(pid)
+    }
+
     /// Its number.
     pub(crate) fn pid(&self) -> i32 {
         self.pid.as_raw_nonzero().get()

@@ -13,8 +13,11 @@
 //! A process outlives a house that is killed: the next one finds it again by its number and the time of its start, or by a mark in
 //! its environment, and takes it over. There are never two.
 //!
-//! What this crate never does: start again what waits for a human, signal a process that it has not started, or read what
-//! processes say.
+//! A [`Unit`] of systemd is watched by the end of its main process and by what `systemctl` tells, and is started and ended by
+//! asking systemd for it: there is nobody else who does so. A house that ends leaves it running.
+//!
+//! What this crate never does: start again what waits for a human, signal a process that it has not started, start one beside
+//! another that answers in its place, or read what processes say.
 //!
 //! ```
 //! use std::time::Duration;
@@ -44,6 +47,7 @@ mod spec;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod unit;
 mod why;
 
 pub use error::UpkeepError;
@@ -54,6 +58,6 @@ pub use output::{Lines, collect, pipe_path};
 pub use pressure::Pressure;
 pub use progress::Flow;
 pub use rules::{Exit, Restart, Rules};
-pub use spec::{Limits, Liveness, Memory, Readiness, Spec, StopSignal};
+pub use spec::{Limits, Liveness, Memory, Readiness, Spec, StopSignal, Unit};
 pub use supervisor::{OrderError, Processes, Supervisor};
 pub use why::{Asked, Why};

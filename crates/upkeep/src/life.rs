@@ -1,6 +1,8 @@
 //! The task of one process: tells its machine what happens, and does what that says.
 
 mod care;
+mod telling;
+mod unit;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,8 +12,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
-use tollhouse_journal::{Level, Record};
-use tollhouse_units::format_duration;
+use tollhouse_journal::Level;
 
 use crate::check;
 use crate::child::{Child, Left, end_groups, strays};
@@ -26,14 +27,18 @@ use crate::rules::Exit;
 use crate::spec::{Readiness, Spec};
 use crate::why::{Asked, Why};
 
-/// Where these records come from.
-const CALLER: &str = "upkeep/life.rs";
+use self::telling::asked_for;
+use self::unit::Watched;
+
 /// Events of helpers that wait.
 const EVENTS_AHEAD: usize = 16;
 /// How often is asked whether a process is ready, and whether something still runs on it.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 /// How often is looked whether it gets on with its requests.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// How often is looked whether somebody else's process is gone.
+const FREED_EVERY: Duration = Duration::from_secs(1);
 
 /// What the task is told by its supervisor.
 #[derive(Debug)]
@@ -111,6 +116,10 @@ pub(crate) struct Life {
     pressed: Trend,
     stall: Stall,
     unloaded: Option<Instant>,
+    /// What is known of the unit that it is.
+    watched: Watched,
+    /// Somebody else's is there, and that was told.
+    is_occupied: bool,
     /// What takes a moment and nobody waits for.
     errands: JoinSet<()>,
     status: watch::Sender<Status>,
@@ -139,6 +148,8 @@ impl Life {
             pressed: Trend::default(),
             stall: Stall::default(),
             unloaded: None,
+            watched: Watched::default(),
+            is_occupied: false,
             errands: JoinSet::new(),
             status,
             ends: false,
@@ -155,14 +166,16 @@ impl Life {
         self.begin().await;
         loop {
             self.settle();
-            if self.ends && self.child.is_none() && self.machine.state() == State::Stopped {
+            if self.ends && (self.is_unit() || (self.child.is_none() && self.machine.state() == State::Stopped)) {
                 break;
             }
             let due = self.machine.due().map(|due| self.ground.began + due);
+            let (is_unit, look_at_unit) = (self.is_unit(), self.watched.next);
             tokio::select! {
                 ask = asks.recv() => self.asked(ask).await,
                 exit = exited(&mut self.child) => self.ended(exit).await,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.take(Event::Due).await,
+                () = sleep_until(look_at_unit), if is_unit => self.look_at_unit().await,
                 Some((start, event)) = self.events.recv() => if start == self.starts { self.take(event).await },
                 Ok(()) = board.changed() => {
                     let met = self.needs_met();
@@ -183,6 +196,11 @@ impl Life {
 
     /// Takes over what a house before has left, or ends it, and starts the process unless it runs.
     async fn begin(&mut self) {
+        if self.is_unit() {
+            let met = self.needs_met();
+            self.machine.take(Event::Needs(met), self.now());
+            return self.look_at_unit().await;
+        }
         let (spec, place) = (Arc::clone(&self.spec), self.ground.place.clone());
         let left = spawn_blocking(move || Left::find(&spec, &place)).await.unwrap_or(Left::Nothing);
         let met = self.needs_met();
@@ -222,7 +240,10 @@ impl Life {
             }
             Some(Ask::End) | None => {
                 self.ends = true;
-                self.order(Order::Stop).await.ok();
+                // A unit is systemd's, and goes on.
+                if !self.is_unit() {
+                    self.order(Order::Stop).await.ok();
+                }
             }
         }
     }
@@ -242,9 +263,15 @@ impl Life {
         for action in actions {
             match action {
                 Action::Spawn => self.spawn().await,
+                Action::Terminate | Action::Kill if self.is_unit() => self.end_unit(&action).await,
                 Action::Terminate => self.child.iter().for_each(|child| child.terminate(self.spec.stop_signal)),
                 Action::Kill => self.child.iter().for_each(Child::kill),
-                Action::Tell(told) => self.told(&told),
+                Action::Tell(told) => {
+                    self.told(&told);
+                    if self.is_unit() && matches!(told, Told::Paused(..)) {
+                        self.halt_unit().await;
+                    }
+                }
             }
         }
     }
@@ -254,6 +281,17 @@ impl Life {
         self.trend.clear();
         self.pressed.clear();
         self.stall = Stall::default();
+        if self.is_unit() {
+            return self.start_unit().await;
+        }
+        if let Some(place) = check::taken(&self.spec.ready).await {
+            self.starts -= 1;
+            let actions = self.machine.take(Event::Occupied(Why::Occupied(place)), self.now());
+            Box::pin(self.act(actions)).await;
+            self.is_occupied = true;
+            return;
+        }
+        self.is_occupied = false;
         let started = self.opened_notify().and_then(|()| {
             let address = self.notify.as_deref().map(Notify::address);
             Child::start(&self.spec, &self.ground.place, address)
@@ -281,6 +319,9 @@ impl Life {
 
     /// The process has ended: what it has left of its group goes too, before another one is started.
     async fn ended(&mut self, exit: Exit) {
+        if self.is_unit() {
+            return self.unit_process_ended().await;
+        }
         if let Some(child) = self.child.take() {
             // At once, so that nobody asks it for anything any more.
             self.hold(true);
@@ -354,6 +395,8 @@ impl Life {
         let is_ours = matches!(self.child, Some(ref child) if child.is_own());
         match state {
             State::Starting => match &self.spec.ready {
+                // Systemd says whether a unit runs.
+                Readiness::Runs if self.is_unit() => Vec::new(),
                 Readiness::Runs => vec![self.aid(async { Some(Event::Ready) })],
                 ask @ (Readiness::Http(_) | Readiness::Port(_)) => {
                     let ask = ask.clone();
@@ -387,6 +430,15 @@ impl Life {
                     })]
                 }
             },
+            State::Waiting if self.is_occupied => {
+                let ready = self.spec.ready.clone();
+                vec![self.aid(async move {
+                    while check::taken(&ready).await.is_some() {
+                        sleep(FREED_EVERY).await;
+                    }
+                    Some(Event::Freed)
+                })]
+            }
             State::Ready => {
                 let (house, upstreams) = (Arc::clone(&self.ground.house), self.spec.upstreams.clone());
                 let is_silent =
@@ -425,89 +477,11 @@ impl Life {
     fn now(&self) -> Moment {
         self.ground.began.elapsed()
     }
-
-    fn told(&self, told: &Told) {
-        let plain = |record: Record| record;
-        match told {
-            Told::Ready(took) => {
-                self.tell(Level::Info, "ready", |record| record.field("start_ms", took.as_millis() as u64));
-            }
-            Told::Draining(why) => {
-                self.tell(Level::Warn, "to be restarted once what runs on it has ended", |record| {
-                    record.field("reason", why.to_string())
-                });
-            }
-            Told::Stopping(why) => {
-                self.tell(Level::Info, "asked to end", |record| record.field("reason", why.to_string()));
-            }
-            Told::Killed => self.tell(Level::Warn, "did not end in time and is killed", plain),
-            Told::Exited(exit, was_asked) => {
-                let level = if *was_asked || exit.is_success() { Level::Info } else { Level::Error };
-                self.tell(level, "ended", |record| match exit {
-                    Exit::Code(code) => record.field("exit_code", code),
-                    Exit::Signal(signal) => record.field("exit_signal", signal),
-                    Exit::Unknown => record,
-                });
-            }
-            Told::Restarting(why, wait) => {
-                self.tell(
-                    Level::Warn,
-                    &format!("failed and is started again in {}", format_duration(rounded(*wait))),
-                    |record| record.field("reason", why.to_string()).field("restart_in_ms", wait.as_millis() as u64),
-                );
-            }
-            Told::Paused(why, asked) => self.paused("is paused", why, *asked, plain),
-            Told::StillPaused(why, asked, since) => {
-                self.paused("is still paused", why, *asked, |record| record.field("paused_s", since.as_secs()));
-            }
-            Told::Confirmed => self.tell(Level::Info, "confirmed: started again", plain),
-            Told::Failed(why) => {
-                self.tell(Level::Error, "failed and is not started again", |record| {
-                    record.field("reason", why.to_string())
-                });
-            }
-        }
-    }
-
-    /// A human is asked: what happened, and what is done when it is confirmed.
-    fn paused(&self, how: &str, why: &Why, asked: Asked, more: impl FnOnce(Record) -> Record) {
-        let name = &self.spec.name;
-        let why = format!("{why}, and {asked}");
-        let how = format!("{how}: {why}. When you confirm, it is started again: tollhouse confirm {name}");
-        self.tell(Level::Error, &how, |record| more(record.field("reason", why)).field("waits_for_human", true));
-    }
-
-    fn tell(&self, level: Level, what: &str, more: impl FnOnce(Record) -> Record) {
-        self.ground.house.record(more(record(&self.spec.name, self.machine.state(), level, what)));
-    }
-}
-
-fn record(name: &str, state: State, level: Level, what: &str) -> Record {
-    let record = Record::new("process", level, format!("{name} {what}")).caller(CALLER);
-    record.field("process_name", name).field("process_state", state.as_str())
 }
 
 async fn exited(child: &mut Option<Child>) -> Exit {
     match child {
         Some(child) => child.exited().await,
         None => std::future::pending().await,
-    }
-}
-
-fn asked_for(order: Order) -> &'static str {
-    match order {
-        Order::Start => "is to start, by order",
-        Order::Stop => "is to stop, by order",
-        Order::Restart => "is to restart, by order",
-        Order::Confirm => "was confirmed by a human",
-    }
-}
-
-/// Without parts of a second, where there are whole ones.
-fn rounded(time: Duration) -> Duration {
-    if time >= Duration::from_secs(1) {
-        Duration::from_secs(time.as_secs())
-    } else {
-        Duration::from_millis(time.as_millis() as u64)
     }
 }

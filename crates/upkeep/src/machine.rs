@@ -13,7 +13,7 @@
 //! ```
 //!
 //! 1. [`Action::Spawn`] comes only while no process is there: after the last one was said to have ended.
-//! 2. Nothing but an order of a human leads out of paused and failed.
+//! 2. Nothing but an order of a human leads out of paused and failed, unless somebody else starts the process.
 //! 3. Each wait before a restart is at least the delay of its step, and at most a fifth longer.
 //! 4. Each start ends: it is ready, it has failed, or it is stopped and at last killed when its time is over.
 
@@ -94,6 +94,14 @@ pub enum Event {
     Worn(Why),
     /// Nothing runs any more that would have to end before it stops.
     Drained,
+    /// It runs, and nobody here has started it.
+    Appeared,
+    /// It has ended in good order, and nobody here wanted that.
+    StoppedByOthers,
+    /// It is not started, since somebody else's is there already.
+    Occupied(Why),
+    /// That one is gone.
+    Freed,
     /// [`Machine::due`] has come.
     Due,
 }
@@ -158,6 +166,12 @@ pub enum Told {
     Confirmed,
     /// It has failed for this reason, and is not started again.
     Failed(Why),
+    /// It runs, and nobody here has started it.
+    Appeared,
+    /// It has ended in good order, and nobody here wanted that.
+    StoppedByOthers,
+    /// It is not started, since somebody else's is there already.
+    Occupied(Why),
 }
 
 /// What comes after a process has ended that was asked to.
@@ -249,6 +263,11 @@ impl Machine {
         }
     }
 
+    /// Whether it is asked to end only to be started again at once.
+    pub fn is_restarting(&self) -> bool {
+        matches!(self.phase, Phase::Stopping { after: After::Again, .. })
+    }
+
     /// Failures since it was last in good order for long.
     pub fn failures(&self) -> u32 {
         self.streak
@@ -337,7 +356,43 @@ impl Machine {
                 self.stop(Why::Drained, After::Again, now)
             }
             Event::Due if self.due().is_some_and(|due| due <= now) => self.time_over(now),
-            Event::NotStarted(_) | Event::Worn(_) | Event::Drained | Event::Due => Vec::new(),
+            Event::Appeared if !self.has_process() => {
+                self.enter(Phase::Starting { since: now }, now);
+                vec![Action::Tell(Told::Appeared)]
+            }
+            Event::StoppedByOthers => self.stopped_by_others(now),
+            Event::Occupied(why) if matches!(self.phase, Phase::Starting { .. }) => {
+                self.last_failure = Some(why.clone());
+                self.enter(Phase::Waiting, now);
+                vec![Action::Tell(Told::Occupied(why))]
+            }
+            Event::Freed if self.phase == Phase::Waiting => self.go(now),
+            Event::NotStarted(_)
+            | Event::Worn(_)
+            | Event::Drained
+            | Event::Due
+            | Event::Appeared
+            | Event::Occupied(_)
+            | Event::Freed => Vec::new(),
+        }
+    }
+
+    /// Whether there is a process, as far as is known.
+    fn has_process(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Starting { .. } | Phase::Ready { .. } | Phase::Draining { .. } | Phase::Stopping { .. }
+        )
+    }
+
+    fn stopped_by_others(&mut self, now: Moment) -> Vec<Action> {
+        match self.phase {
+            Phase::Stopping { .. } => self.exited(Exit::Unknown, now),
+            _ if self.has_process() => {
+                self.enter(Phase::Stopped, now);
+                vec![Action::Tell(Told::StoppedByOthers)]
+            }
+            _ => Vec::new(),
         }
     }
 

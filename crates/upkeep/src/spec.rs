@@ -13,8 +13,10 @@ use crate::rules::Rules;
 pub struct Spec {
     /// Its name here, in records and on the command line.
     pub name: String,
-    /// The program and its arguments; at least the program.
+    /// The program and its arguments; at least the program, unless it is a unit.
     pub command: Vec<String>,
+    /// The unit of systemd that it is: systemd starts and ends it, and is asked to.
+    pub unit: Option<Unit>,
     /// What is added to the environment of the house.
     pub env: Vec<(String, String)>,
     /// Where it works; where the house does, when absent.
@@ -41,6 +43,15 @@ pub struct Spec {
     pub adopt: bool,
     /// How often and how long.
     pub rules: Rules,
+}
+
+/// A unit of systemd.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unit {
+    /// Its whole name, such as `ollama.service`.
+    pub name: String,
+    /// Whether it is one of the user's own manager; else of the system's.
+    pub is_of_user: bool,
 }
 
 /// How a process shows that it is ready.

@@ -97,7 +97,7 @@ impl World {
 
     /// Something that nobody waited for.
     fn disturb(&mut self) {
-        match self.dice.next(12) {
+        match self.dice.next(13) {
             0 => self.tell(Event::Stuck(Why::Stalled(DAY))),
             1 => self.tell(Event::Worn(Why::Drained)),
             2 => {
@@ -109,6 +109,7 @@ impl World {
             5 | 6 => self.order(Order::Start),
             7 => self.order(Order::Confirm),
             8 => self.tell(Event::Drained),
+            9 => self.tell(Event::Freed),
             _ => self.tell(Event::Needs(true)),
         }
     }
@@ -161,6 +162,10 @@ impl World {
         }
         self.has_order = false;
         self.spawned += 1;
+        if self.dice.one_in(40) {
+            self.tell(Event::Occupied(Why::Occupied("127.0.0.1:1".to_owned())));
+            return;
+        }
         if self.dice.one_in(20) {
             self.tell(Event::NotStarted(Why::NotStarted("no such file".to_owned())));
             return;

@@ -17,6 +17,8 @@ pub enum Why {
     Final(Exit),
     /// It could not be started.
     NotStarted(String),
+    /// What it would be asked at is answered before it is started: one that somebody else has started.
+    Occupied(String),
     /// It was not ready within this time.
     NotReady(Duration),
     /// It does not answer: asked so often in a row, this came last.
@@ -72,6 +74,7 @@ impl Why {
             Self::Ended(Exit::Unknown) => "ended",
             Self::Final(_) => "final",
             Self::NotStarted(_) => "not_started",
+            Self::Occupied(_) => "occupied",
             Self::NotReady(_) => "not_ready",
             Self::Silent { .. } => "silent",
             Self::Stalled(_) => "stalled",
@@ -85,7 +88,7 @@ impl Why {
         }
     }
 
-    /// The word with its figures: `code`, and of `exit`, `signal`, `times`, `error`, `ms`, `bytes`, `limit_bytes`, `percent`,
+    /// The word with its figures: `code`, and of `exit`, `signal`, `times`, `error`, `place`, `ms`, `bytes`, `limit_bytes`, `percent`,
     /// `limit_percent` those that there are.
     pub fn figures(&self) -> Value {
         let code = self.code();
@@ -95,6 +98,7 @@ impl Why {
                 json!({"code": code, "signal": signal})
             }
             Self::NotStarted(error) => json!({"code": code, "error": error}),
+            Self::Occupied(place) => json!({"code": code, "place": place}),
             Self::NotReady(time) | Self::Stalled(time) | Self::Undrained(time) => {
                 json!({"code": code, "ms": time.as_millis() as u64})
             }
@@ -124,6 +128,9 @@ impl fmt::Display for Why {
             Self::Ended(exit) => exit.fmt(f),
             Self::Final(exit) => write!(f, "{exit}, after which it is not to be started again"),
             Self::NotStarted(error) => f.write_str(error),
+            Self::Occupied(place) => {
+                write!(f, "one that was not started here answers at {place} already, and is left alone")
+            }
             Self::NotReady(time) => write!(f, "it was not ready within {}", format_duration(*time)),
             Self::Silent { times, error } => write!(f, "it is stuck: asked {times} times, {error}"),
             Self::Stalled(time) => {

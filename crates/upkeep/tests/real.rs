@@ -78,6 +78,7 @@ fn shell(name: &str, script: &str) -> Spec {
     Spec {
         name: name.to_owned(),
         command: vec!["sh".to_owned(), "-c".to_owned(), script.to_owned()],
+        unit: None,
         env: Vec::new(),
         directory: None,
         user: None,

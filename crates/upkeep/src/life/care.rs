@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tollhouse_journal::Level;
 
-use super::{Life, record, rounded};
+use super::Life;
+use super::telling::{record, rounded};
 use crate::check;
 use crate::machine::{Event, State};
 use crate::memory::Used;

@@ -1,7 +1,7 @@
 //! Files that grow and rotate, read exactly once.
 //!
 //! [`Tailer`] reads the files that [`Pattern`]s mean, a [`Tailer::step`] at a time, and hands over a [`Batch`]. [`Tail`]
-//! runs one in a thread; [`Sight`] only looks. Positions are stored by whoever stores the lines, in the same place and in the
+//! runs one in a thread; [`Sight`] only looks, and a [`Rotator`] rotates what nobody else does. Positions are stored by whoever stores the lines, in the same place and in the
 //! same order:
 //!
 //! ```text
@@ -63,6 +63,7 @@ mod pattern;
 mod positions;
 mod reader;
 mod register;
+mod rotate;
 mod rotated;
 mod sample;
 mod tailer;
@@ -72,6 +73,7 @@ mod watch;
 pub use lines::{Flaw, Flaws, LINE_BYTES_MAX, Line};
 pub use pattern::Pattern;
 pub use positions::{BytesBefore, FileId, FileNote, Head, Mark, Note, Positions};
+pub use rotate::{IsRead, KeepRotated, Method, Rotated, Rotation, Rotator};
 pub use rotated::Packing;
 pub use sample::{Sight, Sighted};
 pub use tailer::{Batch, Begin, Event, FileStatus, Options, Tailer};

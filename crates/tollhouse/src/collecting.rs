@@ -19,6 +19,7 @@ mod piped;
 mod prepared;
 mod reading;
 pub(crate) mod replay;
+mod rotating;
 mod said;
 pub(crate) mod shaping;
 

@@ -17,6 +17,7 @@ use tollhouse_journal::{Level, Record};
 use crate::collecting::came::{Came, Form};
 use crate::collecting::ledger::{Ended, Ledger, Progress, SAVE_EVERY, Told, about};
 use crate::collecting::reading::Base;
+use crate::collecting::rotating::Rotating;
 use crate::wiring;
 
 /// Where these records come from.
@@ -53,6 +54,7 @@ pub(super) struct Following {
     /// By path: files whose format was told.
     told: BTreeMap<PathBuf, Format>,
     began: Instant,
+    rotating: Option<Rotating>,
 }
 
 /// Where a line comes from.
@@ -73,7 +75,9 @@ enum Left {
 impl Following {
     pub(super) fn new(base: Base, options: Options, source: FileSource) -> Self {
         let streams = Streams::new(wiring::line_format(source.format));
-        Self { base, options, source, streams, passed: BTreeMap::new(), told: BTreeMap::new(), began: Instant::now() }
+        let rotating = source.rotate.as_ref().and_then(|rotate| Rotating::new(rotate, &source.paths));
+        let (passed, told, began) = (BTreeMap::new(), BTreeMap::new(), Instant::now());
+        Self { base, options, source, streams, passed, told, began, rotating }
     }
 
     /// Reads until it is to end.
@@ -132,6 +136,10 @@ impl Following {
                 }
                 _ = save.tick() => {
                     ledger.look().await;
+                    Ok(())
+                }
+                told = rotated(&mut self.rotating, &ledger.progress) => {
+                    told.into_iter().for_each(|record| ledger.tell(record.field("source", &self.base.source)));
                     Ok(())
                 }
             };
@@ -305,5 +313,13 @@ impl Following {
 
     fn about(&self, level: Level, msg: &'static str) -> Record {
         about(CALLER, &self.base.source, level, msg)
+    }
+}
+
+/// Waits until the files were looked at that the house rotates; for ever where it rotates none.
+async fn rotated(rotating: &mut Option<Rotating>, positions: &Positions) -> Vec<Record> {
+    match rotating {
+        Some(rotating) => rotating.look(positions).await,
+        None => std::future::pending().await,
     }
 }

@@ -12,6 +12,8 @@ enum Way {
     Copied,
     /// It does all of that itself.
     Itself,
+    /// The house does.
+    House,
 }
 
 /// A file for `/etc/logrotate.d`: a block for each source of files.
@@ -44,6 +46,7 @@ pub(super) fn rules(config: &Config) -> String {
 
 fn way(file: &FileSource) -> Way {
     match file.format {
+        _ if file.rotate.is_some() => Way::House,
         LineFormat::Nginx => Way::Told("[ ! -f /run/nginx.pid ] || kill -USR1 \"$(cat /run/nginx.pid)\""),
         LineFormat::Openclaw | LineFormat::Clawdbot => Way::Itself,
         _ => Way::Copied,
@@ -56,6 +59,10 @@ fn block(name: &str, paths: &[&str], way: &Way) -> String {
         let _ = writeln!(text, "# {}: OpenClaw rotates by itself (`logging.maxFileBytes`).", paths.join(" "));
         return text;
     }
+    if matches!(way, Way::House) {
+        let _ = writeln!(text, "# {}: the house rotates it itself (`rotate`).", paths.join(" "));
+        return text;
+    }
     for path in paths {
         let _ = writeln!(text, "{}", quoted(path));
     }
@@ -65,7 +72,7 @@ fn block(name: &str, paths: &[&str], way: &Way) -> String {
         Way::Told(command) => {
             let _ = write!(text, "    create\n    sharedscripts\n    postrotate\n        {command}\n    endscript\n");
         }
-        Way::Copied | Way::Itself => text.push_str(
+        Way::Copied | Way::Itself | Way::House => text.push_str(
             "    # What is written between the copy and the emptying is lost. Where the program can be told to open its file\n    \
              # anew, replace this by `create` and a `postrotate` that tells it.\n    copytruncate\n",
         ),

@@ -6,9 +6,11 @@ mod console;
 mod default_alerts;
 mod edge;
 mod probes;
+mod rotate;
 mod shape;
 mod ship;
 mod supervise;
+mod tasks;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -26,14 +28,19 @@ pub use self::alerts::{
 };
 pub use self::chat::ChatConfig;
 pub use self::console::{ConsoleConfig, ConsoleRole, OidcConfig};
-pub use self::edge::{BalanceConfig, EdgeConfig, HeadersConfig, RouteConfig, RouteTarget, SiteConfig};
+pub use self::edge::{
+    AcmeChallenge, AcmeConfig, BalanceConfig, EdgeConfig, HeadersConfig, RouteConfig, RouteTarget, SiteConfig,
+    TlsConfig,
+};
 pub use self::probes::{
     CertificatePlace, CertificateProbe, ClockProbe, DiskProbe, GpuProbe, HttpProbe, MemoryProbe, ModelProbe,
     ProbesConfig, ProcessProbe, QualityProbe,
 };
+pub use self::rotate::{FileRotate, KeepFiles, Reopen, ReopenSignal, RotateMethod};
 pub use self::shape::{FieldKind, LineCap, OnAbort, ProgramFault, ShapeConfig, Vrl};
 pub use self::ship::{ShipConfig, ShipKind, ShipLogin, SyslogMessage};
-pub use self::supervise::{ReadyConfig, RestartPolicy, StopSignalConfig, SuperviseConfig};
+pub use self::supervise::{ReadyConfig, RestartPolicy, StopSignalConfig, SuperviseConfig, UnitConfig, UnitManager};
+pub use self::tasks::{TaskCommand, TaskStore, TasksConfig};
 use crate::secret::Secret;
 
 /// A whole configuration. `Config::default()` is what an empty file means.
@@ -97,6 +104,8 @@ pub struct Config {
     pub edge: Option<EdgeConfig>,
     /// What is looked after, and how often.
     pub probes: ProbesConfig,
+    /// Long jobs; none without.
+    pub tasks: Option<TasksConfig>,
 }
 
 impl Config {
@@ -110,6 +119,8 @@ impl Config {
         let said = self
             .supervise
             .iter()
+            // What a unit says is systemd's, and a source of its own type.
+            .filter(|process| process.unit.is_none())
             .map(|process| SourceConfig { name: process.name.clone(), kind: SourceKind::Process(process.format) });
         self.sources.iter().cloned().chain(said).collect()
     }
@@ -151,6 +162,7 @@ impl Default for Config {
             store: StoreConfig::default(),
             search: SearchConfig::default(),
             supervise: Vec::new(),
+            tasks: None,
             ship: Vec::new(),
             channels: Vec::new(),
             alerts: AlertConfig::defaults(),
@@ -615,6 +627,8 @@ pub struct FileSource {
     pub format: LineFormat,
     /// Where reading begins in what is there at the first time.
     pub begin: Begin,
+    /// How the house rotates them; somebody else does, when absent.
+    pub rotate: Option<FileRotate>,
 }
 
 /// What is read of the systemd journal.

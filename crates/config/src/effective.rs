@@ -5,6 +5,7 @@ mod console;
 mod edge;
 mod probes;
 mod supervise;
+mod tasks;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -14,9 +15,10 @@ use tollhouse_units::format_duration;
 
 use crate::{
     config::{
-        Auth, By, CallerLimits, Compress, Config, ContentMode, Deny, ErrorStyle, FileSource, HttpSource,
-        JournaldSource, KeyConfig, Listen, ListenSource, ModelConfig, Overflow, Priority, ShapeConfig, ShipConfig,
-        ShipKind, ShipLogin, SourceConfig, SourceKind, StoreConfig, SyncPolicy, TlsFiles, UpstreamConfig, UpstreamKind,
+        Auth, By, CallerLimits, Compress, Config, ContentMode, Deny, ErrorStyle, FileRotate, FileSource, HttpSource,
+        JournaldSource, KeepFiles, KeyConfig, Listen, ListenSource, ModelConfig, Overflow, Priority, Reopen,
+        ShapeConfig, ShipConfig, ShipKind, ShipLogin, SourceConfig, SourceKind, StoreConfig, SyncPolicy, TlsFiles,
+        UpstreamConfig, UpstreamKind,
     },
     decode::resolve,
 };
@@ -79,6 +81,7 @@ impl Config {
         edge::write(out, self.edge.as_ref())?;
         probes::write(out, &self.probes)?;
         supervise::write(out, &self.supervise)?;
+        tasks::write(out, self.tasks.as_ref())?;
         self.write_telemetry(out)
     }
 
@@ -217,9 +220,10 @@ fn source_yaml(source: &SourceConfig) -> String {
             let tls = or_null(tls.as_ref().map(tls_yaml));
             format!("{{type: http, address: {address}, tls: {tls}, allow: {}, format: {format}}}", list(allow))
         }
-        SourceKind::File(FileSource { paths, format, begin }) => {
+        SourceKind::File(FileSource { paths, format, begin, rotate }) => {
             let (format, begin) = (scalar(format.as_str()), begin.as_str());
-            format!("{{type: file, paths: {}, format: {format}, begin: {begin}}}", list(paths))
+            let rotate = rotate.as_ref().map(rotate_yaml).unwrap_or_default();
+            format!("{{type: file, paths: {}, format: {format}, begin: {begin}{rotate}}}", list(paths))
         }
         SourceKind::Journald(JournaldSource { unit, format, begin }) => {
             let (format, begin) = (scalar(format.as_str()), begin.as_str());
@@ -228,6 +232,21 @@ fn source_yaml(source: &SourceConfig) -> String {
         SourceKind::Stdin(format) => format!("{{type: stdin, format: {}}}", scalar(format.as_str())),
         SourceKind::Process(format) => format!("{{type: process, format: {}}}", scalar(format.as_str())),
     }
+}
+
+fn rotate_yaml(rotate: &FileRotate) -> String {
+    let size = rotate.size.map(|size| format!("size: {size}, ")).unwrap_or_default();
+    let reopen = match &rotate.reopen {
+        None => String::new(),
+        Some(Reopen::Command(command)) => format!(", command: {}", list(command)),
+        Some(Reopen::Signal(signal, file)) => {
+            format!(", signal: {}, pid_file: {}", signal.as_str(), scalar(&file.to_string_lossy()))
+        }
+    };
+    let (every, method) = (if rotate.every_day { "day" } else { "never" }, rotate.method.as_str());
+    let KeepFiles { bytes, days, count } = rotate.keep;
+    let keep = format!("{{bytes: {bytes}, days: {days}, count: {}}}", or_null(count));
+    format!(", rotate: {{{size}every: {every}, method: {method}{reopen}}}, keep: {keep}")
 }
 
 fn shape_yaml(shape: &ShapeConfig) -> String {

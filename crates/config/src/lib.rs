@@ -9,6 +9,7 @@
 //! - [`Secret`] is a value that neither `Debug` nor `effective_yaml` nor an error message shows.
 //! - [`Config::settings`] says where each value in force comes from. [`mask()`] gives a file's text as it may be shown, and
 //!   [`unmask`] puts the secrets back into one that was changed.
+//! - [`reading`] reads other files of the house in the same way, such as a task's.
 //! - [`init::first_config`] writes a first file for somebody who has none, [`import()`] one from older files of other programs.
 //!
 //! Inside, a text goes through `tree` (YAML to nodes with places; bounded in size, depth and alias copies), `decode` (nodes to
@@ -37,24 +38,26 @@ mod load;
 mod masks;
 mod origin;
 mod problem;
+pub mod reading;
 mod secret;
 mod sections;
 mod source;
 mod tree;
 
 pub use config::{
-    AccessConfig, AlertConfig, AlertMeasure, AlertOrigin, AlertSeverity, Auth, BalanceConfig, Begin, By, CallerLimits,
-    CertificatePlace, CertificateProbe, ChannelConfig, ChannelKind, ChatConfig, ClockProbe, Compress, Config,
-    ConsoleConfig, ConsoleRole, Content, ContentMode, Deny, DiskProbe, EdgeConfig, ErrorStyle, EscalateConfig,
-    FieldKind, FileSource, GpuProbe, HeadersConfig, HttpProbe, HttpSource, JournaldSource, Keep, KeyConfig, Limits,
-    LineCap, LineFormat, Listen, ListenSource, Logging, MemoryProbe, ModelConfig, ModelProbe, OidcConfig, OnAbort,
-    OtlpConfig, Overflow, Priority, ProbesConfig, ProcessProbe, ProgramFault, QualityProbe, Queue, QuietConfig, Rate,
-    ReadyConfig, RemoteStore, ReportConfig, ReportKind, RestartPolicy, Rotate, RouteConfig, RouteTarget, SearchConfig,
-    ShapeConfig, Shared, ShipConfig, ShipKind, ShipLogin, SiteConfig, SmtpConfig, SmtpTls, SourceConfig, SourceKind,
-    StopSignalConfig, StoreConfig, SuperviseConfig, SyncPolicy, SyslogMessage, TelemetryConfig, Timeouts, TlsFiles,
-    UpstreamConfig, UpstreamKind, Vrl,
+    AccessConfig, AcmeChallenge, AcmeConfig, AlertConfig, AlertMeasure, AlertOrigin, AlertSeverity, Auth,
+    BalanceConfig, Begin, By, CallerLimits, CertificatePlace, CertificateProbe, ChannelConfig, ChannelKind, ChatConfig,
+    ClockProbe, Compress, Config, ConsoleConfig, ConsoleRole, Content, ContentMode, Deny, DiskProbe, EdgeConfig,
+    ErrorStyle, EscalateConfig, FieldKind, FileRotate, FileSource, GpuProbe, HeadersConfig, HttpProbe, HttpSource,
+    JournaldSource, Keep, KeepFiles, KeyConfig, Limits, LineCap, LineFormat, Listen, ListenSource, Logging,
+    MemoryProbe, ModelConfig, ModelProbe, OidcConfig, OnAbort, OtlpConfig, Overflow, Priority, ProbesConfig,
+    ProcessProbe, ProgramFault, QualityProbe, Queue, QuietConfig, Rate, ReadyConfig, RemoteStore, Reopen, ReopenSignal,
+    ReportConfig, ReportKind, RestartPolicy, Rotate, RotateMethod, RouteConfig, RouteTarget, SearchConfig, ShapeConfig,
+    Shared, ShipConfig, ShipKind, ShipLogin, SiteConfig, SmtpConfig, SmtpTls, SourceConfig, SourceKind,
+    StopSignalConfig, StoreConfig, SuperviseConfig, SyncPolicy, SyslogMessage, TaskCommand, TaskStore, TasksConfig,
+    TelemetryConfig, Timeouts, TlsConfig, TlsFiles, UnitConfig, UnitManager, UpstreamConfig, UpstreamKind, Vrl,
 };
-pub use import::{Fate, Imported, Note, Old, import};
+pub use import::{Fate, Imported, Note, Old, Part, PartServer, import, import_with};
 pub use ipnet::IpNet;
 pub use load::{FILE_BYTES_MAX, find, load, parse, parse_alert};
 pub use masks::{Unmasked, mask, unmask};

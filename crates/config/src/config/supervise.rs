@@ -12,8 +12,10 @@ use crate::secret::Secret;
 pub struct SuperviseConfig {
     /// Its name here, in records and on the command line; what it says is a source of this name.
     pub name: String,
-    /// The program and its arguments; at least the program.
+    /// The program and its arguments; at least the program, unless it is a unit.
     pub command: Vec<String>,
+    /// The unit of systemd that it is.
+    pub unit: Option<UnitConfig>,
     /// What is added to the environment of the house. Values may be secrets.
     pub env: Vec<(String, Secret)>,
     /// Where it works.
@@ -70,11 +72,12 @@ pub struct SuperviseConfig {
 }
 
 impl SuperviseConfig {
-    /// One of which only the command is said.
+    /// One of which only the command is said, or nothing where it is a unit.
     pub fn new(name: &str, command: Vec<String>) -> Self {
         Self {
             name: name.to_owned(),
             command,
+            unit: None,
             env: Vec::new(),
             directory: None,
             user: None,
@@ -102,6 +105,35 @@ impl SuperviseConfig {
             format: LineFormat::Auto,
             adopt: true,
         }
+    }
+}
+
+/// A unit of systemd, which is asked to start and to end it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UnitConfig {
+    /// Its whole name, such as `ollama.service`.
+    pub name: String,
+    /// Whose units it is one of.
+    pub manager: UnitManager,
+}
+
+/// Whose units are meant.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum UnitManager {
+    /// Those of the system.
+    #[default]
+    System,
+    /// Those of the user as whom the house runs.
+    User,
+}
+
+impl UnitManager {
+    /// Words in the configuration.
+    pub const WORDS: [(&'static str, Self); 2] = [("system", Self::System), ("user", Self::User)];
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        word_of(&Self::WORDS, self)
     }
 }
 

@@ -23,11 +23,21 @@ fn yaml(process: &SuperviseConfig) -> String {
         |(every, failures): &(Duration, u32)| format!("{{every: {}, failures: {failures}}}", format_duration(*every));
     let pause = |(count, within): &(u32, Duration)| scalar(&format!("{count} in {}", format_duration(*within)));
     let off = || "off".to_owned();
-    [
-        format!("{{command: {}", list(&process.command)),
-        format!("env: {{{}}}", env.join(", ")),
-        format!("directory: {}", optional(directory.as_deref())),
-        format!("user: {}", optional(process.user.as_deref())),
+    let what = match &process.unit {
+        Some(unit) => vec![format!("unit: {}", scalar(&unit.name)), format!("manager: {}", unit.manager.as_str())],
+        None => vec![
+            format!("command: {}", list(&process.command)),
+            format!("env: {{{}}}", env.join(", ")),
+            format!("directory: {}", optional(directory.as_deref())),
+            format!("user: {}", optional(process.user.as_deref())),
+            format!("stop: {}", format_duration(process.stop)),
+            format!("signal: {}", process.signal.as_str()),
+            format!("limits: {{files: {}, processes: {}}}", or_null(process.files_max), or_null(process.processes_max)),
+            format!("format: {}", scalar(process.format.as_str())),
+            format!("adopt: {}", process.adopt),
+        ],
+    };
+    let life = [
         format!("restart: {}", process.restart.as_str()),
         format!("delay: {}", format_duration(process.delay)),
         format!("delay_max: {}", format_duration(process.delay_max)),
@@ -35,8 +45,6 @@ fn yaml(process: &SuperviseConfig) -> String {
         format!("ready: {}", scalar(&process.ready.text())),
         format!("start: {}", format_duration(process.start)),
         format!("live: {}", process.live.as_ref().map_or_else(off, every_and_failures)),
-        format!("stop: {}", format_duration(process.stop)),
-        format!("signal: {}", process.signal.as_str()),
         format!("drain: {}", format_duration(process.drain)),
         format!("pause_after: {}", process.pause_after.as_ref().map_or_else(off, pause)),
         format!("critical: {}", process.critical),
@@ -50,11 +58,9 @@ fn yaml(process: &SuperviseConfig) -> String {
             or_null(process.memory_pressure.map(|percent| format!("{percent}%")))
         ),
         format!("stalled: {}", process.stalled.map_or_else(off, format_duration)),
-        format!("limits: {{files: {}, processes: {}}}", or_null(process.files_max), or_null(process.processes_max)),
-        format!("format: {}", scalar(process.format.as_str())),
-        format!("adopt: {}}}", process.adopt),
-    ]
-    .join(", ")
+    ];
+    let all: Vec<String> = what.into_iter().chain(life).collect();
+    format!("{{{}}}", all.join(", "))
 }
 
 fn numbers(codes: &[u8]) -> String {

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use tollhouse_units::Bytes;
+
 use super::{access::networks, check_name, listen_address};
 use crate::{
     config::{
-        Auth, Begin, FileSource, HttpSource, JournaldSource, LineFormat, ListenSource, SourceConfig, SourceKind,
-        TlsFiles,
+        Auth, Begin, FileRotate, FileSource, HttpSource, JournaldSource, KeepFiles, LineFormat, ListenSource, Reopen,
+        ReopenSignal, RotateMethod, SourceConfig, SourceKind, TlsFiles,
     },
     decode::{Decoder, Section},
     problem::{Problem, shown},
@@ -22,6 +24,10 @@ const TYPES: [(&str, ReadKind); 5] =
     [("listen", listen), ("file", file), ("http", http), ("journald", journald), ("stdin", stdin)];
 /// Most patterns of one source.
 const PATHS_MAX: usize = 64;
+/// From this size on a file is rotated where nothing is said.
+const ROTATE_SIZE: u64 = 256 << 20;
+/// Most parts of a command.
+const COMMAND_PARTS_MAX: usize = 64;
 /// Longest name of a unit (systemd's own bound).
 const UNIT_BYTES_MAX: usize = 255;
 
@@ -149,8 +155,78 @@ fn file(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<SourceKind> {
         }
         Some(paths)
     });
-    let (format, begin) = (format(d, s), begin(d, s));
-    Some(SourceKind::File(FileSource { paths: paths?, format, begin }))
+    let (format, begin, rotate) = (format(d, s), begin(d, s), rotate(d, s));
+    Some(SourceKind::File(FileSource { paths: paths?, format, begin, rotate }))
+}
+
+/// How the house rotates the files, if it does.
+fn rotate(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<FileRotate> {
+    let mut keep = KeepFiles::default();
+    let keep_node = s.get("keep");
+    if let Some(node) = keep_node {
+        d.section(node, |d, s| {
+            s.set(d, "bytes", &mut keep.bytes, Decoder::bytes);
+            s.set(d, "days", &mut keep.days, Decoder::count_u32);
+            s.set_some(d, "count", &mut keep.count, Decoder::count_u32);
+        });
+    }
+    let Some(node) = s.get("rotate") else {
+        if let Some(node) = keep_node {
+            let what = "what this house does not rotate, it does not remove";
+            d.wrong(node, &what, "`rotate` beside it, such as rotate: {size: 256MiB, method: copytruncate}");
+        }
+        return None;
+    };
+    let mut read = None;
+    d.section(node, |d, s| {
+        let (mut size, mut every_day, mut method) = (None, false, None);
+        s.set_some(d, "size", &mut size, Decoder::bytes);
+        s.set(d, "every", &mut every_day, |d, node| d.word(node, &[("day", true), ("never", false)]));
+        s.set_some(d, "method", &mut method, |d, node| d.word(node, &RotateMethod::WORDS));
+        let reopen = reopen(d, s);
+        if size.is_none() && !every_day {
+            size = Some(Bytes(ROTATE_SIZE));
+        }
+        // A program that is not told would go on in the old file.
+        let usual = if reopen.is_some() { RotateMethod::Rename } else { RotateMethod::CopyTruncate };
+        let method = method.unwrap_or(usual);
+        if method == RotateMethod::CopyTruncate && reopen.is_some() {
+            d.wrong(node, &"a file that is emptied needs nobody who is told", "method: rename");
+        }
+        read = Some(FileRotate { size, every_day, method, reopen, keep });
+    });
+    read
+}
+
+fn reopen(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<Reopen> {
+    let command = s.get("command").and_then(|node| {
+        let expected = "a list of a program and its arguments, such as [nginx, -s, reopen]";
+        let parts = d.list(node, expected, |d, node| d.text(node, "a text").map(|text| text.value))?;
+        if parts.is_empty() || parts.len() > COMMAND_PARTS_MAX {
+            let expected = format!("1 to {COMMAND_PARTS_MAX} parts");
+            d.wrong(node, &format!("{} parts stand here", parts.len()), &expected);
+            return None;
+        }
+        Some((node, Reopen::Command(parts)))
+    });
+    let signal_node = s.get("signal");
+    let signal = signal_node.and_then(|node| d.word(node, &ReopenSignal::WORDS));
+    let file_node = s.get("pid_file");
+    let file = file_node.and_then(|node| d.path(node));
+    if let Some(node) = signal_node.or(file_node)
+        && (signal_node.is_none() || file_node.is_none())
+    {
+        d.wrong(node, &"it takes both to tell a program", "`signal` and `pid_file`, or `command`");
+    }
+    match (command, signal.zip(file)) {
+        (Some((node, _)), Some(_)) => {
+            d.wrong(node, &"a program is told in one way", "`command`, or `signal` and `pid_file`");
+            None
+        }
+        (command, by_signal) => {
+            command.map(|(_, command)| command).or(by_signal.map(|(signal, file)| Reopen::Signal(signal, file)))
+        }
+    }
 }
 
 /// The rest of its form is read where it is used.
@@ -170,7 +246,7 @@ fn journald(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<SourceKind> {
     Some(SourceKind::Journald(JournaldSource { unit: unit.map_or(Some(None), |unit| unit.map(Some))?, format, begin }))
 }
 
-fn unit(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
+pub(super) fn unit(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
     let expected = "the name of a unit, such as ollama.service";
     let text = d.text(node, expected)?.value;
     let is_name = !text.starts_with('-')

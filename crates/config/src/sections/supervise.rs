@@ -4,9 +4,12 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tollhouse_units::parse_duration;
 
-use super::{base_url, check_name};
+use super::{base_url, check_name, sources};
 use crate::{
-    config::{LineFormat, ReadyConfig, RestartPolicy, SourceConfig, StopSignalConfig, SuperviseConfig, UpstreamConfig},
+    config::{
+        LineFormat, ReadyConfig, RestartPolicy, SourceConfig, StopSignalConfig, SuperviseConfig, UnitConfig,
+        UnitManager, UpstreamConfig,
+    },
     decode::{Decoder, Section},
     problem::{Problem, shown},
     tree::{Data, Node},
@@ -31,7 +34,7 @@ const PAUSE: &str = "a number of failures and a time, such as \"5 in 10m\", or o
 pub(super) fn processes(
     d: &mut Decoder<'_>,
     node: &Node,
-    sources: &[SourceConfig],
+    known_sources: &[SourceConfig],
     upstreams: &[UpstreamConfig],
 ) -> Option<Vec<SuperviseConfig>> {
     let entries = d.entries(node, "names with settings, such as ollama: {command: [ollama, serve]}")?;
@@ -45,11 +48,14 @@ pub(super) fn processes(
             let problem = Problem::new(Some(entry.name_place), format!("`supervise`: {what}"));
             d.problem(problem.expected("a name of letters, digits, `.`, `_` and `-`"));
         }
-        if sources.iter().any(|source| source.name == entry.name) {
+        let mut read = None;
+        d.section(&entry.value, |d, s| read = process(d, s, &entry.name, &names, upstreams));
+        let is_source = read.as_ref().is_some_and(|read| read.unit.is_none());
+        if is_source && known_sources.iter().any(|source| source.name == entry.name) {
             let what = format!("`supervise`: what `{}` says is a source of its name already", entry.name);
             d.problem(Problem::new(Some(entry.name_place), what).expected("a name that is not among `sources`"));
         }
-        d.section(&entry.value, |d, s| processes.extend(process(d, s, &entry.name, &names, upstreams)));
+        processes.extend(read);
     }
     no_circle(d, node, &processes);
     Some(processes)
@@ -62,22 +68,13 @@ fn process(
     names: &[&str],
     upstreams: &[UpstreamConfig],
 ) -> Option<SuperviseConfig> {
-    let expected = "a list of a program and its arguments, such as [ollama, serve]";
-    let command = s.require(d, "command", expected, |d, node| {
-        let parts = d.list(node, expected, |d, node| d.text(node, "a text").map(|text| text.value))?;
-        if parts.is_empty() || parts.len() > PARTS_MAX {
-            d.wrong(node, &format!("{} parts stand here", parts.len()), &format!("1 to {PARTS_MAX} parts"));
-            return None;
-        }
-        Some(parts)
-    });
-    let mut read = SuperviseConfig::new(name, command.clone().unwrap_or_default());
-    s.set(d, "env", &mut read.env, |d, node| {
-        let entries = d.entries(node, "names of variables with their values")?;
-        Some(entries.iter().filter_map(|entry| Some((entry.name.clone(), d.secret(&entry.value)?))).collect())
-    });
-    s.set_some(d, "directory", &mut read.directory, Decoder::path);
-    s.set_some(d, "user", &mut read.user, |d, node| d.text(node, "the name of a user").map(|text| text.value));
+    let mut read = SuperviseConfig::new(name, Vec::new());
+    let is_known = if let Some(node) = s.get("unit") {
+        read.unit = unit(d, s, node);
+        read.unit.is_some()
+    } else {
+        own(d, s, &mut read)
+    };
     s.set(d, "restart", &mut read.restart, |d, node| d.word(node, &RestartPolicy::WORDS));
     s.set(d, "delay", &mut read.delay, Decoder::duration);
     // A longer first wait is never cut.
@@ -88,13 +85,18 @@ fn process(
             d.count(node, u64::from(u8::MAX)).map(|code| code as u8)
         })
     });
-    s.set(d, "ready", &mut read.ready, |d, node| d.parsed(node, READY, ready));
+    s.set(d, "ready", &mut read.ready, |d, node| {
+        let read_ready = d.parsed(node, READY, ready)?;
+        if read.unit.is_some() && matches!(read_ready, ReadyConfig::Line(_) | ReadyConfig::Notify) {
+            d.wrong(node, &"that is between a unit and systemd", "runs, an address, or `port 8080`");
+            return None;
+        }
+        Some(read_ready)
+    });
     s.set(d, "start", &mut read.start, Decoder::duration);
     if let Some(node) = s.get("live") {
         read.live = live(d, node);
     }
-    s.set(d, "stop", &mut read.stop, Decoder::duration);
-    s.set(d, "signal", &mut read.signal, |d, node| d.word(node, &StopSignalConfig::WORDS));
     s.set(d, "drain", &mut read.drain, Decoder::duration);
     s.set(d, "pause_after", &mut read.pause_after, |d, node| d.parsed(node, PAUSE, pause_after));
     s.set(d, "critical", &mut read.critical, Decoder::bool);
@@ -120,13 +122,65 @@ fn process(
     if let Some(node) = s.get("stalled") {
         read.stalled = if is_off(node) { None } else { d.duration(node).or(read.stalled) };
     }
+    is_known.then_some(read)
+}
+
+/// What there is to say of a process that the house starts itself; whether it is known which one.
+fn own(d: &mut Decoder<'_>, s: &mut Section<'_>, read: &mut SuperviseConfig) -> bool {
+    let expected =
+        "a list of a program and its arguments, such as [ollama, serve], or `unit: ollama.service` in its place";
+    let command = s.require(d, "command", expected, |d, node| {
+        let parts = d.list(node, expected, |d, node| d.text(node, "a text").map(|text| text.value))?;
+        if parts.is_empty() || parts.len() > PARTS_MAX {
+            d.wrong(node, &format!("{} parts stand here", parts.len()), &format!("1 to {PARTS_MAX} parts"));
+            return None;
+        }
+        Some(parts)
+    });
+    s.set(d, "env", &mut read.env, |d, node| {
+        let entries = d.entries(node, "names of variables with their values")?;
+        Some(entries.iter().filter_map(|entry| Some((entry.name.clone(), d.secret(&entry.value)?))).collect())
+    });
+    s.set_some(d, "directory", &mut read.directory, Decoder::path);
+    s.set_some(d, "user", &mut read.user, |d, node| d.text(node, "the name of a user").map(|text| text.value));
+    s.set(d, "stop", &mut read.stop, Decoder::duration);
+    s.set(d, "signal", &mut read.signal, |d, node| d.word(node, &StopSignalConfig::WORDS));
     s.section(d, "limits", |d, s| {
         s.set_some(d, "files", &mut read.files_max, |d, node| d.count(node, u64::from(u32::MAX)));
         s.set_some(d, "processes", &mut read.processes_max, |d, node| d.count(node, u64::from(u32::MAX)));
     });
     s.set(d, "format", &mut read.format, |d, node| d.word(node, &LineFormat::WORDS));
     s.set(d, "adopt", &mut read.adopt, Decoder::bool);
-    command.map(|_| read)
+    let is_known = command.is_some();
+    read.command = command.unwrap_or_default();
+    is_known
+}
+
+/// What there is to say of a unit of systemd. What its own file says is not said a second time.
+fn unit(d: &mut Decoder<'_>, s: &mut Section<'_>, node: &Node) -> Option<UnitConfig> {
+    for key in ["command", "env", "directory", "user", "stop", "signal", "limits", "format", "adopt"] {
+        if let Some(node) = s.get(key) {
+            let what = format!("systemd starts and ends this unit, so `{key}` has no meaning here");
+            d.wrong_hint(
+                node,
+                &what,
+                "nothing",
+                "`systemctl edit` says it to the unit itself, `sources` collects its lines",
+            );
+        }
+    }
+    let mut manager = UnitManager::default();
+    s.set(d, "manager", &mut manager, |d, node| d.word(node, &UnitManager::WORDS));
+    let name = sources::unit(d, node)?;
+    if name.contains(['*', '?', '[', ']', '!']) || !name.contains('.') {
+        d.wrong(
+            node,
+            &format!("`{}` is not the name of one unit", shown(&name)),
+            "a whole name, such as ollama.service",
+        );
+        return None;
+    }
+    Some(UnitConfig { name, manager })
 }
 
 fn ready(text: &str) -> Result<ReadyConfig, String> {

@@ -229,7 +229,9 @@ async function probes() {
   await model.getByTestId("probe-open").click();
   await page.waitForURL(/probe=/);
   await until("its history is shown", async () => Number(await id("probe-history").getAttribute("data-total")) > 0);
-  seen.disks = await page.locator("[data-testid=rooms] li").evaluateAll((all) => all.map(({ dataset }) => dataset.disk));
+  const disks = () => page.locator("[data-testid=rooms] li").evaluateAll((all) => all.map(({ dataset }) => dataset.disk));
+  await until("a disk has been looked at", async () => (await disks()).length > 0);
+  seen.disks = await disks();
   await look("probes");
 }
 

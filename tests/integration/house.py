@@ -24,6 +24,11 @@ GGUF = ROOT / "tests/tools/make_tiny_gguf.py"
 
 GIVEN = set()  # ports that a test has, or has had
 
+# Where several workers run the tests, each gives ports of its own: the system's own choices begin at 32768.
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PORTS = range(15_000, 32_000)[WORKER::WORKERS]
+
 # Every log of a process that the running test has started: conftest.py shows their ends when the test fails.
 LOGS = []
 
@@ -31,7 +36,7 @@ LOGS = []
 def free_port():
     """A port to listen on later: not one that the system may give to a connection, or to another test, meanwhile."""
     while True:
-        port = random.randrange(15_000, 32_000)  # the system's own choices begin at 32768
+        port = random.choice(PORTS)
         if port in GIVEN:
             continue
         GIVEN.add(port)

@@ -125,7 +125,7 @@ class Installation:
         return told
 
     def unload(self):
-        """Takes every model out of memory, those of other tests too."""
+        """Takes every model out of memory."""
 
         def unloaded():
             models = httpx.get(f"{self.ollama.url}/api/ps").json()["models"]
@@ -137,6 +137,15 @@ class Installation:
 
     def troubles(self, patch=None, *arguments):
         return [(c["id"], c["code"]) for c in self.doctor(patch, *arguments)["checks"] if c["status"] in ("warn", "fault")]
+
+
+@pytest.fixture(scope="module")
+def ollama(tmp_path_factory):
+    """One of its own: a model that another test left in memory would be a trouble that nobody prepared."""
+    server = Ollama(tmp_path_factory.mktemp("ollama")).start()
+    server.create("qwen3:32b", "--reply", QWEN)
+    yield server
+    server.stop()
 
 
 @pytest.fixture

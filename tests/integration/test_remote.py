@@ -213,7 +213,7 @@ class Nginx(Process):
         openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", request, "-subj", "/CN=localhost")
         signing = ["-CA", self.ca, "-CAkey", directory / "ca.key", "-CAcreateserial", "-extfile", directory / "names"]
         openssl("x509", "-req", "-in", request, *signing, "-days", "2", "-out", certificate)
-        hashed = subprocess.run(["openssl", "passwd", "-apr1", "open-sesame"], capture_output=True, text=True, check=True)
+        hashed = subprocess.run(["openssl", "passwd", "-apr1", "thesaurus-sesame"], capture_output=True, text=True, check=True)
         (directory / "users").write_text(f"tollhouse:{hashed.stdout.strip()}\n")
         (directory / "users").chmod(0o644)
         self.config = directory / "nginx.conf"
@@ -252,9 +252,9 @@ def openssl(*arguments):
 def test_a_cluster_behind_tls_and_a_login(houses, make_house, tmp_path):
     nginx = Nginx(tmp_path, houses[1].node).start()
     kind = houses[1].node.kind
-    right = {"kind": kind, "url": nginx.url, "user": "tollhouse", "password": "open-sesame", "ca": str(nginx.ca)}
+    right = {"kind": kind, "url": nginx.url, "user": "tollhouse", "password": "thesaurus-sesame", "ca": str(nginx.ca)}
     cases = [
-        ("wrong password", right | {"password": "open-barley"}, "401", "is the login"),
+        ("wrong password", right | {"password": "thesaurus-barley"}, "401", "is the login"),
         ("unknown authority", right | {"ca": str(nginx.other_ca)}, "certificate", "certificate"),
         ("the system's authorities", {name: right[name] for name in ("kind", "url", "user", "password")}, "certificate", "certificate"),
     ]
@@ -273,7 +273,7 @@ def test_a_cluster_behind_tls_and_a_login(houses, make_house, tmp_path):
                 # It is put right while the house runs.
                 house.configure(upstreams=demo, store=right, ship={"also": right})
                 until("it is asked by the new password", lambda house=house: house.post("/es/_search", {}, house.reader).status_code == 200, within=15)
-            assert "open-" not in house.log.read_text() + house.journal_bytes().decode(), "no password is told"
+            assert "thesaurus-" not in house.log.read_text() + house.journal_bytes().decode(), "no password is told"
             house.stop()
         house = make_house(upstreams={"demo": {"kind": "demo"}}, store=right, ship={"also": right})
         models = house.get("/v1/models").json()["data"]

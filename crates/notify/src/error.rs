@@ -40,12 +40,12 @@ pub enum NotifyError {
         /// What is wrong with it.
         why: String,
     },
-    /// The system's certificates cannot be read.
-    #[error("reading the system's certificates")]
-    Roots(#[source] std::io::Error),
-    /// TLS cannot be set up.
+    /// TLS cannot be set up for HTTP.
+    #[error(transparent)]
+    Outbound(#[from] tollhouse_outbound::OutboundError),
+    /// TLS cannot be set up for mail.
     #[error("preparing TLS")]
-    Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Tls(#[source] lettre::transport::smtp::Error),
 }
 
 /// That the other side took a message.

@@ -1,23 +1,16 @@
 //! The HTTP client of all channels but mail: guarded addresses, bounds on time and size, no redirects, no secret in an error.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use http::{Method, Request, StatusCode};
+use http_body_util::Full;
 use tokio::time::timeout;
-use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tollhouse_outbound::{GuardedResolver, Trust, rare_client, retry_after, whole};
 use tollhouse_units::chain;
 
 use crate::error::{NotifyError, Trouble};
-use crate::guard::GuardedResolver;
 use crate::settings::Url;
 use crate::text::shortened;
 
@@ -48,7 +41,7 @@ pub(crate) struct Answer {
 /// Sends to one host.
 #[derive(Debug)]
 pub(crate) struct Client {
-    http: hyper_util::client::legacy::Client<HttpsConnector<HttpConnector<GuardedResolver>>, Full<Bytes>>,
+    http: tollhouse_outbound::Client<GuardedResolver>,
     /// Scheme and host, for errors.
     shown: String,
     /// What never stands in an error.
@@ -58,18 +51,8 @@ pub(crate) struct Client {
 impl Client {
     /// Reads the system's certificates where something is encrypted, so it blocks.
     pub(crate) fn new(url: &Url, secrets: Vec<String>) -> Result<Self, NotifyError> {
-        let mut connector = HttpConnector::new_with_resolver(GuardedResolver);
-        connector.set_connect_timeout(Some(CONNECT_TIME_MAX));
-        connector.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(url.expose().starts_with("https:"))?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
-        // Messages are rare: no connection is kept for the next one.
-        let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-            .pool_max_idle_per_host(0)
-            .build(connector);
+        let trust = Trust::of(None, url.expose().starts_with("https:"));
+        let http = rare_client(GuardedResolver, &trust, CONNECT_TIME_MAX)?;
         let path = url.expose().splitn(4, '/').nth(3).unwrap_or_default().to_owned();
         let secrets = secrets.into_iter().chain([path]).filter(|secret| !secret.is_empty()).collect();
         Ok(Self { http, shown: url.shown(), secrets })
@@ -79,8 +62,9 @@ impl Client {
     pub(crate) async fn send(&self, outgoing: Outgoing) -> Result<Answer, Trouble> {
         let request = request(outgoing).map_err(|error| Trouble::lasting(self.masked(&error.to_string())))?;
         let sending = async {
-            let answer = self.http.request(request).await.map_err(|error| chain(&error))?;
-            whole(answer).await
+            let (head, body) = self.http.request(request).await.map_err(|error| chain(&error))?.into_parts();
+            let body = whole(body, ANSWER_BYTES_MAX).await?;
+            Ok::<_, String>(Answer { status: head.status, retry_after: retry_after(&head.headers), body })
         };
         match timeout(ANSWER_TIME_MAX, sending).await {
             Ok(Ok(answer)) => Ok(answer),
@@ -124,23 +108,4 @@ fn request(outgoing: Outgoing) -> Result<Request<Full<Bytes>>, http::Error> {
         request = request.header(HeaderName::from_static(name), value);
     }
     request.body(Full::new(body.into()))
-}
-
-async fn whole(answer: Response<Incoming>) -> Result<Answer, String> {
-    let (head, body) = answer.into_parts();
-    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| error.to_string())?.to_bytes();
-    let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    Ok(Answer { status: head.status, retry_after: retry_after.map(Duration::from_secs), body })
-}
-
-fn tls(is_encrypted: bool) -> Result<ClientConfig, NotifyError> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| NotifyError::Tls(error.into()))?;
-    let builder = if is_encrypted {
-        builder.with_native_roots().map_err(NotifyError::Roots)?
-    } else {
-        builder.with_root_certificates(RootCertStore::empty())
-    };
-    Ok(builder.with_no_client_auth())
 }

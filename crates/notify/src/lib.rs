@@ -29,7 +29,6 @@
 mod channel;
 mod chart;
 mod error;
-mod guard;
 mod http;
 mod message;
 mod settings;
@@ -39,7 +38,6 @@ mod text;
 pub use channel::Channel;
 pub use chart::{CHART_POINTS_MAX, Chart};
 pub use error::{Delivered, NotifyError, Trouble};
-pub use guard::{GuardedResolver, is_forbidden};
-pub use message::{Figure, Message, Phase, Severity, Table};
+pub use message::{Figure, Message, Phase, Severity, Table, Told};
 pub use settings::{Encryption, Login, Settings, SmtpServer, Url};
 pub use template::Template;

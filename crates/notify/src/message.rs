@@ -89,6 +89,15 @@ impl Table {
     }
 }
 
+/// One thing that a message says, by a code that does not change: what pages in any language make their words of.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Told {
+    /// The code, such as `fires`.
+    pub code: String,
+    /// Its figures; what each is shows in the end of its name: `_percent`, `_s`, else a count or a text.
+    pub figures: serde_json::Map<String, serde_json::Value>,
+}
+
 /// What is told.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Message {
@@ -104,8 +113,14 @@ pub struct Message {
     pub state: Phase,
     /// One line.
     pub title: String,
+    /// The line once more, by codes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub title_told: Vec<Told>,
     /// What happened, in a few lines.
     pub text: String,
+    /// The lines once more, by codes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub text_told: Vec<Told>,
     /// What is known about it.
     pub figures: Vec<Figure>,
     /// The worst requests or lines, each as one line.
@@ -143,6 +158,8 @@ impl Message {
             severity: Severity::Info,
             state: Phase::Test,
             title: format!("{service}: the channel {channel} works"),
+            title_told: Vec::new(),
+            text_told: Vec::new(),
             text: "Somebody asked tollhouse to try this channel. There is nothing to do.".to_owned(),
             figures: Vec::new(),
             worst: Vec::new(),

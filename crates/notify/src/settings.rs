@@ -8,7 +8,7 @@ use http::Uri;
 use serde_json::Value;
 
 use crate::error::NotifyError;
-use crate::guard::is_forbidden;
+use tollhouse_outbound::is_forbidden;
 
 /// Which way messages take, and what it has to know.
 #[derive(Clone, Debug, PartialEq)]

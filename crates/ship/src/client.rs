@@ -1,25 +1,19 @@
 //! The HTTP client of one cluster: its nodes in turn, our login, and a bound on each answer.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use http::{Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, StatusCode, Uri};
+use http_body_util::Full;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
-use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tollhouse_outbound::{Trust, connector, retry_after, whole};
 use tollhouse_units::chain;
 
 use crate::error::ShipError;
@@ -38,7 +32,7 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
 /// Asks one cluster.
 #[derive(Debug)]
 pub struct Client {
-    http: hyper_util::client::legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    http: tollhouse_outbound::Client,
     urls: Vec<String>,
     /// Which of them is asked.
     turn: AtomicUsize,
@@ -82,16 +76,8 @@ impl Client {
                 return Err(ShipError::Address(url.clone()));
             }
         }
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIME_MAX));
-        connector.set_nodelay(true);
-        connector.enforce_http(false);
         let is_encrypted = urls.iter().any(|url| url.starts_with("https:"));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(ca, is_encrypted)?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
+        let connector = connector(GaiResolver::new(), &Trust::of(ca, is_encrypted), CONNECT_TIME_MAX)?;
         let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIME_MAX)
@@ -118,8 +104,9 @@ impl Client {
         let unreachable = |text: String| Trouble::new(State::Unreachable, format!("{url}: {text}"));
         let request = self.request(method, path, body).map_err(|error| unreachable(error.to_string()))?;
         let asking = async {
-            let answer = self.http.request(request).await.map_err(|error| chain(&error))?;
-            whole(answer).await
+            let (head, body) = self.http.request(request).await.map_err(|error| chain(&error))?.into_parts();
+            let body = whole(body, ANSWER_BYTES_MAX).await?;
+            Ok(Answer { status: head.status, retry_after: retry_after(&head.headers), body })
         };
         match timeout(ANSWER_TIME_MAX, asking).await {
             Ok(answer) => answer.map_err(unreachable),
@@ -155,39 +142,6 @@ impl Client {
                 .body(Full::new(message)),
         }
     }
-}
-
-async fn whole(answer: Response<Incoming>) -> Result<Answer, String> {
-    let (head, body) = answer.into_parts();
-    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| chain(&*error))?.to_bytes();
-    // The other form, a date, is not used by these servers and what stands before them.
-    let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    Ok(Answer { status: head.status, retry_after: retry_after.map(Duration::from_secs), body })
-}
-
-pub(crate) fn tls(ca: Option<&Path>, is_encrypted: bool) -> Result<ClientConfig, ShipError> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
-    let builder = builder.with_safe_default_protocol_versions()?;
-    let builder = match ca {
-        Some(path) => builder.with_root_certificates(authorities(path)?),
-        None if is_encrypted => builder.with_native_roots().map_err(ShipError::Roots)?,
-        // Nothing will be encrypted, and reading the system's takes time.
-        None => builder.with_root_certificates(RootCertStore::empty()),
-    };
-    Ok(builder.with_no_client_auth())
-}
-
-fn authorities(path: &Path) -> Result<RootCertStore, ShipError> {
-    let unfit = |why: String| ShipError::Authorities { path: path.to_owned(), why };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unfit(error.to_string()))? {
-        let certificate = certificate.map_err(|error| unfit(error.to_string()))?;
-        roots.add(certificate).map_err(|error| unfit(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(unfit("there is no certificate in it".to_owned()));
-    }
-    Ok(roots)
 }
 
 fn authorization(login: &Login) -> Result<HeaderValue, http::header::InvalidHeaderValue> {

@@ -9,20 +9,9 @@ use crate::trouble::Trouble;
 /// Why a destination cannot be used, or its cursor not be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum ShipError {
-    /// A file of certificates cannot be used.
-    #[error("reading the authorities in {}: {why}", path.display())]
-    Authorities {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
-    /// The system's trusted certificates cannot be read.
-    #[error("reading the system's trusted certificates")]
-    Roots(#[source] std::io::Error),
-    /// TLS cannot be set up.
-    #[error("setting up TLS")]
-    Tls(#[from] tokio_rustls::rustls::Error),
+    /// Nothing can be encrypted, or nobody be trusted.
+    #[error(transparent)]
+    Outbound(#[from] tollhouse_outbound::OutboundError),
     /// Name, password or key have characters that a request's head cannot carry.
     #[error("the login of {0} has characters in it that cannot be sent")]
     Login(String),

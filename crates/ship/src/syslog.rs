@@ -14,9 +14,9 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tokio_rustls::rustls::ClientConfig;
+use tollhouse_outbound::Trust;
 
 use crate::bulk::{Fate, Item, Refusal};
-use crate::client::tls;
 use crate::courier::blocking;
 use crate::destination::Sent;
 use crate::error::ShipError;
@@ -70,7 +70,7 @@ impl Syslog {
             urls: settings.urls.clone(),
             addresses,
             turn: AtomicUsize::new(0),
-            tls: Arc::new(tls(settings.ca.as_deref(), is_encrypted)?),
+            tls: Arc::new(Trust::of(settings.ca.as_deref(), is_encrypted).tls()?),
             writer: Writer::new(message),
             open: Mutex::default(),
         })

@@ -1,24 +1,17 @@
 //! The HTTP client for the provider: guarded addresses, bounds on time and size, no redirects.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http_body_util::Full;
 use serde_json::Value;
 use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
-use tollhouse_notify::{GuardedResolver, is_forbidden};
+use tollhouse_outbound::{Client, GuardedResolver, Trust, is_forbidden, rare_client, whole};
 use tollhouse_units::chain;
 
 /// How long a connection may take.
@@ -28,14 +21,12 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 /// Largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 512 << 10;
 
-type Hyper = hyper_util::client::legacy::Client<HttpsConnector<HttpConnector<GuardedResolver>>, Full<Bytes>>;
-
 /// Asks a provider.
 #[derive(Debug)]
 pub(super) struct Http {
     ca: Option<PathBuf>,
     /// Made with the first question: reading the certificates of the system takes its time.
-    client: OnceCell<Hyper>,
+    client: OnceCell<Client<GuardedResolver>>,
 }
 
 /// A question.
@@ -59,8 +50,7 @@ impl Http {
         let asking = async {
             let answer = client.request(request).await.map_err(|error| chain(&error))?;
             let (head, body) = answer.into_parts();
-            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| error.to_string())?;
-            Ok::<_, String>((head.status, body.to_bytes()))
+            Ok::<_, String>((head.status, whole(body, ANSWER_BYTES_MAX).await?))
         };
         let answered = timeout(ANSWER_TIME_MAX, asking).await;
         let (status, body) = answered
@@ -70,17 +60,10 @@ impl Http {
         Ok((status, answer))
     }
 
-    async fn build(&self) -> Result<Hyper, String> {
-        let ca = self.ca.clone();
-        let tls =
-            tokio::task::spawn_blocking(move || tls(ca.as_deref())).await.map_err(|error| error.to_string())??;
-        let mut connector = HttpConnector::new_with_resolver(GuardedResolver);
-        connector.set_connect_timeout(Some(CONNECT_TIME_MAX));
-        connector.enforce_http(false);
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(connector);
-        // Questions are rare: no connection is kept for the next one.
-        Ok(hyper_util::client::legacy::Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector))
+    async fn build(&self) -> Result<Client<GuardedResolver>, String> {
+        let trust = Trust::of(self.ca.as_deref(), true);
+        let building = spawn_blocking(move || rare_client(GuardedResolver, &trust, CONNECT_TIME_MAX));
+        building.await.map_err(|error| error.to_string())?.map_err(|error| chain(&error))
     }
 }
 
@@ -112,25 +95,6 @@ pub(super) fn check_url(url: &str) -> Result<String, String> {
         Some("http") if is_here => Ok(host),
         _ => Err(format!("{host}: the provider is only asked by https")),
     }
-}
-
-fn tls(ca: Option<&Path>) -> Result<ClientConfig, String> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let builder = match ca {
-        None => builder.with_native_roots().map_err(|error| format!("reading the system's certificates: {error}"))?,
-        Some(path) => {
-            let wrong = |error: &dyn std::fmt::Display| format!("reading {}: {error}", path.display());
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))? {
-                let certificate = certificate.map_err(|error| wrong(&error))?;
-                roots.add(certificate).map_err(|error| wrong(&error))?;
-            }
-            builder.with_root_certificates(roots)
-        }
-    };
-    Ok(builder.with_no_client_auth())
 }
 
 #[cfg(test)]

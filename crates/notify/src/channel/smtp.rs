@@ -15,11 +15,12 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport, Message as Mail, Tokio1Executor};
 use tokio::time::timeout;
+use tollhouse_outbound::{is_forbidden, resolve};
 use tollhouse_units::chain;
+use tollhouse_web::pem;
 
 use crate::chart::Chart;
 use crate::error::{Delivered, NotifyError, Trouble};
-use crate::guard;
 use crate::message::Message;
 use crate::settings::{Encryption, SmtpServer};
 use crate::text::{html, plain};
@@ -49,7 +50,7 @@ impl Smtp {
             return Err(NotifyError::Exposed);
         }
         let literal = server.host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        if literal.is_ok_and(guard::is_forbidden) {
+        if literal.is_ok_and(is_forbidden) {
             return Err(NotifyError::Address(
                 "nothing is sent to link-local addresses and metadata services".to_owned(),
             ));
@@ -71,7 +72,7 @@ impl Smtp {
 
     async fn send_to_all(&self, message: &Message) -> Result<Delivered, Trouble> {
         let (host, port) = (self.server.host.as_str(), self.server.port);
-        let addresses = guard::resolve(host, port).await.map_err(|error| self.passing(&error.to_string()))?;
+        let addresses = resolve(host, port).await.map_err(|error| self.passing(&error.to_string()))?;
         let everybody: Vec<&Mailbox> = self.to.iter().collect();
         let error = match self.send_to(&addresses, message, &everybody).await {
             Ok(()) => return Ok(Delivered::default()),
@@ -216,16 +217,13 @@ fn tls(server: &SmtpServer) -> Result<TlsParameters, NotifyError> {
             builder = builder.add_root_certificate(certificate);
         }
     }
-    builder.build().map_err(|error| NotifyError::Tls(error.into()))
+    builder.build().map_err(NotifyError::Tls)
 }
 
 fn authorities(path: &Path) -> Result<Vec<Certificate>, NotifyError> {
-    use tokio_rustls::rustls::pki_types::CertificateDer;
-    use tokio_rustls::rustls::pki_types::pem::PemObject;
     let unfit = |why: String| NotifyError::Authorities { path: path.to_owned(), why };
     let mut found = Vec::new();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unfit(error.to_string()))? {
-        let certificate = certificate.map_err(|error| unfit(error.to_string()))?;
+    for certificate in pem::certificates(path).map_err(|error| unfit(error.why))? {
         found.push(Certificate::from_der(certificate.to_vec()).map_err(|error| unfit(error.to_string()))?);
     }
     if found.is_empty() {

@@ -32,6 +32,8 @@ pub(crate) fn message() -> Message {
         ],
         worst: vec!["9000 ms · req_1 & more".into()],
         link: Some("https://ai.example.com/requests?q=duration_ms%3A%3E5000".into()),
+        title_told: Vec::new(),
+        text_told: Vec::new(),
         timeline: Vec::new(),
         tables: Vec::new(),
         chart: None,

@@ -3,20 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{Method, Request, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http_body_util::Full;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use serde_json::Value;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tollhouse_doctor::Reach;
+use tollhouse_outbound::{Client, Trust, rare_client, whole};
 use tollhouse_units::chain;
 
 /// How long a name may take.
@@ -39,7 +36,7 @@ pub(super) async fn side_by_side<F: Future>(all: impl IntoIterator<Item = F>) ->
 /// Asks addresses of HTTP.
 #[derive(Clone)]
 pub(super) struct Asker {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client,
 }
 
 /// A question.
@@ -63,12 +60,8 @@ impl<'a> Asked<'a> {
 impl Asker {
     /// Reads the system's certificates, so it blocks.
     pub(super) fn new() -> anyhow::Result<Self> {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIME_MAX));
-        connector.enforce_http(false);
-        let builder = HttpsConnectorBuilder::new().with_native_roots().context("reading the system's certificates")?;
-        let connector = builder.https_or_http().enable_http1().wrap_connector(connector);
-        Ok(Self { client: Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector) })
+        let client = rare_client(GaiResolver::new(), &Trust::System, CONNECT_TIME_MAX)?;
+        Ok(Self { client })
     }
 
     /// Asks, and says how far that came.
@@ -103,8 +96,7 @@ impl Asker {
             let request = request.body(Full::new(body.unwrap_or_default())).map_err(|error| error.to_string())?;
             let answer = self.client.request(request).await.map_err(|error| chain(&error))?;
             let (head, body) = answer.into_parts();
-            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| error.to_string())?;
-            Ok::<_, String>((head, body.to_bytes()))
+            Ok::<_, String>((head, whole(body, ANSWER_BYTES_MAX).await?))
         };
         match answer.await {
             Err(error) => Reach::Broken { error },

@@ -1,6 +1,6 @@
 //! Which addresses are never connected to, and the resolver that keeps to it.
 //!
-//! A channel's URL may come from somebody who may write the configuration but not read the machine's own secrets. What a
+//! A URL may come from somebody who may write the configuration but not read the machine's own secrets. What a
 //! name leads to is looked at once, and that very address is the one connected to: a name that changes its
 //! address in between (DNS rebinding) gains nothing. Networks of one's own and this machine are allowed: a mail server or a
 //! webhook of the company stands there.
@@ -58,7 +58,7 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
 }
 
 /// The addresses of a host, without those that are never connected to.
-pub(crate) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+pub async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let mut found = 0;
     let mut allowed = Vec::new();

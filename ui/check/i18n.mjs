@@ -47,9 +47,39 @@ for await (const file of sources(src)) {
 }
 for (const key of en.keys()) if (!used.has(key)) faults.push(`${key}: used nowhere`);
 
+// What the server says by codes: each code of its catalogues has a text in both languages, whose placeholders are its figures.
+const SAID = /^ {2}([a-z_]+): ("(?:[^"\\]|\\.)*"),$/gm;
+const said = async (language) => {
+  const source = await readFile(path.join(src, "i18n", `said-${language}.ts`), "utf8");
+  return new Map([...source.matchAll(SAID)].map((match) => [match[1], match[2]]));
+};
+const crates = path.join(src, "..", "..", "crates");
+const codes = new Map();
+const catalogue = await readFile(path.join(crates, "probe", "src", "said.rs"), "utf8");
+for (const [, code, figures] of catalogue.matchAll(/^ {4}([a-z_]+) => \w+ \{([^}]*)\}/gm))
+  codes.set(code, new Set([...figures.matchAll(/(\w+):/g)].map((match) => match[1])));
+for (const file of ["watch/src/told.rs", "tollhouse/src/watching/desk.rs"]) {
+  const source = await readFile(path.join(crates, file), "utf8");
+  for (const [, code] of source.matchAll(/\b(?:told|said)\(\s*"([a-z_]+)"/g)) codes.set(code, null);
+  for (const [, one, other] of source.matchAll(/let code = if .*? \{ "([a-z_]+)" \} else \{ "([a-z_]+)" \}/g))
+    for (const code of [one, other]) codes.set(code, null);
+}
+const [saidEn, saidZh] = await Promise.all([said("en"), said("zh")]);
+for (const [code, figures] of codes) {
+  const [one, other] = [saidEn.get(code), saidZh.get(code)];
+  if (one === undefined || other === undefined) faults.push(`${code}: the server says it, and a language has no words for it`);
+  else if (placeholders(one) !== placeholders(other)) faults.push(`${code}: placeholders differ`);
+  else
+    for (const [, name] of one.matchAll(/\{(\w+)\}/g))
+      if (figures !== null && !figures.has(name)) faults.push(`${code}: the server has no figure ${name}`);
+}
+for (const code of saidEn.keys())
+  if (!codes.has(code) && !code.startsWith("figure_")) faults.push(`${code}: the server does not say it`);
+if (codes.size < 100) faults.push(`only ${codes.size} codes were found in the catalogues`);
+
 if (en.size === 0) faults.push("no text was found in en.ts");
 if (faults.length > 0) {
   console.error(faults.join("\n"));
   process.exit(1);
 }
-console.log(`i18n: ${en.size} texts in 2 languages`);
+console.log(`i18n: ${en.size} texts and ${codes.size} codes of the server in 2 languages`);

@@ -8,6 +8,7 @@ import type { TextKey } from "./i18n/en";
 import type { Language } from "./lib/format";
 import { zoneOf, sharedOf } from "./lib/range";
 import { address, go, PATHS, type Page, usePlace } from "./lib/route";
+import { mayOperate } from "./lib/rights";
 import { remember, remembered } from "./lib/store";
 import { useQuery } from "./lib/use-query";
 import { AlertsPage } from "./pages/alerts";
@@ -33,6 +34,7 @@ import { lazy } from "./ui/lazy";
 import { type Choices, Tools } from "./ui/tools";
 
 const Dashboards = lazy(() => import("./pages/dashboards/page"));
+const DoctorPage = lazy(() => import("./pages/doctor/page"));
 const EfficiencyPage = lazy(() => import("./pages/efficiency"));
 const SettingsPage = lazy(() => import("./pages/settings/page"));
 
@@ -138,6 +140,8 @@ interface NavEntry {
   letter: string;
   /** Shown to admins alone. */
   admin?: boolean;
+  /** Shown to operators and admins. */
+  operator?: boolean;
 }
 
 const NAV: NavEntry[] = [
@@ -150,11 +154,15 @@ const NAV: NavEntry[] = [
   { page: "sources", text: "nav.sources", icon: "sources", letter: "s" },
   { page: "processes", text: "nav.processes", icon: "process", letter: "x" },
   { page: "resources", text: "nav.resources", icon: "disk", letter: "r" },
+  { page: "doctor", text: "nav.doctor", icon: "around", letter: "h", operator: true },
   { page: "keys", text: "nav.keys", icon: "key", letter: "k", admin: true },
   { page: "users", text: "nav.users", icon: "users", letter: "u", admin: true },
   { page: "settings", text: "nav.settings", icon: "sliders", letter: "t", admin: true },
   { page: "chat", text: "nav.chat", icon: "chat", letter: "c" },
 ];
+
+const maySee = ({ admin, operator }: NavEntry, role: string) =>
+  (admin !== true || role === "admin") && (operator !== true || mayOperate(role));
 
 /** A letter counts as the second key for so long. */
 const CHORD_MS = 1_500;
@@ -165,7 +173,7 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
   const status = useQuery("status", loadStatus, STATUS_EVERY_MS);
   const [help, setHelp] = useState(false);
   const showHelp = useCallback(() => setHelp(true), []);
-  const entries = useMemo(() => NAV.filter(({ admin }) => admin !== true || session.role === "admin"), [session.role]);
+  const entries = useMemo(() => NAV.filter((entry) => maySee(entry, session.role)), [session.role]);
   useKeys(entries, place.params, showHelp);
 
   useEffect(() => {
@@ -251,6 +259,7 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
         {place.page === "sources" && <SourcesPage params={place.params} session={session} />}
         {place.page === "processes" && <ProcessesPage params={place.params} session={session} />}
         {place.page === "resources" && <ResourcesPage params={place.params} session={session} />}
+        {place.page === "doctor" && <DoctorPage params={place.params} session={session} />}
         {place.page === "keys" && <KeysPage params={place.params} session={session} />}
         {place.page === "users" && <UsersPage session={session} />}
         {place.page === "settings" && <SettingsPage params={place.params} />}

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::finding::{Finding, Kind};
 use crate::light::{Known, Light, light};
+use crate::said::{Said, said_json, sentence};
 use crate::watch::Wish;
 
 /// Samples of resources that pages are shown: cards, and memory.
@@ -33,7 +34,7 @@ pub(crate) struct Row {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    pub(crate) about: String,
+    pub(crate) about: Vec<Said>,
     pub(crate) every: Duration,
     pub(crate) is_running: bool,
     pub(crate) next_ms: Option<i64>,
@@ -131,7 +132,7 @@ impl Shown {
             .map(|row| Known {
                 name: &row.name,
                 layer: row.kind.layer(),
-                last: row.last.as_ref().map(|last| (last.finding.outcome, last.finding.found.as_str())),
+                last: row.last.as_ref().map(|last| (last.finding.outcome, last.finding.said.as_slice())),
                 since_ms: row.since_ms,
             })
             .collect();
@@ -143,13 +144,14 @@ impl Row {
     fn to_json(&self) -> Value {
         let last = self.last.as_ref().map(|last| {
             json!({
-                "at": time(last.at_ms), "outcome": last.finding.outcome.as_str(), "found": last.finding.found,
+                "at": time(last.at_ms), "outcome": last.finding.outcome.as_str(), "found": last.finding.found(),
+                "said": said_json(&last.finding.said),
                 "duration_ms": last.duration_ms, "fields": last.finding.fields,
             })
         });
         json!({
             "id": self.id, "name": self.name, "kind": self.kind.as_str(), "layer": self.kind.layer().as_str(),
-            "about": self.about, "every_s": self.every.as_secs_f64(), "running": self.is_running,
+            "about": sentence(&self.about), "looks": said_json(&self.about), "every_s": self.every.as_secs_f64(), "running": self.is_running,
             "next": self.next_ms.filter(|_| !self.is_running).map(time), "since": self.since_ms.map(time), "last": last,
         })
     }
@@ -162,14 +164,14 @@ pub fn light_json(light: &Light) -> Value {
         .iter()
         .map(|layer| {
             json!({
-                "layer": layer.layer.as_str(), "colour": layer.colour.as_str(), "reason": layer.reason,
-                "probes": layer.probes, "since": layer.since_ms.map(time),
+                "layer": layer.layer.as_str(), "colour": layer.colour.as_str(), "reason": layer.reason(),
+                "said": said_json(&layer.said), "probes": layer.probes, "since": layer.since_ms.map(time),
             })
         })
         .collect();
     json!({
-        "colour": light.colour.as_str(), "layer": light.layer.map(crate::Layer::as_str), "reason": light.reason,
-        "layers": layers,
+        "colour": light.colour.as_str(), "layer": light.layer.map(crate::Layer::as_str), "reason": light.reason(),
+        "said": said_json(&light.said), "layers": layers,
     })
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::finding::{Finding, Kind};
 use crate::model::Boxed;
+use crate::said::said_json;
 
 /// Where findings go.
 pub trait Book: fmt::Debug + Send + Sync {
@@ -43,7 +44,8 @@ impl Report {
             "probe_kind": self.kind.as_str(),
             "layer": self.kind.layer().as_str(),
             "outcome": self.finding.outcome.as_str(),
-            "found": self.finding.found,
+            "found": self.finding.found(),
+            "said": said_json(&self.finding.said),
             "duration_ms": self.duration_ms,
         });
         let Value::Object(mut fields) = fields else { return Map::new() };
@@ -53,6 +55,6 @@ impl Report {
 
     /// One sentence with the probe's name.
     pub fn sentence(&self) -> String {
-        format!("{}: {}", self.probe, self.finding.found)
+        format!("{}: {}", self.probe, self.finding.found())
     }
 }

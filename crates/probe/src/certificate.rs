@@ -15,12 +15,13 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, verify_tls12_signature, verif
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tollhouse_outbound::Trust;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::ProbeError;
 use crate::alone::Alone;
 use crate::finding::{Finding, Outcome, cut, round1};
 use crate::http::TOLD_CHARS_MAX;
+use crate::said::Said;
 
 /// How long connecting and the handshake may take together.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
@@ -66,7 +67,16 @@ pub(crate) struct CertificateProbe {
 /// A chain as it was seen, and why clients would not believe it.
 struct Seen {
     chain: Vec<CertificateDer<'static>>,
-    doubt: Option<String>,
+    doubt: Option<Doubt>,
+}
+
+/// Why clients would not believe a chain.
+#[derive(Clone, Debug, PartialEq)]
+enum Doubt {
+    /// It is for other names than the one that was asked for.
+    Name,
+    /// Another reason.
+    Said(Said),
 }
 
 impl CertificateProbe {
@@ -74,11 +84,15 @@ impl CertificateProbe {
         Self { look, alone: Alone::new() }
     }
 
-    pub(crate) fn about(&self) -> String {
+    pub(crate) fn about(&self) -> Said {
         match &self.look.place {
-            CertificatePlace::Served { host, port, name } if host == name => format!("served at {host}:{port}"),
-            CertificatePlace::Served { host, port, name } => format!("served at {host}:{port} for {name}"),
-            CertificatePlace::File(path) => format!("in {}", path.display()),
+            CertificatePlace::Served { host, port, name } if host == name => {
+                Said::LooksServed { address: format!("{host}:{port}") }
+            }
+            CertificatePlace::Served { host, port, name } => {
+                Said::LooksServedFor { address: format!("{host}:{port}"), name: name.clone() }
+            }
+            CertificatePlace::File(path) => Said::LooksFile { path: path.display().to_string() },
         }
     }
 
@@ -88,69 +102,69 @@ impl CertificateProbe {
             CertificatePlace::Served { host, port, name } => {
                 let ca = look.ca.clone();
                 // The system's authorities are files; they may have been renewed since the last time.
-                let roots = self.alone.run(move || roots(ca.as_deref()).map_err(|error| error.to_string())).await;
+                let roots = self.alone.run(move || roots(ca.as_deref())).await;
                 match roots {
                     Ok(roots) => served(host, *port, name, roots).await,
-                    Err(why) => Err(why),
+                    Err(why) => Err(Said::words(why)),
                 }
             }
             CertificatePlace::File(path) => {
-                let path = path.clone();
-                self.alone.run(move || read_chain(&path)).await.map(|chain| Seen { chain, doubt: None })
+                let (path, shown) = (path.clone(), path.display().to_string());
+                let chain = self.alone.run(move || read_chain(&path)).await;
+                let hidden = |error| Said::CertificateHidden { path: shown, error };
+                chain.map(|chain| Seen { chain, doubt: None }).map_err(hidden)
             }
         };
         match seen.and_then(|seen| judge(&seen, now, look.before)) {
             Ok(finding) => finding,
-            Err(why) => Finding::fault(cut(&why, TOLD_CHARS_MAX)),
+            Err(why) => Finding::fault(why),
         }
     }
 }
 
 /// The system's authorities, and those of a file. Reads files, so it blocks.
-pub(crate) fn roots(ca: Option<&Path>) -> Result<RootCertStore, ProbeError> {
-    let mut roots = RootCertStore::empty();
-    // What cannot be read among the system's is left out: a machine may have none at all.
-    let _: (usize, usize) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(ca) = ca {
-        for certificate in read_chain(ca).map_err(ProbeError::Authorities)? {
-            roots.add(certificate).map_err(|error| ProbeError::Authorities(error.to_string()))?;
-        }
+fn roots(ca: Option<&Path>) -> Result<RootCertStore, String> {
+    let mut roots = Trust::System.roots().map_err(|error| error.to_string())?;
+    let chain = ca.map(|ca| read_chain(ca).map_err(|error| format!("{} cannot be read: {error}", ca.display())));
+    for certificate in chain.transpose()?.unwrap_or_default() {
+        roots.add(certificate).map_err(|error| error.to_string())?;
     }
     Ok(roots)
 }
 
 fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let told = |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", path.display());
-    let size = std::fs::metadata(path).map_err(|error| told(&error))?.len();
+    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if size > FILE_BYTES_MAX {
-        return Err(told(&format!("it is larger than {FILE_BYTES_MAX} bytes")));
+        return Err(format!("it is larger than {FILE_BYTES_MAX} bytes"));
     }
-    let text = std::fs::read(path).map_err(|error| told(&error))?;
+    let text = std::fs::read(path).map_err(|error| error.to_string())?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).take(CHAIN_MAX).collect();
     match chain {
-        Ok(chain) if chain.is_empty() => Err(told(&"there is no certificate in it (PEM)")),
+        Ok(chain) if chain.is_empty() => Err("there is no certificate in it (PEM)".to_owned()),
         Ok(chain) => Ok(chain),
-        Err(error) => Err(told(&error)),
+        Err(error) => Err(error.to_string()),
     }
 }
 
 /// Connects, takes whatever is served, and says whether clients would.
-async fn served(host: &str, port: u16, name: &str, roots: RootCertStore) -> Result<Seen, String> {
+async fn served(host: &str, port: u16, name: &str, roots: RootCertStore) -> Result<Seen, Said> {
+    let address = format!("{host}:{port}");
     let provider = Arc::new(default_provider());
-    let server_name = ServerName::try_from(name.to_owned()).map_err(|_| format!("{name} is no name of a server"))?;
+    let server_name =
+        ServerName::try_from(name.to_owned()).map_err(|_| Said::words(format!("{name} is no name of a server")))?;
     let look = Arc::new(Look { provider: provider.clone(), roots, seen: Mutex::default() });
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
+        .map_err(|error| Said::words(error.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(look.clone())
         .with_no_client_auth();
     let handshake = async {
         let stream = TcpStream::connect((host, port))
             .await
-            .map_err(|error| format!("{host}:{port} cannot be reached: {error}"))?;
+            .map_err(|error| Said::PortAway { address: address.clone(), error: told(&error) })?;
         let connected = TlsConnector::from(Arc::new(config)).connect(server_name, stream).await;
-        connected.map(drop).map_err(|error| format!("no TLS with {host}:{port}: {error}"))
+        connected.map(drop).map_err(|error| Said::CertificateNoTls { address: address.clone(), error: told(&error) })
     };
     let ended = tokio::time::timeout(HANDSHAKE_TIME_MAX, handshake).await;
     // Seen is seen, however the handshake ended then: a server may want a certificate of us.
@@ -158,9 +172,9 @@ async fn served(host: &str, port: u16, name: &str, roots: RootCertStore) -> Resu
         return Ok(seen);
     }
     match ended {
-        Ok(Ok(())) => Err(format!("{host}:{port} showed no certificate")),
+        Ok(Ok(())) => Err(Said::CertificateNone { address }),
         Ok(Err(why)) => Err(why),
-        Err(_) => Err(format!("no TLS with {host}:{port} within {} s", HANDSHAKE_TIME_MAX.as_secs())),
+        Err(_) => Err(Said::CertificateLate { address, limit_s: HANDSHAKE_TIME_MAX.as_secs() }),
     }
 }
 
@@ -193,8 +207,8 @@ impl ServerCertVerifier for Look {
             Ok(verifier) => verifier
                 .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
                 .err()
-                .map(|error| in_words(&error)),
-            Err(_) => Some("this machine knows no authorities".to_owned()),
+                .map(|error| doubt_of(&error)),
+            Err(_) => Some(Doubt::Said(Said::DoubtAuthorities {})),
         };
         let chain = [end_entity].into_iter().chain(intermediates).take(CHAIN_MAX);
         let chain = chain.map(|certificate| certificate.clone().into_owned()).collect();
@@ -226,28 +240,31 @@ impl ServerCertVerifier for Look {
 }
 
 /// Why clients do not believe a chain.
-fn in_words(error: &Error) -> String {
+fn doubt_of(error: &Error) -> Doubt {
     use tokio_rustls::rustls::CertificateError as Bad;
-    let Error::InvalidCertificate(bad) = error else { return error.to_string() };
-    match bad {
-        Bad::UnknownIssuer => {
-            "the chain does not lead to a known authority (an intermediate certificate is missing, or it is self-signed)"
-                .to_owned()
-        }
-        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => "it is for another name".to_owned(),
-        Bad::Expired | Bad::ExpiredContext { .. } => "a certificate of the chain is over".to_owned(),
-        Bad::NotValidYet | Bad::NotValidYetContext { .. } => "a certificate of the chain is not valid yet".to_owned(),
-        Bad::Revoked => "it is revoked".to_owned(),
-        other => format!("{other:?}"),
-    }
+    let Error::InvalidCertificate(bad) = error else { return Doubt::Said(Said::words(error.to_string())) };
+    Doubt::Said(match bad {
+        Bad::UnknownIssuer => Said::DoubtIssuer {},
+        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => return Doubt::Name,
+        Bad::Expired | Bad::ExpiredContext { .. } => Said::DoubtOver {},
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => Said::DoubtEarly {},
+        Bad::Revoked => Said::DoubtRevoked {},
+        other => Said::words(format!("{other:?}")),
+    })
+}
+
+/// An error of the network, short enough for a sentence.
+fn told(error: &std::io::Error) -> String {
+    cut(&error.to_string(), TOLD_CHARS_MAX)
 }
 
 /// The earliest end in the chain counts.
-fn judge(seen: &Seen, now: Timestamp, before: Duration) -> Result<Finding, String> {
+fn judge(seen: &Seen, now: Timestamp, before: Duration) -> Result<Finding, Said> {
     let mut ends: Option<(i64, String)> = None;
     let mut first = None;
     for (at, der) in seen.chain.iter().enumerate() {
-        let (_, certificate) = X509Certificate::from_der(der).map_err(|error| format!("no certificate: {error}"))?;
+        let (_, certificate) =
+            X509Certificate::from_der(der).map_err(|error| Said::words(format!("no certificate: {error}")))?;
         let (subject, end) = (certificate.subject().to_string(), certificate.validity().not_after.timestamp());
         // The names of a server stand beside its subject, which is often empty.
         let names =
@@ -259,23 +276,29 @@ fn judge(seen: &Seen, now: Timestamp, before: Duration) -> Result<Finding, Strin
             ends = Some((end, subject));
         }
     }
-    let ((end, whose), (subject, issuer, names)) = ends.zip(first).ok_or("there is no certificate")?;
+    let ((end, whose), (subject, issuer, names)) =
+        ends.zip(first).ok_or_else(|| Said::words("there is no certificate"))?;
     let days_left = round1((end - now.as_second()) as f64 / 86_400.0);
     let until = Timestamp::from_second(end).map(|end| end.to_string()).unwrap_or_default();
-    let of = if whose == subject { String::new() } else { format!(" (of {whose} in its chain)") };
+    let of = (whose != subject).then_some(Said::CertificateOf { subject: whose });
     let days_before = before.as_secs() as f64 / 86_400.0;
-    let (outcome, found) = match &seen.doubt {
-        _ if days_left <= 0.0 => (Outcome::Fault, format!("over since {until}{of}")),
-        Some(why) => {
-            let names = names.as_deref().filter(|_| why.contains("another name"));
-            let names = names.map_or_else(String::new, |names| format!(": {names}"));
-            (Outcome::Fault, format!("clients will not believe it: {why}{names}"))
+    let ends = Said::CertificateEnds { days: days_left, until: until.clone() };
+    let (outcome, said) = match &seen.doubt {
+        _ if days_left <= 0.0 => {
+            (Outcome::Fault, [Said::CertificateOver { until: until.clone() }].into_iter().chain(of).collect())
         }
-        None if days_left <= days_before / 3.0 => (Outcome::Fault, format!("ends in {days_left} days, at {until}{of}")),
-        None if days_left <= days_before => (Outcome::Warn, format!("ends in {days_left} days, at {until}{of}")),
-        None => (Outcome::Ok, format!("good for {days_left} days")),
+        Some(doubt) => {
+            let why = match doubt {
+                Doubt::Name => Said::DoubtName { names: names.clone().unwrap_or_else(|| subject.clone()) },
+                Doubt::Said(why) => why.clone(),
+            };
+            (Outcome::Fault, vec![Said::CertificateDoubt {}, why])
+        }
+        None if days_left <= days_before / 3.0 => (Outcome::Fault, [ends].into_iter().chain(of).collect()),
+        None if days_left <= days_before => (Outcome::Warn, [ends].into_iter().chain(of).collect()),
+        None => (Outcome::Ok, vec![Said::CertificateGood { days: days_left }]),
     };
-    Ok(Finding::new(outcome, found)
+    Ok(Finding::of(outcome, said)
         .field("days_left", days_left)
         .field("not_after", until)
         .field("subject", cut(names.as_deref().unwrap_or(&subject), TOLD_CHARS_MAX))
@@ -372,13 +395,13 @@ mod tests {
         assert_eq!(good.fields["subject"], "localhost");
         let other_name = probe(at("other.example.com"), Some(ca)).run(now).await;
         assert_eq!(other_name.outcome, Outcome::Fault);
-        assert!(other_name.found.contains("another name: localhost"), "{}", other_name.found);
+        assert!(other_name.found().contains("another name: localhost"), "{other_name:?}");
         let unknown = probe(at("localhost"), None).run(now).await;
-        assert!(unknown.found.contains("does not lead to a known authority"), "{}", unknown.found);
+        assert!(unknown.found().contains("does not lead to a known authority"), "{unknown:?}");
         // Nothing listens on a port that was just closed.
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let place = CertificatePlace::Served { host: "127.0.0.1".into(), port: closed, name: "localhost".into() };
-        assert!(probe(place, None).run(now).await.found.contains("cannot be reached"));
+        assert!(probe(place, None).run(now).await.found().contains("cannot be reached"));
     }
 
     #[tokio::test]
@@ -394,12 +417,12 @@ mod tests {
             ("2030-01-03T00:00:00Z", Outcome::Fault, "over since 2030-01-01T00:00:00Z"),
         ] {
             let finding = probe.run(now.parse().unwrap()).await;
-            assert_eq!(finding.outcome, outcome, "{}", finding.found);
-            assert!(finding.found.contains(part), "{}", finding.found);
+            assert_eq!(finding.outcome, outcome, "{finding:?}");
+            assert!(finding.found().contains(part), "{finding:?}");
         }
         std::fs::write(&path, "no certificate").unwrap();
-        assert!(probe.run(Timestamp::now()).await.found.contains("there is no certificate in it"));
+        assert!(probe.run(Timestamp::now()).await.found().contains("there is no certificate in it"));
         std::fs::remove_file(&path).unwrap();
-        assert!(probe.run(Timestamp::now()).await.found.contains("cannot be read"));
+        assert!(probe.run(Timestamp::now()).await.found().contains("cannot be read"));
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::finding::{Finding, Outcome};
 use crate::http::Http;
+use crate::said::Said;
 
 /// Servers that are asked.
 const SERVERS_MAX: usize = 16;
@@ -58,23 +59,17 @@ pub(crate) async fn run(look: &ClockLook, http: &Http) -> Finding {
 fn by_keeper(kept: Option<Kept>, above: Duration) -> Finding {
     match kept {
         Some(Kept::Off(seconds)) => {
-            let off = format!("this clock is {:.3} s off, as chrony measures it", seconds.abs());
-            let (outcome, found) = if seconds.abs() > above.as_secs_f64() {
-                (Outcome::Warn, format!("{off} (limit {:.1} s)", above.as_secs_f64()))
-            } else {
-                (Outcome::Ok, off)
-            };
             let skew_ms = (seconds * 1e3).round();
-            Finding::new(outcome, found).field("skew_ms", json!(skew_ms as i64)).field("clock_kept", json!(true))
+            let (outcome, said) = if seconds.abs() > above.as_secs_f64() {
+                (Outcome::Warn, Said::ClockMeasuredOff { skew_ms, limit_ms: above.as_secs_f64() * 1e3 })
+            } else {
+                (Outcome::Ok, Said::ClockMeasured { skew_ms })
+            };
+            Finding::new(outcome, said).field("skew_ms", json!(skew_ms as i64)).field("clock_kept", json!(true))
         }
-        Some(Kept::Synchronised) => {
-            Finding::new(Outcome::Ok, "this clock follows others".to_owned()).field("clock_kept", json!(true))
-        }
-        Some(Kept::Alone) => Finding::warn("this clock follows nobody: it is not synchronised".to_owned())
-            .field("clock_kept", json!(false)),
-        None => Finding::warn(
-            "nobody told the time: neither chronyc nor timedatectl is here, and no address is configured".to_owned(),
-        ),
+        Some(Kept::Synchronised) => Finding::ok(Said::ClockFollows {}).field("clock_kept", json!(true)),
+        Some(Kept::Alone) => Finding::warn(Said::ClockAlone {}).field("clock_kept", json!(false)),
+        None => Finding::warn(Said::ClockUntold {}),
     }
 }
 
@@ -109,7 +104,7 @@ fn read_chrony(line: &str) -> Option<Kept> {
 /// Asks them all; the median tells.
 async fn by_servers(look: &ClockLook, http: &Http) -> Finding {
     let mut skews = Vec::new();
-    let mut last_trouble = "no address is configured".to_owned();
+    let mut last_trouble = Said::ClockUntold {};
     for url in look.urls.iter().take(SERVERS_MAX) {
         let sent = Timestamp::now();
         match http.get(url).await {
@@ -120,28 +115,27 @@ async fn by_servers(look: &ClockLook, http: &Http) -> Finding {
                     let unsure = DATE_BEHIND_MS + answer.took.as_millis() as i64 / 2;
                     skews.push((middle - (date.as_millisecond() + DATE_BEHIND_MS), unsure));
                 }
-                None => last_trouble = format!("{url} tells no time"),
+                None => last_trouble = Said::ClockNoDate { url: url.clone() },
             },
-            Err(why) => last_trouble = format!("{url} does not answer: {why}"),
+            Err(error) => last_trouble = Said::Silent { path: url.clone(), error },
         }
     }
-    judge(skews, look.above, &last_trouble)
+    judge(skews, look.above, last_trouble)
 }
 
-fn judge(mut skews: Vec<(i64, i64)>, above: Duration, trouble: &str) -> Finding {
+fn judge(mut skews: Vec<(i64, i64)>, above: Duration, trouble: Said) -> Finding {
     skews.sort_unstable();
     let Some((skew_ms, unsure_ms)) = skews.get(skews.len() / 2).copied() else {
-        return Finding::warn(format!("nobody told the time: {trouble}"));
+        return Finding::of(Outcome::Warn, vec![Said::ClockUnsaid {}, trouble]);
     };
-    let side = if skew_ms > 0 { "ahead" } else { "behind" };
-    let off = format!("this clock is {:.1} s {side}", skew_ms.unsigned_abs() as f64 / 1e3);
+    let (off_ms, limit_ms) = (skew_ms.unsigned_abs() as f64, above.as_secs_f64() * 1e3);
     let is_off = skew_ms.unsigned_abs() as u128 > above.as_millis() + unsure_ms as u128;
-    let (outcome, found) = if is_off {
-        (Outcome::Warn, format!("{off} (limit {:.1} s)", above.as_secs_f64()))
-    } else {
-        (Outcome::Ok, "this clock is right, as far as whole seconds show".to_owned())
+    let finding = match is_off {
+        true if skew_ms > 0 => Finding::warn(Said::ClockAhead { off_ms, limit_ms }),
+        true => Finding::warn(Said::ClockBehind { off_ms, limit_ms }),
+        false => Finding::ok(Said::ClockRight {}),
     };
-    Finding::new(outcome, found).field("skew_ms", json!(skew_ms))
+    finding.field("skew_ms", json!(skew_ms))
 }
 
 /// A `Date` (RFC 9110, section 5.6.7).
@@ -156,11 +150,11 @@ mod tests {
     #[test]
     fn the_median_tells_and_whole_seconds_are_no_skew() {
         let second = Duration::from_secs(1);
-        assert_eq!(judge(vec![(400, 520), (-300, 510), (90_000, 510)], second, "").outcome, Outcome::Ok);
-        let off = judge(vec![(-90_000, 520), (-90_100, 510), (10, 510)], second, "");
+        assert_eq!(judge(vec![(400, 520), (-300, 510), (90_000, 510)], second, Said::words("")).outcome, Outcome::Ok);
+        let off = judge(vec![(-90_000, 520), (-90_100, 510), (10, 510)], second, Said::words(""));
         assert_eq!((off.outcome, off.fields["skew_ms"].as_i64()), (Outcome::Warn, Some(-90_000)));
-        assert!(off.found.contains("90.0 s behind"), "{}", off.found);
-        assert_eq!(judge(Vec::new(), second, "x").found, "nobody told the time: x");
+        assert!(off.found().contains("90.0 s behind"), "{off:?}");
+        assert_eq!(judge(Vec::new(), second, Said::words("x")).found(), "nobody told the time: x");
     }
 
     #[test]
@@ -176,7 +170,7 @@ mod tests {
         assert_eq!((off.outcome, off.fields["skew_ms"].as_i64()), (Outcome::Warn, Some(3_500)));
         assert_eq!(by_keeper(Some(Kept::Synchronised), two).outcome, Outcome::Ok);
         assert_eq!(by_keeper(Some(Kept::Alone), two).outcome, Outcome::Warn);
-        assert!(by_keeper(None, two).found.contains("nobody told the time"));
+        assert!(by_keeper(None, two).found().contains("nobody told the time"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::alone::Alone;
 use crate::finding::{Finding, Outcome, Ran, round1};
+use crate::said::Said;
 
 /// Points of the past that the trend is made of; when there are more, every second one goes.
 const POINTS_MAX: usize = 64;
@@ -59,8 +60,8 @@ impl DiskProbe {
         Self { look, alone: Alone::new(), trend: Mutex::default() }
     }
 
-    pub(crate) fn about(&self) -> String {
-        format!("space of {}, limit {}%", self.look.path.display(), self.look.above)
+    pub(crate) fn about(&self) -> Said {
+        Said::LooksSpace { path: self.look.path.display().to_string(), limit_percent: self.look.above }
     }
 
     /// Takes up the past that was kept.
@@ -73,7 +74,10 @@ impl DiskProbe {
         let path = self.look.path.clone();
         let fill = match self.alone.run(move || fill(&path)).await {
             Ok(fill) => fill,
-            Err(why) => return Finding::fault(why).into(),
+            Err(error) => {
+                let path = self.look.path.display().to_string();
+                return Finding::fault(Said::DiskHidden { path, error }).into();
+            }
         };
         let (full_in_ms, keep) = {
             let mut trend = self.trend.lock().expect("no panic while the lock is held");
@@ -87,22 +91,26 @@ impl DiskProbe {
         let DiskLook { above, inodes_above, full_within, .. } = self.look;
         let used = fill.percent();
         let full_in_days = full_in_ms.map(|ms| round1(ms / 86_400_000.0));
-        let soon = full_in_days.map_or_else(String::new, |days| format!(", full in {days} days"));
         let inodes = fill.inodes_percent.unwrap_or(0.0);
-        let (outcome, found) = if used >= FULL_PERCENT.max(above) {
-            (Outcome::Fault, format!("{used}% used (limit {above}%), {} free", shown(fill.free)))
+        let soon = full_in_ms.filter(|ms| used >= TREND_PERCENT && *ms < full_within.as_millis() as f64);
+        let above_said = Said::DiskAbove { used_percent: used, limit_percent: above, free_bytes: fill.free };
+        let inodes_said = Said::InodesAbove { used_percent: inodes, limit_percent: inodes_above };
+        let full_in = full_in_days.map(|days| Said::DiskFullIn { days });
+        let (outcome, said) = if used >= FULL_PERCENT.max(above) {
+            (Outcome::Fault, vec![above_said])
         } else if inodes >= FULL_PERCENT.max(inodes_above) {
-            (Outcome::Fault, format!("{inodes}% of the inodes used (limit {inodes_above}%)"))
+            (Outcome::Fault, vec![inodes_said])
         } else if used > above {
-            (Outcome::Warn, format!("{used}% used (limit {above}%), {} free{soon}", shown(fill.free)))
+            (Outcome::Warn, [above_said].into_iter().chain(full_in).collect())
         } else if inodes > inodes_above {
-            (Outcome::Warn, format!("{inodes}% of the inodes used (limit {inodes_above}%)"))
-        } else if used >= TREND_PERCENT && full_in_ms.is_some_and(|ms| ms < full_within.as_millis() as f64) {
-            (Outcome::Warn, format!("{used}% used, and if it goes on so{}", soon.trim_start_matches(',')))
+            (Outcome::Warn, vec![inodes_said])
+        } else if let (Some(_), Some(days)) = (soon, full_in_days) {
+            (Outcome::Warn, vec![Said::DiskSoon { used_percent: used, days }])
         } else {
-            (Outcome::Ok, format!("{used}% used, {} free{soon}", shown(fill.free)))
+            let used = Said::DiskUsed { used_percent: used, free_bytes: fill.free };
+            (Outcome::Ok, [used].into_iter().chain(full_in).collect())
         };
-        Finding::new(outcome, found)
+        Finding::of(outcome, said)
             .field("used_percent", used)
             .field("free_bytes", fill.free)
             .field("inodes_percent", json!(fill.inodes_percent))
@@ -119,26 +127,13 @@ impl Fill {
 }
 
 fn fill(path: &std::path::Path) -> Result<Fill, String> {
-    let stat = statvfs(path).map_err(|error| {
-        let error = std::io::Error::from(error);
-        format!("{} cannot be looked at: {error}", path.display())
-    })?;
+    let stat = statvfs(path).map_err(|error| std::io::Error::from(error).to_string())?;
     let used = stat.f_blocks.saturating_sub(stat.f_bfree) * stat.f_frsize;
     let inodes = stat.f_files.saturating_sub(stat.f_ffree);
     let inodes_all = inodes + stat.f_favail;
     // Some file systems have no fixed number of inodes and tell none.
     let inodes_percent = (stat.f_files > 0).then(|| round1(inodes as f64 * 100.0 / inodes_all.max(1) as f64));
     Ok(Fill { used, free: stat.f_bavail * stat.f_frsize, inodes_percent })
-}
-
-/// A size for people.
-fn shown(bytes: u64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    let (mut size, mut unit) = (bytes as f64, 0);
-    while size >= 1024.0 && unit + 1 < units.len() {
-        (size, unit) = (size / 1024.0, unit + 1);
-    }
-    if unit == 0 || size >= 100.0 { format!("{size:.0} {}", units[unit]) } else { format!("{size:.1} {}", units[unit]) }
 }
 
 /// How much was used when.
@@ -252,8 +247,8 @@ mod tests {
             (fill(300, 5.0), Some(86_400_000.0), Outcome::Ok, "full in 1 days"),
         ] {
             let finding = probe.judge(fill, full_in);
-            assert_eq!(finding.outcome, outcome, "{}", finding.found);
-            assert!(finding.found.contains(part), "{}", finding.found);
+            assert_eq!(finding.outcome, outcome, "{finding:?}");
+            assert!(finding.found().contains(part), "{finding:?}");
         }
     }
 
@@ -265,6 +260,6 @@ mod tests {
         assert!(ran.summary.fields["free_bytes"].as_u64().is_some(), "{:?}", ran.summary);
         let ran = DiskProbe::new(look("/no/such/path")).run(0).await;
         assert_eq!(ran.summary.outcome, Outcome::Fault);
-        assert!(ran.summary.found.contains("No such file"), "{}", ran.summary.found);
+        assert!(ran.summary.found().contains("No such file"), "{:?}", ran.summary);
     }
 }

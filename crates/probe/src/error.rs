@@ -4,11 +4,8 @@
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// Encryption could not be set up.
-    #[error("setting up TLS for probes: {0}")]
-    Tls(String),
-    /// A file of authorities cannot be used.
-    #[error("reading the authorities of a certificate: {0}")]
-    Authorities(String),
+    #[error(transparent)]
+    Outbound(#[from] tollhouse_outbound::OutboundError),
     /// A file of quality tests cannot be used.
     #[error("reading the quality tests {path}: {what}")]
     Tests {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::said::{Said, sentence};
+
 /// What is looked at.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Kind {
@@ -133,36 +135,41 @@ impl fmt::Display for Outcome {
 pub struct Finding {
     /// How it is.
     pub outcome: Outcome,
-    /// What was seen, in one sentence without a full stop.
-    pub found: String,
+    /// What was seen, one thing after the other.
+    pub said: Vec<Said>,
     /// The figures, by the names that records have.
     pub fields: Map<String, Value>,
 }
 
 impl Finding {
     /// That it is so.
-    pub fn new(outcome: Outcome, found: impl Into<String>) -> Self {
-        Self { outcome, found: found.into(), fields: Map::new() }
+    pub fn new(outcome: Outcome, said: Said) -> Self {
+        Self::of(outcome, vec![said])
+    }
+
+    /// That all this is so.
+    pub fn of(outcome: Outcome, said: Vec<Said>) -> Self {
+        Self { outcome, said, fields: Map::new() }
     }
 
     /// That it is well.
-    pub fn ok(found: impl Into<String>) -> Self {
-        Self::new(Outcome::Ok, found)
+    pub fn ok(said: Said) -> Self {
+        Self::new(Outcome::Ok, said)
     }
 
     /// That somebody should look.
-    pub fn warn(found: impl Into<String>) -> Self {
-        Self::new(Outcome::Warn, found)
+    pub fn warn(said: Said) -> Self {
+        Self::new(Outcome::Warn, said)
     }
 
     /// That it does not work.
-    pub fn fault(found: impl Into<String>) -> Self {
-        Self::new(Outcome::Fault, found)
+    pub fn fault(said: Said) -> Self {
+        Self::new(Outcome::Fault, said)
     }
 
-    /// That it was not looked at.
-    pub fn skipped(found: impl Into<String>) -> Self {
-        Self::new(Outcome::Skipped, found)
+    /// What was seen, in one sentence without a full stop.
+    pub fn found(&self) -> String {
+        sentence(&self.said)
     }
 
     /// Adds a figure; nothing where there is none.

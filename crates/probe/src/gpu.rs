@@ -14,6 +14,7 @@ use tokio::process::Command;
 use crate::alone::Alone;
 use crate::finding::{Finding, Outcome, cut, round1};
 use crate::http::TOLD_CHARS_MAX;
+use crate::said::Said;
 
 /// Cards of one machine that are looked at.
 const CARDS_MAX: usize = 64;
@@ -80,13 +81,18 @@ impl Card {
     }
 
     /// What is over a limit.
-    pub(crate) fn trouble(&self, limits: &GpuLimits) -> Option<String> {
+    pub(crate) fn trouble(&self, limits: &GpuLimits) -> Option<Vec<Said>> {
         let memory = self.memory_percent().filter(|percent| *percent > limits.memory_above);
-        let memory = memory.map(|percent| format!("{percent}% of its memory used (limit {}%)", limits.memory_above));
+        let memory =
+            memory.map(|used_percent| Said::CardMemoryAbove { used_percent, limit_percent: limits.memory_above });
         let heat = self.temperature.filter(|degrees| *degrees > limits.temperature_above);
-        let heat = heat.map(|degrees| format!("{degrees} °C (limit {} °C)", limits.temperature_above));
-        let parts: Vec<String> = memory.into_iter().chain(heat).collect();
-        (!parts.is_empty()).then(|| format!("{}: {}", self.name, parts.join(", ")))
+        let heat = heat.map(|degrees| Said::CardHeatAbove { degrees, limit_degrees: limits.temperature_above });
+        let parts: Vec<Said> = memory.into_iter().chain(heat).collect();
+        (!parts.is_empty()).then(|| self.said(parts))
+    }
+
+    fn said(&self, parts: impl IntoIterator<Item = Said>) -> Vec<Said> {
+        [Said::Card { gpu: self.name.clone() }].into_iter().chain(parts).collect()
     }
 
     /// Whether it is so near to a limit that a moment decides.
@@ -271,31 +277,30 @@ fn amd(dir: &Path) -> Vec<Card> {
 /// What cards as they are come to.
 pub(crate) fn judge(cards: &Result<Vec<Card>, String>, limits: &GpuLimits) -> (Finding, Vec<Finding>) {
     let cards = match cards {
-        Err(why) => return (Finding::fault(why.clone()), Vec::new()),
-        Ok(cards) if cards.is_empty() => return (Finding::ok("there is no graphics card here"), Vec::new()),
+        Err(why) => return (Finding::fault(Said::words(why)), Vec::new()),
+        Ok(cards) if cards.is_empty() => return (Finding::ok(Said::NoCard {}), Vec::new()),
         Ok(cards) => cards,
     };
     let parts: Vec<Finding> = cards
         .iter()
         .map(|card| {
             let finding = match card.trouble(limits) {
-                Some(trouble) => Finding::new(Outcome::Warn, trouble),
-                None => Finding::ok(well(card)),
+                Some(trouble) => Finding::of(Outcome::Warn, trouble),
+                None => Finding::of(Outcome::Ok, well(card)),
             };
             finding.fields(card.fields())
         })
         .collect();
     let worst = parts.iter().max_by_key(|part| part.outcome).cloned();
-    let summary = worst.unwrap_or_else(|| Finding::ok("there is no graphics card here"));
+    let summary = worst.unwrap_or_else(|| Finding::ok(Said::NoCard {}));
     (summary, parts)
 }
 
-fn well(card: &Card) -> String {
-    let memory = card.memory_percent().map(|percent| format!("{percent}% of its memory used"));
-    let busy = card.utilisation.map(|percent| format!("{percent}% busy"));
-    let heat = card.temperature.map(|degrees| format!("{degrees} °C"));
-    let parts: Vec<String> = [memory, busy, heat].into_iter().flatten().collect();
-    format!("{}: {}", card.name, parts.join(", "))
+fn well(card: &Card) -> Vec<Said> {
+    let memory = card.memory_percent().map(|used_percent| Said::CardMemory { used_percent });
+    let busy = card.utilisation.map(|busy_percent| Said::CardWorks { busy_percent });
+    let heat = card.temperature.map(|degrees| Said::CardHeat { degrees });
+    card.said([memory, busy, heat].into_iter().flatten())
 }
 
 #[cfg(test)]
@@ -330,14 +335,14 @@ mod tests {
         let (finding, parts) = judge(&reader.read().await, &LIMITS);
         assert_eq!(finding.outcome, Outcome::Warn);
         let told = "NVIDIA A10 (0): 95.5% of its memory used (limit 90%), 91 °C (limit 85 °C)";
-        assert_eq!((finding.found.as_str(), parts.len()), (told, 1));
+        assert_eq!((finding.found().as_str(), parts.len()), (told, 1));
         say("0, NVIDIA A10, 2000, 23028, 3, 41");
         let (finding, _) = judge(&reader.read().await, &LIMITS);
         assert_eq!((finding.outcome, finding.fields["gpu_utilisation"].as_f64()), (Outcome::Ok, Some(3.0)));
         std::fs::write(&smi, "#!/bin/sh\nexit 3\n").unwrap();
         assert_eq!(judge(&reader.read().await, &LIMITS).0.outcome, Outcome::Fault);
         std::fs::remove_file(&smi).unwrap();
-        assert!(judge(&reader.read().await, &LIMITS).0.found.contains("no graphics card"));
+        assert!(judge(&reader.read().await, &LIMITS).0.found().contains("no graphics card"));
     }
 
     #[tokio::test]

@@ -1,24 +1,19 @@
 //! The HTTP client of the probes, and what an answer says of whoever gave it.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, DATE, USER_AGENT};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use serde_json::Value;
-use tokio_rustls::rustls::ClientConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+use tollhouse_outbound::{Client, Trust, rare_client};
 use tollhouse_units::chain;
 
 use crate::ProbeError;
-use crate::certificate::roots;
 use crate::finding::cut;
+use crate::said::Said;
 
 /// How long a connection may take.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
@@ -53,7 +48,7 @@ const DOUBTFUL_WORDS: [&str; 5] = ["degraded", "warn", "warning", "yellow", "no 
 
 /// A client without kept connections: probes are rare, and each shall see that a new one is taken.
 #[derive(Clone, Debug)]
-pub(crate) struct Http(Client<HttpsConnector<HttpConnector>, Empty<Bytes>>);
+pub(crate) struct Http(Client<GaiResolver, Empty<Bytes>>);
 
 /// An answer.
 #[derive(Clone, Debug)]
@@ -71,25 +66,15 @@ pub(crate) enum Health {
     /// It is well; the delay of its event loop in ms, where it tells one.
     Well(Option<f64>),
     /// It works, but not as it should.
-    Doubtful(String, Option<f64>),
+    Doubtful(Said, Option<f64>),
     /// It does not work.
-    Unwell(String),
+    Unwell(Said),
 }
 
 impl Http {
     /// Reads the system's certificates, so it blocks.
     pub(crate) fn new() -> Result<Self, ProbeError> {
-        let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| ProbeError::Tls(error.to_string()))?
-            .with_root_certificates(roots(None)?)
-            .with_no_client_auth();
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIME_MAX));
-        connector.enforce_http(false);
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(connector);
-        Ok(Self(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector)))
+        Ok(Self(rare_client(GaiResolver::new(), &Trust::System, CONNECT_TIME_MAX)?))
     }
 
     /// Asks for something that changes nothing; redirects are not followed. The error says why there was no answer.
@@ -132,18 +117,18 @@ impl Answer {
             || start.starts_with(b"<html")
     }
 
-    /// What it says as an answer of an address made for that question.
-    pub(crate) fn health(&self) -> Health {
+    /// What it says as an answer of an address made for that question, whose path is told with it.
+    pub(crate) fn health(&self, path: &str) -> Health {
+        let (path, status) = (path.to_owned(), self.status.as_u16());
         let json: Option<Value> = serde_json::from_slice(&self.body).ok();
         if !self.status.is_success() {
-            let why = json.as_ref().and_then(failing).map_or_else(String::new, |why| format!(": {why}"));
-            return Health::Unwell(format!("answers {}{why}", self.status.as_u16()));
+            return Health::Unwell(match json.as_ref().and_then(failing) {
+                Some(error) => Said::SaysStatusWhy { path, status, error },
+                None => Said::SaysStatus { path, status },
+            });
         }
         if self.is_page() {
-            let status = self.status.as_u16();
-            return Health::Unwell(format!(
-                "answers {status} with a web page: that is a catch-all, which says nothing of health"
-            ));
+            return Health::Unwell(Said::SaysPage { path, status });
         }
         let Some(json) = json else { return Health::Well(None) };
         let delay = loop_delay_ms(&json);
@@ -151,24 +136,34 @@ impl Answer {
         if let Some(name) =
             ["ok", "ready", "healthy", "alive", "live", "success"].into_iter().find(|name| is_false(name))
         {
-            let why = failing(&json).map_or_else(String::new, |why| format!(": {why}"));
-            return Health::Unwell(format!("says {name}: false{why}"));
+            let name = name.to_owned();
+            return Health::Unwell(match failing(&json) {
+                Some(error) => Said::SaysFalseWhy { path, name, error },
+                None => Said::SaysFalse { path, name },
+            });
         }
         let word = json.get("status").or_else(|| json.get("state")).and_then(Value::as_str);
         let word = word.unwrap_or_default().to_ascii_lowercase();
         if BAD_WORDS.contains(&word.as_str()) {
-            return Health::Unwell(format!("says {word:?}"));
+            return Health::Unwell(Said::SaysWord { path, word });
         }
         let is_degraded = json.pointer("/eventLoop/degraded").and_then(Value::as_bool) == Some(true);
         match delay {
-            Some(ms) if ms > LOOP_DELAY_WARN_MS || is_degraded => {
-                Health::Doubtful(format!("its event loop is {ms:.0} ms late"), delay)
+            Some(delay_ms) if delay_ms > LOOP_DELAY_WARN_MS || is_degraded => {
+                Health::Doubtful(Said::LoopLate { path, delay_ms }, delay)
             }
-            _ if is_degraded => Health::Doubtful("says that its event loop is degraded".to_owned(), delay),
-            _ if DOUBTFUL_WORDS.contains(&word.as_str()) => Health::Doubtful(format!("says {word:?}"), delay),
+            _ if is_degraded => Health::Doubtful(Said::LoopDegraded { path }, delay),
+            _ if DOUBTFUL_WORDS.contains(&word.as_str()) => Health::Doubtful(Said::SaysWord { path, word }, delay),
             _ => Health::Well(delay),
         }
     }
+}
+
+/// The part of a URL behind its host, without its query.
+pub(crate) fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = rest.find('/').map_or("/", |at| &rest[at..]);
+    path.split(['?', '#']).next().unwrap_or(path)
 }
 
 /// What fails, as far as the answer tells it.
@@ -220,7 +215,7 @@ mod tests {
             ("", "Ollama is running", None),
         ];
         for (kind, body, delay) in well {
-            assert_eq!(answer(200, kind, body).health(), Health::Well(delay), "{body}");
+            assert_eq!(answer(200, kind, body).health("/health"), Health::Well(delay), "{body}");
         }
         for (status, kind, body, part) in [
             (503, json, r#"{"ready":false,"failing":["model","disk"]}"#, "answers 503: model, disk"),
@@ -232,15 +227,15 @@ mod tests {
             (200, json, r#"{"ok":false}"#, "says ok: false"),
             (200, json, r#"{"status":"unhealthy"}"#, "says \"unhealthy\""),
         ] {
-            let Health::Unwell(why) = answer(status, kind, body).health() else { panic!("{body}") };
-            assert!(why.contains(part), "{why}");
+            let Health::Unwell(why) = answer(status, kind, body).health("/health") else { panic!("{body}") };
+            assert!(why.to_string().contains(part), "{why}");
         }
         for (body, part) in [
             (r#"{"ready":true,"eventLoop":{"degraded":true,"delayP99Ms":15000}}"#, "15000 ms late"),
             (r#"{"status":"degraded"}"#, "degraded"),
         ] {
-            let Health::Doubtful(why, _) = answer(200, json, body).health() else { panic!("{body}") };
-            assert!(why.contains(part), "{why}");
+            let Health::Doubtful(why, _) = answer(200, json, body).health("/health") else { panic!("{body}") };
+            assert!(why.to_string().contains(part), "{why}");
         }
     }
 }

@@ -11,12 +11,13 @@
 //! What this crate never does: write a record, open the state, or know how a model server is asked.
 //!
 //! ```
-//! use tollhouse_probe::{Colour, Known, Layer, Outcome, light};
+//! use tollhouse_probe::{Colour, Known, Layer, Outcome, Said, light};
 //!
-//! let known = |name, layer, outcome| Known { name, layer, last: Some((outcome, "so")), since_ms: None };
+//! let said = [Said::ModelEmpty {}];
+//! let known = |name, layer, outcome| Known { name, layer, last: Some((outcome, &said[..])), since_ms: None };
 //! let light = light(&[known("ollama", Layer::Process, Outcome::Ok), known("qwen3:32b", Layer::Answer, Outcome::Fault)]);
 //! assert_eq!((light.colour, light.layer), (Colour::Red, Some(Layer::Answer)));
-//! assert_eq!(light.reason, "qwen3:32b: so");
+//! assert_eq!(light.reason(), "qwen3:32b: its answer is empty");
 //! ```
 
 mod alone;
@@ -36,6 +37,7 @@ mod page;
 mod probe;
 mod process;
 mod quality;
+mod said;
 mod sampler;
 mod schedule;
 mod teller;
@@ -56,6 +58,7 @@ pub use page::PageLook;
 pub use probe::{Look, Spec};
 pub use process::ProcessLook;
 pub use quality::QualityLook;
+pub use said::Said;
 pub use schedule::{Dice, Random, Schedule};
 pub use teller::Teller;
 pub use watch::{Prepared, Probing};

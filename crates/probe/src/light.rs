@@ -1,6 +1,7 @@
 //! One traffic light of all probes: which layer is not well, and why. Pure.
 
 use crate::finding::{Layer, Outcome};
+use crate::said::{Said, sentence};
 
 /// A colour of the light.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,8 +35,8 @@ pub struct Known<'a> {
     pub name: &'a str,
     /// Where it stands.
     pub layer: Layer,
-    /// What was found last, with the sentence; `None` when it never ran.
-    pub last: Option<(Outcome, &'a str)>,
+    /// What was found last, with what is said of it; `None` when it never ran.
+    pub last: Option<(Outcome, &'a [Said])>,
     /// Since when that is so, in milliseconds since 1970 UTC.
     pub since_ms: Option<i64>,
 }
@@ -48,7 +49,7 @@ pub struct Light {
     /// The lowest layer that is not well.
     pub layer: Option<Layer>,
     /// Why it has this colour.
-    pub reason: String,
+    pub said: Vec<Said>,
     /// Each layer for itself, in their order.
     pub layers: Vec<LayerLight>,
 }
@@ -61,11 +62,25 @@ pub struct LayerLight {
     /// Its colour.
     pub colour: Colour,
     /// Why it has this colour.
-    pub reason: String,
+    pub said: Vec<Said>,
     /// How many probes look at it.
     pub probes: usize,
     /// Since when it has this colour, as far as is known.
     pub since_ms: Option<i64>,
+}
+
+impl Light {
+    /// Why it has this colour, in one sentence.
+    pub fn reason(&self) -> String {
+        sentence(&self.said)
+    }
+}
+
+impl LayerLight {
+    /// Why it has this colour, in one sentence.
+    pub fn reason(&self) -> String {
+        sentence(&self.said)
+    }
 }
 
 /// The light of all these probes.
@@ -78,9 +93,9 @@ pub fn light(probes: &[Known<'_>]) -> Light {
         layers.iter().any(|light: &LayerLight| light.layer == layer && light.colour == Colour::Red)
     };
     for (upper, lower, why) in [
-        (Layer::Answer, Layer::Process, "unknown while a program is down"),
-        (Layer::Quality, Layer::Process, "unknown while a program is down"),
-        (Layer::Quality, Layer::Answer, "unknown while a model does not answer"),
+        (Layer::Answer, Layer::Process, Said::UnknownProcess {}),
+        (Layer::Quality, Layer::Process, Said::UnknownProcess {}),
+        (Layer::Quality, Layer::Answer, Said::UnknownAnswer {}),
     ] {
         if !fallen(&layers, lower) {
             continue;
@@ -88,20 +103,20 @@ pub fn light(probes: &[Known<'_>]) -> Light {
         // What was seen to fail stays said; only what was well before is not known any more.
         let hidden = layers.iter_mut().find(|light| light.layer == upper && light.colour == Colour::Green);
         if let Some(light) = hidden {
-            (light.colour, light.reason, light.since_ms) = (Colour::Grey, why.to_owned(), None);
+            (light.colour, light.said, light.since_ms) = (Colour::Grey, vec![why], None);
         }
     }
     let worst = |colour: Colour| layers.iter().find(|light| light.colour == colour);
     if let Some(light) = worst(Colour::Red).or_else(|| worst(Colour::Yellow)) {
-        let (colour, layer, reason) = (light.colour, Some(light.layer), light.reason.clone());
-        return Light { colour, layer, reason, layers };
+        let (colour, layer, said) = (light.colour, Some(light.layer), light.said.clone());
+        return Light { colour, layer, said, layers };
     }
     let seen = probes.iter().filter(|probe| probe.last.is_some_and(|(last, _)| last == Outcome::Ok)).count();
-    let (colour, reason) = match seen {
-        0 => (Colour::Grey, "nothing was checked yet".to_owned()),
+    let (colour, why) = match seen {
+        0 => (Colour::Grey, Said::NothingYet {}),
         _ => (Colour::Green, all_well(seen)),
     };
-    Light { colour, layer: None, reason, layers }
+    Light { colour, layer: None, said: vec![why], layers }
 }
 
 fn of_layer(layer: Layer, probes: &[Known<'_>]) -> LayerLight {
@@ -110,38 +125,38 @@ fn of_layer(layer: Layer, probes: &[Known<'_>]) -> LayerLight {
     let found = |outcome| mine.iter().filter(move |probe| probe.last.is_some_and(|(last, _)| last == outcome));
     for (outcome, colour) in [(Outcome::Fault, Colour::Red), (Outcome::Warn, Colour::Yellow)] {
         let Some(first) = found(outcome).next() else { continue };
-        let text = first.last.map_or("", |(_, text)| text);
+        let mut said = vec![Said::OfProbe { name: first.name.to_owned() }];
+        said.extend_from_slice(first.last.map_or(&[], |(_, found)| found));
         let more = found(outcome).count() - 1;
-        let reason = match more {
-            0 => format!("{}: {text}", first.name),
-            _ => format!("{}: {text} (and {more} more)", first.name),
-        };
+        said.extend((more > 0).then_some(Said::More { count: more }));
         let since_ms = found(outcome).filter_map(|probe| probe.since_ms).min();
-        return LayerLight { layer, colour, reason, probes, since_ms };
+        return LayerLight { layer, colour, said, probes, since_ms };
     }
     let well = found(Outcome::Ok).count();
     if well > 0 {
         let since_ms = found(Outcome::Ok).filter_map(|probe| probe.since_ms).max();
-        return LayerLight { layer, colour: Colour::Green, reason: all_well(well), probes, since_ms };
+        return LayerLight { layer, colour: Colour::Green, said: vec![all_well(well)], probes, since_ms };
     }
-    let reason = match (probes, found(Outcome::Skipped).count()) {
-        (0, _) => "nothing is checked here",
-        (_, 0) => "nothing was checked yet",
-        _ => "not looked at: users were served first",
+    let why = match (probes, found(Outcome::Skipped).count()) {
+        (0, _) => Said::NothingLooked {},
+        (_, 0) => Said::NothingYet {},
+        _ => Said::UsersFirst {},
     };
-    LayerLight { layer, colour: Colour::Grey, reason: reason.to_owned(), probes, since_ms: None }
+    LayerLight { layer, colour: Colour::Grey, said: vec![why], probes, since_ms: None }
 }
 
-fn all_well(checks: usize) -> String {
-    if checks == 1 { "the one check is well".to_owned() } else { format!("all {checks} checks are well") }
+fn all_well(count: usize) -> Said {
+    if count == 1 { Said::OneWell {} } else { Said::AllWell { count } }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SO: &[Said] = &[Said::NoCard {}];
+
     fn known(name: &'static str, layer: Layer, last: Option<Outcome>) -> Known<'static> {
-        Known { name, layer, last: last.map(|outcome| (outcome, "so")), since_ms: last.map(|_| 7) }
+        Known { name, layer, last: last.map(|outcome| (outcome, SO)), since_ms: last.map(|_| 7) }
     }
 
     #[test]
@@ -194,8 +209,8 @@ mod tests {
     #[test]
     fn the_reason_names_the_probe_and_counts_the_others() {
         let fault = |name| known(name, Layer::Resource, Some(Outcome::Fault));
-        assert_eq!(light(&[fault("/"), fault("/data")]).reason, "/: so (and 1 more)");
+        assert_eq!(light(&[fault("/"), fault("/data")]).reason(), "/: there is no graphics card here (and 1 more)");
         let well = |name| known(name, Layer::Process, Some(Outcome::Ok));
-        assert_eq!(light(&[well("a"), well("b")]).reason, "all 2 checks are well");
+        assert_eq!(light(&[well("a"), well("b")]).reason(), "all 2 checks are well");
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use crate::finding::{Finding, Outcome, round1};
+use crate::said::Said;
 
 /// Limits of memory.
 #[derive(Clone, Copy, Debug)]
@@ -99,19 +100,21 @@ impl Memory {
 
     pub(crate) fn judge(&self, limits: &MemoryLimits) -> Finding {
         let Some(percent) = self.used_percent() else {
-            return Finding::fault("the kernel does not tell how much memory there is");
+            return Finding::fault(Said::MemoryHidden {});
         };
-        let whose = if self.is_group { " of the control group's memory" } else { "" };
+        let (used_percent, limit_percent) = (percent, limits.above);
         let psi = self.psi.filter(|psi| *psi > limits.psi_above);
-        let waited = psi.map(|psi| {
-            format!("programs waited for memory in {psi}% of the last minute (limit {}%)", limits.psi_above)
-        });
-        let (outcome, found) = match waited {
-            _ if percent > limits.above => (Outcome::Warn, format!("{percent}%{whose} used (limit {}%)", limits.above)),
+        let waited = psi.map(|waited_percent| Said::MemoryWaited { waited_percent, limit_percent: limits.psi_above });
+        let (outcome, said) = match waited {
+            _ if percent > limits.above && self.is_group => {
+                (Outcome::Warn, Said::GroupAbove { used_percent, limit_percent })
+            }
+            _ if percent > limits.above => (Outcome::Warn, Said::MemoryAbove { used_percent, limit_percent }),
             Some(waited) => (Outcome::Warn, waited),
-            None => (Outcome::Ok, format!("{percent}%{whose} used")),
+            None if self.is_group => (Outcome::Ok, Said::GroupUsed { used_percent }),
+            None => (Outcome::Ok, Said::MemoryUsed { used_percent }),
         };
-        Finding::new(outcome, found).fields(self.fields())
+        Finding::new(outcome, said).fields(self.fields())
     }
 }
 
@@ -163,7 +166,7 @@ mod tests {
         ]);
         let group = Memory::read(root.path());
         assert_eq!((group.used_percent(), group.available), (Some(97.7), Some(2_400)));
-        assert!(group.judge(&LIMITS).found.starts_with("97.7% of the control group's memory used"));
+        assert!(group.judge(&LIMITS).found().starts_with("97.7% of the control group's memory used"));
         let root = files(&[MEMINFO, ("proc/self/cgroup", "0::/\n"), ("sys/fs/cgroup/memory.max", "max\n")]);
         assert_eq!(Memory::read(root.path()).used_percent(), Some(60.0));
     }
@@ -174,7 +177,7 @@ mod tests {
         let root = files(&[MEMINFO, ("proc/pressure/memory", psi)]);
         let finding = Memory::read(root.path()).judge(&LIMITS);
         assert_eq!((finding.outcome, finding.fields["psi"].as_f64()), (Outcome::Warn, Some(31.5)));
-        assert!(finding.found.contains("31.5% of the last minute"), "{}", finding.found);
+        assert!(finding.found().contains("31.5% of the last minute"), "{finding:?}");
         assert_eq!(Memory::read(Path::new("/no/such/root")).judge(&LIMITS).outcome, Outcome::Fault);
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::finding::{Finding, cut, round3};
+use crate::finding::{Finding, Outcome, cut, round3};
 use crate::http::TOLD_CHARS_MAX;
+use crate::said::Said;
 
 /// Tokens that the answer to a probe may have: enough for a model that thinks first, and an end for one that does not stop.
 const ANSWER_TOKENS_MAX: u32 = 1_024;
@@ -61,7 +62,7 @@ pub struct Spoken {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unasked {
     /// Users, or other work of the graphics card, went first.
-    GaveWay(String),
+    GaveWay(Said),
     /// It was asked, and did not answer.
     Failed(String),
 }
@@ -115,13 +116,13 @@ impl ModelProbe {
         Self { look, skips: 0.into() }
     }
 
-    pub(crate) fn about(&self) -> String {
+    pub(crate) fn about(&self) -> Said {
         let ModelLook { prompt, expect, .. } = &self.look;
         let prompt = cut(prompt, 60);
         if expect.is_empty() {
-            format!("asked: {prompt}")
+            Said::LooksQuestion { prompt }
         } else {
-            format!("asked: {prompt} → {}", expect.join(" or "))
+            Said::LooksAnswer { prompt, expected: expect.join(" | ") }
         }
     }
 
@@ -132,13 +133,13 @@ impl ModelProbe {
             Question { model: model.clone(), prompt: prompt.clone(), tokens_max: ANSWER_TOKENS_MAX, tools: None };
         let finding = match models.ask(&question).await {
             Ok(spoken) => self.judge(&spoken),
-            Err(Unasked::Failed(why)) => Finding::fault(format!("no answer: {}", cut(&why, TOLD_CHARS_MAX))),
+            Err(Unasked::Failed(why)) => Finding::fault(Said::ModelSilent { error: cut(&why, TOLD_CHARS_MAX) }),
             Err(Unasked::GaveWay(why)) => {
                 let skips = self.skips.fetch_add(1, Relaxed) + 1;
                 let finding = if skips > SKIPS_MAX {
-                    Finding::warn(format!("could not be asked {skips} times in a row: {why}"))
+                    Finding::of(Outcome::Warn, vec![Said::ModelSkippedOften { count: skips }, why])
                 } else {
-                    Finding::skipped(format!("not asked: {why}"))
+                    Finding::of(Outcome::Skipped, vec![Said::ModelSkipped {}, why])
                 };
                 return finding.field("model_name", model.clone());
             }
@@ -155,23 +156,20 @@ impl ModelProbe {
         let lower = spoken.text.to_lowercase();
         let is_expected = expect.is_empty() || expect.iter().any(|word| lower.contains(&word.to_lowercase()));
         let finding = if spoken.text.trim().is_empty() && spoken.thought {
-            Finding::warn(format!("it thought for {ANSWER_TOKENS_MAX} tokens and said nothing"))
+            Finding::warn(Said::ModelThought { count: ANSWER_TOKENS_MAX })
         } else if spoken.text.trim().is_empty() {
-            Finding::fault("its answer is empty")
+            Finding::fault(Said::ModelEmpty {})
         } else if !is_expected {
-            Finding::fault(format!("answered {told:?}, in which there is none of: {}", expect.join(", ")))
+            Finding::fault(Said::ModelWrong { answer: told, expected: expect.join(", ") })
         } else if let (Some(most), Some(ttft)) = (ttft_above, spoken.ttft)
             && ttft > *most
         {
-            Finding::warn(format!(
-                "the first token came after {:.1} s (limit {:.1} s)",
-                ttft.as_secs_f64(),
-                most.as_secs_f64()
-            ))
+            let ms = |time: &Duration| round3(time.as_secs_f64() * 1e3);
+            Finding::warn(Said::ModelLate { first_ms: ms(&ttft), limit_ms: ms(most) })
         } else {
-            let speed = spoken.tokens_per_second.map_or_else(String::new, |speed| format!(", {speed:.1} tokens/s"));
-            let first = ttft_ms.map_or_else(String::new, |ms| format!(", first token after {ms:.0} ms"));
-            Finding::ok(format!("answers{first}{speed}"))
+            let speed = spoken.tokens_per_second.map(|speed| Said::ModelSpeed { speed: round3(speed) });
+            let first = ttft_ms.map(|first_ms| Said::ModelFirst { first_ms });
+            Finding::of(Outcome::Ok, [Said::ModelAnswers {}].into_iter().chain(first).chain(speed).collect())
         };
         finding
             .field("ttft_ms", json!(ttft_ms))
@@ -183,7 +181,6 @@ impl ModelProbe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Outcome;
 
     #[derive(Debug)]
     struct Says(Result<Spoken, Unasked>);
@@ -219,15 +216,16 @@ mod tests {
             (Err(Unasked::Failed("connection refused".to_owned())), Outcome::Fault, "no answer: connection refused"),
         ] {
             let finding = probe().run(&Says(says)).await;
-            assert_eq!(finding.outcome, outcome, "{}", finding.found);
-            assert!(finding.found.contains(part), "{}", finding.found);
+            assert_eq!(finding.outcome, outcome, "{finding:?}");
+            assert!(finding.found().contains(part), "{finding:?}");
             assert_eq!(finding.fields["digest"], "sha256:1");
         }
     }
 
     #[tokio::test]
     async fn one_that_can_never_be_asked_is_told_of() {
-        let (probe, busy) = (probe(), Says(Err(Unasked::GaveWay("3 requests wait".to_owned()))));
+        let (probe, busy) =
+            (probe(), Says(Err(Unasked::GaveWay(Said::RequestsWait { count: 3, upstream: "a".to_owned() }))));
         for _ in 0..SKIPS_MAX {
             assert_eq!(probe.run(&busy).await.outcome, Outcome::Skipped);
         }

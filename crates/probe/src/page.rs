@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::finding::{Finding, round3};
-use crate::http::{Answer, Health, Http};
+use crate::http::{Answer, Health, Http, path_of};
+use crate::said::Said;
 
 /// Last parts of paths that are made for the question whether something is well: a page for people there is a catch-all.
 const HEALTH_NAMES: [&str; 12] = [
@@ -35,7 +36,7 @@ pub struct PageLook {
 pub(crate) async fn run(look: &PageLook, http: &Http) -> Finding {
     let answer = match http.get(&look.url).await {
         Ok(answer) => answer,
-        Err(why) => return Finding::fault(format!("does not answer: {why}")).field("url", look.url.clone()),
+        Err(error) => return Finding::fault(Said::PageSilent { error }).field("url", look.url.clone()),
     };
     judge(look, &answer)
         .field("url", look.url.clone())
@@ -47,27 +48,28 @@ fn judge(look: &PageLook, answer: &Answer) -> Finding {
     let status = answer.status.as_u16();
     if let Some(wanted) = look.status {
         if status != wanted {
-            return Finding::fault(format!("answers {status} instead of {wanted}"));
+            return Finding::fault(Said::PageOther { status, wanted });
         }
     } else if !answer.status.is_success() {
-        return Finding::fault(format!("answers {status}"));
+        return Finding::fault(Said::PageStatus { status });
     }
     if let Some(text) = &look.expect {
         let body = String::from_utf8_lossy(&answer.body);
-        return if body.contains(text.as_str()) {
-            Finding::ok(format!("answers {status} with {text:?}"))
+        let (is_there, text) = (body.contains(text.as_str()), text.clone());
+        return if is_there {
+            Finding::ok(Said::PageWith { status, text })
         } else {
-            Finding::fault(format!("answers {status}, but without {text:?}"))
+            Finding::fault(Said::PageWithout { status, text })
         };
     }
     if !asks_for_health(&look.url) {
-        return Finding::ok(format!("answers {status}"));
+        return Finding::ok(Said::PageStatus { status });
     }
-    match answer.health() {
-        Health::Well(_) => Finding::ok(format!("answers {status} and is well")),
+    match answer.health(path_of(&look.url)) {
+        Health::Well(_) => Finding::ok(Said::PageWell { status }),
         Health::Doubtful(why, _) => Finding::warn(why),
         // A status that was asked for is right, whatever it says.
-        Health::Unwell(_) if look.status.is_some() => Finding::ok(format!("answers {status}")),
+        Health::Unwell(_) if look.status.is_some() => Finding::ok(Said::PageStatus { status }),
         Health::Unwell(why) => Finding::fault(why),
     }
 }
@@ -110,7 +112,7 @@ mod tests {
         ] {
             let look = PageLook { url: url.to_owned(), expect: expect.map(str::to_owned), status };
             let finding = judge(&look, &answer(given.0, given.1));
-            assert_eq!(finding.outcome, outcome, "{url} {given:?}: {}", finding.found);
+            assert_eq!(finding.outcome, outcome, "{url} {given:?}: {finding:?}");
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::model::{ModelLook, ModelProbe, Models};
 use crate::page::{self, PageLook};
 use crate::process::{ProcessLook, ProcessProbe};
 use crate::quality::{QualityLook, QualityProbe, RUN_TIME_MAX};
+use crate::said::Said;
 
 /// A probe as it is wanted.
 #[derive(Clone, Debug)]
@@ -78,7 +79,7 @@ pub(crate) struct Probe {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    pub(crate) about: String,
+    pub(crate) about: Vec<Said>,
     pub(crate) every: Duration,
     within: Duration,
     work: Work,
@@ -113,34 +114,34 @@ impl Probe {
                 let probe = ProcessProbe::new(look);
                 (probe.about(), Work::Process(probe))
             }
-            Look::Http(look) => (look.url.clone(), Work::Http(look)),
+            Look::Http(look) => (vec![Said::LooksAddress { url: look.url.clone() }], Work::Http(look)),
             Look::Model(look) => {
                 let probe = ModelProbe::new(look);
-                (probe.about(), Work::Model(probe))
+                (vec![probe.about()], Work::Model(probe))
             }
             Look::Quality(look) => {
                 let probe = QualityProbe::new(look)?;
-                (probe.about(), Work::Quality(probe))
+                (vec![probe.about()], Work::Quality(probe))
             }
             Look::Disk(look) => {
                 let probe = DiskProbe::new(look);
-                (probe.about(), Work::Disk(probe))
+                (vec![probe.about()], Work::Disk(probe))
             }
             Look::Certificate(look) => {
                 let probe = CertificateProbe::new(look);
-                (probe.about(), Work::Certificate(probe))
+                (vec![probe.about()], Work::Certificate(probe))
             }
             Look::Gpu(limits) => {
                 let GpuLimits { memory_above, temperature_above, .. } = limits;
-                let about = format!("memory, limit {memory_above}%; temperature, limit {temperature_above} °C");
-                (about, Work::Gpu(limits))
+                let about = Said::LooksCards { limit_percent: memory_above, limit_degrees: temperature_above };
+                (vec![about], Work::Gpu(limits))
             }
             Look::Memory(limits) => {
-                let about = format!("memory, limit {}%; waiting for it, limit {}%", limits.above, limits.psi_above);
-                (about, Work::Memory(limits))
+                let about = Said::LooksMemory { limit_percent: limits.above, waited_limit_percent: limits.psi_above };
+                (vec![about], Work::Memory(limits))
             }
-            Look::Clock(look) if look.urls.is_empty() => ("what keeps the clock".to_owned(), Work::Clock(look)),
-            Look::Clock(look) => (format!("the time that {} servers tell", look.urls.len()), Work::Clock(look)),
+            Look::Clock(look) if look.urls.is_empty() => (vec![Said::LooksKeeper {}], Work::Clock(look)),
+            Look::Clock(look) => (vec![Said::LooksServers { count: look.urls.len() }], Work::Clock(look)),
         };
         Ok(Self { id, name: spec.name, kind, about, every: spec.every, within: spec.within, work })
     }
@@ -173,7 +174,7 @@ impl Probe {
         let deadline = self.deadline();
         match tokio::time::timeout(deadline, self.look(tools, models)).await {
             Ok(ran) => ran,
-            Err(_) => Finding::fault(format!("no answer within {} s", deadline.as_secs_f64())).into(),
+            Err(_) => Finding::fault(Said::TooLate { limit_s: deadline.as_secs_f64() }).into(),
         }
     }
 

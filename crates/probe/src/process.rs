@@ -9,7 +9,8 @@ use tokio::net::TcpStream;
 
 use crate::alone::Alone;
 use crate::finding::{Finding, Outcome, round3};
-use crate::http::{Health, Http};
+use crate::http::{Health, Http, path_of};
+use crate::said::Said;
 
 /// How long a connection may take.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
@@ -55,12 +56,12 @@ impl ProcessProbe {
         Self { look, alone: Alone::new(), before: Mutex::new(None) }
     }
 
-    pub(crate) fn about(&self) -> String {
+    pub(crate) fn about(&self) -> Vec<Said> {
         let look = &self.look;
-        let process = look.process.as_ref().map(|name| format!("process {name}"));
-        let port = look.port.map(|port| format!("port {}:{port}", look.host));
-        let parts = [process, port, look.health.clone(), look.ready.clone()];
-        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+        let process = look.process.clone().map(|process| Said::LooksProcess { process });
+        let port = look.port.map(|port| Said::LooksPort { address: format!("{}:{port}", look.host) });
+        let url = |url: &Option<String>| url.clone().map(|url| Said::LooksAddress { url });
+        [process, port, url(&look.health), url(&look.ready)].into_iter().flatten().collect()
     }
 
     /// Process, then port, then what it says: the first that fails is told.
@@ -73,50 +74,49 @@ impl ProcessProbe {
                 let wanted = name.clone();
                 match self.alone.run(move || find(&wanted)).await {
                     Ok(seen) => seen,
-                    Err(why) => return Finding::fault(format!("the processes cannot be listed: {why}")),
+                    Err(error) => return Finding::fault(Said::ProcessesHidden { error }),
                 }
             }
         };
-        let mut well: Vec<String> = Vec::new();
+        let mut well: Vec<Said> = Vec::new();
         if let Some(Seen { pid, rss_bytes, .. }) = seen {
             fields.insert("pid".to_owned(), pid.into());
             fields.insert("rss_bytes".to_owned(), rss_bytes.into());
-            well.push(format!("process {pid} runs"));
+            well.push(Said::ProcessRuns { pid });
         }
         let restarted = seen.and_then(|seen| self.restarted(seen));
-        if let Some(pid) = restarted {
+        if let Some(before) = restarted {
             fields.insert("restarted".to_owned(), true.into());
-            well.push(format!("it was started anew since the last look (it was process {pid})"));
+            well.push(Said::ProcessRestarted { before });
         }
-        let name = look.process.as_deref().unwrap_or_default();
+        let name = look.process.clone().unwrap_or_default();
         if let Some(port) = look.port {
             fields.insert("port".to_owned(), port.into());
-            let listens = connects(&look.host, port).await;
-            let whether = if seen.is_some() { "its process runs, but" } else { "no process of that name runs, and" };
-            match listens {
-                Ok(()) => well.push(format!("port {port} is open")),
-                Err(why) if look.process.is_some() => {
-                    return Finding::fault(format!("{whether} {}:{port} {why}", look.host)).fields(fields);
+            match connects(&look.host, port).await {
+                Ok(()) => well.push(Said::PortOpen { port }),
+                Err(why) => {
+                    let whether = if seen.is_some() { Said::ButRuns {} } else { Said::NobodyRuns {} };
+                    let said = look.process.is_some().then_some(whether).into_iter().chain([why]).collect();
+                    return Finding::of(Outcome::Fault, said).fields(fields);
                 }
-                Err(why) => return Finding::fault(format!("{}:{port} {why}", look.host)).fields(fields),
             }
         } else if look.process.is_some() && seen.is_none() {
-            return Finding::fault(format!("no process {name} runs")).fields(fields);
+            return Finding::fault(Said::ProcessGone { process: name }).fields(fields);
         }
         let mut doubt = None;
         for url in [&look.health, &look.ready].into_iter().flatten() {
             match ask(http, url, &mut fields).await {
-                Health::Well(_) => well.push(format!("{} says that it is well", path_of(url))),
-                Health::Doubtful(why, _) => doubt = Some(format!("{} {why}", path_of(url))),
-                Health::Unwell(why) => return Finding::fault(format!("{} {why}", path_of(url))).fields(fields),
+                Health::Well(_) => well.push(Said::SaysWell { path: path_of(url).to_owned() }),
+                Health::Doubtful(why, _) => doubt = Some(why),
+                Health::Unwell(why) => return Finding::fault(why).fields(fields),
             }
         }
         if look.process.is_some() && seen.is_none() {
-            doubt = Some(format!("it answers, but no process {name} can be seen from here"));
+            doubt = Some(Said::ProcessUnseen { process: name });
         }
         match doubt {
             Some(why) => Finding::new(Outcome::Warn, why).fields(fields),
-            None => Finding::ok(well.join(", ")).fields(fields),
+            None => Finding::of(Outcome::Ok, well).fields(fields),
         }
     }
 
@@ -132,30 +132,23 @@ impl ProcessProbe {
 async fn ask(http: &Http, url: &str, fields: &mut Map<String, Value>) -> Health {
     let answer = match http.get(url).await {
         Ok(answer) => answer,
-        Err(why) => return Health::Unwell(format!("does not answer: {why}")),
+        Err(error) => return Health::Unwell(Said::Silent { path: path_of(url).to_owned(), error }),
     };
     fields.insert("health_status".to_owned(), answer.status.as_u16().into());
-    let health = answer.health();
+    let health = answer.health(path_of(url));
     if let Health::Well(Some(ms)) | Health::Doubtful(_, Some(ms)) = &health {
         fields.insert("event_loop_delay_ms".to_owned(), round3(*ms).into());
     }
     health
 }
 
-/// The part of a URL behind its host.
-fn path_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.find('/').map_or("/", |at| &rest[at..])
-}
-
-async fn connects(host: &str, port: u16) -> Result<(), String> {
+async fn connects(host: &str, port: u16) -> Result<(), Said> {
+    let address = format!("{host}:{port}");
     match tokio::time::timeout(CONNECT_TIME_MAX, TcpStream::connect((host, port))).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-            Err("takes no connections".to_owned())
-        }
-        Ok(Err(error)) => Err(format!("cannot be reached: {error}")),
-        Err(_) => Err(format!("takes no connection within {} s", CONNECT_TIME_MAX.as_secs())),
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => Err(Said::PortClosed { address }),
+        Ok(Err(error)) => Err(Said::PortAway { address, error: error.to_string() }),
+        Err(_) => Err(Said::PortLate { address, limit_s: CONNECT_TIME_MAX.as_secs() }),
     }
 }
 
@@ -237,8 +230,8 @@ mod tests {
         drop(listener);
         let closed = ProcessProbe::new(look(Some("no such program here"), Some(port))).run(&http).await;
         assert_eq!(closed.outcome, Outcome::Fault);
-        assert!(closed.found.contains("no process of that name runs, and 127.0.0.1"), "{}", closed.found);
+        assert!(closed.found().contains("no process of that name runs, 127.0.0.1"), "{closed:?}");
         let gone = ProcessProbe::new(look(Some("no such program here"), None)).run(&http).await;
-        assert_eq!((gone.outcome, gone.found.as_str()), (Outcome::Fault, "no process no such program here runs"));
+        assert_eq!((gone.outcome, gone.found()), (Outcome::Fault, "no process no such program here runs".to_owned()));
     }
 }

@@ -16,6 +16,7 @@ use crate::ProbeError;
 use crate::finding::{Finding, Outcome, Ran, cut, round3};
 use crate::http::TOLD_CHARS_MAX;
 use crate::model::{About, Models, Question, Unasked};
+use crate::said::Said;
 
 pub(crate) use baseline::{Kept, Verdict};
 pub(crate) use check::Judged;
@@ -69,9 +70,10 @@ impl QualityProbe {
         Ok(Self { look, tests, kept: Mutex::default() })
     }
 
-    pub(crate) fn about(&self) -> String {
-        let QualityLook { model, samples, .. } = &self.look;
-        format!("{} tests of {}, {samples} answers each, by {model}", self.tests.len(), self.look.file.display())
+    pub(crate) fn about(&self) -> Said {
+        let QualityLook { model, samples, file, .. } = &self.look;
+        let (file, model) = (file.display().to_string(), model.clone());
+        Said::LooksTests { tests: self.tests.len(), file, samples: *samples, model }
     }
 
     /// Takes up the baseline that was kept.
@@ -84,7 +86,9 @@ impl QualityProbe {
         let about = models.about(&self.look.model).await;
         let counts = match self.ask_all(models).await {
             Ok(counts) => counts,
-            Err(why) => return Finding::skipped(why).field("model_name", self.look.model.clone()).into(),
+            Err(why) => {
+                return Finding::of(Outcome::Skipped, why).field("model_name", self.look.model.clone()).into();
+            }
         };
         let (verdicts, keep) = {
             let mut kept = self.kept.lock().expect("no panic while the lock is held");
@@ -102,13 +106,13 @@ impl QualityProbe {
     }
 
     /// How many answers were right, by the type of the tests in the order of the file; or why that cannot be said.
-    async fn ask_all(&self, models: &dyn Models) -> Result<Vec<(String, Count)>, String> {
+    async fn ask_all(&self, models: &dyn Models) -> Result<Vec<(String, Count)>, Vec<Said>> {
         let mut counts: Vec<(String, Count)> = Vec::new();
         let (until, mut pauses) = (Instant::now() + RUN_TIME_MAX, 0);
         for test in &self.tests {
             for _ in 0..test.samples.unwrap_or(self.look.samples) {
                 if Instant::now() > until {
-                    return Err(format!("the tests took longer than {} minutes", RUN_TIME_MAX.as_secs() / 60));
+                    return Err(vec![Said::TestsLate { limit_s: RUN_TIME_MAX.as_secs() }]);
                 }
                 let judged = self.sample(test, models, &mut pauses).await?;
                 let at = counts.iter().position(|(name, _)| *name == test.kind).unwrap_or_else(|| {
@@ -123,7 +127,7 @@ impl QualityProbe {
     }
 
     /// One answer to one test, judged. An answer that does not come is no wrong one: of that the model's probe tells.
-    async fn sample(&self, test: &Test, models: &dyn Models, pauses: &mut u32) -> Result<Judged, String> {
+    async fn sample(&self, test: &Test, models: &dyn Models, pauses: &mut u32) -> Result<Judged, Vec<Said>> {
         let question = Question {
             model: self.look.model.clone(),
             prompt: test.prompt.clone(),
@@ -145,21 +149,23 @@ impl QualityProbe {
         question: &Question,
         models: &dyn Models,
         pauses: &mut u32,
-    ) -> Result<crate::model::Spoken, String> {
+    ) -> Result<crate::model::Spoken, Vec<Said>> {
         loop {
             let why = match timeout(self.look.within, models.ask(question)).await {
                 Ok(Ok(spoken)) => return Ok(spoken),
                 Ok(Err(Unasked::GaveWay(why))) => why,
                 Ok(Err(Unasked::Failed(why))) => {
-                    return Err(format!("{} does not answer: {}", question.model, cut(&why, TOLD_CHARS_MAX)));
+                    let (model, error) = (question.model.clone(), cut(&why, TOLD_CHARS_MAX));
+                    return Err(vec![Said::TestsSilent { model, error }]);
                 }
                 Err(_) => {
-                    return Err(format!("{} did not answer within {} s", question.model, self.look.within.as_secs()));
+                    let (model, limit_s) = (question.model.clone(), self.look.within.as_secs());
+                    return Err(vec![Said::TestsAnswerLate { model, limit_s }]);
                 }
             };
             *pauses += 1;
             if *pauses > PAUSES_MAX {
-                return Err(format!("not asked: {why}"));
+                return Err(vec![Said::ModelSkipped {}, why]);
             }
             sleep(PAUSE).await;
         }
@@ -181,16 +187,17 @@ impl QualityProbe {
             })
             .collect();
         let outcome = verdicts.iter().map(|verdict| verdict.outcome).max().unwrap_or(Outcome::Ok);
-        let bad: Vec<String> =
-            parts.iter().filter(|part| part.outcome.is_bad()).map(|part| part.found.clone()).collect();
+        let bad: Vec<&Finding> = parts.iter().filter(|part| part.outcome.is_bad()).collect();
         let (samples, passed) =
             verdicts.iter().fold((0, 0), |sum, v| (sum.0 + v.count.samples, sum.1 + v.count.passed));
-        let found = match bad.first() {
-            Some(first) if bad.len() == 1 => first.clone(),
-            Some(first) => format!("{first} (and {} more types)", bad.len() - 1),
-            None => format!("{passed} of {samples} answers right in {} types", verdicts.len()),
+        let said = match bad.first() {
+            Some(first) => {
+                let more = bad.len() - 1;
+                first.said.iter().cloned().chain((more > 0).then_some(Said::TypesMore { count: more })).collect()
+            }
+            None => vec![Said::TestsPassed { passed, samples, types: verdicts.len() }],
         };
-        let summary = Finding::new(outcome, found)
+        let summary = Finding::of(outcome, said)
             .fields(about.fields())
             .field("model_name", self.look.model.clone())
             .field("score", round3(passed as f64 / samples.max(1) as f64))
@@ -219,7 +226,7 @@ mod tests {
             Box::pin(async move {
                 let busy = self.busy.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
                 if busy.is_ok() {
-                    return Err(Unasked::GaveWay("2 requests wait".to_owned()));
+                    return Err(Unasked::GaveWay(Said::RequestsWait { count: 2, upstream: "a".to_owned() }));
                 }
                 let found = self.answers.iter().find(|(prompt, _)| question.prompt.contains(prompt));
                 match found {
@@ -260,7 +267,7 @@ mod tests {
         assert_eq!(began.elapsed().as_secs(), 10, "five pauses for users");
         let told: Vec<_> = ran.parts.iter().map(|part| (part.outcome, part.fields["test_type"].clone())).collect();
         assert_eq!(told, [(Outcome::Ok, "math".into()), (Outcome::Ok, "logic".into())]);
-        assert_eq!(ran.summary.found, "8 of 8 answers right in 2 types");
+        assert_eq!(ran.summary.found(), "8 of 8 answers right in 2 types");
         assert_eq!(ran.parts[0].fields["digest"], "d1");
         let answers = vec![("17+25", "It is 42."), ("Criterion", "wrong."), ("Is water wet", "Yes.")];
         let ran = probe.run(&Table { answers, busy: 0.into() }).await;
@@ -280,8 +287,8 @@ mod tests {
         let probe = probe(&dir, TESTS);
         let ran = probe.run(&Table { answers: Vec::new(), busy: 0.into() }).await;
         assert_eq!((ran.summary.outcome, ran.keep), (Outcome::Skipped, None));
-        assert!(ran.summary.found.contains("m does not answer: connection refused"), "{}", ran.summary.found);
+        assert!(ran.summary.found().contains("m does not answer: connection refused"), "{:?}", ran.summary);
         let busy = Table { answers: vec![("17+25", "42")], busy: u32::MAX.into() };
-        assert_eq!(probe.run(&busy).await.summary.found, "not asked: 2 requests wait");
+        assert_eq!(probe.run(&busy).await.summary.found(), "not asked: 2 requests wait for a");
     }
 }

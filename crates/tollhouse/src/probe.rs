@@ -110,7 +110,7 @@ fn show(line: &str) {
 fn result(report: &Report) -> Value {
     let finding = &report.finding;
     json!({
-        "kind": report.kind.as_str(), "name": report.probe, "status": finding.outcome.as_str(), "found": finding.found,
+        "kind": report.kind.as_str(), "name": report.probe, "status": finding.outcome.as_str(), "found": finding.found(),
         "duration_ms": report.duration_ms, "fields": finding.fields,
     })
 }
@@ -131,7 +131,7 @@ fn row(report: &Report, colours: bool) -> String {
         format!("{:.1} s", report.duration_ms / 1e3)
     };
     // What another program said must not move the cursor.
-    let found: String = report.finding.found.chars().filter(|c| !c.is_control()).collect();
+    let found: String = report.finding.found().chars().filter(|c| !c.is_control()).collect();
     format!("{on}{:<7}{off}  {:<11}  {name:<22}  {time:>6}  {found}", outcome.as_str(), report.kind.as_str())
 }
 
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     fn report(kind: Kind, outcome: Outcome) -> Report {
-        Report { probe: "p".to_owned(), kind, finding: Finding::new(outcome, "so\x1b[2J"), duration_ms: 1234.0 }
+        Report { probe: "p".to_owned(), kind, finding: Finding::new(outcome, Said::words("so\x1b[2J")), duration_ms: 1234.0 }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tollhouse_gateway::{Entry, Gateway};
 use tollhouse_journal::{Journal, Level, Record};
 use tollhouse_probe::{
     About, Board, Book, Boxed, CertificateLook, ClockLook, DiskLook, GpuLimits, Look, MemoryLimits, ModelLook, Models,
-    Outcome, PageLook, Prepared, ProcessLook, QualityLook, Question, Report, Spec, Spoken, Teller, Unasked,
+    Outcome, PageLook, Prepared, ProcessLook, QualityLook, Question, Report, Said, Spec, Spoken, Teller, Unasked,
 };
 use tollhouse_state::State;
 use tollhouse_upstream::{Progress, UpstreamStatus};
@@ -203,6 +203,11 @@ pub(crate) fn specs(probes: &ProbesConfig) -> Vec<Spec> {
 pub(crate) struct Probed(OnceLock<Board>);
 
 impl Probed {
+    /// How busy the busiest graphics card was in the last sample, in percent.
+    pub(crate) fn busiest_card(&self) -> Option<f64> {
+        self.0.get().and_then(Board::busiest_card)
+    }
+
     /// The light of all probes.
     pub(crate) fn light(&self) -> Option<tollhouse_probe::Light> {
         self.0.get().map(Board::light)
@@ -355,42 +360,42 @@ impl Models for Gate {
 
 impl Gate {
     /// Why nothing is asked now.
-    fn in_the_way(&self, gateway: &Gateway, upstream: &str) -> Option<String> {
+    fn in_the_way(&self, gateway: &Gateway, upstream: &str) -> Option<Said> {
         let server = server_of(gateway, upstream)?;
         // A server that is away is no busy one: asking tells so.
         if server.breaker != "closed" {
             return None;
         }
         if server.waiting > 0 {
-            return Some(format!("{} requests wait for {upstream}", server.waiting));
+            return Some(Said::RequestsWait { count: server.waiting, upstream: upstream.to_owned() });
         }
         if server.running >= server.parallel {
-            return Some(format!("{upstream} works on {} requests of users", server.running));
+            return Some(Said::RequestsRun { count: server.running, upstream: upstream.to_owned() });
         }
         let last = *self.last_asked.lock().expect("no panic while the lock is held");
         let is_own = last.is_some_and(|last| last.elapsed() < OWN_WORK);
-        let (busy, limit) = (self.probed.0.get()?.busiest_card()?, self.asking.busy_above?);
-        (!is_own && busy > limit && is_here(&server.url)).then(|| format!("the graphics card is {busy}% busy"))
+        let (busy, limit) = (self.probed.busiest_card()?, self.asking.busy_above?);
+        (!is_own && busy > limit && is_here(&server.url)).then_some(Said::CardBusy { busy_percent: busy })
     }
 }
 
 /// Resolves when a user would have to wait for us.
-async fn users_come(gateway: &Gateway, upstream: &str, progress: &Progress) -> String {
+async fn users_come(gateway: &Gateway, upstream: &str, progress: &Progress) -> Said {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let Some(server) = server_of(gateway, upstream).filter(|server| server.breaker == "closed") else { continue };
         if progress.position().is_some() || server.waiting > 0 {
-            return format!("users came to {upstream} meanwhile");
+            return Said::UsersCame { upstream: upstream.to_owned() };
         }
     }
 }
 
-fn server_of(gateway: &Gateway, upstream: &str) -> Option<UpstreamStatus> {
+pub(crate) fn server_of(gateway: &Gateway, upstream: &str) -> Option<UpstreamStatus> {
     gateway.upstreams().status().into_iter().find(|server| server.name == upstream)
 }
 
 /// Whether a model server is on this machine.
-fn is_here(url: &str) -> bool {
+pub(crate) fn is_here(url: &str) -> bool {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest);
     ["127.", "localhost", "[::1]"].iter().any(|here| host.starts_with(here))
 }
@@ -437,7 +442,7 @@ async fn ask(gateway: &Gateway, question: &Question, progress: Progress) -> Resu
 }
 
 /// The message of an error in any of the shapes that the gate gives.
-fn error_of(body: &[u8]) -> String {
+pub(crate) fn error_of(body: &[u8]) -> String {
     let json: Option<Value> = serde_json::from_slice(body).ok();
     let message = json.as_ref().and_then(|json| {
         json.pointer("/error/message").or_else(|| json.get("error")).and_then(Value::as_str).map(str::to_owned)

@@ -51,6 +51,7 @@ mod stored;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod told;
 mod watch;
 
 pub use ask::Finding;

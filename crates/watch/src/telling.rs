@@ -8,6 +8,7 @@ use tollhouse_units::format_duration;
 
 use crate::round::Change;
 use crate::rule::{Measure, Rule};
+use crate::told;
 
 /// Groups that one message names.
 const GROUPS_TOLD_MAX: usize = 20;
@@ -71,7 +72,9 @@ pub(crate) fn firing(rule: &Rule, place: &Place, id: &str, changes: &[Change], b
     }
     Message {
         title,
+        title_told: told::firing(rule, changes, &beside),
         text,
+        text_told: told::condition(rule, &beside.holds),
         figures: figures(rule, changes, beside.left),
         worst: beside.worst,
         timeline: beside.timeline,
@@ -147,6 +150,8 @@ pub(crate) fn report(place: &Place, name: &str, tables: Vec<Table>, due_ms: i64,
         text: String::new(),
         figures: Vec::new(),
         worst: Vec::new(),
+        title_told: Vec::new(),
+        text_told: Vec::new(),
         timeline: Vec::new(),
         tables,
         chart: None,
@@ -176,6 +181,8 @@ pub(crate) fn digest(waiting: &[Message]) -> Message {
         text: lines.join("\n"),
         figures: Vec::new(),
         worst: Vec::new(),
+        title_told: Vec::new(),
+        text_told: Vec::new(),
         timeline: Vec::new(),
         tables: Vec::new(),
         chart: None,
@@ -225,6 +232,8 @@ fn message(rule: &Rule, place: &Place, id: String, state: Phase, now_ms: i64) ->
         text: String::new(),
         figures: Vec::new(),
         worst: Vec::new(),
+        title_told: Vec::new(),
+        text_told: Vec::new(),
         timeline: Vec::new(),
         tables: Vec::new(),
         chart: None,
@@ -309,7 +318,7 @@ fn percent(share: f64) -> String {
 }
 
 /// The first groups, and how many there are besides.
-fn named(changes: &[Change]) -> String {
+pub(crate) fn named(changes: &[Change]) -> String {
     let first: Vec<&str> = changes.iter().take(GROUPS_TITLED_MAX).map(|change| change.group.as_str()).collect();
     match changes.len().saturating_sub(GROUPS_TITLED_MAX) {
         0 => first.join(", "),
@@ -317,10 +326,10 @@ fn named(changes: &[Change]) -> String {
     }
 }
 
-fn of_group(change: &Change) -> String {
+pub(crate) fn of_group(change: &Change) -> String {
     if change.group.is_empty() { String::new() } else { format!(" ({})", change.group) }
 }
 
-fn span(rule: &Rule) -> String {
+pub(crate) fn span(rule: &Rule) -> String {
     format_duration(rule.settings().within)
 }

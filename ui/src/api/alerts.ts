@@ -1,188 +1,68 @@
 // Alerts: rules and how they stand, incidents, channels, and what a rule would have told.
 
 import type { Span } from "../lib/range";
-import { get, post, put, send } from "./base";
+import { call, type Schemas } from "./call";
 import { histogram, metric, starts, within } from "./requests";
 import { type Agg, buckets, field, numberField, percentile, type SearchAnswer, type SearchBody } from "./search";
 
-export type Origin = "built-in" | "file" | "console";
-
-export type RuleState = "calm" | "pending" | "firing" | "held" | "off" | "failing";
-
-export interface RuleGroup {
-  /** Value of the field by which the rule groups; empty when it groups by none. */
-  group: string;
-  state: string;
-  since: string | null;
-  value: number | null;
-  shown: string | null;
-  usual: number | null;
-  last_told: string | null;
-  incident: string | null;
-}
-
-export interface Rule {
-  name: string;
-  on: boolean;
-  built_in: boolean;
-  /** Who says what it is. */
-  origin: Origin;
-  /** What was saved of it on its page; `problem` says why that is not in force. */
-  saved: { text: string; by: string; at: string; problem: string | null } | null;
-  objective: { bad: string; goal: number; over: string } | null;
-  state: RuleState;
-  error: string | null;
-  held_by: string | null;
-  severity: string;
-  query: string;
-  measured: string;
-  limit: string;
-  baseline: string | null;
-  within: string;
-  group_by: string | null;
-  for: string;
-  samples: number;
-  cooldown: string;
-  resolve: string | null;
-  quiet: { from: string; to: string; zone: string | null } | null;
-  needs: string[];
-  notify: string[] | null;
-  escalate: { after: string; notify: string[] } | null;
-  runbook: string | null;
-  silenced_until: string | null;
-  /** The rule as it stands in the configuration, in one line. */
-  yaml: string;
-  groups: RuleGroup[];
-}
-
-export interface Incident {
-  id: string;
-  rule: string;
-  severity: string;
-  state: "open" | "ended";
-  title: string;
-  text: string;
-  groups: string[];
-  figures: { name: string; value: string }[];
-  worst: string[];
-  runbook: string | null;
-  link: string | null;
-  began: string;
-  ended: string | null;
-  acknowledged: { at: string; by: string } | null;
-  escalated: string | null;
-  timeline: { at: string; text: string }[];
-}
-
-export interface Channel {
-  name: string;
-  kind: string;
-  waiting: number;
-  oldest: string | null;
-}
-
-export interface Report {
-  name: string;
-  at: string;
-  zone: string | null;
-  next: string;
-  last: string | null;
-}
-
-export interface Alerts {
-  rules: Rule[];
-  incidents: Incident[];
-  channels: Channel[];
-  reports: Report[];
-}
+export type Rule = Schemas["AlertRule"];
+export type RuleGroup = Schemas["RuleGroup"];
+export type Incident = Schemas["Incident"];
+export type Channel = Schemas["Channel"];
+export type Report = Schemas["Report"];
+export type Alerts = Schemas["AlertList"];
+export type ChannelTest = Schemas["ChannelTest"];
+export type Objective = Schemas["Objective"];
+export type Standing = Schemas["Standing"];
+export type Backtest = Schemas["BacktestResult"];
 
 export function alerts(signal?: AbortSignal): Promise<Alerts> {
-  return get<Alerts>("/alerts", signal);
+  return call("get", "/alerts", { signal });
 }
 
+const EARLIER_AT_ONCE = 50;
+
 /** Incidents that began before a moment. */
-export function earlierIncidents(before: string, signal?: AbortSignal): Promise<{ incidents: Incident[]; more: boolean }> {
-  return get(`/alerts/incidents?before=${encodeURIComponent(before)}&limit=50`, signal);
+export function earlierIncidents(before: string, signal?: AbortSignal): Promise<Schemas["Incidents"]> {
+  return call("get", "/alerts/incidents", { query: { before, limit: String(EARLIER_AT_ONCE) }, signal });
 }
 
 export function incident(id: string, signal?: AbortSignal): Promise<Incident> {
-  return get(`/alerts/incidents/${encodeURIComponent(id)}`, signal);
+  return call("get", "/alerts/incidents/{id}", { path: { id }, signal });
 }
 
 export function acknowledge(id: string): Promise<Incident> {
-  return post(`/alerts/incidents/${encodeURIComponent(id)}/acknowledge`, {});
+  return call("post", "/alerts/incidents/{id}/acknowledge", { path: { id } });
 }
 
 export function silence(rule: string, time: string): Promise<unknown> {
-  return post(`/alerts/${encodeURIComponent(rule)}/silence`, { for: time });
+  return call("post", "/alerts/{rule}/silence", { path: { rule }, body: { for: time } });
 }
 
 export function unsilence(rule: string): Promise<unknown> {
-  return post(`/alerts/${encodeURIComponent(rule)}/unsilence`, {});
+  return call("post", "/alerts/{rule}/unsilence", { path: { rule } });
 }
 
 /** Keeps a rule beside those of the configuration's file. */
-export function saveRule(name: string, rule: string): Promise<unknown> {
-  return put(`/alerts/rules/${encodeURIComponent(name)}`, { rule });
+export function saveRule(rule: string, text: string): Promise<unknown> {
+  return call("put", "/alerts/rules/{rule}", { path: { rule }, body: { rule: text } });
 }
 
-export async function removeRule(name: string): Promise<void> {
-  await send("DELETE", `/alerts/rules/${encodeURIComponent(name)}`);
+export async function removeRule(rule: string): Promise<void> {
+  await call("delete", "/alerts/rules/{rule}", { path: { rule } });
 }
 
-export interface ChannelTest {
-  ok: boolean;
-  error: string | null;
-  refused: string[];
+export function testChannel(channel: string): Promise<ChannelTest> {
+  return call("post", "/alerts/channels/{channel}/test", { path: { channel } });
 }
 
-export function testChannel(name: string): Promise<ChannelTest> {
-  return post(`/alerts/channels/${encodeURIComponent(name)}/test`, {});
-}
-
-export interface Standing {
-  group: string;
-  all: number;
-  bad: number;
-  /** The share of the budget that is left; below zero when more is gone. */
-  left: number;
-  /** How many times too fast it goes, over an hour, six hours and three days. */
-  rates: (number | null)[];
-}
-
-export interface Objective {
-  rule: string;
-  goal: number;
-  over: string;
-  bad: string;
-  group_by: string | null;
-  groups: Standing[];
-  error: string | null;
-}
-
-export function objectives(signal?: AbortSignal): Promise<{ objectives: Objective[] }> {
-  return get("/alerts/objectives", signal);
-}
-
-export interface ToldMessage {
-  at: string;
-  state: string;
-  /** Each group with what was measured of it. */
-  groups: [string, number | null][];
-}
-
-export interface Backtest {
-  rule: string;
-  days: number;
-  fired: number;
-  looks: number;
-  messages: ToldMessage[];
-  yaml: string;
+export function objectives(signal?: AbortSignal): Promise<Schemas["Objectives"]> {
+  return call("get", "/alerts/objectives", { signal });
 }
 
 /** What a rule's text would have told in the last days; an unreadable one is an error that says where. */
 export function backtest(name: string, rule: string, days: number, signal?: AbortSignal): Promise<Backtest> {
-  return post("/alerts/backtest", { name, rule, days }, signal);
+  return call("post", "/alerts/backtest", { body: { name, rule, days }, signal });
 }
 
 /** What a rule measures, as far as a chart can draw it. */

@@ -9,6 +9,8 @@ import { type Clause, field, type SearchAnswer, type SearchBody, textField } fro
 const KINDS = ["process", "config", "alert", "certificate", "resource", "audit"];
 /** What the machine had left, measured every few seconds, is no change. */
 const NO_CHANGE: Clause[] = SAMPLE_FIELDS.map((name) => ({ exists: { field: name } }));
+/** The same records as a query of Discover. */
+export const CHANGES_QUERY = `kind:(${KINDS.join(" OR ")})${SAMPLE_FIELDS.map((name) => ` AND NOT _exists_:${name}`).join("")}`;
 const CHANGES_MAX = 100;
 const SIGN_INS = ["console session opened", "console sign-in refused: wrong or expired token"];
 

@@ -1,6 +1,7 @@
 // Probes: how the house's three layers are, what each probe found, and its history from the records.
 
 import type { Span } from "../lib/range";
+import { readSaid, type Said } from "../lib/said";
 import { call, type Schemas } from "./call";
 import { histogram, metric, starts, timestamp, within } from "./requests";
 import { type Agg, buckets, type Clause, field, numberField, type SearchAnswer, type SearchBody, textField } from "./search";
@@ -81,6 +82,7 @@ export interface HistoryRow {
   atMs: number | null;
   outcome: string;
   found: string;
+  said: Said[];
   testType: string | null;
   durationMs: number | null;
 }
@@ -129,6 +131,7 @@ export function readHistory(answer: SearchAnswer, probe: Probe, span: Span, widt
       atMs: timestamp(hit._source),
       outcome: textField(hit._source, "outcome") ?? "",
       found: textField(hit._source, "found") ?? textField(hit._source, "msg") ?? "",
+      said: readSaid(field(hit._source, "said")),
       testType: textField(hit._source, "test_type"),
       durationMs: numberField(hit._source, "duration_ms"),
     })),

@@ -41,6 +41,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/console/api/v1/advise": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What the records advise, with figures, how sure they are, and the searches behind them
+         * @description Needs a session with the role operator.
+         */
+        post: operations["postAdvise"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/console/api/v1/alerts": {
         parameters: {
             query?: never;
@@ -449,6 +469,26 @@ export interface paths {
          * @description Needs a session with the role operator.
          */
         post: operations["postDashboardsImport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/v1/doctor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look for what is wrong with this installation; nothing is changed
+         * @description Needs a session with the role operator.
+         */
+        post: operations["postDoctor"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1086,6 +1126,294 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/console/api/v1/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tasks, questions to humans, files that cannot be used, templates
+         * @description Needs a session with the role viewer.
+         */
+        get: operations["getTasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/v1/tasks/definitions/{task}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The text of a task's definition
+         * @description Needs a session with the role viewer.
+         */
+        get: operations["getTasksDefinitionsTask"];
+        /**
+         * Save a definition and put it in force; runs that go on keep theirs
+         * @description Needs a session with the role operator.
+         */
+        put: operations["putTasksDefinitionsTask"];
+        post?: never;
+        /**
+         * Remove a definition; its runs stay
+         * @description Needs a session with the role operator.
+         */
+        delete: operations["deleteTasksDefinitionsTask"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/v1/tasks/definitions/{task}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What is wrong with the text of a definition
+         * @description Needs a session with the role operator.
+         */
+        post: operations["postTasksDefinitionsTaskCheck"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/v1/tasks/definitions/{task}/hold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let the schedule of a task stand still
+         * @description Needs a session with the role operator.
+         */
+        post: operations["postTasksDefinitionsTaskHold"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/v1/tasks/definitions/{task}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let the schedule of a task go on
+         * @description Needs a session with the role operator.
+         */
+        post: operations["postTasksDefinitionsTaskRelease"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/v1/tasks/definitions/{task}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin a run
+         * @description Needs a session with the role operator.
+         */
+        post: operations["postTasksDefinitionsTaskRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/v1/tasks/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Runs of tasks, the newest first
+         * @description Needs a session with the role viewer.
+         */
+        get: operations["getTasksRuns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/v1/tasks/runs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A run with its steps, what went into them and came of them, and its history
+         * @description Needs a session with the role viewer.
+         */
+        get: operations["getTasksRunsId"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/v1/tasks/runs/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say yes to what a run asks, with changes where there are some
+         * @description Needs a session with the role operator.
+         */
+        post: operations["postTasksRunsIdApprove"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/v1/tasks/runs/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a run
+         * @description Needs a session with the role operator.
+         */
+        post: operations["postTasksRunsIdCancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/v1/tasks/runs/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin nothing further in a run
+         * @description Needs a session with the role operator.
+         */
+        post: operations["postTasksRunsIdPause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/v1/tasks/runs/{id}/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say no to what a run asks
+         * @description Needs a session with the role operator.
+         */
+        post: operations["postTasksRunsIdReject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/v1/tasks/runs/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go on with a paused run
+         * @description Needs a session with the role operator.
+         */
+        post: operations["postTasksRunsIdResume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/v1/tasks/runs/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go on from an earlier step, or from where it failed, with changes where there are some
+         * @description Needs a session with the role operator.
+         */
+        post: operations["postTasksRunsIdRetry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/console/api/v1/users": {
         parameters: {
             query?: never;
@@ -1183,6 +1511,41 @@ export interface components {
             /** @description As it begins. */
             answer: components["schemas"]["ChatMessage"];
             question: components["schemas"]["ChatMessage"] | null;
+        };
+        /** @description One piece of advice; ids and codes stand in docs/advise.md. */
+        AdvicePiece: {
+            advice: components["schemas"]["AdviceWord"];
+            change: string | null;
+            code: string;
+            figures: {
+                [key: string]: unknown;
+            };
+            found: string;
+            id: string;
+            /** @description The search behind it. */
+            query: string;
+            subject: string | null;
+            /** @description How sure that is. */
+            sure: string;
+        };
+        /** @description Which records are to be looked at. */
+        AdviceWanted: {
+            /**
+             * Format: int32
+             * @description Those of so many days, up to 90.
+             */
+            days: number;
+        };
+        /** @enum {string} */
+        AdviceWord: "keep" | "unknown" | "change";
+        /** @description What `tollhouse advise` says. */
+        Advised: {
+            advice: components["schemas"]["AdvicePiece"][];
+            change_needed: boolean;
+            /** @description The searches behind it, by their names. */
+            queries: {
+                [key: string]: unknown;
+            };
         };
         /** @description Rules, incidents and channels, and how they stand. */
         AlertList: {
@@ -1437,6 +1800,22 @@ export interface components {
              */
             title: string;
         };
+        /** @description One thing that was looked at; ids and codes stand in docs/doctor.md. */
+        Check: {
+            area: string;
+            code: string;
+            /** @description How it is mended. */
+            fix: string | null;
+            found: string;
+            id: string;
+            looked: string;
+            /** @description The command by which it is mended without harm. */
+            repair: string | null;
+            status: components["schemas"]["CheckStatus"];
+            subject: string | null;
+        };
+        /** @enum {string} */
+        CheckStatus: "skipped" | "ok" | "warn" | "fault";
         /** @enum {string} */
         Colour: "green" | "yellow" | "red" | "grey";
         /** @description A request as OpenAI's API takes it. */
@@ -1482,6 +1861,19 @@ export interface components {
             after: string;
             notify: string[];
         };
+        /** @description What is to be looked at. */
+        Examination: {
+            /** @description The four layers of the defence in place of the chart. */
+            security?: boolean;
+        };
+        /** @description What `tollhouse doctor` finds. */
+        Examined: {
+            checks: components["schemas"]["Check"][];
+            /** @description The worst of all. */
+            status: components["schemas"]["CheckStatus"];
+            /** Format: int64 */
+            took_ms: number;
+        };
         /** @enum {string} */
         Fate: "taken" | "changed" | "not taken";
         Fault: {
@@ -1500,6 +1892,13 @@ export interface components {
             message: string;
             /** Format: int64 */
             width: number | null;
+        };
+        /** @description A file that cannot be used; the definition of before stays in force. */
+        FaultyTask: {
+            /** @description All that is wrong with it. */
+            error: string;
+            /** @description The file. */
+            file: string;
         };
         /** @description A field that records have. */
         Field: {
@@ -1630,12 +2029,15 @@ export interface components {
             severity: string | null;
             state: components["schemas"]["IncidentState"];
             text: string | null;
+            text_said: components["schemas"]["Said"][];
             timeline: components["schemas"]["IncidentMoment"][];
             title: string | null;
+            title_said: components["schemas"]["Said"][];
             worst: string[] | null;
         };
         IncidentMoment: {
             at: string;
+            said: components["schemas"]["Said"][];
             text: string;
         };
         Incidents: {
@@ -1661,6 +2063,41 @@ export interface components {
             value: string;
             /** @description The variables of the environment that it is made of. */
             variables: string[];
+        };
+        /** @description An item of a step of a run. */
+        ItemDetail: {
+            /**
+             * Format: int32
+             * @description Attempts of this generation.
+             */
+            attempts: number;
+            /**
+             * Format: int64
+             * @description When its last attempt began.
+             */
+            begun_ms?: number | null;
+            /**
+             * Format: int64
+             * @description When it ended.
+             */
+            ended_ms?: number | null;
+            /** @description Why its last attempt failed. */
+            error?: string | null;
+            /**
+             * Format: int32
+             * @description Its place in the list.
+             */
+            index?: number | null;
+            /** @description Its effect may have come twice. */
+            maybe_twice: boolean;
+            /** @description The beginning of an answer that did not come to its end. */
+            partial?: string | null;
+            /** @description How far it is. */
+            progress: components["schemas"]["StepProgress"];
+            /** @description What came of it. */
+            value?: Record<string, never> | null;
+            /** @description What was done, with its templates filled in. */
+            work?: Record<string, never> | null;
         };
         JournalStatus: {
             /** @description How the disk takes records. */
@@ -1738,6 +2175,7 @@ export interface components {
             /** Format: int64 */
             probes: number;
             reason: string;
+            said: components["schemas"]["Said"][];
             since: string | null;
         };
         Light: {
@@ -1745,6 +2183,7 @@ export interface components {
             layer: components["schemas"]["Layer"] | null;
             layers: components["schemas"]["LayerLight"][];
             reason: string;
+            said: components["schemas"]["Said"][];
         };
         /** @description A record of another source. */
         Line: {
@@ -1984,6 +2423,7 @@ export interface components {
             kind: string;
             last: components["schemas"]["ProbeResult"] | null;
             layer: components["schemas"]["Layer"];
+            looks: components["schemas"]["Said"][];
             name: string;
             next: string | null;
             running: boolean;
@@ -2006,6 +2446,7 @@ export interface components {
             };
             found: string;
             outcome: string;
+            said: components["schemas"]["Said"][];
         };
         /** @description A process under supervision. */
         Process: {
@@ -2131,6 +2572,101 @@ export interface components {
         RuleText: {
             /** @description The rule's settings as YAML, or `off`. */
             rule: string;
+        };
+        /** @description A run with everything that is known of it. */
+        RunDetail: {
+            /** @description Runs that it began. */
+            children: string[];
+            /** @description What happened, the oldest first. */
+            history: Record<string, never>[];
+            /** @description What it was given. */
+            input: Record<string, never>;
+            question?: components["schemas"]["Asked"] | null;
+            /** @description Its steps in order, those of `on_failure` last. */
+            steps: components["schemas"]["StepDetail"][];
+            /** @description As it is listed. */
+            summary: components["schemas"]["RunSummary"];
+        };
+        /** @description Runs, the newest first. */
+        RunPage: {
+            /** @description [`Filter::before`] of the next page, when there is one. */
+            next?: string | null;
+            /** @description The runs. */
+            runs: components["schemas"]["RunSummary"][];
+        };
+        /**
+         * @description The state of a run.
+         * @enum {string}
+         */
+        RunStatus: "queued" | "running" | "waiting" | "asking" | "paused" | "done" | "failed" | "cancelled";
+        /** @description A run as it is listed. Times are in milliseconds since 1970 UTC. */
+        RunSummary: {
+            /**
+             * Format: int64
+             * @description When it was put into the book.
+             */
+            created_ms: number;
+            /**
+             * Format: int64
+             * @description When it ended.
+             */
+            ended_ms?: number | null;
+            /** @description Why it failed or halted. */
+            error?: string | null;
+            /** @description Its name; later runs have larger ones. */
+            id: string;
+            /** @description The run that it is a part of. */
+            parent?: string | null;
+            /**
+             * Format: int64
+             * @description The time of the schedule that it belongs to.
+             */
+            scheduled_ms?: number | null;
+            /**
+             * Format: int64
+             * @description When the first worker took it.
+             */
+            started_ms?: number | null;
+            /** @description How it stands. */
+            status: components["schemas"]["RunStatus"];
+            /** @description The step that it is at. */
+            step?: string | null;
+            /**
+             * Format: int32
+             * @description How many steps it has.
+             */
+            steps: number;
+            /**
+             * Format: int32
+             * @description How many steps are behind it.
+             */
+            steps_done: number;
+            /** @description Its task. */
+            task: string;
+            /**
+             * Format: int64
+             * @description Tokens used.
+             */
+            tokens: number;
+            /** @description The version of the task that it goes by. */
+            version: string;
+            /** @description What it waits for: `time`, `room: …`, `run …`. */
+            waiting?: string | null;
+            /**
+             * Format: int64
+             * @description When it is looked at again.
+             */
+            wake_ms?: number | null;
+            /** @description Who began it; `schedule` for the scheduler. */
+            who: string;
+        };
+        /** @description One thing that the house says, by a code that does not change, with its figures; the sentence beside it is in English. */
+        Said: {
+            code: string;
+            /** @description What each is shows in the end of its name: `_percent`, `_bytes`, `_ms`, `_s`, else a count or a text. */
+            figures: {
+                [key: string]: unknown;
+            };
         };
         /** @description A saved search as it is kept. */
         Saved: {
@@ -2375,6 +2911,48 @@ export interface components {
             uptime_s: number;
             version: string;
         };
+        /** @description A step of a run. */
+        StepDetail: {
+            /** @description Its list. */
+            each?: string | null;
+            /** @description Its items; one without `index` where it has no `each`; none before it is begun. */
+            items: components["schemas"]["ItemDetail"][];
+            /** @description What it does. */
+            kind: components["schemas"]["StepKind"];
+            /** @description Its name. */
+            name: string;
+            /** @description Whether it belongs to `on_failure`. */
+            on_failure: boolean;
+            /** @description How far it is. */
+            progress: components["schemas"]["StepProgress"];
+            /** @description What later steps know it by. */
+            value?: Record<string, never> | null;
+            /** @description Its condition. */
+            when?: string | null;
+        };
+        /**
+         * @description The kinds of work.
+         * @enum {string}
+         */
+        StepKind: "ask" | "collect" | "run" | "write" | "send" | "approve" | "wait" | "task";
+        /**
+         * @description How far a step is.
+         * @enum {string}
+         */
+        StepProgress: "open" | "doing" | "waiting" | "asking" | "done" | "skipped" | "failed";
+        /** @description A step of a definition. */
+        StepSummary: {
+            /** @description Its list. */
+            each?: string | null;
+            /** @description What it does. */
+            kind: components["schemas"]["StepKind"];
+            /** @description Its name. */
+            name: string;
+            /** @description Whether it belongs to `on_failure`. */
+            on_failure: boolean;
+            /** @description Its condition. */
+            when?: string | null;
+        };
         Store: {
             /** Format: int64 */
             bytes: number;
@@ -2445,6 +3023,120 @@ export interface components {
                 [key: string]: unknown;
             };
             verdict: components["schemas"]["Verdict"] | null;
+        };
+        /** @description An answer to a question. */
+        TaskAnswer: {
+            /**
+             * @description What one has to say.
+             * @default
+             */
+            comment: string;
+            /** @default {} */
+            edits: components["schemas"]["TaskEdits"];
+            /**
+             * Format: int64
+             * @description Which question is meant; refused when another is asked by now.
+             * @default null
+             */
+            number: number | null;
+        };
+        /** @description A run that was begun. */
+        TaskBegun: {
+            id: string;
+        };
+        /** @description All tasks. */
+        TaskBoard: {
+            /** @description The folder of the definitions. */
+            dir: string | null;
+            faulty: components["schemas"]["FaultyTask"][];
+            /** @description Whether there are any: the configuration says `tasks`. */
+            on: boolean;
+            /** @description What humans are asked. */
+            questions: components["schemas"]["Asked"][];
+            tasks: components["schemas"]["TaskSummary"][];
+            templates: components["schemas"]["TaskTemplate"][];
+        };
+        /** @description What a text would be. */
+        TaskCheck: {
+            faults: components["schemas"]["TaskFault"][];
+            steps: components["schemas"]["StepSummary"][];
+        };
+        /** @description A text for a definition. */
+        TaskEdit: {
+            text: string;
+            /** @description The version that was changed; refused when the file is another by now. */
+            version?: string | null;
+        };
+        /** @description What a human changed. */
+        TaskEdits: {
+            /** @description Values of steps, by name: what later steps see in place of what was there. */
+            values?: Record<string, never>;
+            /** @description Keys of the step that is done again, such as `prompt`: what is done in place of what its template gives. */
+            work?: Record<string, never>;
+        };
+        /** @description Something that is wrong with the text of a task. */
+        TaskFault: {
+            column: number | null;
+            expected: string | null;
+            hint: string | null;
+            line: number | null;
+            message: string;
+            width: number | null;
+        };
+        /** @description What a run is given. */
+        TaskOrder: {
+            input?: Record<string, never>;
+        };
+        /** @description From where a run goes on. */
+        TaskRetry: {
+            /** @default {} */
+            edits: components["schemas"]["TaskEdits"];
+            /**
+             * @description The step; the one at which it failed when absent.
+             * @default null
+             */
+            step: string | null;
+        };
+        /** @description A task as it is listed. */
+        TaskSummary: {
+            /** @description Whether it asks a human when something is odd. */
+            critical: boolean;
+            /** @description Whether its schedule is held. */
+            is_held: boolean;
+            last_run?: components["schemas"]["RunSummary"] | null;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description When it runs next, in milliseconds since 1970 UTC.
+             */
+            next_ms?: number | null;
+            /** @description Its schedule, as it is written. */
+            schedule?: string | null;
+            /** @description Its steps in order. */
+            steps: components["schemas"]["StepSummary"][];
+            /** @description Its title. */
+            title?: string | null;
+            /** @description The version in force. */
+            version: string;
+        };
+        /** @description A definition to begin with. */
+        TaskTemplate: {
+            /** @description Its name. */
+            name: string;
+            /** @description The file. */
+            text: string;
+            /** @description What it does, in one line. */
+            title: string;
+        };
+        /** @description A definition. */
+        TaskText: {
+            /** @description Whether new runs go by it. */
+            is_in_force: boolean;
+            task: string;
+            text: string;
+            /** @description Made of its text. */
+            version: string;
         };
         ToldMessage: {
             at: string;
@@ -2711,6 +3403,78 @@ export interface operations {
             };
             /** @description too many; the header `Retry-After` says when again */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postAdvise: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Anything: other sites cannot send it. */
+                "x-tollhouse-console": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AdviceWanted"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Advised"];
+                };
+            };
+            /** @description it makes no sense; the message says what */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it is not allowed: by the role, or because it does not come from the console itself */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it does not fit what there is */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4469,6 +5233,78 @@ export interface operations {
             };
             /** @description it is not allowed: by the role, or because it does not come from the console itself */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postDoctor: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Anything: other sites cannot send it. */
+                "x-tollhouse-console": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Examination"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Examined"];
+                };
+            };
+            /** @description it makes no sense; the message says what */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it is not allowed: by the role, or because it does not come from the console itself */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it does not fit what there is */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6575,6 +7411,1074 @@ export interface operations {
             };
             /** @description nobody is signed in */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    getTasks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskBoard"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    getTasksDefinitionsTask: {
+        parameters: {
+            query?: {
+                /** @description the one that a run went by; the one in force when absent */
+                version?: string;
+            };
+            header?: never;
+            path: {
+                task: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskText"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description there is none of this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    putTasksDefinitionsTask: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Anything: other sites cannot send it. */
+                "x-tollhouse-console": string;
+            };
+            path: {
+                task: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskEdit"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskText"];
+                };
+            };
+            /** @description it makes no sense; the message says what */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it is not allowed: by the role, or because it does not come from the console itself */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it does not fit what there is */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    deleteTasksDefinitionsTask: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Anything: other sites cannot send it. */
+                "x-tollhouse-console": string;
+            };
+            path: {
+                task: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description it makes no sense; the message says what */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it is not allowed: by the role, or because it does not come from the console itself */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description there is none of this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it does not fit what there is */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postTasksDefinitionsTaskCheck: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Anything: other sites cannot send it. */
+                "x-tollhouse-console": string;
+            };
+            path: {
+                task: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskEdit"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskCheck"];
+                };
+            };
+            /** @description it makes no sense; the message says what */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it is not allowed: by the role, or because it does not come from the console itself */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postTasksDefinitionsTaskHold: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Anything: other sites cannot send it. */
+                "x-tollhouse-console": string;
+            };
+            path: {
+                task: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskSummary"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it is not allowed: by the role, or because it does not come from the console itself */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description there is none of this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postTasksDefinitionsTaskRelease: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Anything: other sites cannot send it. */
+                "x-tollhouse-console": string;
+            };
+            path: {
+                task: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskSummary"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it is not allowed: by the role, or because it does not come from the console itself */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description there is none of this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postTasksDefinitionsTaskRun: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Anything: other sites cannot send it. */
+                "x-tollhouse-console": string;
+            };
+            path: {
+                task: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["TaskOrder"];
+            };
+        };
+        responses: {
+            /** @description it is in the book */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TaskBegun"];
+                };
+            };
+            /** @description it makes no sense; the message says what */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it is not allowed: by the role, or because it does not come from the console itself */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description there is none of this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    getTasksRuns: {
+        parameters: {
+            query?: {
+                /** @description older than this run: the `next` of the page before */
+                before?: string;
+                /** @description how many, up to 500 */
+                limit?: string;
+                /** @description in this state only */
+                status?: string;
+                /** @description of this task only */
+                task?: string;
+                /** @description with this text in the run's name, task, step or error */
+                text?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunPage"];
+                };
+            };
+            /** @description it makes no sense; the message says what */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    getTasksRunsId: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description there is none of this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postTasksRunsIdApprove: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Anything: other sites cannot send it. */
+                "x-tollhouse-console": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["TaskAnswer"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description it makes no sense; the message says what */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it is not allowed: by the role, or because it does not come from the console itself */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description there is none of this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it does not fit what there is */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postTasksRunsIdCancel: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Anything: other sites cannot send it. */
+                "x-tollhouse-console": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it is not allowed: by the role, or because it does not come from the console itself */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description there is none of this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it does not fit what there is */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postTasksRunsIdPause: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Anything: other sites cannot send it. */
+                "x-tollhouse-console": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it is not allowed: by the role, or because it does not come from the console itself */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description there is none of this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it does not fit what there is */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postTasksRunsIdReject: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Anything: other sites cannot send it. */
+                "x-tollhouse-console": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["TaskAnswer"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description it makes no sense; the message says what */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it is not allowed: by the role, or because it does not come from the console itself */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description there is none of this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it does not fit what there is */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postTasksRunsIdResume: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Anything: other sites cannot send it. */
+                "x-tollhouse-console": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it is not allowed: by the role, or because it does not come from the console itself */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description there is none of this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it does not fit what there is */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postTasksRunsIdRetry: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Anything: other sites cannot send it. */
+                "x-tollhouse-console": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["TaskRetry"];
+            };
+        };
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description it makes no sense; the message says what */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it is not allowed: by the role, or because it does not come from the console itself */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description there is none of this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it does not fit what there is */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -12,6 +12,8 @@ export type Page =
   | "sources"
   | "processes"
   | "resources"
+  | "doctor"
+  | "tasks"
   | "keys"
   | "users"
   | "settings"
@@ -30,6 +32,8 @@ export const PATHS: Record<Page, string> = {
   keys: "/keys",
   processes: "/processes",
   resources: "/resources",
+  doctor: "/doctor",
+  tasks: "/tasks",
   users: "/users",
   settings: "/settings",
   account: "/account",

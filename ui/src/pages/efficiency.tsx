@@ -31,6 +31,7 @@ import { useQuery } from "../lib/use-query";
 import { Model } from "../ui/cells";
 import { useUi } from "../ui/context";
 import { CurlButton } from "../ui/curl";
+import { InDiscover } from "../ui/in-discover";
 import { Icon } from "../ui/icon";
 import { Link } from "../ui/link";
 import { Empty, ErrorNotice, Skeleton } from "../ui/notice";
@@ -101,6 +102,7 @@ interface BoardProps {
 function Board({ data, group, sort, params }: BoardProps) {
   const { t, format } = useUi();
   const shared = sharedOf(params);
+  const records = { ...shared, q: "token_efficiency:*" };
   const whole = ratio(data.output, data.input);
   const series: ChartSeries[] = useMemo(
     () => [{ kind: "line", colour: "--series-1", label: t("column.efficiency"), values: data.series }],
@@ -112,6 +114,7 @@ function Board({ data, group, sort, params }: BoardProps) {
   return (
     <div class="efficiency-grid">
       <section class="panel figures area-figures" aria-label={t("figure.label")}>
+        <InDiscover records={records} />
         <Tile name="efficiency" title={t("efficiency.whole")} value={whole} shown={two(whole)} note={t("efficiency.whole_note")} />
         <Tile name="input" title={t("column.input_long")} value={data.input} shown={format.compact(data.input)} />
         <Tile name="output" title={t("column.output_long")} value={data.output} shown={format.compact(data.output)} />
@@ -132,7 +135,12 @@ function Board({ data, group, sort, params }: BoardProps) {
           </div>
         </div>
       </section>
-      <Panel area="curve" title={t("efficiency.over_time")} note={t("chart.per_width", { width: format.width(data.widthMs) })}>
+      <Panel
+        area="curve"
+        title={t("efficiency.over_time")}
+        note={t("chart.per_width", { width: format.width(data.widthMs) })}
+        records={records}
+      >
         <Chart
           name="efficiency"
           marks={marks}
@@ -150,7 +158,7 @@ function Board({ data, group, sort, params }: BoardProps) {
           legend={false}
         />
       </Panel>
-      <Panel area="classes" title={t("efficiency.classes")} note={t("efficiency.classes_note")}>
+      <Panel area="classes" title={t("efficiency.classes")} note={t("efficiency.classes_note")} records={records}>
         <Classes data={data} params={params} />
       </Panel>
       <Groups data={data} group={group} params={params} />
@@ -229,6 +237,7 @@ function Groups({ data, group, params }: { data: Efficiency; group: Group; param
       title={t("efficiency.by")}
       note={group === "family" ? t("efficiency.family_note") : undefined}
       actions={choices}
+      records={{ ...sharedOf(params), q: "token_efficiency:*" }}
     >
       <div class="table-scroll">
         <table class="rows" data-testid="efficiency-groups">

@@ -1,7 +1,7 @@
 // The overview: how the house is, and what its requests cost, at one glance.
 
 import { useMemo } from "preact/hooks";
-import { type Change, changesBody, readChanges } from "../api/changes";
+import { CHANGES_QUERY, type Change, changesBody, readChanges } from "../api/changes";
 import { type Ahead, ahead, type Forecast, forecast as loadForecast } from "../api/forecast";
 import { machineBody, type Machine, type Probes, probes as loadProbes, readMachine, rooms } from "../api/probes";
 import { newestBody, type Overview, overviewBody, readNewest, readOverview } from "../api/requests";
@@ -190,7 +190,7 @@ function Board({ overview, changes, machine, probes, expected, params }: BoardPr
           summary={`p50 ${format.duration(p50)}, p95 ${format.duration(p95)}, p99 ${format.duration(p99)}`}
         />
       </Panel>
-      <Panel area="heat" title={t("chart.heat")} note={t("chart.heat_note")}>
+      <Panel area="heat" title={t("chart.heat")} note={t("chart.heat_note")} actions={inDiscover({})}>
         <HeatMap cells={overview.heat} range={range} />
       </Panel>
       <Panel
@@ -233,7 +233,12 @@ function Board({ overview, changes, machine, probes, expected, params }: BoardPr
       )}
       {probes !== null && rooms(probes.probes).length > 0 && <Rooms probes={probes.probes} />}
       {changes.length > 0 && (
-        <Panel area="changes" title={t("overview.changes")} note={t("overview.changes_note")}>
+        <Panel
+          area="changes"
+          title={t("overview.changes")}
+          note={t("overview.changes_note")}
+          actions={inDiscover({ kind: "all", q: CHANGES_QUERY })}
+        >
           <ChangeList changes={changes} range={range} />
         </Panel>
       )}

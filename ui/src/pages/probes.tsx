@@ -3,7 +3,7 @@
 import { machineBody, type Machine, type Probes, probes as loadProbes, readMachine } from "../api/probes";
 import { search } from "../api/search";
 import type { Session } from "../api/session";
-import { bucketWidth, rangeOf, resolve } from "../lib/range";
+import { bucketWidth, rangeOf, resolve, sharedOf } from "../lib/range";
 import { address, type Changes, changed, go } from "../lib/route";
 import { useQuery } from "../lib/use-query";
 import { useUi } from "../ui/context";
@@ -82,7 +82,12 @@ export function ProbesPage({ params, session }: Props) {
             </>
           )}
           {data.machine.curves.length > 0 && (
-            <Panel area="machine" title={t("probes.machine")} note={t("probes.machine_note")}>
+            <Panel
+              area="machine"
+              title={t("probes.machine")}
+              note={t("probes.machine_note")}
+              records={{ ...sharedOf(params), kind: "resource" }}
+            >
               <MachineChart machine={data.machine} page="probes" params={params} />
             </Panel>
           )}

@@ -4,6 +4,7 @@ import { type Order, type Process, processes as load } from "../api/processes";
 import type { Session } from "../api/session";
 import { clause } from "../lib/lucene";
 import { mayOperate } from "../lib/rights";
+import { sharedOf } from "../lib/range";
 import { address, type Changes, changed, go } from "../lib/route";
 import { useQuery } from "../lib/use-query";
 import { useUi } from "../ui/context";
@@ -61,7 +62,7 @@ export function ProcessesPage({ params, session }: Props) {
         </p>
       )}
       {list.length > 0 && (
-        <Panel title={t("processes.list")} note={t("processes.list_note")}>
+        <Panel title={t("processes.list")} note={t("processes.list_note")} records={{ ...sharedOf(params), kind: "process" }}>
           <div class="table-scroll">
             <table class="rows" data-testid="processes-table">
               <thead>

@@ -6,6 +6,7 @@ import { type Hit, numberField, textField } from "../api/search";
 import type { Session } from "../api/session";
 import { type Attempt, type Story, type StoryLine, story as loadStory } from "../api/story";
 import { causeOf } from "../lib/causes";
+import { clause } from "../lib/lucene";
 import { sharedOf } from "../lib/range";
 import { address, go } from "../lib/route";
 import { sentenceOf } from "../lib/verdict";
@@ -113,10 +114,20 @@ function Told({ story, requestId, params, session }: ToldProps) {
         <Waterfall list={story.phases} totalMs={totalMs} ttftMs={row.ttftMs} />
         {story.attempts.length > 0 && <Attempts attempts={story.attempts} />}
       </section>
-      <Panel area="beside" title={t("request.beside")} note={t("request.beside_note", { count: story.neighbours.length })}>
+      <Panel
+        area="beside"
+        title={t("request.beside")}
+        note={t("request.beside_note", { count: story.neighbours.length })}
+        records={sharedOf(params)}
+      >
         <Beside story={story} totalMs={totalMs} startMs={startMs} params={params} />
       </Panel>
-      <Panel area="lines" title={t("request.lines")} note={String(story.lines.length)}>
+      <Panel
+        area="lines"
+        title={t("request.lines")}
+        note={String(story.lines.length)}
+        records={{ ...sharedOf(params), kind: "all", q: clause("request_id", requestId) }}
+      >
         <Lines lines={story.lines} startMs={startMs} />
       </Panel>
       {canReplay(story) && mayOperate(session.role) && <Replay key={requestId} requestId={requestId} record={record} />}
@@ -275,6 +286,7 @@ function Records({ story, params }: { story: Story; params: URLSearchParams }) {
       area="records"
       title={t("request.records")}
       note={String(story.records.length)}
+      records={{ ...sharedOf(params), kind: "all", q: clause("request_id", textField(story.record, "request_id") ?? "") }}
       actions={
         <div class="segments" role="group" aria-label={t("record.view")}>
           <button type="button" aria-pressed={view === "fields"} onClick={() => setView("fields")}>

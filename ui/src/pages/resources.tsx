@@ -4,7 +4,7 @@ import { machineBody, type Machine, type Probe, probes as loadProbes, readMachin
 import { readResources, type Resources, resourcesBody, type Stores, stores as loadStores } from "../api/processes";
 import { search } from "../api/search";
 import type { Session } from "../api/session";
-import { bucketWidth, rangeOf, resolve } from "../lib/range";
+import { bucketWidth, rangeOf, resolve, sharedOf } from "../lib/range";
 import { useQuery } from "../lib/use-query";
 import { useUi } from "../ui/context";
 import { CurlButton } from "../ui/curl";
@@ -53,6 +53,7 @@ export function ResourcesPage({ params, session }: Props) {
     },
     isLive(params) ? REFRESH_MS : 0,
   );
+  const records = { ...sharedOf(params), kind: "resource" };
   const body = () => {
     const span = resolve(range, Date.now());
     return resourcesBody(span, bucketWidth(span));
@@ -71,18 +72,18 @@ export function ResourcesPage({ params, session }: Props) {
       {data === null && error === null && <Skeleton lines={12} />}
       {data !== null && (
         <div class="resources-grid">
-          <StoreList stores={data.stores} />
-          <Panel title={t("resources.over_time")} note={t("resources.over_time_note")}>
+          <StoreList stores={data.stores} records={records} />
+          <Panel title={t("resources.over_time")} note={t("resources.over_time_note")} records={records}>
             <StoresChart past={data.past} params={params} />
           </Panel>
-          <Panel title={t("probes.machine")} note={t("probes.machine_note")}>
+          <Panel title={t("probes.machine")} note={t("probes.machine_note")} records={records}>
             {data.machine.curves.length === 0 ? (
               <p class="quiet panel-empty">{t("resources.no_samples")}</p>
             ) : (
               <MachineChart machine={data.machine} page="resources" params={params} />
             )}
           </Panel>
-          <Panel title={t("resources.pressure")} note={t("resources.pressure_note")}>
+          <Panel title={t("resources.pressure")} note={t("resources.pressure_note")} records={records}>
             <PressureChart past={data.past} params={params} />
           </Panel>
           <Rooms probes={data.probes} />

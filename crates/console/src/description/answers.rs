@@ -460,7 +460,9 @@ pub(crate) struct Incident {
     severity: Option<String>,
     state: IncidentState,
     title: Option<String>,
+    title_said: Vec<Said>,
     text: Option<String>,
+    text_said: Vec<Said>,
     groups: Vec<String>,
     figures: Option<Vec<Figure>>,
     worst: Option<Vec<String>>,
@@ -489,6 +491,7 @@ struct Acknowledged {
 struct IncidentMoment {
     at: String,
     text: String,
+    said: Vec<Said>,
 }
 
 #[derive(ToSchema)]
@@ -591,6 +594,14 @@ struct Slots {
 
 // Probes
 
+/// One thing that the house says, by a code that does not change, with its figures; the sentence beside it is in English.
+#[derive(ToSchema)]
+pub(crate) struct Said {
+    code: String,
+    /// What each is shows in the end of its name: `_percent`, `_bytes`, `_ms`, `_s`, else a count or a text.
+    figures: HashMap<String, Value>,
+}
+
 #[derive(ToSchema)]
 pub(crate) struct ProbeBoard {
     /// Nothing before the first of them ran.
@@ -624,6 +635,7 @@ struct Light {
     /// The lowest layer that is not well.
     layer: Option<Layer>,
     reason: String,
+    said: Vec<Said>,
     layers: Vec<LayerLight>,
 }
 
@@ -632,6 +644,7 @@ struct LayerLight {
     layer: Layer,
     colour: Colour,
     reason: String,
+    said: Vec<Said>,
     probes: u64,
     since: Option<String>,
 }
@@ -643,6 +656,7 @@ pub(crate) struct Probe {
     kind: String,
     layer: Layer,
     about: String,
+    looks: Vec<Said>,
     every_s: f64,
     running: bool,
     next: Option<String>,
@@ -655,8 +669,78 @@ struct ProbeResult {
     at: String,
     outcome: String,
     found: String,
+    said: Vec<Said>,
     duration_ms: Option<f64>,
     fields: HashMap<String, Value>,
+}
+
+// Doctor
+
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum CheckStatus {
+    Skipped,
+    Ok,
+    Warn,
+    Fault,
+}
+
+/// What `tollhouse doctor` finds.
+#[derive(ToSchema)]
+pub(crate) struct Examined {
+    /// The worst of all.
+    status: CheckStatus,
+    checks: Vec<Check>,
+    took_ms: u64,
+}
+
+/// One thing that was looked at; ids and codes stand in docs/doctor.md.
+#[derive(ToSchema)]
+struct Check {
+    id: String,
+    area: String,
+    subject: Option<String>,
+    status: CheckStatus,
+    code: String,
+    looked: String,
+    found: String,
+    /// How it is mended.
+    fix: Option<String>,
+    /// The command by which it is mended without harm.
+    repair: Option<String>,
+}
+
+/// What `tollhouse advise` says.
+#[derive(ToSchema)]
+pub(crate) struct Advised {
+    change_needed: bool,
+    advice: Vec<AdvicePiece>,
+    /// The searches behind it, by their names.
+    queries: HashMap<String, Value>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+enum AdviceWord {
+    Keep,
+    Unknown,
+    Change,
+}
+
+/// One piece of advice; ids and codes stand in docs/advise.md.
+#[derive(ToSchema)]
+struct AdvicePiece {
+    id: String,
+    subject: Option<String>,
+    advice: AdviceWord,
+    code: String,
+    found: String,
+    /// How sure that is.
+    sure: String,
+    change: Option<String>,
+    figures: HashMap<String, Value>,
+    /// The search behind it.
+    query: String,
 }
 
 // Processes

@@ -6,15 +6,15 @@
 //! takes to know. With four runs a day of five types, a model that stays as it is is told of wrongly less than once in ten years.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use statrs::distribution::{DiscreteCDF, Hypergeometric};
 
 use super::Count;
-use crate::finding::{Finding, Outcome, round3};
+use crate::finding::{Finding, Outcome, round1, round3};
 use crate::model::About;
+use crate::said::Said;
 
 /// A fall that would come about by chance more often than this is none.
 pub(crate) const CHANCE_MAX: f64 = 1e-6;
@@ -203,36 +203,25 @@ impl Verdict {
     /// In words and figures.
     pub(crate) fn finding(&self) -> Finding {
         let Count { samples, passed } = self.count;
-        let (there, wanted) = self.baseline_runs;
-        let found = match (self.outcome, self.baseline_score, self.window) {
+        let (run, runs) = self.baseline_runs;
+        let test_type = self.name.clone();
+        let said = match (self.outcome, self.baseline_score, self.window) {
             (Outcome::Fault, Some(baseline), Some(window)) => {
-                let (now, before) = (window.score() * 100.0, baseline * 100.0);
-                let mut told = format!(
-                    "Model degradation detected in {}: {now:.0}% of {} answers right, {before:.0}% before",
-                    self.name, window.samples
-                );
-                if self.changed.is_empty() {
-                    told.push_str("; digest, options and server version are the same as then");
-                }
-                for (what, before, now) in &self.changed {
-                    let what = what.replace('_', " ");
-                    let _: std::fmt::Result = write!(told, "; {what} changed from {} to {}", short(before), short(now));
-                }
-                told
+                let (right_percent, before_percent) = (round1(window.score() * 100.0), round1(baseline * 100.0));
+                let fell = Said::TypeFell { test_type, right_percent, samples: window.samples, before_percent };
+                let mut said = vec![fell];
+                said.extend(self.changed.is_empty().then_some(Said::SameServer {}));
+                said.extend(self.changed.iter().map(|(what, before, now)| changed(what, before, now)));
+                said
             }
-            (Outcome::Warn, ..) => format!(
-                "Model degradation suspected in {}: none of {samples} answers right (run {there} of {wanted} for the baseline)",
-                self.name
-            ),
-            (_, None, _) => {
-                format!("{}: {passed} of {samples} answers right (run {there} of {wanted} for the baseline)", self.name)
-            }
+            (Outcome::Warn, ..) => vec![Said::TypeNoneRight { test_type, samples, run, runs }],
+            (_, None, _) => vec![Said::TypeBaseline { test_type, passed, samples, run, runs }],
             (_, Some(baseline), _) => {
-                format!("{}: {passed} of {samples} answers right, {:.0}% before", self.name, baseline * 100.0)
+                vec![Said::TypeHolds { test_type, passed, samples, before_percent: round1(baseline * 100.0) }]
             }
         };
         let changed: Vec<&str> = self.changed.iter().map(|(what, ..)| *what).collect();
-        Finding::new(self.outcome, found)
+        Finding::of(self.outcome, said)
             .field("test_type", self.name.clone())
             .field("score", round3(self.score()))
             .field("samples", samples)
@@ -240,6 +229,16 @@ impl Verdict {
             .field("baseline_score", json!(self.baseline_score.map(round3)))
             .field("p_value", json!(self.p_value))
             .field("changed", if changed.is_empty() { serde_json::Value::Null } else { json!(changed) })
+    }
+}
+
+/// What is other than when the baseline was made.
+fn changed(what: &str, before: &str, now: &str) -> Said {
+    let (before, now) = (short(before), short(now));
+    match what {
+        "digest" => Said::DigestChanged { before, now },
+        "options" => Said::OptionsChanged { before, now },
+        _ => Said::VersionChanged { before, now },
     }
 }
 
@@ -287,7 +286,7 @@ mod tests {
                             verdict.outcome,
                             Outcome::Fault,
                             "seed {seed}, day {day}: {}",
-                            verdict.finding().found
+                            verdict.finding().found()
                         );
                     }
                 }
@@ -311,14 +310,14 @@ mod tests {
                         if verdict.outcome == Outcome::Fault {
                             assert_eq!(name, "logic", "seed {seed}, run {at}");
                             assert!(at >= 30, "seed {seed}: told before it fell");
-                            told.get_or_insert((at - 29, verdict.finding().found));
+                            told.get_or_insert((at - 29, verdict.finding().found()));
                         }
                     }
                 }
                 let (runs, found) = told.unwrap_or_else(|| panic!("seed {seed}: a fall to {fallen} is not told"));
                 assert!(runs <= runs_max, "seed {seed}: a fall to {fallen} is told after {runs} runs");
                 assert!(found.starts_with("Model degradation detected in logic: "), "{found}");
-                assert!(found.contains("; digest changed from old to new"), "{found}");
+                assert!(found.contains(", digest changed from old to new"), "{found}");
             }
         }
     }
@@ -335,7 +334,7 @@ mod tests {
         let outcomes: Vec<Outcome> = p.iter().map(|verdict| verdict.outcome).collect();
         assert_eq!(outcomes, [Outcome::Ok, Outcome::Ok, Outcome::Fault, Outcome::Fault]);
         assert!((p[1].p_value.unwrap() - 1.0 / 54_264.0).abs() < 1e-9, "{:?}", p[1].p_value);
-        assert!(p[2].finding().found.contains("0% of 9 answers right, 100% before; digest, options"), "{:?}", p[2]);
+        assert!(p[2].finding().found().contains("0% of 9 answers right, 100% before, digest, options"), "{:?}", p[2]);
     }
 
     #[test]
@@ -350,7 +349,7 @@ mod tests {
         assert_eq!(take(&mut kept, 9), Outcome::Ok);
         let verdict = kept.take("math", "other tests", &nine(0), &about("d"), 5);
         assert_eq!((verdict.outcome, verdict.baseline_score), (Outcome::Warn, None));
-        assert!(verdict.finding().found.contains("none of 9 answers right (run 1 of 5"), "{:?}", verdict.finding());
+        assert!(verdict.finding().found().contains("none of 9 answers right (run 1 of 5"), "{:?}", verdict.finding());
         kept.keep_only(std::iter::empty());
         assert_eq!(kept, Kept::default());
     }

@@ -421,15 +421,16 @@ fn stage(condition: &Condition) -> (&'static str, Option<i64>) {
 pub(crate) fn incident_json(incident: &Incident) -> Value {
     let message: Option<Message> = serde_json::from_str(&incident.body).ok();
     let told = serde_json::to_value(&message).unwrap_or_default();
-    let mut timeline = vec![json!({"at": time(incident.began_ms), "text": "told"})];
-    let mut add = |at: Option<i64>, text: String| {
-        timeline.extend(at.map(|at| json!({"at": time(at), "text": text})));
+    let mut timeline = vec![json!({"at": time(incident.began_ms), "text": "told", "said": [said("moment_told", json!({}))]})];
+    let mut add = |at: Option<i64>, text: String, said: Value| {
+        timeline.extend(at.map(|at| json!({"at": time(at), "text": text, "said": [said]})));
     };
-    add(incident.escalated_ms, "nobody had acknowledged it: others were told".to_owned());
+    let escalated = "nobody had acknowledged it: others were told".to_owned();
+    add(incident.escalated_ms, escalated, said("moment_escalated", json!({})));
     if let Some((at, by)) = &incident.acknowledged {
-        add(Some(*at), format!("acknowledged by {by}"));
+        add(Some(*at), format!("acknowledged by {by}"), said("moment_acknowledged", json!({"by": by})));
     }
-    add(incident.ended_ms, "over".to_owned());
+    add(incident.ended_ms, "over".to_owned(), said("moment_over", json!({})));
     timeline.sort_by_key(|entry| entry["at"].to_string());
     json!({
         "id": incident.id,
@@ -437,7 +438,9 @@ pub(crate) fn incident_json(incident: &Incident) -> Value {
         "severity": told["severity"],
         "state": if incident.ended_ms.is_some() { "ended" } else { "open" },
         "title": told["title"],
+        "title_said": told.get("title_told").cloned().unwrap_or_else(|| json!([])),
         "text": told["text"],
+        "text_said": told.get("text_told").cloned().unwrap_or_else(|| json!([])),
         "groups": incident.open,
         "figures": told["figures"],
         "worst": told["worst"],
@@ -450,6 +453,12 @@ pub(crate) fn incident_json(incident: &Incident) -> Value {
         "escalated": incident.escalated_ms.map(time),
         "timeline": timeline,
     })
+}
+
+/// One thing that is said, by a code that does not change.
+#[expect(clippy::needless_pass_by_value, reason = "made for it where it is called")]
+fn said(code: &str, figures: Value) -> Value {
+    json!({"code": code, "figures": figures})
 }
 
 fn time(ms: i64) -> String {

@@ -31,7 +31,12 @@ export function Channels({ channels, session }: { channels: Channel[]; session: 
       </Panel>
     );
   return (
-    <Panel area="channels" title={t("alerts.channels")} note={t("alerts.channels_note")}>
+    <Panel
+      area="channels"
+      title={t("alerts.channels")}
+      note={t("alerts.channels_note")}
+      records={{ kind: "alert", q: "alert_event:(sent OR failed)" }}
+    >
       <div class="table-scroll">
         <table class="rows" data-testid="channels-table">
           <thead>
@@ -129,7 +134,7 @@ export function Reports({ reports }: { reports: Report[] }) {
                 <td>
                   {report.at} {report.zone}
                 </td>
-                <td>{format.moment(Date.parse(report.next))}</td>
+                <td>{format.moment(report.next === null ? null : Date.parse(report.next))}</td>
                 <td>{format.moment(report.last === null ? null : Date.parse(report.last))}</td>
               </tr>
             ))}

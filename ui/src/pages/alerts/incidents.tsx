@@ -4,7 +4,9 @@ import { useState } from "preact/hooks";
 import { acknowledge, earlierIncidents, type Incident, incident as loadIncident, type Rule } from "../../api/alerts";
 import type { Session } from "../../api/session";
 import { mayOperate } from "../../lib/rights";
+import { sharedOf } from "../../lib/range";
 import { address, type Changes } from "../../lib/route";
+import { saidWords } from "../../lib/said";
 import { useChange } from "../../lib/use-change";
 import { useQuery } from "../../lib/use-query";
 import { useUi } from "../../ui/context";
@@ -14,7 +16,7 @@ import { Lamp } from "../../ui/lamp";
 import { Link } from "../../ui/link";
 import { ErrorNotice } from "../../ui/notice";
 import { Panel } from "../../ui/panel";
-import { recordsOf, SEVERITIES } from "./words";
+import { figureWords, recordsOf, SEVERITIES, titleOf } from "./words";
 
 interface Props {
   incidents: Incident[];
@@ -48,7 +50,12 @@ export function Incidents({ incidents, rules, params, session, show, reload }: P
   const elsewhere = opened !== null && !all.some(({ id }) => id === opened);
   const part = { params, session, show, reload };
   return (
-    <Panel area="incidents" title={t("alerts.incidents")} note={open > 0 ? t("alerts.open_count", { count: open }) : t("alerts.none_open")}>
+    <Panel
+      area="incidents"
+      title={t("alerts.incidents")}
+      note={open > 0 ? t("alerts.open_count", { count: open }) : t("alerts.none_open")}
+      records={{ ...sharedOf(params), kind: "alert" }}
+    >
       {all.length === 0 && <p class="quiet panel-empty">{t("alerts.no_incidents")}</p>}
       <ol class="incidents" data-testid="incidents" data-open={open}>
         {elsewhere && <Elsewhere id={opened} rules={rules} {...part} />}
@@ -99,17 +106,18 @@ interface RowProps extends Part {
 }
 
 function Row({ incident, rule, opened, params, session, show, reload }: RowProps) {
-  const { t, format } = useUi();
+  const ui = useUi();
+  const { t, format } = ui;
   const began = Date.parse(incident.began);
   const over = incident.ended === null ? Date.now() : Date.parse(incident.ended);
   const isOpen = incident.state === "open";
-  const severity = SEVERITIES[incident.severity];
+  const severity = SEVERITIES[incident.severity ?? ""];
   const head = (
     <>
       <Lamp colour={isOpen ? (incident.severity === "info" ? "yellow" : "red") : "grey"}>
         {t(isOpen ? "alerts.state_open" : "alerts.state_ended")}
       </Lamp>
-      <span class="incident-title">{incident.title}</span>
+      <span class="incident-title">{titleOf(incident, ui)}</span>
       <span class={severity?.tag ?? "tag"}>{severity === undefined ? incident.severity : t(severity.text)}</span>
       {incident.acknowledged !== null && <span class="tag">{t("alerts.acknowledged")}</span>}
       {incident.escalated !== null && <span class="tag tag-fault">{t("alerts.escalated")}</span>}
@@ -128,18 +136,20 @@ function Row({ incident, rule, opened, params, session, show, reload }: RowProps
 }
 
 function Details({ incident, rule, session, show, reload }: Omit<RowProps, "opened">) {
-  const { t, format } = useUi();
+  const ui = useUi();
+  const { t, format } = ui;
   const taken = useChange(() => acknowledge(incident.id), reload);
   const records = recordsOf(incident, rule);
   const { acknowledged } = incident;
+  const [figures, worst] = [incident.figures ?? [], incident.worst ?? []];
   return (
     <div class="incident-details">
-      {incident.text !== "" && <p class="incident-text">{incident.text}</p>}
-      {incident.figures.length > 0 && (
+      {incident.text !== null && incident.text !== "" && <p class="incident-text">{saidWords(incident.text_said, incident.text, ui)}</p>}
+      {figures.length > 0 && (
         <dl class="incident-figures">
-          {incident.figures.map(({ name, value }) => (
+          {figures.map(({ name, value }) => (
             <div key={name}>
-              <dt>{name}</dt>
+              <dt>{figureWords(name, ui)}</dt>
               <dd>{value}</dd>
             </div>
           ))}
@@ -149,21 +159,21 @@ function Details({ incident, rule, session, show, reload }: Omit<RowProps, "open
         <section>
           <h3>{t("alerts.timeline")}</h3>
           <ol class="timeline" data-testid="incident-timeline">
-            {incident.timeline.map(({ at, text }, index) => (
+            {incident.timeline.map(({ at, text, said }, index) => (
               <li key={index}>
                 <time class="quiet" dateTime={at}>
                   {format.moment(Date.parse(at))}
                 </time>
-                <span>{text}</span>
+                <span>{saidWords(said, text, ui)}</span>
               </li>
             ))}
           </ol>
         </section>
-        {incident.worst.length > 0 && (
+        {worst.length > 0 && (
           <section>
             <h3>{t("alerts.worst")}</h3>
             <ul class="incident-worst">
-              {incident.worst.map((line, index) => (
+              {worst.map((line, index) => (
                 <li key={index}>
                   <code>{line}</code>
                 </li>

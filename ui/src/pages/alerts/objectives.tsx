@@ -1,6 +1,7 @@
 // Objectives: what users may expect, how much of what may be otherwise is left, and how fast it goes.
 
 import { type Objective, objectives as loadObjectives, type Standing } from "../../api/alerts";
+import { sharedOf } from "../../lib/range";
 import { address, changed } from "../../lib/route";
 import { useQuery } from "../../lib/use-query";
 import { useUi } from "../../ui/context";
@@ -23,7 +24,12 @@ export function Objectives({ params, isLive }: Props) {
   const { data, error, reload } = useQuery("objectives", loadObjectives, isLive ? REFRESH_MS : 0);
   const rows = (data?.objectives ?? []).flatMap((objective) => objective.groups.map((standing) => ({ objective, standing })));
   return (
-    <Panel area="objectives" title={t("alerts.objectives")} note={t("alerts.objectives_note")}>
+    <Panel
+      area="objectives"
+      title={t("alerts.objectives")}
+      note={t("alerts.objectives_note")}
+      records={{ ...sharedOf(params), kind: "request", q: "NOT origin:(probe OR replay)" }}
+    >
       {error !== null && <ErrorNotice error={error} retry={reload} />}
       {data === null && error === null && <Skeleton lines={4} />}
       {data !== null && rows.length === 0 && <p class="panel-text quiet">{t("alerts.no_objectives")}</p>}

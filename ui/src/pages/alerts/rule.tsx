@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import type { Incident, Rule } from "../../api/alerts";
 import type { Session } from "../../api/session";
 import { mayOperate } from "../../lib/rights";
+import { sharedOf } from "../../lib/range";
 import { address, type Changes, changed } from "../../lib/route";
 import { blockOf } from "../../lib/rule-text";
 import { useUi } from "../../ui/context";
@@ -14,7 +15,7 @@ import { Panel } from "../../ui/panel";
 import { Try } from "./try";
 import { Incidents } from "./incidents";
 import { RuleState, SilenceMenu, Silenced } from "./rules";
-import { ORIGINS, SEVERITIES, STATES, whenWords } from "./words";
+import { originWords, SEVERITIES, STATES, whenWords } from "./words";
 
 interface Props {
   rule: Rule;
@@ -41,7 +42,7 @@ export function RulePage({ rule, incidents, params, session, show, reload }: Pro
         <RuleState rule={rule} />
         <span class={severity?.tag ?? "tag"}>{severity === undefined ? rule.severity : t(severity.text)}</span>
         <span class="tag" data-origin={rule.origin}>
-          {t(ORIGINS[rule.origin])}
+          {originWords(rule, t)}
         </span>
         <Silenced rule={rule} />
         <span class="head-actions">
@@ -63,15 +64,24 @@ export function RulePage({ rule, incidents, params, session, show, reload }: Pro
         </p>
       )}
       <div class="rule-grid">
-        <Panel area="try" title={t("alerts.text")} note={t("alerts.text_note")}>
+        <Panel
+          area="try"
+          title={t("alerts.text")}
+          note={t("alerts.text_note")}
+          records={{ ...sharedOf(params), kind: "all", q: rule.query }}
+        >
           <Try rule={rule} text={text} setText={setText} params={params} session={session} show={show} done={reload} />
         </Panel>
         <div class="area-rule">
-          <Panel title={t("alerts.settings")}>
+          <Panel title={t("alerts.settings")} records={{ ...sharedOf(params), kind: "all", q: rule.query }}>
             <Settings rule={rule} />
           </Panel>
           {rule.groups.length > 0 && (
-            <Panel title={t("alerts.groups")} note={rule.group_by ?? undefined}>
+            <Panel
+              title={t("alerts.groups")}
+              note={rule.group_by ?? undefined}
+              records={{ ...sharedOf(params), kind: "all", q: rule.query }}
+            >
               <GroupTable rule={rule} />
             </Panel>
           )}

@@ -4,6 +4,7 @@ import type { Incident, Rule } from "../../api/alerts";
 import { silence, unsilence } from "../../api/alerts";
 import type { Session } from "../../api/session";
 import { mayOperate } from "../../lib/rights";
+import { sharedOf } from "../../lib/range";
 import { address, changed } from "../../lib/route";
 import { useChange } from "../../lib/use-change";
 import { useUi } from "../../ui/context";
@@ -13,7 +14,7 @@ import { Link } from "../../ui/link";
 import { Menu } from "../../ui/menu";
 import { ErrorNotice } from "../../ui/notice";
 import { Panel } from "../../ui/panel";
-import { ORIGINS, SEVERITIES, STATES, whenWords } from "./words";
+import { originWords, SEVERITIES, STATES, whenWords } from "./words";
 
 const LANE_DAYS = 7;
 const DAY_MS = 86_400_000;
@@ -30,7 +31,12 @@ interface Props {
 export function Rules({ rules, incidents, params, session, reload }: Props) {
   const { t } = useUi();
   return (
-    <Panel area="rules" title={t("alerts.rules")} note={t("alerts.rules_note")}>
+    <Panel
+      area="rules"
+      title={t("alerts.rules")}
+      note={t("alerts.rules_note")}
+      records={{ ...sharedOf(params), kind: "alert" }}
+    >
       <div class="table-scroll">
         <table class="rows rules-table" data-testid="rules-table">
           <thead>
@@ -88,7 +94,7 @@ function Row({ rule, incidents, params, session, reload }: RowProps) {
         <span class="tags">
           <span class={severity?.tag ?? "tag"}>{severity === undefined ? rule.severity : t(severity.text)}</span>
           <span class="tag" data-origin={rule.origin}>
-            {t(ORIGINS[rule.origin])}
+            {originWords(rule, t)}
           </span>
           <Silenced rule={rule} />
         </span>

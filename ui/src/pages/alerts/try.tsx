@@ -267,7 +267,10 @@ function Result({ answer, days }: { answer: Answer; days: number }) {
 }
 
 function groupWords(groups: Backtest["messages"][number]["groups"], number: (value: number | null) => string): string {
-  const shown = groups.slice(0, GROUPS_SHOWN).map(([group, value]) => (group === "" ? number(value) : `${group}: ${number(value)}`));
+  const shown = groups.slice(0, GROUPS_SHOWN).map(([group, value]) => {
+    const measured = number(typeof value === "number" ? value : null);
+    return group === "" ? measured : `${String(group)}: ${measured}`;
+  });
   if (groups.length > GROUPS_SHOWN) shown.push(`+${groups.length - GROUPS_SHOWN}`);
   return shown.join(", ");
 }

@@ -1,9 +1,11 @@
 // Words for rules and incidents that several parts of the page say.
 
-import type { Incident, Origin, Rule } from "../../api/alerts";
+import type { Incident, Rule } from "../../api/alerts";
 import type { TextKey } from "../../i18n/en";
+import { measuredWords } from "../../lib/measured";
 import { type Changes, placeOf } from "../../lib/route";
-import type { Translate } from "../../ui/context";
+import { saidWords } from "../../lib/said";
+import type { Translate, Ui } from "../../ui/context";
 import type { LampColour } from "../../ui/lamp";
 
 export const STATES: Record<string, { text: TextKey; colour: LampColour }> = {
@@ -15,7 +17,7 @@ export const STATES: Record<string, { text: TextKey; colour: LampColour }> = {
   off: { text: "alerts.off", colour: "grey" },
 };
 
-export const ORIGINS: Record<Origin, TextKey> = {
+const ORIGINS: Record<string, TextKey> = {
   "built-in": "alerts.built_in",
   file: "alerts.from_file",
   console: "alerts.from_console",
@@ -27,22 +29,6 @@ export const SEVERITIES: Record<string, { text: TextKey; tag: string }> = {
   critical: { text: "alerts.critical", tag: "tag tag-fault" },
 };
 
-/** What is measured, in the language of the page; the server says it in English. */
-export function measuredWords(measured: string, t: Translate): string {
-  if (measured === "records") return t("alerts.measure_records");
-  const budget = /^budget for (.+)$/.exec(measured);
-  if (budget !== null) return t("alerts.measure_budget", { query: budget[1] ?? "" });
-  if (measured === "time without a record") return t("alerts.measure_absence");
-  const newest = /^newest record with (.+)$/.exec(measured);
-  if (newest !== null) return t("alerts.measure_latest", { query: newest[1] ?? "" });
-  const of = /^(sum|average) of (.+)$/.exec(measured);
-  if (of !== null) return t(of[1] === "sum" ? "alerts.measure_sum" : "alerts.measure_average", { field: of[2] ?? "" });
-  const percentile = /^([\d.]+)th percentile of (.+)$/.exec(measured);
-  if (percentile !== null) return t("alerts.measure_percentile", { percent: percentile[1] ?? "", field: percentile[2] ?? "" });
-  const share = /^share of (.+)$/.exec(measured);
-  return share === null ? measured : t("alerts.measure_share", { query: share[1] ?? "" });
-}
-
 /** `records >= 5 within 5m, by model_name`. */
 export function whenWords(rule: Rule, t: Translate): string {
   if (rule.objective !== null) {
@@ -50,7 +36,7 @@ export function whenWords(rule: Rule, t: Translate): string {
     const when = t("alerts.when_objective", { goal, over, bad });
     return rule.group_by === null ? when : t("alerts.when_by", { when, field: rule.group_by });
   }
-  const measured = measuredWords(rule.measured, t);
+  const measured = measuredWords(rule.measured ?? "", t);
   const values = { measured, limit: rule.limit, within: rule.within };
   const when =
     rule.baseline === null ? t("alerts.when", values) : t("alerts.when_baseline", { ...values, baseline: rule.baseline });
@@ -66,4 +52,21 @@ export function recordsOf(incident: Incident, rule: Rule | undefined): Changes |
   if (rule === undefined) return null;
   const end = incident.ended ?? new Date().toISOString();
   return { kind: "all", q: rule.query, from: incident.began, to: end };
+}
+
+/** The line of an incident. */
+export const titleOf = (incident: Incident, ui: Ui): string => saidWords(incident.title_said, incident.title ?? incident.rule, ui);
+
+const FIGURES: Record<string, string> = { limit: "figure_limit", within: "figure_within", "budget left": "figure_budget_left" };
+
+/** What a figure of an incident is called. */
+export function figureWords(name: string, ui: Ui): string {
+  const code = Object.hasOwn(FIGURES, name) ? FIGURES[name] : undefined;
+  return code === undefined ? measuredWords(name, ui.t) : saidWords([{ code, figures: {} }], name, ui);
+}
+
+/** Who says what a rule is. */
+export function originWords(rule: Rule, t: Translate): string {
+  const key = Object.hasOwn(ORIGINS, rule.origin) ? ORIGINS[rule.origin] : undefined;
+  return key === undefined ? rule.origin : t(key);
 }

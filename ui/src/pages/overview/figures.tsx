@@ -2,9 +2,11 @@
 
 import type { ComponentChildren } from "preact";
 import type { Overview } from "../../api/requests";
+import { sharedOf } from "../../lib/range";
 import { address } from "../../lib/route";
 import { sparkline } from "../../lib/sparkline";
 import { useUi } from "../../ui/context";
+import { InDiscover } from "../../ui/in-discover";
 import { Link } from "../../ui/link";
 
 const MINUTE_MS = 60_000;
@@ -24,6 +26,7 @@ export function Figures({ overview, params }: { overview: Overview; params: URLS
 
   return (
     <section class="panel figures" aria-label={t("figure.label")}>
+      <InDiscover records={sharedOf(params)} />
       <Group
         title={t("figure.requests")}
         note={t("figure.per_minute", { rate: format.decimal(perMinute, perMinute < 10 ? 1 : 0) })}

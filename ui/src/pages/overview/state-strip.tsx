@@ -3,6 +3,7 @@
 import type { Colour, Light } from "../../api/probes";
 import type { Status, Upstream } from "../../api/status";
 import { address } from "../../lib/route";
+import { saidWords } from "../../lib/said";
 import type { Loaded } from "../../lib/use-query";
 import { useUi } from "../../ui/context";
 import { Lamp } from "../../ui/lamp";
@@ -21,7 +22,8 @@ interface Props {
 }
 
 export function StateStrip({ status, light, demo }: Props) {
-  const { t, format } = useUi();
+  const ui = useUi();
+  const { t, format } = ui;
   const { data, error } = status;
   const own: BarrierState = error !== null ? "unknown" : (data?.status ?? "unknown");
   const probed = light === null ? "ok" : PROBED[light.colour];
@@ -30,7 +32,7 @@ export function StateStrip({ status, light, demo }: Props) {
   const words = { ok: t("state.ok"), warn: t("state.warn"), fault: t("state.fault"), unknown: t("state.unknown") };
   const waiting = data === null && error === null;
   const told = data?.status === "ok" ? t("state.ok_reason") : data?.reason;
-  const reason = error !== null ? t("common.unreachable") : isProbed ? light?.reason : told;
+  const reason = error !== null ? t("common.unreachable") : isProbed && light !== null ? saidWords(light.said, light.reason, ui) : told;
   const lag = data === null ? 0 : data.journal.seq - data.index.seq;
 
   return (
@@ -68,13 +70,14 @@ const RANK: Record<BarrierState, number> = { ok: 0, unknown: 0, warn: 1, fault: 
 
 /** A lamp for each layer that is probed, and the way to its probes. */
 function LayerFacts({ light }: { light: Light }) {
-  const { t } = useUi();
+  const ui = useUi();
+  const { t } = ui;
   return (
     <>
-      {light.layers.map(({ layer, colour, reason, probes }) =>
+      {light.layers.map(({ layer, colour, reason, said, probes }) =>
         probes === 0 ? null : (
           <li key={layer} data-testid="state-layer" data-layer={layer} data-colour={colour}>
-            <Link class="row-link" href={address("probes", {})} title={`${t(COLOURS[colour])}: ${reason}`}>
+            <Link class="row-link" href={address("probes", {})} title={`${t(COLOURS[colour])}: ${saidWords(said, reason, ui)}`}>
               <Lamp colour={colour}>{t(LAYERS[layer])}</Lamp>
               <span class="visually-hidden"> {t(COLOURS[colour])}</span>
             </Link>

@@ -8,6 +8,7 @@ import { Chart, type ChartSeries, type Mark, MODEL_COLOURS } from "../../charts/
 import { clause } from "../../lib/lucene";
 import { bucketWidth, rangeOf, resolve, sharedOf } from "../../lib/range";
 import { address, type Changes } from "../../lib/route";
+import { saidWords } from "../../lib/said";
 import { useQuery } from "../../lib/use-query";
 import { useUi } from "../../ui/context";
 import { CurlButton } from "../../ui/curl";
@@ -85,7 +86,8 @@ export function History({ probe, params, session, show }: Props) {
 }
 
 function Told({ past, params }: { past: Past; params: URLSearchParams }) {
-  const { t, format } = useUi();
+  const ui = useUi();
+  const { t, format } = ui;
   const series = useMemo(
     () =>
       past.curves.map((curve, at): ChartSeries => {
@@ -149,7 +151,7 @@ function Told({ past, params }: { past: Past; params: URLSearchParams }) {
                     <Lamp colour={outcome?.colour ?? "grey"}>{outcome === undefined ? row.outcome : t(outcome.text)}</Lamp>
                   </td>
                   <td class="wrap">
-                    {row.testType !== null && <span class="tag">{row.testType}</span>} {row.found}
+                    {row.testType !== null && <span class="tag">{row.testType}</span>} {saidWords(row.said, row.found, ui)}
                   </td>
                   <td class="num col-wide">{format.duration(row.durationMs)}</td>
                 </tr>

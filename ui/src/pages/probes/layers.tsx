@@ -1,6 +1,7 @@
 // The traffic light: three layers, each standing on the one before it, and the machine below them (scenario R09).
 
 import type { LayerLight, Light } from "../../api/probes";
+import { saidWords } from "../../lib/said";
 import { useUi } from "../../ui/context";
 import { Lamp } from "../../ui/lamp";
 import { Barrier, type BarrierState } from "../../ui/mark";
@@ -9,7 +10,8 @@ import { COLOURS, LAYERS } from "./words";
 const BARRIERS: Record<Light["colour"], BarrierState> = { green: "ok", yellow: "warn", red: "fault", grey: "unknown" };
 
 export function Layers({ light }: { light: Light }) {
-  const { t } = useUi();
+  const ui = useUi();
+  const { t } = ui;
   return (
     <section
       class="area-layers"
@@ -26,7 +28,7 @@ export function Layers({ light }: { light: Light }) {
               ? t(COLOURS[light.colour])
               : t("probes.light_layer", { colour: t(COLOURS[light.colour]), layer: t(LAYERS[light.layer]) })}
           </strong>
-          <span class="state-reason">{light.reason}</span>
+          <span class="state-reason">{saidWords(light.said, light.reason, ui)}</span>
         </div>
       </div>
       <div class="layers">
@@ -39,14 +41,15 @@ export function Layers({ light }: { light: Light }) {
 }
 
 function LayerCard({ layer }: { layer: LayerLight }) {
-  const { t, format } = useUi();
+  const ui = useUi();
+  const { t, format } = ui;
   return (
     <div class={`layer lamp-${layer.colour}`} data-testid="layer" data-layer={layer.layer} data-colour={layer.colour}>
       <div class="layer-head">
         <h2>{t(LAYERS[layer.layer])}</h2>
         <Lamp colour={layer.colour}>{t(COLOURS[layer.colour])}</Lamp>
       </div>
-      <p class="layer-reason">{layer.reason}</p>
+      <p class="layer-reason">{saidWords(layer.said, layer.reason, ui)}</p>
       <p class="layer-note">
         {t("probes.count", { count: layer.probes })}
         {layer.since !== null && ` · ${t("probes.since", { time: format.moment(Date.parse(layer.since)) })}`}

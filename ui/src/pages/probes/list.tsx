@@ -4,7 +4,9 @@ import { useState } from "preact/hooks";
 import { type Layer, type Probe, runProbe } from "../../api/probes";
 import type { Session } from "../../api/session";
 import { mayOperate } from "../../lib/rights";
+import { sharedOf } from "../../lib/range";
 import { address, type Changes, changed } from "../../lib/route";
+import { saidWords } from "../../lib/said";
 import { useChange } from "../../lib/use-change";
 import { useUi } from "../../ui/context";
 import { Icon } from "../../ui/icon";
@@ -26,7 +28,12 @@ interface Props {
 export function ProbeList({ probes, params, session, reload }: Props) {
   const { t } = useUi();
   return (
-    <Panel area="list" title={t("probes.list")} note={t("probes.list_note")}>
+    <Panel
+      area="list"
+      title={t("probes.list")}
+      note={t("probes.list_note")}
+      records={{ ...sharedOf(params), kind: "probe" }}
+    >
       <div class="table-scroll">
         <table class="rows probes-table" data-testid="probes-table">
           <thead>
@@ -74,7 +81,9 @@ interface RowProps {
 }
 
 function Row({ probe, params, session, reload }: RowProps) {
-  const { t, format } = useUi();
+  const ui = useUi();
+  const { t, format } = ui;
+  const about = saidWords(probe.looks, probe.about, ui);
   const now = Date.now();
   const { last } = probe;
   const outcome = last === null ? undefined : OUTCOMES[last.outcome];
@@ -93,14 +102,14 @@ function Row({ probe, params, session, reload }: RowProps) {
           class="row-link"
           href={address("probes", changed(params, { probe: opened ? null : probe.id }))}
           data-testid="probe-open"
-          title={probe.about}
+          title={about}
         >
           <strong>{probe.name}</strong>
         </Link>{" "}
         <span class="tag">{kind === undefined ? probe.kind : t(kind)}</span>
-        <span class="probe-about">{probe.about}</span>
+        <span class="probe-about">{about}</span>
       </td>
-      <td class="probe-found">{last?.found ?? ""}</td>
+      <td class="probe-found">{last === null ? "" : saidWords(last.said, last.found, ui)}</td>
       <td class="nowrap" title={format.moment(moment(last?.at ?? null))}>
         {last === null ? "" : format.relative(moment(last.at), now)}
       </td>

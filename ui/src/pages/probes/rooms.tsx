@@ -17,7 +17,12 @@ export function Rooms({ probes, always = false }: { probes: Probe[]; always?: bo
   const list = rooms(probes);
   if (list.length === 0 && !always) return null;
   return (
-    <Panel area="room" title={t("probes.disks")} note={t("probes.disks_note")}>
+    <Panel
+      area="room"
+      title={t("probes.disks")}
+      note={t("probes.disks_note")}
+      records={{ kind: "probe", q: "probe_kind:disk" }}
+    >
       <ul class="rooms" data-testid="rooms">
         {list.map((room) => {
           const soon = room.fullInDays !== null && room.fullInDays <= SOON_DAYS;
@@ -53,7 +58,12 @@ export function Certificates({ probes }: { probes: Probe[] }) {
   const list = certificates(probes);
   if (list.length === 0) return null;
   return (
-    <Panel area="certificates" title={t("probes.certificates")} note={t("probes.certificates_note")}>
+    <Panel
+      area="certificates"
+      title={t("probes.certificates")}
+      note={t("probes.certificates_note")}
+      records={{ kind: "probe", q: "probe_kind:certificate" }}
+    >
       <ul class="rooms" data-testid="certificates">
         {list.map((one) => (
           <li key={one.id} data-days={one.daysLeft}>

@@ -1,6 +1,7 @@
 // All stores of the house together: what each takes of its budget, and whether the budgets fit on their disk.
 
 import type { Store, StoreDisk, Stores } from "../../api/processes";
+import type { Changes } from "../../lib/route";
 import { useUi } from "../../ui/context";
 import { Lamp } from "../../ui/lamp";
 import { Panel } from "../../ui/panel";
@@ -11,11 +12,11 @@ const SOON_DAYS = 30;
 const DAY_MS = 86_400_000;
 const NEAR = 0.9;
 
-export function StoreList({ stores }: { stores: Stores }) {
+export function StoreList({ stores, records }: { stores: Stores; records: Changes }) {
   const { t, format } = useUi();
   const at = stores.at === undefined ? null : Date.parse(stores.at);
   return (
-    <Panel title={t("resources.stores")} note={t("resources.stores_note")}>
+    <Panel title={t("resources.stores")} note={t("resources.stores_note")} records={records}>
       {stores.stores.length === 0 && <p class="quiet panel-empty">{t("resources.not_measured")}</p>}
       {stores.disks.map((disk) => (
         <section key={disk.id} class="store-disk" data-testid="store-disk" data-fits={disk.fits}>

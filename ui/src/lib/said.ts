@@ -1,0 +1,52 @@
+// What the server says by codes and figures, in the language of the page.
+
+import { type SaidCode, saidEn } from "../i18n/said-en";
+import { saidZh } from "../i18n/said-zh";
+import type { Schemas } from "../api/call";
+import type { Ui } from "../ui/context";
+import { measuredWords } from "./measured";
+
+export type Said = Schemas["Said"];
+
+const isCode = (code: string): code is SaidCode => Object.hasOwn(saidEn, code);
+
+/** One sentence of them all; what the server says itself where a code is not known here: it is newer than this page. */
+export function saidWords(said: readonly Said[], inEnglish: string, ui: Ui): string {
+  if (said.length === 0) return inEnglish;
+  const words = ui.language === "zh" ? saidZh : saidEn;
+  const told: string[] = [];
+  for (const { code, figures } of said) {
+    if (!isCode(code)) return inEnglish;
+    told.push(words[code].replace(/\{(\w+)\}/g, (whole, name: string) => figure(name, figures[name], ui) ?? whole));
+  }
+  return told.reduce((sentence, one) => sentence + joint(sentence, one, ui) + one);
+}
+
+function joint(before: string, after: string, { language }: Ui): string {
+  if (language === "zh") return before.endsWith("：") || after.startsWith("（") ? "" : "，";
+  return before.endsWith(":") || after.startsWith("(") ? " " : ", ";
+}
+
+/** What a figure is shows in the end of its name. */
+function figure(name: string, value: unknown, { format, t }: Ui): string | null {
+  if (typeof value === "string") return name === "measured" ? measuredWords(value, t) : value;
+  if (typeof value !== "number") return null;
+  if (name.endsWith("_percent")) return format.percent(value / 100);
+  if (name.endsWith("_bytes")) return format.bytes(value);
+  if (name.endsWith("_ms")) return format.duration(Math.abs(value));
+  if (name.endsWith("_s")) return format.width(value * 1000);
+  // Numbers of processes and ports, and statuses, are names.
+  return NAMES.has(name) ? String(value) : format.number(value);
+}
+
+const NAMES = new Set(["pid", "before", "port", "status", "wanted"]);
+
+/** What records carry of it; nothing in records from before they did. */
+export function readSaid(value: unknown): Said[] {
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((one: unknown) => {
+    if (typeof one !== "object" || one === null || !("code" in one) || typeof one.code !== "string") return [];
+    const figures = "figures" in one && typeof one.figures === "object" && one.figures !== null ? one.figures : {};
+    return [{ code: one.code, figures: { ...figures } }];
+  });
+}

@@ -31,6 +31,10 @@ impl Config {
                 paths.push(path);
             }
         }
+        let binding = |config: &Self| config.edge.as_ref()?.acme.as_ref()?.binding.clone();
+        if binding(self) != binding(other) && !paths.iter().any(|path| path.starts_with("edge.acme")) {
+            paths.push("edge.acme.binding.key".to_owned());
+        }
         for channel in &self.channels {
             let same_name = other.channels.iter().find(|other| other.name == channel.name);
             let path = tree::join("channels", &channel.name);
@@ -46,6 +50,20 @@ impl Config {
                 && !paths.iter().any(|told| told.starts_with(&path))
             {
                 paths.push(path);
+            }
+        }
+        if let (Some(tasks), Some(others)) = (&self.tasks, &other.tasks) {
+            if tasks.store != others.store && !paths.iter().any(|path| path.starts_with("tasks.store")) {
+                paths.push("tasks.store.url".to_owned());
+            }
+            for command in &tasks.commands {
+                let same_name = others.commands.iter().find(|other| other.name == command.name);
+                let path = tree::join(&tree::join("tasks.commands", &command.name), "env");
+                if same_name.is_some_and(|other| other.env != command.env)
+                    && !paths.iter().any(|told| told.starts_with(&path))
+                {
+                    paths.push(path);
+                }
             }
         }
         if self.shared != other.shared && !paths.iter().any(|path| path == "shared.redis") {

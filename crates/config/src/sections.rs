@@ -13,6 +13,7 @@ mod ship;
 mod sources;
 mod store;
 mod supervise;
+mod tasks;
 mod telemetry;
 
 use std::{
@@ -108,6 +109,8 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
         s.section(d, "console", |d, s| console::console(d, s, &mut config.console, config.public_url.as_deref()));
         config.edge = s.get("edge").and_then(|node| edge::edge(d, node, listen, auth));
         config.probes = probes::probes(d, s.get("probes"), &config.upstreams, &config.data_dir);
+        let (data_dir, channels) = (&config.data_dir, &config.channels);
+        config.tasks = s.get("tasks").and_then(|node| tasks::tasks(d, node, data_dir, channels));
     });
     config
 }

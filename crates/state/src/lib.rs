@@ -21,6 +21,7 @@
 //! ```
 
 mod alerts;
+mod certificates;
 mod changes;
 mod chats;
 mod content;
@@ -39,6 +40,7 @@ mod rules;
 mod saved;
 mod sessions;
 mod settings;
+mod tasks;
 mod users;
 
 use std::path::{Path, PathBuf};
@@ -68,6 +70,7 @@ pub use rules::{SAVED_RULES_MAX, SavedRule};
 pub use saved::{SAVED_MAX, Saved, SavedSearch};
 pub use sessions::{OpenedSession, SESSIONS_MAX, Session, TOKEN_SESSIONS_MAX, Visit, Way};
 pub use settings::{KeyLimits, KeySettings, OldSecret, StoredKey, WrongSetting};
+pub use tasks::TaskMessage;
 pub use users::{Origin, Role, USERS_MAX, User, WaitingAudit};
 
 /// How long a statement waits for another process that is writing.
@@ -172,6 +175,8 @@ fn migrations() -> Migrator {
         (13, "providers", include_str!("../migrations/0013_providers.sql")),
         (14, "revisions", include_str!("../migrations/0014_revisions.sql")),
         (16, "alert_rules", include_str!("../migrations/0016_alert_rules.sql")),
+        (17, "certificates", include_str!("../migrations/0017_certificates.sql")),
+        (19, "task_messages", include_str!("../migrations/0019_task_messages.sql")),
     ];
     let migration = |(number, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(number, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)

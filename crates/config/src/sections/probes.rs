@@ -290,7 +290,8 @@ fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
-fn percent(d: &mut Decoder<'_>, node: &Node) -> Option<f64> {
+/// A share from 0% to 100%.
+pub(super) fn percent(d: &mut Decoder<'_>, node: &Node) -> Option<f64> {
     d.parsed(node, "a share such as 90%", |text| {
         let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>();
         number

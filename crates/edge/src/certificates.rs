@@ -4,19 +4,24 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use instant_acme::CertificateIdentifier;
 use tokio_rustls::rustls::crypto::aws_lc_rs::{Ticketer, default_provider, kx_group};
-use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, Der, PrivateKeyDer};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ServerConfig};
 use tollhouse_web::pem;
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::acme::{ACME_TLS, Challenges, is_look};
 use crate::error::EdgeError;
 
-/// What is spoken inside of TLS, best first (RFC 7301).
-const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+/// What is spoken inside of TLS, best first (RFC 7301), and what an authority speaks that looks whether a name is ours.
+const PROTOCOLS: [&[u8]; 3] = [b"h2", b"http/1.1", ACME_TLS];
+/// A file without one.
+const NONE: &str = "there is no certificate in it";
 /// Sessions remembered for clients of TLS 1.2 that take no tickets.
 const SESSIONS_MAX: usize = 4_096;
 
@@ -24,48 +29,89 @@ const SESSIONS_MAX: usize = 4_096;
 #[derive(Clone, Debug)]
 pub struct Certificate {
     certified: Arc<CertifiedKey>,
+    own: Own,
+}
+
+/// What a certificate says of itself.
+#[derive(Clone, Debug)]
+struct Own {
     names: Vec<String>,
+    begins: i64,
     ends: i64,
+    /// By which its authority knows it (RFC 9773, section 4.1).
+    identifier: Option<CertificateIdentifier<'static>>,
 }
 
 impl Certificate {
     /// Reads both from PEM files, so it blocks. One that has ended, or is for another name, is taken all the same: no certificate
     /// would be worse.
     pub fn read(cert: &Path, key: &Path) -> Result<Self, EdgeError> {
-        let useless = |why: &str| EdgeError::Unreadable { path: cert.to_owned(), why: why.to_owned() };
         let chain = pem::certificates(cert)?;
-        let own = chain.first().ok_or_else(|| useless("there is no certificate in it"))?;
-        let (names, ends) = read_own(own).ok_or_else(|| useless("not a certificate (X.509)"))?;
+        let useless = |why: String| EdgeError::Unreadable { path: cert.to_owned(), why };
+        let own = chain.first().map_or_else(|| Err(NONE.to_owned()), read_own).map_err(useless)?;
         let private = pem::private_key(key)?;
         let unfit = |why| EdgeError::Unfit { cert: cert.to_owned(), key: key.to_owned(), why };
         let certified = CertifiedKey::from_der(chain, private, &default_provider()).map_err(unfit)?;
-        Ok(Self { certified: Arc::new(certified), names, ends })
+        Ok(Self { certified: Arc::new(certified), own })
+    }
+
+    /// Reads both from one text in PEM.
+    pub(crate) fn from_pem(text: &str) -> Result<Self, String> {
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+        let chain = chain.map_err(|error| format!("not PEM ({error:?})"))?;
+        let own = read_own(chain.first().ok_or(NONE)?)?;
+        let private = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| format!("no key ({error:?})"))?;
+        let certified = CertifiedKey::from_der(chain, private, &default_provider());
+        Ok(Self { certified: Arc::new(certified.map_err(|error| error.to_string())?), own })
+    }
+
+    /// From when it is valid, in seconds since 1970.
+    pub(crate) fn begins(&self) -> i64 {
+        self.own.begins
+    }
+
+    /// By which its authority knows it, if it can be known.
+    pub(crate) fn identifier(&self) -> Option<&CertificateIdentifier<'static>> {
+        self.own.identifier.as_ref()
     }
 
     /// When it ends, in seconds since 1970.
     pub fn ends(&self) -> i64 {
-        self.ends
+        self.own.ends
     }
 
     /// Whether it is for this host name (RFC 6125, section 6.4.3: a star stands for the leftmost label).
     pub fn is_for(&self, host: &str) -> bool {
-        self.names.iter().any(|name| match name.strip_prefix("*.") {
+        self.own.names.iter().any(|name| match name.strip_prefix("*.") {
             Some(parent) => host.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(parent)),
             None => host.eq_ignore_ascii_case(name),
         })
     }
 }
 
-/// The names of a certificate, and when it ends.
-fn read_own(der: &CertificateDer<'_>) -> Option<(Vec<String>, i64)> {
-    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+fn read_own(der: &CertificateDer<'_>) -> Result<Own, String> {
+    let (_, certificate) = X509Certificate::from_der(der).map_err(|_| "not a certificate (X.509)".to_owned())?;
     let alternative = certificate.subject_alternative_name().ok().flatten();
     let names = alternative.map_or(&[][..], |extension| &extension.value.general_names);
     let names = names.iter().filter_map(|name| match name {
         GeneralName::DNSName(name) => Some((*name).to_owned()),
         _ => None,
     });
-    Some((names.collect(), certificate.validity().not_after.timestamp()))
+    let authority = certificate.iter_extensions().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(authority) => authority.key_identifier.as_ref(),
+        _ => None,
+    });
+    let identifier = authority.map(|authority| {
+        let serial = Der::from_slice(certificate.raw_serial());
+        CertificateIdentifier::new(Der::from_slice(authority.0), serial).into_owned()
+    });
+    let validity = certificate.validity();
+    Ok(Own {
+        names: names.collect(),
+        begins: validity.not_before.timestamp(),
+        ends: validity.not_after.timestamp(),
+        identifier,
+    })
 }
 
 /// How TLS is spoken.
@@ -75,6 +121,7 @@ pub type Tls = Arc<ServerConfig>;
 #[derive(Debug, Default)]
 pub struct Certificates {
     shown: RwLock<Arc<Shown>>,
+    challenges: Arc<Challenges>,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +132,11 @@ struct Shown {
 }
 
 impl Certificates {
+    /// None yet. Authorities that look whether a name is ours are shown what they look for.
+    pub fn new(challenges: Arc<Challenges>) -> Self {
+        Self { shown: RwLock::default(), challenges }
+    }
+
     /// Shows these from the next handshake on, each for its host name, and no others.
     pub fn show<'a>(&self, certificates: impl IntoIterator<Item = (&'a str, &'a Certificate)>) {
         let mut shown = Shown::default();
@@ -112,6 +164,9 @@ impl Certificates {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if is_look(&hello) {
+            return self.challenges.certificate(hello.server_name());
+        }
         let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner).clone();
         match hello.server_name() {
             Some(name) => shown.by_host.get(&name.trim_end_matches('.').to_ascii_lowercase()).cloned(),

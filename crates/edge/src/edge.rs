@@ -2,25 +2,34 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HeaderMap, LOCATION};
 use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
 use tollhouse_web::{Answer, RequestId, ServerName, sent_to, text};
 
 use crate::error::EdgeError;
 use crate::files::Files;
 use crate::forward::{Forward, Outcome};
 use crate::headers::{self, location};
+use crate::kept::Kept;
 use crate::spec::{Headers, RouteSpec, SiteSpec, To};
 use crate::visit::{Open, Tell, Visitor};
 
+/// Bytes of a body that are taken in although nobody wants them, and the time for it.
+const DRAINED_BYTES_MAX: usize = 64 * 1024;
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// All sites. It is made anew for another configuration.
 pub struct Edge {
-    sites: HashMap<String, Site>,
+    /// By each of their names.
+    sites: HashMap<String, Arc<Site>>,
     first: String,
     port: u16,
     tell: Tell,
+    kept: Arc<Kept>,
 }
 
 impl std::fmt::Debug for Edge {
@@ -83,17 +92,20 @@ impl Lost {
 
 impl Edge {
     /// Prepares all sites, of which there is at least one; `port` is where TLS is spoken. It looks for directories, so it blocks. `tell` is told of each request that is
-    /// not the house's own.
-    pub fn new(sites: Vec<SiteSpec>, port: u16, tell: Tell) -> Result<Self, EdgeError> {
+    /// not the house's own. `kept` is what goes on from the edge before it.
+    pub fn new(sites: Vec<SiteSpec>, port: u16, tell: Tell, kept: Arc<Kept>) -> Result<Self, EdgeError> {
         let first = sites.first().map(|site| site.host.clone()).unwrap_or_default();
         let mut by_host = HashMap::new();
         for site in sites {
-            let routes = site.routes.into_iter().map(|route| Route::new(&site.host, site.headers, route).map(Arc::new));
+            let route = |route| Route::new(&site.host, site.headers, route, &kept).map(Arc::new);
+            let routes = site.routes.into_iter().map(route);
             let mut routes = routes.collect::<Result<Vec<_>, _>>()?;
             routes.sort_by_key(|route| std::cmp::Reverse(route.path.len()));
-            by_host.insert(site.host, Site { routes });
+            let held = Arc::new(Site { routes });
+            by_host.extend(site.aliases.into_iter().map(|alias| (alias, held.clone())));
+            by_host.insert(site.host, held);
         }
-        Ok(Self { sites: by_host, first, port, tell })
+        Ok(Self { sites: by_host, first, port, tell, kept })
     }
 
     /// Which route a request is for that came encrypted.
@@ -118,8 +130,16 @@ impl Edge {
         let mut open = Open::new(&self.tell, &route.host, request.method(), request.uri().path(), visitor, &id);
         let answer = match &route.way {
             Way::House(_) => text(StatusCode::NOT_FOUND, "there is nothing here\n"),
-            Way::Files(files) => files.answer(&request).await,
-            Way::Redirect(base) => redirect(base, &request),
+            Way::Files(files) => {
+                let answer = files.answer(&request).await;
+                drain(request.into_body()).await;
+                answer
+            }
+            Way::Redirect(base) => {
+                let answer = redirect(base, &request);
+                drain(request.into_body()).await;
+                answer
+            }
             Way::Forward(forward) => match forward.answer(request, &route.host, visitor, &id, &mut open).await {
                 Outcome::Answer(answer) => answer,
                 // A tunnel takes the request over, and tells when it ends.
@@ -139,20 +159,27 @@ impl Edge {
         if self.port == 443 { String::new() } else { format!(":{}", self.port) }
     }
 
+    /// What an authority is answered that looks without TLS whether a name is ours, if this is its request.
+    pub fn challenge<B>(&self, request: &Request<B>) -> Option<Answer> {
+        self.kept.challenges().answer(request)
+    }
+
     pub(crate) fn first_host(&self) -> &str {
         &self.first
     }
 }
 
 impl Route {
-    fn new(host: &str, headers: Headers, spec: RouteSpec) -> Result<Self, EdgeError> {
+    fn new(host: &str, headers: Headers, spec: RouteSpec, kept: &Kept) -> Result<Self, EdgeError> {
         let way = match spec.to {
             To::Gateway => Way::House(Part::Gateway),
             To::Console => Way::House(Part::Console),
             To::Files(dir) => Way::Files(Files::new(&spec.path, &dir)?),
             To::Redirect(base) => Way::Redirect(base),
-            To::Servers { urls, balance, body_bytes_max, timeout, idle } => {
-                Way::Forward(Box::new(Forward::new(&urls, balance, body_bytes_max, timeout, idle)?))
+            To::Servers { urls, balance, body_bytes_max, timeout, idle, health, slow_start } => {
+                let servers = kept.servers(&urls, balance, health.as_ref(), slow_start)?;
+                let client = kept.client(urls.iter().any(|url| url.starts_with("https://")))?;
+                Way::Forward(Box::new(Forward::new(client, servers, body_bytes_max, timeout, idle)))
             }
         };
         let path = spec.path.trim_end_matches('/').to_owned();
@@ -182,6 +209,21 @@ impl Route {
     }
 }
 
+/// Takes in a body that nobody wants, as far as it is short and on its way: an answer before its end is one that some clients throw
+/// away (curl 7.88 over HTTP/2), and over HTTP/1.1 the connection would end.
+async fn drain<B>(body: B)
+where
+    B: http_body::Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    if body.is_end_stream() {
+        return;
+    }
+    let all = std::pin::pin!(Limited::new(body, DRAINED_BYTES_MAX).collect());
+    // Whatever came of it: the answer is the same.
+    let _: Result<_, _> = tokio::time::timeout(DRAIN_TIME_MAX, all).await;
+}
+
 /// 301 for what a browser asks; 308 where method and body must stay as they are (RFC 9110, section 15.4).
 fn redirect<B>(base: &str, request: &Request<B>) -> Answer {
     let status = match *request.method() {
@@ -207,11 +249,17 @@ mod tests {
         let redirect = |path: &str| route(path, To::Redirect(format!("https://{}.example", path.replace('/', ""))));
         let a = SiteSpec {
             host: "a.example".to_owned(),
+            aliases: vec!["www.a.example".to_owned()],
             routes: vec![redirect("/"), route("/v1/", To::Gateway), redirect("/v1/models"), redirect("/x")],
             headers: Headers::Current,
         };
-        let b = SiteSpec { host: "b.example".to_owned(), routes: vec![redirect("/only/")], headers: Headers::Off };
-        Edge::new(vec![a, b], 8443, Arc::new(|_| {})).unwrap()
+        let b = SiteSpec {
+            host: "b.example".to_owned(),
+            aliases: Vec::new(),
+            routes: vec![redirect("/only/")],
+            headers: Headers::Off,
+        };
+        Edge::new(vec![a, b], 8443, Arc::new(|_| {}), Arc::default()).unwrap()
     }
 
     fn request(host: &str, path: &str) -> Request<()> {
@@ -227,6 +275,7 @@ mod tests {
             ("a.example", "/v1/chat/completions", Ok("/v1")),
             ("a.example", "/v1/models/x", Ok("/v1/models")),
             ("a.example", "/v1x", Ok("")),
+            ("www.a.example", "/v1x", Ok("")),
             ("a.example", "/xy", Ok("")),
             ("b.example", "/only", Ok("/only")),
             ("b.example", "/", Err(Lost::NoRoute)),

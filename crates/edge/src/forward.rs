@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,30 +17,16 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{Client, Error};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::client::legacy::Error;
 use tokio::time::{Instant, Sleep};
-use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tollhouse_units::chain;
 use tollhouse_web::{Answer, RequestId, end_on_error, text};
 
 use crate::balance::{Running, Servers};
-use crate::error::EdgeError;
-use crate::spec::Balance;
+use crate::kept::ServerClient;
 use crate::tunnel::Upgrade;
 use crate::visit::{Open, Visitor};
 
-/// How long a connection to a server may take to come about.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an unused connection to a server is kept.
-const POOL_IDLE: Duration = Duration::from_secs(50);
-/// Unused connections kept to each server.
-const POOL_MAX: usize = 64;
-/// Bytes of a head that a server may answer with.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a body that is held, so that it can be sent to another server.
 const HELD_BYTES_MAX: u64 = 64 * 1024;
 /// Servers that are tried for one request.
@@ -76,12 +61,12 @@ const OURS_TO_SAY: [HeaderName; 9] = [
     HeaderName::from_static("x-rewrite-url"),
 ];
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type Sent = UnsyncBoxBody<Bytes, BoxError>;
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Sent = UnsyncBoxBody<Bytes, BoxError>;
 
 /// Servers behind a route.
 pub(crate) struct Forward {
-    client: Client<HttpsConnector<HttpConnector>, Sent>,
+    client: ServerClient,
     servers: Servers,
     body_bytes_max: u64,
     timeout: Duration,
@@ -114,38 +99,13 @@ enum Outgoing {
 
 impl Forward {
     pub(crate) fn new(
-        urls: &[String],
-        balance: Balance,
+        client: ServerClient,
+        servers: Servers,
         body_bytes_max: u64,
         timeout: Duration,
         idle: Duration,
-    ) -> Result<Self, EdgeError> {
-        for url in urls {
-            let wrong = |why: String| EdgeError::Url { url: url.clone(), why };
-            let uri: Uri = url.parse().map_err(|error: http::uri::InvalidUri| wrong(error.to_string()))?;
-            if uri.authority().is_none() || !matches!(uri.scheme_str(), Some("http" | "https")) {
-                return Err(wrong("it is no address such as http://127.0.0.1:3000".to_owned()));
-            }
-        }
-        let tls = HttpsConnectorBuilder::new();
-        let tls = if urls.iter().any(|url| url.starts_with("https://")) {
-            tls.with_provider_and_native_roots(default_provider()).map_err(EdgeError::Authorities)?
-        } else {
-            let config = ClientConfig::builder_with_provider(Arc::new(default_provider()));
-            let config = config.with_safe_default_protocol_versions()?.with_root_certificates(RootCertStore::empty());
-            tls.with_tls_config(config.with_no_client_auth())
-        };
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_MAX)
-            .http1_max_buf_size(HEAD_BYTES_MAX)
-            .build(tls.https_or_http().enable_http1().wrap_connector(connector));
-        Ok(Self { client, servers: Servers::new(urls, balance), body_bytes_max, timeout, idle })
+    ) -> Self {
+        Self { client, servers, body_bytes_max, timeout, idle }
     }
 
     /// Hands the request on, to another server where the first cannot be reached. The body of an answer comes piece by piece.
@@ -181,14 +141,14 @@ impl Forward {
         let is_safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let until = Instant::now() + self.timeout;
         let mut failure = None;
-        for server in self.servers.order(visitor.address).into_iter().take(TRIES_MAX) {
+        for server in self.servers.order(visitor.address, &target).into_iter().take(TRIES_MAX) {
             let Some(body) = outgoing.next() else { break };
-            let Ok(uri) = format!("{}{target}", server.url).parse::<Uri>() else { return unreachable().into() };
+            let Ok(uri) = format!("{}{target}", server.spec.url).parse::<Uri>() else { return unreachable().into() };
             let mut sent = Request::new(body);
             *sent.method_mut() = head.method.clone();
             *sent.uri_mut() = uri;
             *sent.headers_mut() = head.headers.clone();
-            open.ask(&server.url);
+            open.ask(&server.spec.url);
             let running = server.begin();
             match tokio::time::timeout_at(until, self.client.request(sent)).await {
                 Ok(Ok(answer)) => {
@@ -200,7 +160,7 @@ impl Forward {
                     if is_over_limit(&error) {
                         return too_large().into();
                     }
-                    self.servers.failed(&server);
+                    server.failed();
                     let may_repeat = error.is_connect() || is_safe;
                     failure = Some(told);
                     if !may_repeat {

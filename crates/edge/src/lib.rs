@@ -9,9 +9,12 @@
 //!
 //! [`Certificates`] hold what TLS shows: by the name that a client asks for, exchanged while connections come ([`Certificates::show`]).
 //!
+//! Where a site has no certificate of its own, [`Renewing`] orders it by ACME and renews it in time.
+//!
 //! What this crate never does: keep a body as a whole that is longer than 64 KiB, believe a forwarding header, list a directory, send a
 //! request again that a server may have begun to work on (other than GET, HEAD and OPTIONS), or change a path.
 
+mod acme;
 mod balance;
 mod certificates;
 mod edge;
@@ -19,14 +22,22 @@ mod error;
 mod files;
 mod forward;
 mod headers;
+mod health;
+mod kept;
 mod plain;
 mod spec;
 mod tunnel;
 mod visit;
 
+pub use acme::{
+    AcmeSettings, AcmeSite, Authority, Book, Challenge, Challenges, Examined, Memory, Renewal, Renewing, TellRenewal,
+    Vault, Window,
+};
 pub use certificates::{Certificate, Certificates, Tls};
 pub use edge::{Edge, Lost, Part, Route};
 pub use error::EdgeError;
+pub use health::{Health, TellHealth};
+pub use kept::Kept;
 pub use plain::carries_key;
-pub use spec::{Balance, Headers, RouteSpec, SiteSpec, To};
+pub use spec::{Balance, Headers, HealthSpec, RouteSpec, SiteSpec, To};
 pub use visit::{Tell, Visit, Visitor};

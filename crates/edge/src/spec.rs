@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct SiteSpec {
     /// In small letters, without a port.
     pub host: String,
+    /// Further names under which the same is served, written alike.
+    pub aliases: Vec<String>,
     /// What stands behind its paths.
     pub routes: Vec<RouteSpec>,
     /// Which headers its answers get.
@@ -46,7 +48,20 @@ pub enum To {
         timeout: Duration,
         /// How long an answer or a WebSocket may say nothing.
         idle: Duration,
+        /// What each of them is asked again and again.
+        health: Option<HealthSpec>,
+        /// Over how long a server that comes back gets more and more of its share.
+        slow_start: Option<Duration>,
     },
+}
+
+/// How it is seen whether a server is well.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct HealthSpec {
+    /// A path that it answers with a status below 400 while it is.
+    pub path: String,
+    /// How often it is asked.
+    pub every: Duration,
 }
 
 /// Which of several servers is asked.
@@ -58,6 +73,8 @@ pub enum Balance {
     Least,
     /// The same for the same client address, while it is well.
     Address,
+    /// The same for the same path and query, while it is well.
+    Path,
 }
 
 /// Which headers the answers of a site get.

@@ -1,5 +1,7 @@
 //! The edge of the house: its sites through TLS, and whoever comes to them without.
 
+pub(crate) mod renewing;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,16 +11,20 @@ use anyhow::Context;
 use http::header::{HOST, HeaderValue};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
-use tollhouse_config::{BalanceConfig, Config, EdgeConfig, HeadersConfig, RouteConfig, RouteTarget, SiteConfig};
+use tollhouse_config::{
+    BalanceConfig, Config, EdgeConfig, HeadersConfig, RouteConfig, RouteTarget, SiteConfig, TlsConfig,
+};
 use tollhouse_edge::{
-    Balance, Certificate, Certificates, Edge, Headers, Part, RouteSpec, SiteSpec, Tell, Tls, To, Visit, Visitor,
-    carries_key,
+    Authority, Balance, Certificate, Certificates, Edge, Headers, Health, HealthSpec, Kept, Part, RouteSpec, SiteSpec,
+    Tell, Tls, To, Visit, Visitor, carries_key,
 };
 use tollhouse_journal::{Journal, Level, Record};
+use tollhouse_state::State;
 use tollhouse_web::{Answer, Dropped, Peer, ServeOptions, text};
 
+use crate::ground::Ground;
 use crate::house::{self, Current, House};
 use crate::listening::{Bound, Listening, Serving};
 use crate::wiring;
@@ -31,27 +37,31 @@ const ENDS_SOON: Duration = Duration::from_hours(7 * 24);
 const CALLER: &str = "tollhouse/edging.rs";
 
 /// The sites of a house, and the journal that is told of their visits. It looks for directories, so it blocks.
-pub(crate) fn edge(config: &Config, journal: &Journal) -> anyhow::Result<Option<Arc<Edge>>> {
+/// `kept` is what goes on from the edge before it.
+pub(crate) fn edge(config: &Config, journal: &Journal, kept: &Arc<Kept>) -> anyhow::Result<Option<Arc<Edge>>> {
     let journal = journal.clone();
     let tell: Tell = Arc::new(move |visit| record_visit(&journal, visit));
-    sites(config, tell)
+    sites(config, tell, kept.clone())
 }
 
 /// What is wrong with the sites of a configuration, their certificates included; it blocks.
 pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
-    sites(config, Arc::new(|_| {}))?;
-    read(config.edge.as_ref()).map(|_| ())
+    sites(config, Arc::new(|_| {}), Arc::default())?;
+    renewing::authority(config)?;
+    read(config).map(|_| ())
 }
 
-fn sites(config: &Config, tell: Tell) -> anyhow::Result<Option<Arc<Edge>>> {
+fn sites(config: &Config, tell: Tell, kept: Arc<Kept>) -> anyhow::Result<Option<Arc<Edge>>> {
     let Some(edge) = &config.edge else { return Ok(None) };
     let sites = edge.sites.iter().map(site).collect();
-    Edge::new(sites, edge.https.port(), tell).map(|edge| Some(Arc::new(edge))).context("preparing the sites (`edge`)")
+    let edge = Edge::new(sites, edge.https.port(), tell, kept).context("preparing the sites (`edge`)")?;
+    Ok(Some(Arc::new(edge)))
 }
 
 fn site(site: &SiteConfig) -> SiteSpec {
     SiteSpec {
         host: site.host.clone(),
+        aliases: site.aliases.clone(),
         routes: site.routes.iter().map(route).collect(),
         headers: match site.headers {
             HeadersConfig::Current => Headers::Current,
@@ -73,10 +83,13 @@ fn route(route: &RouteConfig) -> RouteSpec {
                 BalanceConfig::RoundRobin => Balance::RoundRobin,
                 BalanceConfig::Least => Balance::Least,
                 BalanceConfig::Address => Balance::Address,
+                BalanceConfig::Path => Balance::Path,
             },
             body_bytes_max: route.body.0,
             timeout: route.timeout,
             idle: route.idle,
+            health: route.health.clone().map(|path| HealthSpec { path, every: route.every }),
+            slow_start: route.slow_start,
         },
     };
     RouteSpec { path: route.path.clone(), to }
@@ -116,6 +129,10 @@ pub(crate) async fn answer(house: Arc<House>, mut request: Request<Incoming>, pe
 /// Answers one request that came without TLS.
 pub(crate) fn answer_plain(house: &House, request: &Request<Incoming>, peer: Peer) -> Result<Answer, Dropped> {
     let Some(edge) = &house.edge else { return Ok(misdirected()) };
+    // Before the addresses that may come in are looked at: an authority looks from wherever it likes.
+    if let Some(answer) = edge.challenge(request) {
+        return Ok(answer);
+    }
     let client = match house::admitted(house, request, peer)? {
         Ok(client) => client,
         Err(refused) => return Ok(refused),
@@ -176,25 +193,45 @@ fn enqueue(journal: &Journal, record: Record) {
 
 /// A site's certificate, and what its files were like when it was read.
 struct Held {
-    host: String,
+    /// The names of the site, its first one first.
+    names: Vec<String>,
     files: [PathBuf; 2],
     stamps: [Option<Stamp>; 2],
-    certificate: Certificate,
+    /// None only where the first one has not been obtained yet.
+    certificate: Option<Certificate>,
+    /// It is looked after by the house itself.
+    is_renewed: bool,
+}
+
+impl Held {
+    fn host(&self) -> &str {
+        self.names.first().map_or("", String::as_str)
+    }
 }
 
 /// What tells a file from one that was written later.
 type Stamp = (SystemTime, u64);
 
 /// Reads the certificates of all sites, so it blocks.
-fn read(edge: Option<&EdgeConfig>) -> anyhow::Result<Vec<Held>> {
-    let sites = edge.map_or(&[][..], |edge| &edge.sites);
+fn read(config: &Config) -> anyhow::Result<Vec<Held>> {
+    let sites = config.edge.as_ref().map_or(&[][..], |edge| &edge.sites);
+    let vault = renewing::vault(config);
     let held = |site: &SiteConfig| {
-        let files = [site.cert.clone(), site.key.clone()];
+        let (files, is_renewed) = match &site.tls {
+            TlsConfig::Files { cert, key } => ([cert.clone(), key.clone()], false),
+            TlsConfig::Acme => ([vault.certificate(&site.host), vault.certificate(&site.host)], true),
+        };
         // Before they are read: what is written meanwhile is read again.
         let stamps = files.each_ref().map(stamp);
-        let certificate = Certificate::read(&site.cert, &site.key)
-            .with_context(|| format!("reading `edge.sites.{}.tls`", site.host))?;
-        Ok(Held { host: site.host.clone(), files, stamps, certificate })
+        let certificate = match Certificate::read(&files[0], &files[1]) {
+            Ok(certificate) => Some(certificate),
+            // It will be there.
+            Err(_) if is_renewed => None,
+            Err(error) => {
+                return Err(error).with_context(|| format!("reading `edge.sites.{}.tls`", site.host));
+            }
+        };
+        Ok(Held { names: site.names().cloned().collect(), files, stamps, certificate, is_renewed })
     };
     sites.iter().map(held).collect()
 }
@@ -207,6 +244,7 @@ fn stamp(path: &PathBuf) -> Option<Stamp> {
 /// What a changed edge needs: certificates, and the encrypted address and the plain one, where they are new.
 pub(crate) struct Prepared<L> {
     held: Vec<Held>,
+    authority: Option<Authority>,
     https: Option<L>,
     http: Option<L>,
 }
@@ -220,13 +258,19 @@ impl Prepared<Bound> {
         }
         let https = self.https.map(|bound| bound.serve_directly(&edging.serving_https)).transpose()?;
         let http = self.http.map(|bound| bound.serve_directly(&edging.serving_http)).transpose()?;
-        Ok(Prepared { held: self.held, https, http })
+        Ok(Prepared { held: self.held, authority: self.authority, https, http })
     }
 }
 
 /// The addresses of the edge, and what TLS shows there.
 pub(crate) struct Edging {
     journal: Journal,
+    state: State,
+    kept: Arc<Kept>,
+    /// Looks after servers behind routes.
+    watch: AbortHandle,
+    /// Looks after certificates.
+    looked_after: Option<renewing::Looked>,
     config: Option<EdgeConfig>,
     certificates: Arc<Certificates>,
     /// It asks for certificates at each handshake, so it stays the same while they change.
@@ -243,12 +287,19 @@ pub(crate) struct Edging {
 
 impl Edging {
     /// Serves nothing yet.
-    pub(crate) fn new(config: &Config, current: &Current, journal: &Journal) -> anyhow::Result<Self> {
-        let certificates = Arc::new(Certificates::default());
+    pub(crate) fn new(config: &Config, current: &Current, ground: &Ground) -> anyhow::Result<Self> {
+        let (journal, kept) = (&ground.journal, &ground.edge);
+        let certificates = Arc::new(Certificates::new(kept.challenges().clone()));
+        let of_servers = journal.clone();
+        let watch = kept.clone().watch(Arc::new(move |health| record_health(&of_servers, health)));
         let tls = certificates.tls()?;
         let options = options(config, &tls);
         Ok(Self {
             journal: journal.clone(),
+            state: ground.state.clone(),
+            kept: kept.clone(),
+            watch: tokio::spawn(watch).abort_handle(),
+            looked_after: None,
             config: None,
             certificates,
             tls,
@@ -269,7 +320,7 @@ impl Edging {
 
     /// Puts it in force; what ends is let end by `draining`.
     pub(crate) fn adopt(&mut self, prepared: Prepared<Listening>, config: &Config, draining: &mut JoinSet<()>) {
-        let Prepared { held, https, http } = prepared;
+        let Prepared { held, authority, https, http } = prepared;
         self.held = held;
         self.told.clear();
         self.show();
@@ -280,6 +331,9 @@ impl Edging {
         replace(&mut self.https, https, edge.is_some(), draining);
         replace(&mut self.http, http, edge.is_some_and(|edge| edge.http.is_some()), draining);
         self.config.clone_from(&config.edge);
+        // Once the challenges can be answered.
+        let around = (&self.journal, &self.state, self.kept.challenges());
+        self.looked_after = renewing::Looked::adopt(self.looked_after.take(), authority, config, around);
     }
 
     /// Takes these bounds for connections accepted from now on.
@@ -302,11 +356,11 @@ impl Edging {
         for index in changed {
             let [cert, key] = self.held[index].files.clone();
             let read = tokio::task::spawn_blocking(move || Certificate::read(&cert, &key)).await;
-            let host = self.held[index].host.clone();
+            let host = self.held[index].host().to_owned();
             match read {
                 Ok(Ok(certificate)) => {
                     let held = &mut self.held[index];
-                    (held.certificate, held.stamps) = (certificate, stamps[index]);
+                    (held.certificate, held.stamps) = (Some(certificate), stamps[index]);
                     self.told.retain(|told| *told != host);
                     self.show();
                     let held = &self.held[index];
@@ -334,6 +388,8 @@ impl Edging {
 
     /// Takes no more connections, and returns when running requests have ended.
     pub(crate) async fn end(self) {
+        self.watch.abort();
+        drop(self.looked_after);
         let end = async |listening: Option<Listening>| {
             if let Some(listening) = listening {
                 listening.end().await;
@@ -347,18 +403,19 @@ impl Edging {
     }
 
     fn tell_doubts(&self, held: &Held) {
-        let left_s = held.certificate.ends() - jiff::Timestamp::now().as_second();
+        let Some(certificate) = &held.certificate else { return };
+        let left_s = certificate.ends() - jiff::Timestamp::now().as_second();
         let doubt = if left_s < 0 {
             Some("the certificate has ended")
-        } else if !held.certificate.is_for(&held.host) {
+        } else if !held.names.iter().all(|name| certificate.is_for(name)) {
             Some("the certificate is for other names")
-        } else if left_s < ENDS_SOON.as_secs() as i64 {
+        } else if left_s < ENDS_SOON.as_secs() as i64 && !held.is_renewed {
             Some("the certificate ends soon")
         } else {
             None
         };
         if let Some(doubt) = doubt {
-            tracing::warn!(host = held.host, "{doubt}");
+            tracing::warn!(host = held.host(), "{doubt}");
             enqueue(&self.journal, record(Level::Warn, doubt, held));
         }
     }
@@ -369,16 +426,30 @@ fn options(config: &Config, tls: &Tls) -> ServeOptions {
 }
 
 fn shown(held: &[Held]) -> impl Iterator<Item = (&str, &Certificate)> {
-    held.iter().map(|held| (held.host.as_str(), &held.certificate))
+    let with = held.iter().filter_map(|held| Some((held, held.certificate.as_ref()?)));
+    with.flat_map(|(held, certificate)| held.names.iter().map(move |name| (name.as_str(), certificate)))
 }
 
 fn record(level: Level, what: &'static str, held: &Held) -> Record {
-    let left_s = held.certificate.ends() - jiff::Timestamp::now().as_second();
-    let days_left = (left_s as f64 / 8_640.0).round() / 10.0;
-    Record::new("certificate", level, what)
-        .caller(CALLER)
-        .field("host", held.host.as_str())
-        .field("days_left", days_left)
+    record_of(level, what, held.host(), held.certificate.as_ref().map(Certificate::ends))
+}
+
+/// A record about a site's certificate, which ends in this second since 1970.
+fn record_of(level: Level, what: &'static str, host: &str, ends: Option<i64>) -> Record {
+    let record = Record::new("certificate", level, what).caller(CALLER).field("host", host);
+    let Some(ends) = ends else { return record };
+    let left_s = ends - jiff::Timestamp::now().as_second();
+    record.field("days_left", (left_s as f64 / 8_640.0).round() / 10.0)
+}
+
+fn record_health(journal: &Journal, health: Health) {
+    let record = match health.is_well {
+        true => Record::new("server", Level::Info, "a server behind a site is well again"),
+        false => Record::new("server", Level::Error, "a server behind a site is not well"),
+    };
+    let record = record.caller(CALLER).field("upstream", health.server);
+    let record = record.field("outcome", if health.is_well { "ok" } else { "fault" });
+    enqueue(journal, health.error.into_iter().fold(record, |record, error| record.field("error", error)));
 }
 
 /// Everything that can fail before the data is touched.
@@ -392,9 +463,10 @@ async fn prepare(now: Option<&EdgeConfig>, config: &Config) -> anyhow::Result<Pr
     let new_http = next.and_then(|edge| edge.http).filter(|address| now.and_then(|now| now.http) != Some(*address));
     let https = bind(new_https, "edge.https").await?;
     let http = bind(new_http, "edge.http").await?;
-    let edge = config.edge.clone();
-    let held = tokio::task::spawn_blocking(move || read(edge.as_ref())).await??;
-    Ok(Prepared { held, https, http })
+    let config = config.clone();
+    let read = move || anyhow::Ok((read(&config)?, renewing::authority(&config)?));
+    let (held, authority) = tokio::task::spawn_blocking(read).await??;
+    Ok(Prepared { held, authority, https, http })
 }
 
 async fn bind(address: Option<SocketAddr>, key: &str) -> anyhow::Result<Option<Bound>> {

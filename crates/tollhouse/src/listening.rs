@@ -14,7 +14,7 @@ use tollhouse_journal::{Journal, Level, Record};
 use tollhouse_web::{Answer, Dropped, Peer, Proxied, Refusal, ServeOptions, Server};
 
 use crate::house::{self, Current};
-use crate::{edging, wiring};
+use crate::{edging, handed, wiring};
 
 /// Serves the house in force on any number of listeners; the bounds on connections are those of all together.
 #[derive(Clone)]
@@ -110,8 +110,11 @@ impl Bound {
         }
     }
 
-    /// Binds what stands under this key.
+    /// Binds what stands under this key, or takes the socket that was handed over for it.
     pub(crate) async fn at(wanted: SocketAddr, key: &str) -> anyhow::Result<Self> {
+        if let Some(socket) = handed::socket(wanted)? {
+            return Ok(Self { socket, address: wanted });
+        }
         let listener = TcpListener::bind(wanted).await.map_err(|error| {
             let hint = match error.kind() {
                 ErrorKind::AddrInUse if key == "listen" => {

@@ -111,6 +111,14 @@ async fn open<H>(
     if let Some(config) = &settings.options.tls {
         accepted.stream = accepted.stream.encrypted(config.clone()).await.ok()?;
     }
+    // Whoever agreed on a protocol must speak it. A handshake may be all that a client came for, as when an authority looks whether
+    // a name is served here (RFC 8737).
+    let agreed = match accepted.stream.agreed() {
+        None => None,
+        Some(b"h2") => Some(Protocol::Http2),
+        Some(b"http/1.1") => Some(Protocol::Http1),
+        Some(_) => return None,
+    };
     let mut first = BytesMut::new();
     if accepted.is_proxied {
         let client = loop {
@@ -136,10 +144,10 @@ async fn open<H>(
     loop {
         let common = first.len().min(PREFACE.len());
         if first[..common] != PREFACE[..common] {
-            return Some((accepted, Protocol::Http1, first));
+            return (agreed != Some(Protocol::Http2)).then_some((accepted, Protocol::Http1, first));
         }
         if common == PREFACE.len() {
-            return Some((accepted, Protocol::Http2, first));
+            return (agreed != Some(Protocol::Http1)).then_some((accepted, Protocol::Http2, first));
         }
         more(&mut accepted.stream, &mut first).await?;
     }

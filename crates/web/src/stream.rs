@@ -41,6 +41,14 @@ impl Stream {
         }
     }
 
+    /// The protocol that was agreed on when TLS began, if one was (RFC 7301).
+    pub(crate) fn agreed(&self) -> Option<&[u8]> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol(),
+        }
+    }
+
     /// Waits until there is something to read, where that takes no buffer.
     pub(crate) async fn readable(&self) -> io::Result<()> {
         match self {

@@ -223,6 +223,16 @@ fn house() -> Vec<AlertConfig> {
             .at_least(1)
             .within(HOUR),
         about(
+            "certificate-not-obtained",
+            "kind:certificate AND outcome:(ok OR fault)",
+            Warning,
+            "A certificate of a site could not be ordered or renewed; the one in force goes on, and it is tried again by itself. The \
+             record says why: often the name leads elsewhere, or the authority cannot reach port 80 or 443.",
+        )
+        .latest("outcome:fault")
+        .by("host")
+        .within(DAY),
+        about(
             "dead-letters",
             "kind:dead_letter",
             Warning,

@@ -1,12 +1,16 @@
 //! `edge`: host names, their certificates, and what stands behind their paths.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::net::SocketAddr;
 
 use super::{base_url, host_name, listen_address};
 use crate::{
-    config::{Auth, BalanceConfig, EdgeConfig, HeadersConfig, RouteConfig, RouteTarget, SiteConfig},
+    config::{
+        AcmeChallenge, AcmeConfig, Auth, BalanceConfig, EdgeConfig, HeadersConfig, RouteConfig, RouteTarget,
+        SiteConfig, TlsConfig,
+    },
     decode::{Decoder, Section},
     problem::{Problem, shown},
+    secret::Secret,
     tree::{Data, Node},
 };
 
@@ -14,13 +18,19 @@ use crate::{
 const SITES_MAX: usize = 256;
 /// Most routes of a site.
 const ROUTES_MAX: usize = 64;
+/// Most names of a site beside its first: an authority signs up to 100 in one certificate.
+const ALIASES_MAX: usize = 99;
 /// Most servers behind a route.
 const SERVERS_MAX: usize = 64;
 /// What stands as `to`.
 const TO: &str =
     "gateway, console, a server (http://127.0.0.1:3000) or a list of some, dir:/path, or redirect:https://…";
 /// What only servers have.
-const OF_SERVERS: [&str; 4] = ["balance", "body", "timeout", "idle"];
+const OF_SERVERS: [&str; 7] = ["balance", "body", "timeout", "idle", "health", "every", "slow_start"];
+/// Where a site's certificate comes from.
+const TLS: &str = "`acme`, or files of the certificate and its key, such as {cert: fullchain.pem, key: privkey.pem}";
+/// Who signs certificates.
+const DIRECTORY: &str = "letsencrypt, letsencrypt-staging, or the address of a directory (https://…)";
 
 /// Reads the edge. `house` is where the house itself listens, and `auth` whether it asks for keys.
 pub(super) fn edge(d: &mut Decoder<'_>, node: &Node, house: SocketAddr, auth: Auth) -> Option<EdgeConfig> {
@@ -29,6 +39,8 @@ pub(super) fn edge(d: &mut Decoder<'_>, node: &Node, house: SocketAddr, auth: Au
         let mut http = None;
         s.set_some(d, "http", &mut http, listen_address);
         let https = s.require(d, "https", "an address with a port for TLS, such as 0.0.0.0:443", listen_address);
+        let with_http = http.is_some();
+        let acme = s.get("acme").map(|node| acme(d, node, with_http));
         let expected = "host names with settings, such as ai.example.com: {tls: {cert: …, key: …}, routes: […]}";
         let sites = s.require(d, "sites", expected, |d, node| sites(d, node, expected));
         if let Some(https) = https {
@@ -44,9 +56,90 @@ pub(super) fn edge(d: &mut Decoder<'_>, node: &Node, house: SocketAddr, auth: Au
             let what = "nobody is asked for a key, and anybody who reaches `edge.https` could use the models";
             d.wrong(node, &what, "an address of this machine alone, or access: {auth: keys}");
         }
-        read = https.zip(sites).map(|(https, sites)| EdgeConfig { http, https, sites });
+        let is_wanted = sites.iter().flatten().any(|site| site.tls == TlsConfig::Acme);
+        if is_wanted && acme.is_none() {
+            let what = "a site has `tls: acme`, and no `edge.acme` says who signs";
+            d.wrong(node, &what, "acme: {directory: letsencrypt, terms_agreed: true}");
+        }
+        let acme = acme.flatten();
+        read = https.zip(sites).map(|(https, sites)| EdgeConfig { http, https, acme, sites });
     });
     read
+}
+
+fn acme(d: &mut Decoder<'_>, node: &Node, with_http: bool) -> Option<AcmeConfig> {
+    let mut read = None;
+    d.section(node, |d, s| {
+        let directory = s.require(d, "directory", DIRECTORY, |d, node| d.parsed(node, DIRECTORY, directory));
+        let agreed = s.require(d, "terms_agreed", "true, once you have read the authority's terms", |d, node| {
+            let agreed = d.bool(node)?;
+            if !agreed {
+                d.wrong(node, &"an authority signs for nobody who does not agree to its terms", "true");
+            }
+            agreed.then_some(())
+        });
+        let challenge = if with_http { AcmeChallenge::Http } else { AcmeChallenge::Tls };
+        let mut acme = AcmeConfig {
+            directory: String::new(),
+            ca: None,
+            contacts: Vec::new(),
+            profile: None,
+            challenge,
+            retry: AcmeConfig::RETRY,
+            binding: None,
+        };
+        s.set_some(d, "ca", &mut acme.ca, Decoder::path);
+        let expected = "mail addresses, such as [ops@example.com]";
+        s.set(d, "contacts", &mut acme.contacts, |d, node| {
+            d.list(node, expected, |d, node| d.parsed(node, "a mail address", mail_address))
+        });
+        s.set_some(d, "profile", &mut acme.profile, |d, node| d.text(node, "a word").map(|text| text.value));
+        s.set(d, "challenge", &mut acme.challenge, |d, node| {
+            let word = d.word(node, &AcmeChallenge::WORDS)?;
+            if word == AcmeChallenge::Http && !with_http {
+                d.wrong(
+                    node,
+                    &"`http-01` is answered at `edge.http`, which is not there",
+                    "`edge.http`, or tls-alpn-01",
+                );
+            }
+            Some(word)
+        });
+        s.set(d, "retry", &mut acme.retry, Decoder::duration);
+        if let Some(node) = s.get("binding") {
+            acme.binding = binding(d, node);
+        }
+        read = directory.zip(agreed).map(|(directory, ())| AcmeConfig { directory, ..acme });
+    });
+    read
+}
+
+fn binding(d: &mut Decoder<'_>, node: &Node) -> Option<(String, Secret)> {
+    let mut read = None;
+    d.section(node, |d, s| {
+        let id = s.require(d, "id", "the id that the authority gave", |d, node| d.text(node, "a text"));
+        let key = s.require(d, "key", "the key that the authority gave (base64url)", Decoder::secret);
+        read = id.map(|id| id.value).zip(key);
+    });
+    read
+}
+
+fn directory(text: &str) -> Result<String, String> {
+    if let Some((_, url)) = AcmeConfig::DIRECTORIES.iter().find(|(word, _)| *word == text) {
+        return Ok((*url).to_owned());
+    }
+    if text.starts_with("https://") {
+        return base_url(text);
+    }
+    Err(format!("`{}` is not known here", shown(text)))
+}
+
+fn mail_address(text: &str) -> Result<String, String> {
+    let is_plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+    match text.split_once('@') {
+        Some((name, host)) if is_plain(name) && is_plain(host) && !host.contains('@') => Ok(text.to_owned()),
+        _ => Err(format!("`{}` is not a mail address", shown(text))),
+    }
 }
 
 fn sites(d: &mut Decoder<'_>, node: &Node, expected: &str) -> Option<Vec<SiteConfig>> {
@@ -65,37 +158,57 @@ fn sites(d: &mut Decoder<'_>, node: &Node, expected: &str) -> Option<Vec<SiteCon
                 continue;
             }
         };
-        if sites.iter().any(|site| site.host == host) {
-            let what = format!("`edge.sites`: `{}` stands here twice", shown(&host));
+        d.section(&entry.value, |d, s| sites.extend(site(d, s, host)));
+        let Some((last, before)) = sites.split_last() else { continue };
+        let has = |name: &&String| before.iter().any(|site| site.names().any(|other| other == *name));
+        if let Some(name) = last.names().find(has) {
+            let what = format!("`edge.sites`: `{}` stands here twice", shown(name));
             d.problem(Problem::new(Some(entry.name_place), what).expected("each host name once"));
         }
-        d.section(&entry.value, |d, s| sites.extend(site(d, s, host)));
     }
     // One that is wrong is told; the others alone would be another edge.
     (sites.len() == entries.len()).then_some(sites)
 }
 
 fn site(d: &mut Decoder<'_>, s: &mut Section<'_>, host: String) -> Option<SiteConfig> {
-    let expected = "files of the certificate and its key, such as {cert: fullchain.pem, key: privkey.pem}";
-    let files = s.require(d, "tls", expected, |d, node| tls(d, node, expected));
+    let tls = s.require(d, "tls", TLS, tls);
+    let mut aliases = Vec::new();
+    s.set(d, "aliases", &mut aliases, |d, node| names(d, node, &host));
     let expected = "a list such as [{path: /v1/, to: gateway}, {path: /, to: console}]";
     let routes = s.require(d, "routes", expected, |d, node| routes(d, node, expected));
     let mut headers = HeadersConfig::default();
     s.set(d, "headers", &mut headers, |d, node| d.word(node, &HeadersConfig::WORDS));
-    let (cert, key) = files?;
-    Some(SiteConfig { host, cert, key, routes: routes?, headers })
+    Some(SiteConfig { host, aliases, tls: tls?, routes: routes?, headers })
 }
 
-fn tls(d: &mut Decoder<'_>, node: &Node, expected: &str) -> Option<(PathBuf, PathBuf)> {
+/// Further names of a site.
+fn names(d: &mut Decoder<'_>, node: &Node, host: &str) -> Option<Vec<String>> {
+    let expected = "host names such as [www.example.com]";
+    let names = d.list(node, expected, |d, node| d.parsed(node, "a host name", host_name))?;
+    if names.len() > ALIASES_MAX {
+        d.wrong(node, &format!("{} names stand here", names.len()), &format!("up to {ALIASES_MAX}"));
+        return None;
+    }
+    let is_again = |(index, name): &(usize, &String)| *name == host || names[..*index].contains(name);
+    if let Some((_, name)) = names.iter().enumerate().find(is_again) {
+        d.wrong(node, &format!("`{}` stands here twice", shown(name)), "each host name once");
+    }
+    Some(names)
+}
+
+fn tls(d: &mut Decoder<'_>, node: &Node) -> Option<TlsConfig> {
     if let Data::Scalar { text, .. } = &node.data {
-        d.wrong(node, &format!("`{}` is not known here", shown(text)), expected);
+        if text == "acme" {
+            return Some(TlsConfig::Acme);
+        }
+        d.wrong(node, &format!("`{}` is not known here", shown(text)), TLS);
         return None;
     }
     let mut files = None;
     d.section(node, |d, s| {
         let cert = s.require(d, "cert", "the file of the certificate and its chain (PEM)", Decoder::path);
         let key = s.require(d, "key", "the file of the private key (PEM)", Decoder::path);
-        files = cert.zip(key);
+        files = cert.zip(key).map(|(cert, key)| TlsConfig::Files { cert, key });
     });
     files
 }
@@ -129,6 +242,9 @@ fn route(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<RouteConfig> {
         s.set(d, "body", &mut read.body, Decoder::bytes);
         s.set(d, "timeout", &mut read.timeout, Decoder::duration);
         s.set(d, "idle", &mut read.idle, Decoder::duration);
+        s.set_some(d, "health", &mut read.health, |d, node| d.parsed(node, "a path such as /healthz", self::path));
+        s.set(d, "every", &mut read.every, Decoder::duration);
+        s.set_some(d, "slow_start", &mut read.slow_start, Decoder::duration);
     } else {
         for name in OF_SERVERS {
             if let Some(node) = s.get(name) {

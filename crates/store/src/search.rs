@@ -18,6 +18,7 @@ use crate::agg::collect::{Budget, Level, Segment};
 use crate::agg::partial::Partial;
 use crate::agg::plan::{LevelPlan, plan};
 use crate::agg::render::Renderer;
+use crate::agg::shown::{defer, narrow, nest};
 use crate::agg::universe::prepare;
 use crate::answer::{Hit, Hits, SearchResponse, Shards, Total};
 use crate::bits::Docs;
@@ -56,6 +57,7 @@ pub(crate) fn search(
 
     let days = Opened::new(days);
     prepare(&mut aggs, &days.segments(), cache, deadline)?;
+    let deferred = defer(&mut aggs, &days.segments())?;
     let mut run = Run {
         cache,
         filter: &filter,
@@ -70,6 +72,7 @@ pub(crate) fn search(
         total: 0,
         found: Vec::new(),
         partials: aggs.aggs.iter().map(Partial::empty).collect(),
+        kept: (!deferred.is_empty()).then(Vec::new),
     };
     let order: Vec<usize> =
         if sort.prefers_new() { (0..days.list.len()).rev().collect() } else { (0..days.list.len()).collect() };
@@ -77,7 +80,11 @@ pub(crate) fn search(
         run.day(day as u32, &days.list[day].1)?;
     }
 
-    let Run { timed_out, total, mut found, partials, .. } = run;
+    let Run { mut timed_out, total, mut found, mut partials, kept, .. } = run;
+    if let Some(kept) = kept {
+        let places = narrow(&mut aggs, deferred, &mut partials);
+        timed_out |= add_nested(&mut partials, &aggs, &places, &kept, &days, cache, deadline)?;
+    }
     found.drain(..request.from.min(found.len()));
     let mut sources = Sources::new(&days);
     let mut hits = sources.hits(&sort, &request.source, &found)?;
@@ -179,6 +186,15 @@ struct Run<'a> {
     total: u64,
     found: Vec<Found>,
     partials: Vec<Partial>,
+    /// The documents found, where they are gone through a second time.
+    kept: Option<Vec<Kept>>,
+}
+
+/// The documents found in one segment.
+struct Kept {
+    day: u32,
+    segment: u32,
+    docs: Docs,
 }
 
 impl Run<'_> {
@@ -235,6 +251,9 @@ impl Run<'_> {
             ours.merge(theirs, plan)?;
         }
         self.timed_out |= budget.is_over();
+        if let Some(kept) = &mut self.kept {
+            kept.push(Kept { day: segment.day, segment: segment.number, docs: docs.clone() });
+        }
         Ok(())
     }
 
@@ -250,6 +269,41 @@ impl Run<'_> {
             _ => Some(sort),
         })
     }
+}
+
+/// Collects what is nested in the buckets that are shown. Whether time ran out before the end.
+fn add_nested(
+    partials: &mut [Partial],
+    aggs: &LevelPlan,
+    places: &[usize],
+    kept: &[Kept],
+    days: &Opened,
+    cache: &FilterCache,
+    deadline: Instant,
+) -> Result<bool, StoreError> {
+    let plans: Vec<_> = places.iter().map(|place| &aggs.aggs[*place]).collect();
+    let mut nested: Vec<Partial> = plans.iter().map(|plan| Partial::empty(plan)).collect();
+    let mut timed_out = false;
+    let buckets = vec![0; crate::bits::BLOCK];
+    for Kept { day, segment, docs } in kept {
+        let reader = days.list[*day as usize].1.segment_reader(*segment);
+        let filter = SegmentFilter::new(reader, cache);
+        let segment = Segment { reader, filter: &filter, day: *day, number: *segment };
+        let budget = Budget::new(deadline);
+        let mut level = Level::of(plans.iter().copied(), &segment, &budget)?;
+        docs.for_each_block(reader.max_doc(), |block| {
+            timed_out |= Instant::now() >= deadline;
+            if timed_out { Ok(()) } else { level.collect(block, &buckets[..block.len()]) }
+        })?;
+        for ((ours, theirs), plan) in nested.iter_mut().zip(level.take(0)?).zip(&plans) {
+            ours.merge(theirs, plan)?;
+        }
+        timed_out |= budget.is_over();
+    }
+    for ((place, nested), plan) in places.iter().zip(nested).zip(plans) {
+        nest(&mut partials[*place], nested, plan);
+    }
+    Ok(timed_out)
 }
 
 /// Reads the stored documents of hits.

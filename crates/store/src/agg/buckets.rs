@@ -93,6 +93,16 @@ impl Buckets {
         self.0.sort_by(|(a, _), (b, _)| a.cmp(b));
     }
 
+    /// Takes over what is nested in the buckets of `other`; a bucket that is not there has what is nested in an empty one.
+    pub(super) fn nest(&mut self, other: Self, plan: &AggPlan) {
+        let mut theirs = other.0.into_iter().peekable();
+        for (key, bucket) in &mut self.0 {
+            while theirs.next_if(|(their, _)| *their < *key).is_some() {}
+            let same = theirs.next_if(|(their, _)| their == key);
+            bucket.subs = same.map_or_else(|| Bucket::empty(plan), |(_, same)| same).subs;
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

@@ -52,7 +52,16 @@ pub(crate) struct Level<'a> {
 
 impl<'a> Level<'a> {
     pub(crate) fn new(plan: &'a LevelPlan, segment: &Segment<'a>, budget: &'a Budget) -> Result<Self, StoreError> {
-        let collectors = plan.aggs.iter().map(|plan| collector(plan, segment, budget));
+        Self::of(&plan.aggs, segment, budget)
+    }
+
+    /// Only these of a level.
+    pub(crate) fn of(
+        plans: impl IntoIterator<Item = &'a AggPlan>,
+        segment: &Segment<'a>,
+        budget: &'a Budget,
+    ) -> Result<Self, StoreError> {
+        let collectors = plans.into_iter().map(|plan| collector(plan, segment, budget));
         Ok(Self { collectors: collectors.collect::<Result<_, _>>()? })
     }
 

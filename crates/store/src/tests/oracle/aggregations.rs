@@ -655,3 +655,41 @@ fn answers_do_not_depend_on_how_documents_are_spread() {
         assert_eq!(answer(&many, &query, &aggs), answer(&few, &query, &aggs), "{query}");
     }
 }
+
+/// With few of many buckets shown, what is nested in them is collected in a second pass; with all of them shown, in the first.
+#[test]
+fn few_of_many_buckets_hold_what_they_hold_among_all() {
+    let nested = json!({
+        "tokens": {"sum": {"field": "output_tokens"}},
+        "by_status": {"terms": {"field": "status"}, "aggs": {"slowest": {"max": {"field": "duration_ms"}}}},
+        "newest": {"top_hits": {"size": 2, "sort": [{"seq": "desc"}], "_source": ["seq"]}},
+    });
+    for seed in 1..4 {
+        let world = World::new(seed, 900);
+        for terms in [
+            json!({}),
+            json!({"order": {"_key": "desc"}}),
+            json!({"order": [{"_count": "asc"}, {"_key": "desc"}], "min_doc_count": 3}),
+            json!({"missing": "nobody"}),
+            json!({"missing": "user-7", "exclude": "user-1.*"}),
+        ] {
+            let ask = |size: usize| {
+                let mut terms = terms.clone();
+                terms["field"] = json!("user_id");
+                terms["size"] = json!(size);
+                let body = json!({
+                    "size": 0,
+                    "query": {"range": {"duration_ms": {"gte": 100}}},
+                    "aggs": {"users": {"terms": terms, "aggs": nested}, "all": {"value_count": {"field": "seq"}}},
+                });
+                search(&world.store, &body).aggregations.unwrap()
+            };
+            let (few, all) = (ask(3), ask(100));
+            let (shown, others) = buckets(&all["users"]).split_at(3);
+            assert_eq!(buckets(&few["users"]), shown, "seed {seed}, {terms}");
+            let others: u64 = others.iter().map(|bucket| bucket["doc_count"].as_u64().unwrap()).sum();
+            assert_eq!(few["users"]["sum_other_doc_count"], others, "seed {seed}, {terms}");
+            assert_eq!(few["all"], all["all"]);
+        }
+    }
+}

@@ -31,23 +31,25 @@ const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
 pub(crate) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Reads values and collects what is wrong with them.
-pub(crate) struct Decoder<'a> {
+pub struct Decoder<'a> {
     source: &'a Source<'a>,
-    env: Env<'a>,
+    /// Where `${NAME}` is looked up; without it, it stands for itself.
+    env: Option<Env<'a>>,
     problems: Vec<Problem>,
     left_out: usize,
 }
 
 /// A scalar after `${NAME}` was replaced.
-pub(crate) struct Text {
-    pub(crate) value: String,
+pub struct Text {
+    /// What is written, without quotes.
+    pub value: String,
     /// Whether it may be read as a number or a truth value: written without quotes, or from the environment (where the quotes
     /// only protect the braces of `${NAME}`).
     typed: bool,
 }
 
 /// The keys of one mapping, while they are read.
-pub(crate) struct Section<'n> {
+pub struct Section<'n> {
     path: &'n str,
     place: Place,
     entries: &'n [Entry],
@@ -58,7 +60,12 @@ pub(crate) struct Section<'n> {
 
 impl<'a> Decoder<'a> {
     pub(crate) fn new(source: &'a Source<'a>, env: Env<'a>, problems: Vec<Problem>) -> Self {
-        Self { source, env, problems, left_out: 0 }
+        Self { source, env: Some(env), problems, left_out: 0 }
+    }
+
+    /// One for texts in which `${NAME}` means nothing.
+    pub(crate) fn without_variables(source: &'a Source<'a>, problems: Vec<Problem>) -> Self {
+        Self { source, env: None, problems, left_out: 0 }
     }
 
     /// The problems found, and the number of those that were not kept.
@@ -66,7 +73,8 @@ impl<'a> Decoder<'a> {
         (self.problems, self.left_out)
     }
 
-    pub(crate) fn problem(&mut self, problem: Problem) {
+    /// Notes a problem.
+    pub fn problem(&mut self, problem: Problem) {
         if self.problems.len() < PROBLEMS_MAX {
             self.problems.push(problem);
         } else {
@@ -75,12 +83,12 @@ impl<'a> Decoder<'a> {
     }
 
     /// Notes that a value is not what it should be.
-    pub(crate) fn wrong(&mut self, node: &Node, what: &dyn Display, expected: &str) {
+    pub fn wrong(&mut self, node: &Node, what: &dyn Display, expected: &str) {
         self.problem(Problem::new(Some(node.place), format!("{}: {what}", named(&node.path))).expected(expected));
     }
 
     /// Like [`Self::wrong`], with advice.
-    pub(crate) fn wrong_hint(&mut self, node: &Node, what: &dyn Display, expected: &str, hint: &str) {
+    pub fn wrong_hint(&mut self, node: &Node, what: &dyn Display, expected: &str, hint: &str) {
         let problem = Problem::new(Some(node.place), format!("{}: {what}", named(&node.path)));
         self.problem(problem.expected(expected).hint(hint));
     }
@@ -88,7 +96,7 @@ impl<'a> Decoder<'a> {
     // Mappings
 
     /// Reads a mapping with fixed keys; a key that `read` did not ask for is a problem.
-    pub(crate) fn section(&mut self, node: &Node, read: impl FnOnce(&mut Self, &mut Section<'_>)) {
+    pub fn section(&mut self, node: &Node, read: impl FnOnce(&mut Self, &mut Section<'_>)) {
         let Some(entries) = self.entries(node, "keys with values") else { return };
         let place = node.key_place.unwrap_or(node.place);
         let mut section = Section { path: &node.path, place, entries, known: Vec::new(), is_open: false };
@@ -97,7 +105,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// The entries of a mapping whose keys are names given by the user.
-    pub(crate) fn entries<'n>(&mut self, node: &'n Node, expected: &str) -> Option<&'n [Entry]> {
+    pub fn entries<'n>(&mut self, node: &'n Node, expected: &str) -> Option<&'n [Entry]> {
         if let Data::Map(entries) = &node.data {
             return Some(entries);
         }
@@ -106,7 +114,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reads each value of a list. A value that is wrong is left out and noted.
-    pub(crate) fn list<T>(
+    pub fn list<T>(
         &mut self,
         node: &Node,
         expected: &str,
@@ -126,7 +134,7 @@ impl<'a> Decoder<'a> {
     // Scalars
 
     /// Any text, number or truth value as text; never empty.
-    pub(crate) fn text(&mut self, node: &Node, expected: &str) -> Option<Text> {
+    pub fn text(&mut self, node: &Node, expected: &str) -> Option<Text> {
         let Data::Scalar { text, plain } = &node.data else {
             self.wrong(node, &format!("{} stands here", found(node)), expected);
             return None;
@@ -140,7 +148,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A text that `parse` understands.
-    pub(crate) fn parsed<T, E: Display>(
+    pub fn parsed<T, E: Display>(
         &mut self,
         node: &Node,
         expected: &str,
@@ -157,13 +165,13 @@ impl<'a> Decoder<'a> {
     }
 
     /// One of a few words.
-    pub(crate) fn word<T: Copy>(&mut self, node: &Node, words: &[(&'static str, T)]) -> Option<T> {
+    pub fn word<T: Copy>(&mut self, node: &Node, words: &[(&'static str, T)]) -> Option<T> {
         let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
         Some(words[self.one_of(node, &names)?].1)
     }
 
     /// The index of the one of `names` that is written here.
-    pub(crate) fn one_of(&mut self, node: &Node, names: &[&str]) -> Option<usize> {
+    pub fn one_of(&mut self, node: &Node, names: &[&str]) -> Option<usize> {
         let expected = format!("one of: {}", names.join(", "));
         let text = self.text(node, &expected)?;
         let found = names.iter().position(|name| *name == text.value);
@@ -177,7 +185,8 @@ impl<'a> Decoder<'a> {
         found
     }
 
-    pub(crate) fn bool(&mut self, node: &Node) -> Option<bool> {
+    /// A truth value.
+    pub fn bool(&mut self, node: &Node) -> Option<bool> {
         let expected = "true or false";
         let text = self.text(node, expected)?;
         match text.value.as_str() {
@@ -191,7 +200,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A whole number from 1 to `max`.
-    pub(crate) fn count(&mut self, node: &Node, max: u64) -> Option<u64> {
+    pub fn count(&mut self, node: &Node, max: u64) -> Option<u64> {
         let expected = match max {
             COUNT_MAX | TOKENS_MAX => "a whole number, at least 1".to_owned(),
             _ => format!("a whole number from 1 to {max}"),
@@ -211,12 +220,12 @@ impl<'a> Decoder<'a> {
     }
 
     /// [`Self::count`] for counts in memory.
-    pub(crate) fn size(&mut self, node: &Node) -> Option<usize> {
+    pub fn size(&mut self, node: &Node) -> Option<usize> {
         self.count(node, COUNT_MAX).map(|number| number as usize)
     }
 
     /// [`Self::count`] for 32 bits.
-    pub(crate) fn count_u32(&mut self, node: &Node) -> Option<u32> {
+    pub fn count_u32(&mut self, node: &Node) -> Option<u32> {
         self.count(node, COUNT_MAX).map(|number| number as u32)
     }
 
@@ -226,7 +235,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A duration longer than zero.
-    pub(crate) fn duration(&mut self, node: &Node) -> Option<Duration> {
+    pub fn duration(&mut self, node: &Node) -> Option<Duration> {
         let expected = "a duration such as 250ms, 30s, 5m or 24h";
         let duration = self.parsed(node, expected, parse_duration)?;
         if duration.is_zero() {
@@ -288,7 +297,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Any data, as JSON.
-    pub(crate) fn json(&mut self, node: &Node) -> Option<Value> {
+    pub fn json(&mut self, node: &Node) -> Option<Value> {
         match &node.data {
             Data::Scalar { text, plain } => {
                 let (value, _) = self.substitute(node, text)?;
@@ -311,7 +320,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A mapping of any data, as a JSON object.
-    pub(crate) fn json_map(&mut self, node: &Node) -> Option<Map<String, Value>> {
+    pub fn json_map(&mut self, node: &Node) -> Option<Map<String, Value>> {
         let entries = self.entries(node, "keys with values")?;
         self.json_entries(entries)
     }
@@ -327,6 +336,7 @@ impl<'a> Decoder<'a> {
     /// Replaces `${NAME}` and `${NAME:-default}`; `$${` stands for `${`. Tells whether anything was replaced. What comes from the
     /// environment is not looked at again.
     fn substitute(&mut self, node: &Node, text: &str) -> Option<(String, bool)> {
+        let Some(env) = self.env else { return Some((text.to_owned(), false)) };
         let mut value = String::new();
         let mut replaced = false;
         let mut complete = true;
@@ -348,7 +358,7 @@ impl<'a> Decoder<'a> {
             let inside = &after[..end];
             rest = &after[end + 1..];
             replaced = true;
-            match self.variable(node, inside) {
+            match self.variable(env, node, inside) {
                 Some(found) => value.push_str(&found),
                 None => complete = false,
             }
@@ -357,7 +367,7 @@ impl<'a> Decoder<'a> {
         complete.then_some((value, replaced))
     }
 
-    fn variable(&mut self, node: &Node, inside: &str) -> Option<String> {
+    fn variable(&mut self, env: Env<'_>, node: &Node, inside: &str) -> Option<String> {
         let (name, default) = match inside.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
             None => (inside, None),
@@ -368,7 +378,7 @@ impl<'a> Decoder<'a> {
             self.env_problem(node, &format!("${{{inside}}}"), &what, "${NAME} or ${NAME:-default}");
             return None;
         }
-        match ((self.env)(name), default) {
+        match (env(name), default) {
             (Some(value), None) => Some(value),
             // As in a shell: an empty variable is like none.
             (Some(value), Some(_)) if !value.is_empty() => Some(value),
@@ -398,14 +408,14 @@ impl<'a> Decoder<'a> {
 
 impl<'n> Section<'n> {
     /// The value of a key; `None` when it is absent or null, which both mean the default.
-    pub(crate) fn get(&mut self, name: &'static str) -> Option<&'n Node> {
+    pub fn get(&mut self, name: &'static str) -> Option<&'n Node> {
         self.known.push(name);
         let entry = self.entries.iter().find(|entry| entry.name == name)?;
         (!entry.value.is_null()).then_some(&entry.value)
     }
 
     /// Puts the value of a key into `target` when it is there and right.
-    pub(crate) fn set<'d, T>(
+    pub fn set<'d, T>(
         &mut self,
         decoder: &mut Decoder<'d>,
         name: &'static str,
@@ -418,7 +428,7 @@ impl<'n> Section<'n> {
     }
 
     /// Like [`Self::set`] for a value that may be absent.
-    pub(crate) fn set_some<'d, T>(
+    pub fn set_some<'d, T>(
         &mut self,
         decoder: &mut Decoder<'d>,
         name: &'static str,
@@ -429,7 +439,7 @@ impl<'n> Section<'n> {
     }
 
     /// Reads the mapping under a key, when it is there.
-    pub(crate) fn section<'d>(
+    pub fn section<'d>(
         &mut self,
         decoder: &mut Decoder<'d>,
         name: &'static str,
@@ -441,7 +451,7 @@ impl<'n> Section<'n> {
     }
 
     /// The value of a key that must be there.
-    pub(crate) fn require<'d, T>(
+    pub fn require<'d, T>(
         &mut self,
         decoder: &mut Decoder<'d>,
         name: &'static str,
@@ -456,13 +466,13 @@ impl<'n> Section<'n> {
     }
 
     /// Notes that a key is missing.
-    pub(crate) fn missing(&self, decoder: &mut Decoder<'_>, name: &str, expected: &str) {
+    pub fn missing(&self, decoder: &mut Decoder<'_>, name: &str, expected: &str) {
         let problem = Problem::new(Some(self.place), format!("{}: key `{name}` is missing", named(self.path)));
         decoder.problem(problem.expected(format!("{name}: {expected}")));
     }
 
     /// Lets keys be that nobody asks for: what is wrong is told already, and which keys there are depends on it.
-    pub(crate) fn allow_all(&mut self) {
+    pub fn allow_all(&mut self) {
         self.is_open = true;
     }
 
@@ -482,7 +492,7 @@ impl<'n> Section<'n> {
 }
 
 /// The known name that was probably meant: by edit distance, or because one is a part of the other.
-fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let name: String = name.to_lowercase().chars().take(64).collect();
     let by_distance =
         known.iter().map(|known| (strsim::damerau_levenshtein(&name, &known.to_lowercase()), *known)).min()?;
@@ -570,7 +580,7 @@ fn is_secret_place(path: &str) -> bool {
     let (section, last) = (keys.next(), keys.next_back());
     match section {
         Some("channels") => last == Some("url"),
-        Some("supervise") => keys.any(|key| key == "env"),
+        Some("supervise" | "tasks") => keys.any(|key| key == "env"),
         _ => false,
     }
 }

@@ -44,16 +44,21 @@ pub(crate) struct Excerpt {
 }
 
 impl Problem {
-    pub(crate) fn new(place: Option<Place>, message: impl Into<String>) -> Self {
+    /// One without advice.
+    pub fn new(place: Option<Place>, message: impl Into<String>) -> Self {
         Self { place, message: printable(&message.into()), expected: None, hint: None, excerpt: None }
     }
 
-    pub(crate) fn expected(mut self, expected: impl Into<String>) -> Self {
+    /// Says what was expected.
+    #[must_use]
+    pub fn expected(mut self, expected: impl Into<String>) -> Self {
         self.expected = Some(printable(&expected.into()));
         self
     }
 
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+    /// Says how to go on.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(printable(&hint.into()));
         self
     }
@@ -139,7 +144,7 @@ fn write_problem(f: &mut fmt::Formatter<'_>, file: &str, problem: &Problem) -> f
 const SHOWN_CHARS: usize = 60;
 
 /// A value as it is repeated in a message.
-pub(crate) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN_CHARS).collect();
     if text.chars().nth(SHOWN_CHARS).is_some() {
         shown.push('…');

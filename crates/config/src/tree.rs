@@ -23,38 +23,49 @@ pub(crate) type Fatal = Box<Problem>;
 
 /// A value with its place.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub(crate) place: Place,
+pub struct Node {
+    /// Where it begins.
+    pub place: Place,
     /// Where it ends, line and column.
     end: (usize, usize),
     /// The place of the key that it belongs to.
-    pub(crate) key_place: Option<Place>,
+    pub key_place: Option<Place>,
     /// The way to it from the root, as `access.keys[0].id`; empty for the root.
-    pub(crate) path: String,
-    pub(crate) data: Data,
+    pub path: String,
+    /// What stands there.
+    pub data: Data,
 }
 
+/// What a node can hold.
 #[derive(Clone, Debug)]
-pub(crate) enum Data {
+pub enum Data {
+    /// A single value.
     Scalar {
+        /// As it is written, without quotes.
         text: String,
         /// Written without quotes, so that it may be a number, a truth value or null.
         plain: bool,
     },
+    /// A list.
     List(Vec<Node>),
+    /// Keys with values.
     Map(Vec<Entry>),
 }
 
+/// A key with its value.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) name: String,
-    pub(crate) name_place: Place,
-    pub(crate) value: Node,
+pub struct Entry {
+    /// The key.
+    pub name: String,
+    /// Where it stands.
+    pub name_place: Place,
+    /// Its value.
+    pub value: Node,
 }
 
 impl Node {
     /// Nothing is written here: `~`, `null` or an empty place.
-    pub(crate) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         matches!(&self.data, Data::Scalar { text, plain: true } if is_null(text))
     }
 

@@ -132,10 +132,32 @@ pub struct EdgeFacts {
     pub certificate: Option<ProbedFacts>,
     /// Who renews it: a timer, a job; an empty text where a renewal is configured and nothing runs it.
     pub renewal: Option<String>,
+    /// The certificates that the house renews itself.
+    pub acme: Vec<AcmeFacts>,
     /// Where nginx passes requests on to the gate.
     pub nginx: Vec<NginxFacts>,
     /// Whether the gate believes proxies on this machine.
     pub trusts_loopback: bool,
+}
+
+/// A certificate that the house renews itself, and whether that would work now.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct AcmeFacts {
+    /// The site.
+    pub host: String,
+    /// How long the certificate in force lasts, in days; `None` where there is none yet.
+    pub days_left: Option<f64>,
+    /// Why the last order failed, and how often in a row.
+    pub failed: Option<(String, u32)>,
+    /// Why the authority cannot be asked now.
+    pub unreachable: Option<String>,
+    /// The directory of the authority.
+    pub directory: String,
+    /// Whether it knows the account of the house; none is made before the first order.
+    pub has_account: bool,
+    /// Whether it tells when it wants certificates to be renewed.
+    pub tells_windows: bool,
 }
 
 /// A place in nginx' configuration from which requests go to the gate.

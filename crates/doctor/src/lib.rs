@@ -48,11 +48,11 @@ mod story;
 mod telling;
 mod verdict;
 
-pub use advise::{Advice, Line, Question, Setup, Share, Word, advice_json, advise, questions};
+pub use advise::{Advice, Line, Question, Setup, Share, Word, advice_json, advise, hours_seen, questions};
 pub use chart::chart;
 pub use check::{Area, Check, Findings, Repair, Status};
 pub use facts::{
-    BookFacts, BudgetFacts, ConfigFacts, DefenceFacts, EdgeFacts, Facts, GateFacts, KeyFacts, LineFacts, ListenerFacts,
+    AcmeFacts, BookFacts, BudgetFacts, ConfigFacts, DefenceFacts, EdgeFacts, Facts, GateFacts, KeyFacts, LineFacts, ListenerFacts,
     MailFacts, NginxFacts, OpenClawFacts, PlaceFacts, PortFacts, ProbedFacts, Reach, RecentFacts, ServerFacts,
     SpokeFacts, WantedFacts,
 };

@@ -20,6 +20,9 @@ const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
 /// Characters of the shortest hash in a name.
 const HASH_CHARS_MIN: usize = 8;
 
+/// Bytes of a file that are read at once: each client that reads slowly has some of these waiting.
+const PIECE_BYTES: usize = 16 * 1024;
+
 /// Files below a directory: `.br`, `.zst` and `.gz` beside a file are sent to those who take them; ranges; no listing; nothing whose
 /// name begins with a dot, but for `.well-known` (RFC 8615).
 #[derive(Clone, Debug)]
@@ -37,7 +40,8 @@ impl Files {
         if !found.is_dir() {
             return Err(no_directory("it is no directory".to_owned()));
         }
-        let dir = ServeDir::new(dir).precompressed_br().precompressed_zstd().precompressed_gzip();
+        let dir = ServeDir::new(dir).with_buf_chunk_size(PIECE_BYTES);
+        let dir = dir.precompressed_br().precompressed_zstd().precompressed_gzip();
         Ok(Self { prefix: route.trim_end_matches('/').to_owned(), dir })
     }
 

@@ -8,10 +8,13 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::{ServerConfig, ServerConnection};
 use tokio_rustls::server::TlsStream;
 
 use crate::guard::Transport;
+
+/// Bytes that TLS holds for a client that does not read: one record.
+const UNSENT_BYTES_MAX: usize = 16 * 1024;
 
 /// An extension of each request that came through TLS, if the client said for which name it spoke it (RFC 6066, section 3).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -28,7 +31,11 @@ impl Stream {
     /// Goes on in TLS, once the handshake has come to its end.
     pub(crate) async fn encrypted(self, config: Arc<ServerConfig>) -> io::Result<Self> {
         match self {
-            Self::Plain(stream) => Ok(Self::Tls(Box::new(TlsAcceptor::from(config).accept(stream).await?))),
+            Self::Plain(stream) => {
+                let bounded = |tls: &mut ServerConnection| tls.set_buffer_limit(Some(UNSENT_BYTES_MAX));
+                let stream = TlsAcceptor::from(config).accept_with(stream, bounded).await?;
+                Ok(Self::Tls(Box::new(stream)))
+            }
             encrypted @ Self::Tls(_) => Ok(encrypted),
         }
     }

@@ -1,7 +1,7 @@
 //! What stands before the gate: the public name, the certificate, a proxy.
 
 use crate::check::{Area, Check, Status, Step};
-use crate::facts::{EdgeFacts, Facts, NginxFacts, Reach};
+use crate::facts::{AcmeFacts, EdgeFacts, Facts, NginxFacts, Reach};
 
 /// nginx' own time between two reads of an answer, in seconds.
 const NGINX_READ_TIMEOUT_S: f64 = 60.0;
@@ -13,6 +13,7 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
         checks.extend(certificate(edge));
         checks.push(answer(facts, url));
     }
+    checks.extend(edge.acme.iter().map(acme));
     checks.extend(edge.nginx.iter().flat_map(|nginx| proxy(facts, nginx)));
     checks
 }
@@ -41,6 +42,28 @@ fn certificate(edge: &EdgeFacts) -> Vec<Check> {
         });
     }
     checks
+}
+
+/// A trial of a renewal, as far as nothing is ordered by it.
+fn acme(facts: &AcmeFacts) -> Check {
+    let step = Step::new(Area::Edge, "edge.acme", format!("the renewal of {} by {}", facts.host, facts.directory));
+    let left = match facts.days_left {
+        Some(days) if days > 0.0 => format!("the one in force lasts {days:.1} days"),
+        Some(_) => "the one in force has ended".to_owned(),
+        None => "there is none yet".to_owned(),
+    };
+    if let Some(error) = &facts.unreachable {
+        let fix = "let this machine reach the authority (DNS, firewall, proxy), or mend `edge.acme.directory` and `edge.acme.ca`";
+        return step.fault("unreachable", format!("the authority cannot be asked: {error}; {left}"), fix);
+    }
+    if let Some((error, times)) = &facts.failed {
+        let fix = "mend what the authority says: mostly the name leads elsewhere, or port 80 or 443 cannot be reached from outside; \
+                   it is tried again by itself";
+        return step.fault("failed", format!("{times} orders in a row failed, the last one: {error}; {left}"), fix);
+    }
+    let account = if facts.has_account { "it knows our account" } else { "there is no account yet, one is made with the first order" };
+    let windows = if facts.tells_windows { "and says when to renew" } else { "and does not say when to renew" };
+    step.ok(format!("the authority answers, {account}, {windows}; {left}"))
 }
 
 fn answer(facts: &Facts, url: &str) -> Check {

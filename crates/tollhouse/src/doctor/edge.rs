@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tollhouse_config::Config;
-use tollhouse_doctor::{EdgeFacts, NginxFacts, ProbedFacts, Reach, nginx};
+use tollhouse_doctor::{AcmeFacts, EdgeFacts, NginxFacts, ProbedFacts, Reach, nginx};
+use tollhouse_edge::{Authority, Certificate, Examined};
 use tollhouse_probe::{CertificateLook, CertificatePlace, Look};
+use tollhouse_state::State;
+use tollhouse_units::chain;
 
 use super::asker::{Asked, Asker};
 use super::machine;
+use crate::edging::renewing;
 
 /// How long the public address may take.
 const ANSWER_TIME_MAX: Duration = Duration::from_millis(2500);
@@ -39,7 +43,7 @@ pub(super) async fn facts(config: &Config, asker: &Asker, root: &Path) -> EdgeFa
         asker.ask(Asked::get(format!("{url}/healthz"), ANSWER_TIME_MAX)).await
     };
     let host = url.and_then(https_host);
-    let (answer, certificate) = tokio::join!(answer, certificate(config, host.as_ref()));
+    let (answer, certificate, acme) = tokio::join!(answer, certificate(config, host.as_ref()), acme(config));
     let trusts_loopback =
         config.access.trusted_proxies.iter().any(|net| net.contains(&std::net::IpAddr::from([127, 0, 0, 1])));
     EdgeFacts {
@@ -47,6 +51,7 @@ pub(super) async fn facts(config: &Config, asker: &Asker, root: &Path) -> EdgeFa
         answer,
         certificate,
         renewal: host.and_then(|(host, _)| renewal(root, &host)),
+        acme,
         nginx: nginx_places(root, config.listen.address.port()),
         trusts_loopback,
     }
@@ -67,6 +72,52 @@ async fn certificate(config: &Config, host: Option<&(String, u16)>) -> Option<Pr
     let place = CertificatePlace::Served { host: host.clone(), port, name: host.clone() };
     let look = Look::Certificate(CertificateLook { place, ca, before: BEFORE });
     machine::probed(&host, "certificate", look).await
+}
+
+/// The certificates that the house renews itself. Its authority is asked for the account; nothing is ordered.
+async fn acme(config: &Config) -> Vec<AcmeFacts> {
+    let Some(settings) = renewing::settings(config.edge.as_ref()) else { return Vec::new() };
+    let directory = settings.directory.clone();
+    let vault = renewing::vault(config);
+    let examined = async {
+        let vault = vault.clone();
+        let authority = tokio::task::spawn_blocking(move || Authority::new(settings, vault)).await;
+        let authority = authority.map_err(|error| error.to_string())?.map_err(|error| chain(&error))?;
+        authority.examine().await
+    };
+    let slow = || Err(format!("no answer within {ANSWER_TIME_MAX:?}"));
+    let examined = tokio::time::timeout(ANSWER_TIME_MAX, examined).await.unwrap_or_else(|_| slow());
+    let state = match config.data_dir.join("state/state.db").exists() {
+        true => State::open(&config.data_dir).await.ok(),
+        false => None,
+    };
+    let mut facts = Vec::new();
+    for site in renewing::sites(config.edge.as_ref()) {
+        let memory = match &state {
+            Some(state) => renewing::recall(state, &site.host).await.ok().flatten(),
+            None => None,
+        };
+        let path = vault.certificate(&site.host);
+        let ends = Certificate::read(&path, &path).ok().map(|certificate| certificate.ends());
+        let left = |ends: i64| (ends - jiff::Timestamp::now().as_second()) as f64 / 86_400.0;
+        let (known, unreachable) = match &examined {
+            Ok(examined) => (examined.clone(), None),
+            Err(error) => (Examined::default(), Some(error.clone())),
+        };
+        facts.push(AcmeFacts {
+            host: site.host,
+            days_left: ends.map(left),
+            failed: memory.and_then(|memory| Some((memory.error?, memory.failures))),
+            unreachable,
+            directory: directory.clone(),
+            has_account: known.has_account,
+            tells_windows: known.tells_windows,
+        });
+    }
+    if let Some(state) = state {
+        state.close().await;
+    }
+    facts
 }
 
 /// What renews a certificate that certbot knows; empty where nothing does.

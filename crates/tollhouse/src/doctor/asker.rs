@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, stream};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{Method, Request, Uri};
 use http_body_util::Full;
@@ -29,8 +30,13 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 const AT_ONCE_MAX: usize = 16;
 
 /// Does all of them side by side, so many at once; what they give, in their order.
-pub(super) async fn side_by_side<F: Future>(all: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    stream::iter(all).buffered(AT_ONCE_MAX).collect().await
+pub(super) fn side_by_side<'a, F>(all: impl IntoIterator<Item = F>) -> BoxFuture<'a, Vec<F::Output>>
+where
+    F: Future<Output: Send> + Send + 'a,
+{
+    // Boxed, and collected before: what makes the futures is no part of the one that waits for them.
+    let all: Vec<F> = all.into_iter().collect();
+    stream::iter(all).buffered(AT_ONCE_MAX).collect().boxed()
 }
 
 /// Asks addresses of HTTP.

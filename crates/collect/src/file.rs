@@ -73,7 +73,7 @@ mod watch;
 pub use lines::{Flaw, Flaws, LINE_BYTES_MAX, Line};
 pub use pattern::Pattern;
 pub use positions::{BytesBefore, FileId, FileNote, Head, Mark, Note, Positions};
-pub use rotate::{IsRead, KeepRotated, Method, Rotated, Rotation, Rotator};
+pub use rotate::{IsRead, IsTight, KeepRotated, Method, Rotated, Rotation, Rotator};
 pub use rotated::Packing;
 pub use sample::{Sight, Sighted};
 pub use tailer::{Batch, Begin, Event, FileStatus, Options, Tailer};

@@ -8,7 +8,7 @@
 //! | `GET /console/api/v1/stores` | | `{"at", "stores": [Store, …], "disks": [Disk, …]}` as measured last |
 //!
 //! A Process is `{name, state, since, pid, starts, reason, why, asked, next_start, memory_bytes, memory_soft_bytes, memory_hard_bytes,
-//! pressure, pressure_limit, stop_ms, drain_ms, command, needs, upstreams, critical}`; `why` is the reason as a word that does not
+//! pressure, pressure_limit, stop_ms, drain_ms, command, needs, upstreams, critical}`; `command` is the program with its arguments, or the name of the unit of systemd; `why` is the reason as a word that does not
 //! change (`code`) with its figures, `asked` why a human is asked (`critical`, `often`); `state` is one of `stopped`, `waiting`, `starting`, `ready`, `draining`, `stopping`, `backoff`,
 //! `paused`, `failed`. Errors are `{"error": message}`: 404 for an unknown name, 409 for what does not fit the state, 503 when the
 //! house is busy.

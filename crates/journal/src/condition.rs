@@ -83,6 +83,15 @@ pub(crate) struct TightBound {
     pub(crate) bytes: u64,
 }
 
+/// The bound of a journal of which nothing else is said, in bytes.
+pub(crate) const TIGHT_BYTES: u64 = 1 << 30;
+
+/// Below how much free room a disk of this size is tight, for a journal of which nothing else is said; both in bytes. What can
+/// be had again elsewhere should have gone before.
+pub fn tight_below(total_bytes: u64) -> u64 {
+    TightBound { bytes: TIGHT_BYTES }.of(Space { total_bytes, free_bytes: 0 })
+}
+
 impl TightBound {
     pub(crate) fn of(self, space: Space) -> u64 {
         self.bytes.min(space.total_bytes / TIGHT_PART)

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::condition::{Condition, DiskState, Telling, TightBound, Why};
+use crate::condition::{TIGHT_BYTES, Condition, DiskState, Telling, TightBound, Why};
 use crate::disk::{Disk, FILE_MODE, RealDisk, Space};
 use crate::error::JournalError;
 use crate::hold::Holds;
@@ -91,7 +91,7 @@ impl Options {
             rotate_bytes: 256 << 20,
             keep_days: 30,
             keep_bytes: 10 << 30,
-            tight_bytes: 1 << 30,
+            tight_bytes: TIGHT_BYTES,
             holds: Holds::default(),
             compress: Some(Packing::Zstd),
             sync: Sync::Within(Duration::from_millis(100)),

@@ -91,7 +91,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use condition::DiskState;
+pub use condition::{DiskState, tight_below};
 pub use error::JournalError;
 pub use hold::Holds;
 pub use journal::{Appending, Journal, Opened, Options, SYNC_BOUNDS_US, Stats, Sync, Writer};

@@ -179,7 +179,7 @@ impl Follower {
                 return round.end();
             }
             round.drop_idle_writers()?;
-            if kept_at.elapsed() >= KEEP_EVERY || round.has_new_day() {
+            if kept_at.elapsed() >= KEEP_EVERY || round.has_new_day() || round.store.wants_room() {
                 kept_at = Instant::now();
                 round.keep()?;
             }
@@ -478,6 +478,9 @@ impl<'a> Round<'a> {
         self.commit()?;
         self.today = date_of(Timestamp::now().as_millisecond());
         self.store.drop_old_days(self.today)?;
+        if self.store.wants_room() {
+            self.store.drop_for_room()?;
+        }
         let gone = |writer: &DayWriter| self.store.day(&writer.day.name).is_none();
         self.writers.retain(|_, writer| !gone(writer));
         Ok(())

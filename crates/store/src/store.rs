@@ -29,6 +29,9 @@ use crate::search;
 /// Longest time of one search; what it found until then is answered.
 pub const SEARCH_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// On a tight disk days go until they take this part of their budget, and no further.
+const TIGHT_BUDGET_PART: u64 = 4;
+
 /// Where and for how long documents are kept.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
@@ -88,6 +91,9 @@ pub(crate) struct Inner {
     is_writable: bool,
     is_followed: AtomicBool,
     pub(crate) counters: Counters,
+    /// Bytes that are to be freed.
+    room_wanted: AtomicU64,
+    dropped_for_room: Lock<Vec<(String, u64)>>,
     /// What filters that came again have found.
     pub(crate) filters: FilterCache,
 }
@@ -167,6 +173,8 @@ impl Store {
                 is_writable,
                 is_followed: AtomicBool::new(false),
                 counters: Counters::default(),
+                room_wanted: AtomicU64::new(0),
+                dropped_for_room: Lock::default(),
                 filters: FilterCache::default(),
             }),
         }
@@ -256,6 +264,17 @@ impl Store {
     pub async fn refresh(&self, timeout: Duration) -> bool {
         let written = self.inner.written.lock().as_ref().map_or(0, |written| *written.borrow());
         self.wait_indexed(written, timeout).await
+    }
+
+    /// Asks for this much room on the disk, in bytes: the indexer drops the oldest days soon, though none of the last quarter
+    /// of [`StoreOptions::keep_bytes`] and never the newest. Without a budget nothing is dropped.
+    pub fn make_room(&self, bytes: u64) {
+        self.inner.room_wanted.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Days that were dropped for that since this was asked last, each with its size.
+    pub fn dropped_for_room(&self) -> Vec<(String, u64)> {
+        std::mem::take(&mut *self.inner.dropped_for_room.lock())
     }
 
     /// What happened since the store was opened.
@@ -399,6 +418,35 @@ impl Inner {
             }
             self.drop_folder(name)?;
             total -= bytes;
+        }
+        Ok(())
+    }
+
+    /// Whether room is wanted.
+    pub(crate) fn wants_room(&self) -> bool {
+        self.room_wanted.load(Ordering::Relaxed) > 0
+    }
+
+    /// Drops the oldest days until there is as much room as is wanted, within the bounds of [`Store::make_room`].
+    pub(crate) fn drop_for_room(&self) -> Result<(), StoreError> {
+        let wanted = self.room_wanted.swap(0, Ordering::Relaxed);
+        let least = self.options.keep_bytes / TIGHT_BUDGET_PART;
+        let mut days = Vec::new();
+        for (name, entry) in self.entries()? {
+            let (Entry::Day(date) | Entry::Aside(date)) = entry else { continue };
+            days.push((!matches!(entry, Entry::Aside(_)), date, folder_bytes(&self.options.dir.join(&name)), name));
+        }
+        days.sort();
+        let newest = days.iter().rposition(|(is_day, ..)| *is_day);
+        let mut total: u64 = days.iter().map(|(_, _, bytes, _)| *bytes).sum();
+        let mut freed = 0;
+        for (place, (_, _, bytes, name)) in days.iter().enumerate() {
+            if self.options.keep_bytes == 0 || freed >= wanted || total <= least || Some(place) == newest {
+                break;
+            }
+            self.drop_folder(name)?;
+            (freed, total) = (freed + bytes, total - bytes);
+            self.dropped_for_room.lock().push((name.clone(), *bytes));
         }
         Ok(())
     }

@@ -13,12 +13,20 @@ use serde_json::{Value, json};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tollhouse_config::{Config, ContentMode};
 use tollhouse_elastic::searched_here;
-use tollhouse_journal::{Journal, Level, Record};
+use tollhouse_journal::{Journal, Level, Record, tight_below};
 use tollhouse_probe::full_in_ms;
 use tollhouse_remote::Shelf;
 
 /// How often is measured.
 const EVERY: Duration = Duration::from_mins(15);
+/// How often is looked whether room gets short.
+const ROOM_EVERY: Duration = Duration::from_secs(10);
+/// What goes first when room gets short, each below so many quarters of the room below which the journal's own closed files go:
+/// what has been collected already, then what can be made again from the journal.
+const ROTATED_QUARTERS: u64 = 8;
+const INDEX_QUARTERS: u64 = 6;
+/// So much more than that is made free, in quarters.
+const MORE_QUARTERS: u64 = 1;
 /// Files and folders that are looked at for one store; what is beyond is not counted, and that is said.
 const ENTRIES_MAX: usize = 100_000;
 /// Folders within folders that are looked into.
@@ -102,8 +110,15 @@ impl Drop for Stores {
 
 async fn watch(stores: Vec<Store>, journal: Journal, shelf: Shelf, shown: Arc<Mutex<Value>>) {
     let mut every = tokio::time::interval(EVERY);
+    let mut room = tokio::time::interval(ROOM_EVERY);
     loop {
-        every.tick().await;
+        tokio::select! {
+            _ = every.tick() => {}
+            _ = room.tick() => {
+                make_room(&stores, &shelf, &journal);
+                continue;
+            }
+        }
         let stores = stores.clone();
         let Ok(measured) = spawn_blocking(move || stores.iter().map(Store::measure).collect::<Vec<_>>()).await else {
             continue;
@@ -116,6 +131,38 @@ async fn watch(stores: Vec<Store>, journal: Journal, shelf: Shelf, shown: Arc<Mu
                 tracing::error!(error = %error, "recording what a store takes");
             }
         }
+    }
+}
+
+/// Whether less than so many quarters of the room are left below which the journal lets its own files go; how much is
+/// missing then, in bytes, and a little more.
+fn missing(place: &Path, quarters: u64) -> Option<u64> {
+    let disk = disk(place)?;
+    let quarter = tight_below(disk.total) / 4;
+    let wanted = quarter * (quarters + MORE_QUARTERS);
+    (disk.free < quarter * quarters).then(|| wanted.saturating_sub(disk.free))
+}
+
+/// Whether the disk of a folder gets so short of room that rotated files of other programs go.
+pub(crate) fn is_short(place: &Path) -> bool {
+    missing(place, ROTATED_QUARTERS).is_some()
+}
+
+/// Lets days of the index go where room gets short, before anything of the journal has to; tells of those that went.
+fn make_room(stores: &[Store], shelf: &Shelf, journal: &Journal) {
+    let Shelf::Own(index) = shelf else { return };
+    for (name, bytes) in index.dropped_for_room() {
+        let record = Record::new("resource", Level::Warn, "a day of the index was dropped: its disk gets full").caller(CALLER);
+        let record = record.field("store", "index").field("reason", "tight").field("index", name).field("bytes", bytes);
+        if let Err(error) = journal.enqueue(record) {
+            tracing::error!(error = %error, "recording that a day of the index was dropped");
+        }
+    }
+    let place = stores.iter().find(|store| store.name == "index").map(|store| &store.place);
+    if let Some(Place::Folder(place)) = place
+        && let Some(bytes) = missing(place, INDEX_QUARTERS)
+    {
+        index.make_room(bytes);
     }
 }
 

@@ -3,23 +3,26 @@
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use jiff::Timestamp;
 use regex::Regex;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
-use tollhouse_config::{Config, ReadyConfig, RestartPolicy, StopSignalConfig, SuperviseConfig};
+use tollhouse_config::{Config, ReadyConfig, RestartPolicy, StopSignalConfig, SuperviseConfig, UnitManager};
 use tollhouse_console::{NotFollowed, ProcessOrder};
 use tollhouse_journal::{Journal, Record};
 use tollhouse_upkeep::{
     Asked, Flow, Held, House, Limits, Lines, Liveness, Memory, Order, OrderError, Pressure, Processes, Readiness,
-    Restart, Rules, Spec, State, Status, StopSignal, Supervisor, Why,
+    Restart, Rules, Spec, State, Status, StopSignal, Supervisor, Unit, Why,
 };
 use tollhouse_upstream::{Flowing, Hold};
 
 use crate::house::Current;
+
+/// Systemd kills what does not end within the unit's own time; one for which it has none is killed after this.
+const UNIT_STOP_MAX: Duration = Duration::from_hours(1);
 
 /// The processes at work.
 pub(crate) struct Supervising(Supervisor);
@@ -93,6 +96,10 @@ fn spec(config: &SuperviseConfig) -> anyhow::Result<Spec> {
     Ok(Spec {
         name: config.name.clone(),
         command: config.command.clone(),
+        unit: config
+            .unit
+            .as_ref()
+            .map(|unit| Unit { name: unit.name.clone(), is_of_user: unit.manager == UnitManager::User }),
         env: config.env.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect(),
         directory: config.directory.clone(),
         user: config.user.clone(),
@@ -129,7 +136,7 @@ fn rules(config: &SuperviseConfig) -> Rules {
         delay_max: config.delay_max,
         final_codes: config.final_codes.iter().map(|code| i32::from(*code)).collect(),
         start: config.start,
-        stop: config.stop,
+        stop: if config.unit.is_some() { UNIT_STOP_MAX } else { config.stop },
         drain: config.drain,
         pause_after: config.pause_after,
         critical: config.critical,
@@ -159,7 +166,8 @@ async fn follow(
 
 /// Why it is where it is, or what it waits for, in a sentence.
 fn reason(spec: &Spec, status: &Status) -> Option<String> {
-    if status.state == State::Waiting {
+    let is_occupied = matches!(status.why, Some(Why::Occupied(_)));
+    if status.state == State::Waiting && !is_occupied {
         return Some(format!("it needs {}", spec.needs.join(", ")));
     }
     let why = status.why.as_ref()?;
@@ -185,7 +193,7 @@ fn told(spec: &Spec, status: &Status) -> Value {
         "pressure_limit": spec.memory.pressure,
         "stop_ms": spec.rules.stop.as_millis() as u64,
         "drain_ms": spec.rules.drain.as_millis() as u64,
-        "command": spec.command,
+        "command": spec.unit.as_ref().map_or_else(|| spec.command.clone(), |unit| vec![unit.name.clone()]),
         "needs": spec.needs,
         "upstreams": spec.upstreams,
         "critical": spec.rules.critical,

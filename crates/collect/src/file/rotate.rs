@@ -112,11 +112,19 @@ pub enum Rotated {
         path: PathBuf,
         /// Its size.
         bytes: u64,
+        /// Beyond which bound it was: `bytes`, `days`, `count`, or `tight`: the disk is short of room.
+        why: &'static str,
     },
 }
 
 /// Whether a file, by device and inode, was read to this size; true of one that nobody knows.
 pub type IsRead<'a> = &'a dyn Fn(u64, u64, u64) -> bool;
+
+/// Whether the disk of this folder gets so short of room that a quarter of the budget has to do.
+pub type IsTight<'a> = &'a dyn Fn(&Path) -> bool;
+
+/// On a tight disk this part of the budget has to do.
+const TIGHT_BUDGET_PART: u64 = 4;
 
 /// Rotates the files of one source.
 #[derive(Debug)]
@@ -156,6 +164,7 @@ impl Rotator {
         &mut self,
         now: Timestamp,
         is_read: IsRead<'_>,
+        is_tight: IsTight<'_>,
         reopen: &dyn Fn() -> Result<(), String>,
     ) -> Vec<Rotated> {
         let mut told = Vec::new();
@@ -176,7 +185,8 @@ impl Rotator {
                     told.push(Rotated::Failed { path: path.clone(), why });
                 }
             }
-            self.thin(archives, now, is_read, &mut told);
+            let is_tight = !archives.is_empty() && path.parent().is_some_and(is_tight);
+            self.thin(archives, now, is_read, is_tight, &mut told);
         }
         if is_renamed {
             let why = reopen().err();
@@ -330,7 +340,14 @@ impl Rotator {
     }
 
     /// Removes what is beyond the bounds, oldest first.
-    fn thin(&self, archives: &[Archive], now: Timestamp, is_read: IsRead<'_>, told: &mut Vec<Rotated>) {
+    fn thin(
+        &self,
+        archives: &[Archive],
+        now: Timestamp,
+        is_read: IsRead<'_>,
+        is_tight: bool,
+        told: &mut Vec<Rotated>,
+    ) {
         let KeepRotated { bytes, days, count } = self.rotation.keep;
         let is_open = |archive: &Archive| self.opening.values().any(|opening| opening.to == archive.path);
         let there: Vec<(&Archive, fs::Metadata)> = archives
@@ -346,11 +363,23 @@ impl Rotator {
             let is_old = days.is_some_and(|days| age > i64::from(days) * 86_400);
             let are_many = count.is_some_and(|count| left > count as usize);
             let was_read = is_read(meta.dev(), meta.ino(), meta.len());
-            if !(is_over || (was_read && (is_old || are_many))) {
+            let is_too_much = is_tight && bytes.is_some_and(|bytes| total > bytes / TIGHT_BUDGET_PART);
+            if !(is_over || (was_read && (is_old || are_many || is_too_much))) {
                 break;
             }
             match fs::remove_file(&archive.path) {
-                Ok(()) => told.push(Rotated::Removed { path: archive.path.clone(), bytes: meta.len() }),
+                Ok(()) => {
+                    let why = if is_over {
+                        "bytes"
+                    } else if is_old {
+                        "days"
+                    } else if are_many {
+                        "count"
+                    } else {
+                        "tight"
+                    };
+                    told.push(Rotated::Removed { path: archive.path.clone(), bytes: meta.len(), why });
+                }
                 Err(error) => {
                     told.push(Rotated::Failed { path: archive.path.clone(), why: reason(&error) });
                     break;

@@ -302,6 +302,30 @@ fn old_days_and_days_beyond_the_room_are_dropped() {
 }
 
 #[test]
+fn where_room_is_wanted_the_oldest_days_go_down_to_a_quarter_of_their_budget() {
+    let dir = tempdir().unwrap();
+    let now = jiff::Timestamp::now().as_millisecond();
+    let mut journal = Journal::new(dir.path());
+    for age in [4, 3, 2, 1, 0] {
+        let when = Zone::utc().format(now - age * DAY_MS);
+        journal.append(now, &fields(json!({"kind": "log", "msg": format!("{age} days old"), "@timestamp": when})));
+    }
+    let store = Store::open(options(dir.path())).unwrap();
+    journal.follow(&store).close().unwrap();
+    let total: u64 = store.indices().iter().map(|info| info.bytes).sum();
+    drop(store);
+    let all = 1 << 40;
+    for (budget, wanted, left) in [(0, all, 5), (4 * total, all, 5), (total, 0, 5), (total, 1, 4), (total, all, 1)] {
+        let store = Store::open(crate::StoreOptions { keep_bytes: budget, ..options(dir.path()) }).unwrap();
+        let before = store.indices().len();
+        store.make_room(wanted);
+        store.inner.drop_for_room().unwrap();
+        assert_eq!(store.indices().len(), left, "{budget} {wanted}");
+        assert_eq!(store.dropped_for_room().len(), before - left);
+    }
+}
+
+#[test]
 fn names_and_patterns_of_indices() {
     let dir = tempdir().unwrap();
     let mut journal = Journal::new(dir.path());

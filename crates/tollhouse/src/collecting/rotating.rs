@@ -15,6 +15,8 @@ use tollhouse_collect::file::{KeepRotated, Method, Pattern, Positions, Rotated, 
 use tollhouse_config::{FileRotate, KeepFiles, Reopen, ReopenSignal, RotateMethod};
 use tollhouse_journal::{Level, Record};
 
+use crate::stores;
+
 /// Where these records come from.
 const CALLER: &str = "collect/rotate";
 /// How often the files are looked at.
@@ -146,7 +148,7 @@ impl Drop for Rotating {
 
 fn looked(mut rotator: Rotator, reads: &Reads, reopen: Option<&Reopen>) -> (Rotator, Vec<Rotated>) {
     let is_read = |device, inode, size| reads.get(&(device, inode)).is_none_or(|read| *read >= size);
-    let told = rotator.look(Timestamp::now(), &is_read, &|| reopen.map_or(Ok(()), tell));
+    let told = rotator.look(Timestamp::now(), &is_read, &stores::is_short, &|| reopen.map_or(Ok(()), tell));
     (rotator, told)
 }
 
@@ -206,8 +208,9 @@ fn record(rotated: &Rotated) -> Record {
             about(Level::Warn, what, path).field("error", why)
         }
         Rotated::Failed { path, why } => about(Level::Warn, "a file cannot be rotated", path).field("error", why),
-        Rotated::Removed { path, bytes } => {
-            about(Level::Info, "a rotated file was removed", path).field("bytes", *bytes)
+        Rotated::Removed { path, bytes, why } => {
+            let level = if *why == "tight" { Level::Warn } else { Level::Info };
+            about(level, "a rotated file was removed", path).field("bytes", *bytes).field("reason", *why)
         }
     }
 }

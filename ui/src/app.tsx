@@ -37,6 +37,7 @@ const Dashboards = lazy(() => import("./pages/dashboards/page"));
 const DoctorPage = lazy(() => import("./pages/doctor/page"));
 const EfficiencyPage = lazy(() => import("./pages/efficiency"));
 const SettingsPage = lazy(() => import("./pages/settings/page"));
+const TasksPage = lazy(() => import("./pages/tasks/page"));
 
 const STATUS_EVERY_MS = 5_000;
 const RETRY_EVERY_MS = 3_000;
@@ -154,6 +155,7 @@ const NAV: NavEntry[] = [
   { page: "sources", text: "nav.sources", icon: "sources", letter: "s" },
   { page: "processes", text: "nav.processes", icon: "process", letter: "x" },
   { page: "resources", text: "nav.resources", icon: "disk", letter: "r" },
+  { page: "tasks", text: "nav.tasks", icon: "check", letter: "j" },
   { page: "doctor", text: "nav.doctor", icon: "around", letter: "h", operator: true },
   { page: "keys", text: "nav.keys", icon: "key", letter: "k", admin: true },
   { page: "users", text: "nav.users", icon: "users", letter: "u", admin: true },
@@ -259,6 +261,7 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
         {place.page === "sources" && <SourcesPage params={place.params} session={session} />}
         {place.page === "processes" && <ProcessesPage params={place.params} session={session} />}
         {place.page === "resources" && <ResourcesPage params={place.params} session={session} />}
+        {place.page === "tasks" && <TasksPage params={place.params} session={session} />}
         {place.page === "doctor" && <DoctorPage params={place.params} session={session} />}
         {place.page === "keys" && <KeysPage params={place.params} session={session} />}
         {place.page === "users" && <UsersPage session={session} />}

@@ -129,6 +129,15 @@ pub fn questions(from_ms: i64) -> Vec<Question> {
     ]
 }
 
+/// Hours that there are records of: not more than were asked for, and not more than the house is old.
+pub fn hours_seen(answers: &[Value], hours_asked: f64, now_ms: i64) -> f64 {
+    let buckets =
+        answers.iter().find_map(|answer| answer.pointer("/aggregations/hours/buckets")).and_then(Value::as_array);
+    let first = buckets.and_then(|buckets| buckets.first()).and_then(|bucket| bucket["key"].as_i64());
+    let old = first.map(|first_ms| (now_ms - first_ms) as f64 / 3_600_000.0);
+    old.map_or(hours_asked, |old| old.min(hours_asked)).max(1.0)
+}
+
 /// What the answers advise; one answer for each question, in their order.
 pub fn advise(answers: &[Value], setup: &Setup) -> Vec<Advice> {
     let empty = Value::Null;

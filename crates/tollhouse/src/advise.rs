@@ -7,9 +7,8 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
-use serde_json::Value;
 use tollhouse_config::Config;
-use tollhouse_doctor::{Advice, Setup, Word, advice_json, advise, questions};
+use tollhouse_doctor::{Advice, Setup, Word, advice_json, advise, hours_seen, questions};
 use tollhouse_elastic::searched_here;
 
 use crate::cli::ConfigArgs;
@@ -47,24 +46,17 @@ pub(crate) async fn advise_command(args: &AdviseArgs) -> anyhow::Result<()> {
         let asked = searched_here(&shelf, "*", &question.search).await;
         answers.push(serde_json::to_value(asked.with_context(|| format!("searching for {}", question.name))?)?);
     }
-    let all = advise(&answers, &setup(&config, hours(&answers, args.within)));
+    let now_ms = Timestamp::now().as_millisecond();
+    let hours = hours_seen(&answers, args.within.as_secs_f64() / 3600.0, now_ms);
+    let all = advise(&answers, &setup(&config, hours));
     if args.json {
         return say(&format!("{:#}\n", advice_json(&all, &questions)));
     }
     say(&told(&all, std::io::stdout().is_terminal()))
 }
 
-/// Hours that there are records of: not more than were asked for, and not more than the house is old.
-fn hours(answers: &[Value], within: Duration) -> f64 {
-    let asked = within.as_secs_f64() / 3600.0;
-    let buckets =
-        answers.iter().find_map(|answer| answer.pointer("/aggregations/hours/buckets")).and_then(Value::as_array);
-    let first = buckets.and_then(|buckets| buckets.first()).and_then(|bucket| bucket["key"].as_i64());
-    let old = first.map(|first_ms| (Timestamp::now().as_millisecond() - first_ms) as f64 / 3_600_000.0);
-    old.map_or(asked, |old| old.min(asked)).max(1.0)
-}
-
-fn setup(config: &Config, hours: f64) -> Setup {
+/// How the installation is set up, as far as advice depends on it.
+pub(crate) fn setup(config: &Config, hours: f64) -> Setup {
     let models = config.models.iter().map(|model| (model.name.clone(), model.context, model.keep_alive.clone()));
     let upstreams = config.upstreams.iter().map(|upstream| (upstream.name.clone(), upstream.parallel));
     Setup { models: models.collect(), upstreams: upstreams.collect(), hours }

@@ -14,7 +14,7 @@ mod sockets;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 use tollhouse_config::Config;
-use tollhouse_doctor::{Check, ConfigFacts, Facts, Findings, Repair, Status, chart, security};
+use tollhouse_doctor::{Check, ConfigFacts, Facts, Findings, Repair, Setup, Status, chart, security};
 
 use crate::cli::{ConfigArgs, VERSION};
 use crate::say;
@@ -91,6 +91,34 @@ pub(crate) async fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(again.exit_status()));
     }
     Ok(ExitCode::from(findings.exit_status()))
+}
+
+/// What the console asks of the doctor, by the configuration in force.
+#[derive(Debug)]
+pub(crate) struct Physician {
+    pub(crate) config: Config,
+    /// The configuration's file, where there is one.
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl tollhouse_console::Doctor for Physician {
+    fn examine(&self, is_security: bool) -> tollhouse_console::Examined<'_> {
+        let (config, file) = (self.config.clone(), self.file.clone());
+        let runtime = tokio::runtime::Handle::current();
+        // What is gathered side by side borrows from its asker, so it stays on one thread.
+        let looking = tokio::task::spawn_blocking(move || {
+            let gathered = runtime.block_on(gather::facts(&config, file.as_deref(), Path::new("/")));
+            let mut facts = gathered.map_err(|error| format!("{error:#}"))?;
+            VERSION.clone_into(&mut facts.version);
+            facts.config = ConfigFacts { file: file.map(|file| file.display().to_string()), problem: None };
+            Ok(if is_security { security(&facts) } else { chart(&facts) })
+        });
+        Box::pin(async { looking.await.unwrap_or_else(|_| Err("the examination broke off".to_owned())) })
+    }
+
+    fn setup(&self) -> Setup {
+        crate::advise::setup(&self.config, 0.0)
+    }
 }
 
 /// Gathers and judges.

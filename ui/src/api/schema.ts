@@ -2095,7 +2095,7 @@ export interface components {
             /** @description How far it is. */
             progress: components["schemas"]["StepProgress"];
             /** @description What came of it. */
-            value?: Record<string, never> | null;
+            value?: unknown;
             /** @description What was done, with its templates filled in. */
             work?: Record<string, never> | null;
         };
@@ -2581,7 +2581,7 @@ export interface components {
             history: Record<string, never>[];
             /** @description What it was given. */
             input: Record<string, never>;
-            question?: components["schemas"]["Asked"] | null;
+            question?: components["schemas"]["TaskQuestion"] | null;
             /** @description Its steps in order, those of `on_failure` last. */
             steps: components["schemas"]["StepDetail"][];
             /** @description As it is listed. */
@@ -2926,7 +2926,7 @@ export interface components {
             /** @description How far it is. */
             progress: components["schemas"]["StepProgress"];
             /** @description What later steps know it by. */
-            value?: Record<string, never> | null;
+            value?: unknown;
             /** @description Its condition. */
             when?: string | null;
         };
@@ -3052,7 +3052,7 @@ export interface components {
             /** @description Whether there are any: the configuration says `tasks`. */
             on: boolean;
             /** @description What humans are asked. */
-            questions: components["schemas"]["Asked"][];
+            questions: components["schemas"]["TaskQuestion"][];
             tasks: components["schemas"]["TaskSummary"][];
             templates: components["schemas"]["TaskTemplate"][];
         };
@@ -3086,6 +3086,36 @@ export interface components {
         /** @description What a run is given. */
         TaskOrder: {
             input?: Record<string, never>;
+        };
+        /** @description What a human is asked. */
+        TaskQuestion: {
+            /** @description Who may answer; empty for everybody who may approve tasks. */
+            by: string[];
+            /**
+             * Format: int64
+             * @description When it answers itself.
+             */
+            expires_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Changes with each question, so that a link answers the question it was made for and no later one.
+             */
+            number: number;
+            /** @description The run. */
+            run: string;
+            /**
+             * Format: int64
+             * @description Since when.
+             */
+            since_ms: number;
+            /** @description The step. */
+            step: string;
+            /** @description Its task. */
+            task: string;
+            /** @description What is asked. */
+            text: string;
+            /** @description `approve` for a step that asks, or what is odd: `error`, `check`, `cost`, `far`, `doubt`. */
+            why: string;
         };
         /** @description From where a run goes on. */
         TaskRetry: {

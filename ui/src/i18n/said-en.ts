@@ -99,6 +99,7 @@ export const saidEn = {
   card_memory_above: "{used_percent} of its memory used (limit {limit_percent})",
   card_works: "{busy_percent} busy",
   card_heat: "{degrees} °C",
+  card_slowed: "slowed down ({why})",
   card_heat_above: "{degrees} °C (limit {limit_degrees} °C)",
   memory_hidden: "the kernel does not tell how much memory there is",
   memory_used: "{used_percent} used",

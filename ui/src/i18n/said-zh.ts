@@ -101,6 +101,7 @@ export const saidZh: Record<SaidCode, string> = {
   card_memory_above: "显存已用 {used_percent}（上限 {limit_percent}）",
   card_works: "占用 {busy_percent}",
   card_heat: "{degrees} °C",
+  card_slowed: "已降频（{why}）",
   card_heat_above: "{degrees} °C（上限 {limit_degrees} °C）",
   memory_hidden: "内核没有给出内存大小",
   memory_used: "已用 {used_percent}",

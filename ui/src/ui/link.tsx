@@ -11,7 +11,7 @@ interface Props {
   /** Called when the link was followed inside the console. */
   followed?: () => void;
   "aria-label"?: string;
-  "aria-current"?: "page" | undefined;
+  "aria-current"?: "page" | "step" | undefined;
   [data: `data-${string}`]: string | number;
 }
 

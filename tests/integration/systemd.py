@@ -1,0 +1,111 @@
+"""A real systemd that is the first process of its own namespace, with its own `/run`, and what runs inside it."""
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+
+from house import BINARY, Process, finished, until
+
+INIT = next((place for place in ("/usr/lib/systemd/systemd", "/lib/systemd/systemd") if Path(place).exists()), None)
+BEGIN = f"""
+set -e
+mount -t tmpfs tmpfs /run
+mkdir -p /run/systemd/system
+printf '[Unit]\\nDescription=Nothing but what a test starts\\n' > /run/systemd/system/tests.target
+export container=other
+exec {INIT} --system --unit=tests.target --log-target=console --show-status=no
+"""
+
+
+def why_not():
+    """Why none can be started here, if that is so."""
+    if INIT is None or not shutil.which("unshare") or not shutil.which("nsenter"):
+        return "systemd, unshare and nsenter are needed"
+    return None if os.geteuid() == 0 else "systemd as the first process of a namespace needs root"
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+class Inside:
+    """A program in the namespace, with the number that it has out here."""
+
+    def __init__(self, entered):
+        self.entered = entered
+        [self.pid] = until("the program is there", lambda: children(entered.pid), 10)
+
+    def poll(self):
+        return self.entered.poll()
+
+    def wait(self, timeout=None):
+        return self.entered.wait(timeout)
+
+    @property
+    def returncode(self):
+        return self.entered.returncode
+
+    def send_signal(self, number):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def terminate(self):
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+
+class Systemd(Process):
+    """Starts and stops units of its own."""
+
+    def __init__(self):
+        super().__init__("systemd", tempfile.mkdtemp(prefix="tollhouse-systemd-"))
+        self.init = None
+
+    def start(self):
+        namespaces = ["--pid", "--fork", "--mount", "--uts", "--ipc", "--cgroup", "--mount-proc", "--kill-child=KILL"]
+        self.spawn(["unshare", *namespaces, "sh", "-c", BEGIN])
+        [self.init] = until("its first process is there", lambda: self.alive() and children(self.child.pid), 10)
+        until("it has started", lambda: self.alive() and self.ask("is-system-running").stdout.strip() in ("running", "degraded"), 30)
+        return self
+
+    def end(self):
+        # With its first process, everything in a namespace ends.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.init, signal.SIGKILL)
+        self.child.wait(10)
+        shutil.rmtree(self.log.parent, ignore_errors=True)
+
+    def inside(self, *command):
+        return ["nsenter", "--target", str(self.init), "--mount", "--pid", "--", *map(str, command)]
+
+    def ask(self, *words):
+        """`systemctl`, as somebody else on the machine calls it."""
+        return finished(self.inside("systemctl", *words))
+
+    def shown(self, unit, name):
+        return self.ask("show", "--property", name, "--value", unit).stdout.strip()
+
+    def unit(self, name, command, **settings):
+        """Writes a unit; it is not started."""
+        service = {"ExecStart": command, **settings}
+        unit = {key: service.pop(key) for key in ("Requires", "StartLimitIntervalSec") if key in service}
+        # What units of a whole machine wait for is not there.
+        text = ["[Unit]", "DefaultDependencies=no", *(f"{key}={value}" for key, value in unit.items())]
+        text += ["[Service]", *(f"{key}={value}" for key, value in service.items())]
+        (Path(f"/proc/{self.init}/root/run/systemd/system") / name).write_text("\n".join(text) + "\n")
+        self.ask("daemon-reload")
+
+    def brings(self, house):
+        """From now on this house is started within the namespace."""
+
+        def launch():
+            house.spawn(self.inside(BINARY, "up", "--config", house.config))
+            house.child = Inside(house.child)
+
+        house.launch = launch
+        return house

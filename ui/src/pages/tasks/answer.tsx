@@ -50,7 +50,7 @@ export function Answer({ run, question, may, reload }: Props) {
         {may && (
           <>
             <Field words={t("tasks.comment")}>
-              <input data-testid="answer-comment" value={comment} onInput={(event) => setComment(event.currentTarget.value)} />
+              <input type="text" data-testid="answer-comment" value={comment} onInput={(event) => setComment(event.currentTarget.value)} />
             </Field>
             <details>
               <summary>{t("tasks.edit_values")}</summary>

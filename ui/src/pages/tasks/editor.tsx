@@ -80,7 +80,7 @@ function Editor({ kept, templates, editable, show, reload }: Omit<Props, "task">
           {kept === null && (
             <>
               <Field words={t("tasks.name")} hint={t("tasks.name_hint")}>
-                <input data-testid="definition-name" value={name} onInput={(event) => setName(event.currentTarget.value)} />
+                <input type="text" data-testid="definition-name" value={name} onInput={(event) => setName(event.currentTarget.value)} />
               </Field>
               {templates.length > 0 && (
                 <p class="task-buttons">

@@ -1,0 +1,67 @@
+"""Every figure of the console leads to the query behind it; doctor and advice are run there; what probes say is said in Chinese."""
+
+import json
+import shutil
+
+import httpx
+import pytest
+from house import ROOT, finished, until
+
+SHOTS = ROOT / "target" / "screenshots"
+SLOW = 3
+
+
+@pytest.fixture
+def seen(make_house, scripted, tmp_path):
+    browser = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+    assert browser, "Chromium is not installed"
+    log = tmp_path / "app.log"
+    log.write_text(json.dumps({"level": "error", "msg": "a line"}) + "\n")
+    house = make_house(
+        upstreams={"scripted": {"kind": "openai", "url": scripted.url}},
+        sources={"app": {"type": "file", "paths": [str(log)], "format": "json"}},
+        supervise={"steady": {"command": ["sleep", "1000"]}},
+        alerts={"late": {"query": "model_name:late", "count": ">= 2", "within": "1h", "resolve": "1h"}},
+        probes={"every": "1h", "disks": [{"path": "/", "above": "100%"}], "processes": [{"name": "nobody", "port": 1}]},
+    )
+    for number in range(6):
+        assert house.chat("word " * (number + 1), model="echo").status_code == 200
+    answers = [house.chat("at last", model="late") for _ in range(SLOW)]
+    slow = answers[-1].headers["x-request-id"]
+    until("all requests are found", lambda: house.count("kind:request AND NOT origin:probe") == 6 + SLOW)
+    until("the rule has fired", lambda: any(record.get("alert_rule") == "late" for record in house.journal(kind="alert")))
+    with httpx.Client(base_url=house.url, headers={"x-tollhouse-console": "1"}, timeout=30) as client:
+        client.get(house.console_address())
+        for probe in ("disk-root", "process-nobody"):
+            assert client.post(f"/console/api/v1/probes/{probe}/run").status_code == 200
+    until("both probes are found", lambda: house.count("kind:probe AND said.code:*") >= 2)
+    task = {"browser": browser, "address": house.console_address(), "shots": str(SHOTS), "slow": slow}
+    done = finished(["node", ROOT / "tests/browser/behind.mjs", json.dumps(task)], timeout=240)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert "failure" not in told, told["failure"]
+    return {**told, "house": house}
+
+
+def test_scenario_r09_each_figure_leads_to_its_query(seen):
+    house = seen["house"]
+    assert {page: found["without"] for page, found in seen["figures"].items() if found["without"]} == {}
+    # Discover is the query itself; elsewhere each panel leads there by itself.
+    assert {page: found["own"] for page, found in seen["figures"].items() if found["own"] and page != "discover"} == {}
+    # The slowest request of the overview, one click away, with its cause.
+    assert seen["clicks"] <= 3 and seen["verdict"]["cause"] not in (None, "ok"), seen["verdict"]
+    # Codes and figures stand in the records; the page says them in Chinese.
+    [record] = [record for record in house.journal(kind="probe") if record["probe"] == "nobody"][-1:]
+    codes = [said["code"] for said in record["said"]]
+    assert codes == ["nobody_runs", "port_closed"], record
+    rows = dict(seen["probes"])
+    assert "不接受连接" in rows["process-nobody"] and "已用" in rows["disk-root"], rows
+    assert "不接受连接" in seen["light"], seen["light"]
+    assert "小时内记录数" in seen["incident"].replace(" ", ""), seen["incident"]
+    # The doctor's chart, the four layers, and advice.
+    assert {"gate.port", "server.port", "machine.disk", "book.journal"} <= {check for check, _ in seen["steps"]}
+    assert len(seen["layers"]) == 4, seen["layers"]
+    assert {"prompts", "context", "loads", "queue", "memory"} <= {name for name, _ in seen["advice"]}
+    assert seen["axe"] == []
+    assert seen["errors"] == []
+    assert seen["outside"] == []

@@ -309,6 +309,11 @@ fn link_page(answer: &Result<Value, AlertsRefusal>, more: &str) -> Response {
         Err(AlertsRefusal { status, error }) => (*status, format!("<h1>{}</h1>", escaped(error))),
         Ok(incident) => (StatusCode::OK, incident_page(incident) + more),
     };
+    page(status, &body)
+}
+
+/// A page of its own for whoever follows a link: nothing is loaded, and its address goes nowhere.
+pub(crate) fn page(status: StatusCode, body: &str) -> Response {
     let page = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>tollhouse</title><meta name=\"viewport\" \
          content=\"width=device-width\"><style>:root{{color-scheme:light dark}}\

@@ -12,12 +12,13 @@ use axum::middleware;
 use axum::routing::{MethodFilter, on};
 use serde_json::Value;
 use tollhouse_state::{Chat, ChatSettings, Dashboard, KeptDashboard, Role, Saved, SavedSearch, User};
+use tollhouse_tasks::{RunDetail, TaskSummary};
 
 use crate::chats::{Asked, CHAT_BODY_BYTES_MAX, CHAT_PATH, chatter};
 use crate::description::{Description, Door, Told, answers as a, told};
 use crate::{
-    Console, alerts, api, chats, dashboards, guard, keys, oidc, probes, processes, reload, replay, saved, session,
-    settings, story, users,
+    Console, alerts, api, chats, dashboards, doctor, guard, keys, oidc, probes, processes, reload, replay, saved,
+    session, settings, story, tasks, users,
 };
 
 /// All calls.
@@ -226,6 +227,150 @@ pub(crate) fn all() -> Calls {
             "/console/api/v1/probes/{id}/run",
             told("Run a probe now").gives::<a::Probe>().gives_with::<a::Probe>(202, "its run goes on").refuses(&[404]),
             probes::run,
+        )
+        .post(
+            Operator,
+            "/console/api/v1/doctor",
+            told("Look for what is wrong with this installation; nothing is changed")
+                .takes::<doctor::Examination>()
+                .gives::<a::Examined>()
+                .refuses(&[400, 409, 503]),
+            doctor::examine,
+        )
+        .post(
+            Operator,
+            "/console/api/v1/advise",
+            told("What the records advise, with figures, how sure they are, and the searches behind them")
+                .takes::<doctor::AdviceWanted>()
+                .gives::<a::Advised>()
+                .refuses(&[400, 409, 503]),
+            doctor::advise,
+        )
+        .get(
+            Viewer,
+            "/console/api/v1/tasks",
+            told("Tasks, questions to humans, files that cannot be used, templates").gives::<tasks::TaskBoard>(),
+            tasks::board,
+        )
+        .get(
+            Viewer,
+            "/console/api/v1/tasks/runs",
+            told("Runs of tasks, the newest first")
+                .query("task", "of this task only")
+                .query("status", "in this state only")
+                .query("text", "with this text in the run's name, task, step or error")
+                .query("before", "older than this run: the `next` of the page before")
+                .query("limit", "how many, up to 500")
+                .gives::<tasks::RunPage>()
+                .refuses(&[400]),
+            tasks::runs,
+        )
+        .get(
+            Viewer,
+            "/console/api/v1/tasks/runs/{id}",
+            told("A run with its steps, what went into them and came of them, and its history")
+                .gives::<RunDetail>()
+                .refuses(&[404]),
+            tasks::run,
+        )
+        .post(
+            Operator,
+            "/console/api/v1/tasks/runs/{id}/pause",
+            told("Begin nothing further in a run").gives::<RunDetail>().refuses(&[404, 409]),
+            tasks::pause,
+        )
+        .post(
+            Operator,
+            "/console/api/v1/tasks/runs/{id}/resume",
+            told("Go on with a paused run").gives::<RunDetail>().refuses(&[404, 409]),
+            tasks::resume,
+        )
+        .post(
+            Operator,
+            "/console/api/v1/tasks/runs/{id}/cancel",
+            told("End a run").gives::<RunDetail>().refuses(&[404, 409]),
+            tasks::cancel,
+        )
+        .post(
+            Operator,
+            "/console/api/v1/tasks/runs/{id}/approve",
+            told("Say yes to what a run asks, with changes where there are some")
+                .may_take::<tasks::TaskAnswer>()
+                .gives::<RunDetail>()
+                .refuses(&[400, 404, 409]),
+            tasks::approve,
+        )
+        .post(
+            Operator,
+            "/console/api/v1/tasks/runs/{id}/reject",
+            told("Say no to what a run asks")
+                .may_take::<tasks::TaskAnswer>()
+                .gives::<RunDetail>()
+                .refuses(&[400, 404, 409]),
+            tasks::reject,
+        )
+        .post(
+            Operator,
+            "/console/api/v1/tasks/runs/{id}/retry",
+            told("Go on from an earlier step, or from where it failed, with changes where there are some")
+                .may_take::<tasks::TaskRetry>()
+                .gives::<RunDetail>()
+                .refuses(&[400, 404, 409]),
+            tasks::retry,
+        )
+        .get(
+            Viewer,
+            "/console/api/v1/tasks/definitions/{task}",
+            told("The text of a task's definition")
+                .query("version", "the one that a run went by; the one in force when absent")
+                .gives::<tasks::TaskText>()
+                .refuses(&[404]),
+            tasks::definition,
+        )
+        .put(
+            Operator,
+            "/console/api/v1/tasks/definitions/{task}",
+            told("Save a definition and put it in force; runs that go on keep theirs")
+                .takes::<tasks::TaskEdit>()
+                .gives::<tasks::TaskText>()
+                .refuses(&[400, 409]),
+            tasks::save,
+        )
+        .delete(
+            Operator,
+            "/console/api/v1/tasks/definitions/{task}",
+            told("Remove a definition; its runs stay").done().refuses(&[400, 404, 409]),
+            tasks::remove,
+        )
+        .post(
+            Operator,
+            "/console/api/v1/tasks/definitions/{task}/check",
+            told("What is wrong with the text of a definition")
+                .takes::<tasks::TaskEdit>()
+                .gives::<tasks::TaskCheck>()
+                .refuses(&[400]),
+            tasks::check,
+        )
+        .post(
+            Operator,
+            "/console/api/v1/tasks/definitions/{task}/run",
+            told("Begin a run")
+                .may_take::<tasks::TaskOrder>()
+                .gives_with::<tasks::TaskBegun>(201, "it is in the book")
+                .refuses(&[400, 404]),
+            tasks::begin,
+        )
+        .post(
+            Operator,
+            "/console/api/v1/tasks/definitions/{task}/hold",
+            told("Let the schedule of a task stand still").gives::<TaskSummary>().refuses(&[404]),
+            tasks::hold,
+        )
+        .post(
+            Operator,
+            "/console/api/v1/tasks/definitions/{task}/release",
+            told("Let the schedule of a task go on").gives::<TaskSummary>().refuses(&[404]),
+            tasks::release,
         )
         .get(
             Viewer,

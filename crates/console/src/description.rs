@@ -19,7 +19,17 @@ use utoipa::openapi::schema::Schema;
 use crate::guard::CONSOLE_HEADER;
 
 /// Schemas of answers that leave out what does not apply; in all others nothing stands as `null`.
-const LEAVE_OUT: [&str; 1] = ["Why"];
+const LEAVE_OUT: [&str; 9] = [
+    "ItemDetail",
+    "RunDetail",
+    "RunPage",
+    "RunSummary",
+    "StepDetail",
+    "StepSummary",
+    "TaskQuestion",
+    "TaskSummary",
+    "Why",
+];
 
 /// Who may call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -16,6 +16,7 @@ mod chats;
 mod confirm;
 mod dashboards;
 mod description;
+mod doctor;
 mod guard;
 mod keeper;
 mod keys;
@@ -31,6 +32,8 @@ mod session;
 mod settings;
 mod sign_ins;
 mod story;
+mod task_link;
+mod tasks;
 mod users;
 
 use std::sync::Arc;
@@ -47,12 +50,15 @@ use tollhouse_state::State;
 
 pub use alerts::{Alerts, AlertsAnswer, AlertsAsk, AlertsKeeper, AlertsRefusal};
 pub use chats::{Answers, CHAT_PATH, ChatPage};
+pub use doctor::{Doctor, DoctorKeeper, Examined};
 pub use keeper::{Ask, AskKeeper, NotFollowed, ProcessOrder};
 pub use oidc::{CALLBACK_PATH, OidcSettings, RoleRule};
 pub use probes::{Probes, ProbesKeeper};
 pub use replay::KeptContent;
 pub use settings::{Fault, InForce, Proposal, SettingsDesk, SettingsKeeper, Turn};
 pub use sign_ins::SignIns;
+pub use task_link::{TASK_LINK_PURPOSE, TaskLink};
+pub use tasks::{Changing, FaultyTask, TaskHouse, TaskKeeper, TaskTemplate, Unchanged};
 
 /// What is said to whoever comes without a token (scenario B01).
 pub const UNAUTHORIZED: &str =
@@ -96,6 +102,10 @@ pub struct Settings {
     pub alerts: AlertsKeeper,
     /// Who runs the probes.
     pub probes: ProbesKeeper,
+    /// Who keeps the tasks.
+    pub tasks: TaskKeeper,
+    /// Who looks for what is wrong.
+    pub doctor: DoctorKeeper,
     /// The chat page.
     pub chat: ChatPage,
     /// A provider at which users sign in.
@@ -129,7 +139,9 @@ impl Console {
 /// Pages and API of the console. Requests must carry their [`tollhouse_web::Peer`] as an extension.
 pub fn router(console: Console) -> Router {
     // A link's token is the right itself, wherever it is opened; its answers have headers of their own.
-    let links = Router::new().route("/console/link/{token}", get(alerts::show_link).post(alerts::follow_link));
+    let links = Router::new()
+        .route("/console/link/{token}", get(alerts::show_link).post(alerts::follow_link))
+        .route("/console/link/task/{token}", get(task_link::show).post(task_link::follow));
     Router::new()
         .merge(calls::all().router(&console))
         .route(CALLBACK_PATH, get(oidc::callback))
@@ -143,6 +155,8 @@ pub fn router(console: Console) -> Router {
         .route("/sources", get(assets::page))
         .route("/processes", get(assets::page))
         .route("/resources", get(assets::page))
+        .route("/tasks", get(assets::page))
+        .route("/doctor", get(assets::page))
         .route("/keys", get(assets::page))
         .route("/users", get(assets::page))
         .route("/settings", get(assets::page))

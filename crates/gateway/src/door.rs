@@ -55,6 +55,12 @@ impl Caller {
         Self::own(&KEY)
     }
 
+    /// A step of a task: it waits like a probe.
+    pub(crate) fn task() -> Self {
+        static KEY: LazyLock<Arc<Key>> = LazyLock::new(|| low_key("tollhouse-task"));
+        Self::own(&KEY)
+    }
+
     /// A request that is asked once more in the console: it waits like a probe.
     pub(crate) fn replay() -> Self {
         static KEY: LazyLock<Arc<Key>> = LazyLock::new(|| low_key("tollhouse-replay"));

@@ -35,5 +35,5 @@ pub use family::Families;
 pub use health::Health;
 pub use record::RequestRecord;
 pub use refusal::{ErrorStyle, Refusal};
-pub use stack::{By, Entry, Gateway, ModelSettings, PROBE_ORIGIN, REPLAY_ORIGIN, Settings};
+pub use stack::{By, Entry, Gateway, ModelSettings, PROBE_ORIGIN, REPLAY_ORIGIN, Settings, TASK_ORIGIN};
 pub use tollhouse_upstream::{Phase, Progress};

@@ -39,6 +39,8 @@ use crate::{Caller, Door, Health};
 
 /// What stands as `origin` in the records of requests that a probe of the house makes.
 pub const PROBE_ORIGIN: &str = "probe";
+/// What stands there in the records of requests that a step of a task makes.
+pub const TASK_ORIGIN: &str = "task";
 /// What stands there in the records of requests that are asked once more.
 pub const REPLAY_ORIGIN: &str = "replay";
 
@@ -106,6 +108,13 @@ pub enum Entry {
     Console,
     /// From a probe of the house itself: behind everybody else, counted for nobody, and no content of it is kept.
     Probe(Progress),
+    /// From a step of a task: behind everybody else, as a probe does, under the task's name.
+    Task {
+        /// The task, for whom the request is counted.
+        task: String,
+        /// Tells where the request is while it is answered.
+        progress: Progress,
+    },
     /// From the console, which asks a kept request once more: as a probe does.
     Replay {
         /// Id of the request that was kept.
@@ -216,7 +225,7 @@ impl Gateway {
         let mut open =
             OpenRecord::new(self.inner.journal.clone(), telemetry, head.method.as_str(), path, id.as_str(), client);
         let progress = match &entry {
-            Entry::Known { progress, .. } | Entry::Probe(progress) => progress.clone(),
+            Entry::Known { progress, .. } | Entry::Probe(progress) | Entry::Task { progress, .. } => progress.clone(),
             Entry::Door | Entry::Console | Entry::Replay { .. } => Progress::default(),
         };
         open.progress = Some(progress.clone());
@@ -255,6 +264,7 @@ impl Gateway {
         // Address first: to a stranger's address not even the answer to a guessed key is given.
         match entry {
             Entry::Probe(_) => way.open.record.origin = Some(PROBE_ORIGIN),
+            Entry::Task { .. } => way.open.record.origin = Some(TASK_ORIGIN),
             Entry::Replay { of } => {
                 way.open.record.origin = Some(REPLAY_ORIGIN);
                 way.open.record.replay_of = Some(of.clone());
@@ -302,11 +312,13 @@ impl Gateway {
             Entry::Console => Caller { key: None, key_id: Some("console".to_owned()) },
             Entry::Known { caller, .. } => caller.clone(),
             Entry::Probe(_) => Caller::probe(),
+            Entry::Task { .. } => Caller::task(),
             Entry::Replay { .. } => Caller::replay(),
         };
         way.open.record.key_id.clone_from(&caller.key_id);
         way.open.record.user_id = match entry {
             Entry::Known { user: Some(user), .. } => Some(user.clone()),
+            Entry::Task { task, .. } => Some(format!("task:{task}")),
             _ => self.inner.door.user(&caller, &way.head.headers, way.peer),
         };
         Ok(caller)

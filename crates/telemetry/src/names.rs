@@ -94,6 +94,12 @@ metrics! {
     LIGHT = Gauge "tollhouse_light" "1" &["layer", "colour"],
         "1 for the colour that the light of a layer has, 0 for the others; the layer all is the light of them all.";
 
+    TASK_EVENTS = Counter "tollhouse_task_events_total" "1" &["event"], "What happened to runs of tasks, by the event.";
+    TASK_STEPS = Counter "tollhouse_task_steps_total" "1" &["kind"], "Steps of tasks that were begun, by what they do.";
+    TASK_TOKENS = Counter "tollhouse_task_tokens_total" "{token}" &[], "Tokens that steps of tasks have used.";
+    TASK_PUT_OFF = Counter "tollhouse_task_put_off_total" "1" &[], "Times that a step was put off, because users or the graphics card had to come first.";
+    TASK_QUESTIONS = Gauge "tollhouse_task_questions" "1" &[], "Questions of tasks that wait for a human.";
+
     SPANS_WAITING = Gauge "tollhouse_otlp_requests_waiting" "{request}" &[], "Traces that wait to be brought to the receiver of OpenTelemetry.";
     SPANS_SENT = Counter "tollhouse_otlp_requests_sent_total" "{request}" &[], "Traces that the receiver has taken.";
     SPANS_DROPPED = Counter "tollhouse_otlp_requests_dropped_total" "{request}" &["reason"], "Traces that were given up: queue (it was full) or refused (by the receiver).";

@@ -10,6 +10,7 @@ use crate::dead::DeadArgs;
 use crate::doctor::DoctorArgs;
 use crate::journal::JournalArgs;
 use crate::source::Source;
+use crate::task::TaskArgs;
 use crate::users::UserArgs;
 
 /// Version of this build.
@@ -87,6 +88,12 @@ pub(crate) enum Command {
     Probe(ProbeArgs),
     /// Tell how the alert rules stand; try channels, silence rules, try rules on stored records
     Alert(AlertArgs),
+    /// Print manual pages
+    Man(ManArgs),
+    /// Print what a shell completes
+    Completions(CompletionsArgs),
+    /// Run durable tasks, look at them, and answer what they ask
+    Task(TaskArgs),
     /// Print the version
     Version,
 }
@@ -128,6 +135,8 @@ Examples:
   tollhouse init
   tollhouse init --config /etc/tollhouse/tollhouse.yaml
   tollhouse init --from config.yaml                       # a gateway's, a chat page's or LiteLLM's
+  tollhouse init --from /etc/nginx/sites-enabled/ai.conf   # its sites become `edge`
+  tollhouse init --from ~/.openclaw/openclaw.json         # its model servers, and what to change there
   tollhouse init --from gateway.yaml --from chat.yaml     # one configuration from both
   tollhouse init --from config.yaml --json | jq '.notes[] | select(.fate == \"not taken\")'
 
@@ -137,7 +146,7 @@ pub(crate) struct InitArgs {
     /// File to write [default: ./tollhouse.yaml]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Take an older file: a gateway's config.yaml, a chat page's, LiteLLM's; may be given several times
+    /// Take an older file: a gateway's config.yaml, a chat page's, LiteLLM's, an nginx site, OpenClaw's openclaw.json; may be given several times
     #[arg(long, value_name = "FILE")]
     pub(crate) from: Vec<PathBuf>,
     /// Replace the file if it is there
@@ -146,6 +155,40 @@ pub(crate) struct InitArgs {
     /// Print what became of every value as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tollhouse man | man -l -
+  tollhouse man key | man -l -
+  sudo tollhouse man --out /usr/local/share/man/man1")]
+pub(crate) struct ManArgs {
+    /// The command whose page is printed [default: that of the program]
+    pub(crate) command: Option<String>,
+    /// Write all pages into this folder instead
+    #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tollhouse completions bash > ~/.local/share/bash-completion/completions/tollhouse
+  tollhouse completions zsh > ~/.zfunc/_tollhouse
+  tollhouse completions fish > ~/.config/fish/completions/tollhouse.fish")]
+pub(crate) struct CompletionsArgs {
+    /// bash, zsh or fish
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+/// A shell that completes.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 #[derive(Debug, Args)]
@@ -261,6 +304,24 @@ Examples:
   tollhouse export ollama | sudo tee /etc/systemd/system/ollama.service.d/tollhouse.conf
   sudo systemctl daemon-reload && sudo systemctl restart ollama")]
     Ollama,
+    /// For a Logstash: a pipeline that gives the journal's lines real types, and the tutorial's tags and efficiency
+    #[command(after_help = "\
+Examples:
+  tollhouse export logstash > tollhouse.conf && logstash --config.test_and_exit --path.config tollhouse.conf
+  tollhouse export logstash --file '/var/log/clawdbot/*.log' --elasticsearch http://10.0.0.5:9200
+
+Neither is needed for the house's own index; `ship` of the configuration brings the same documents to a cluster.")]
+    Logstash(LogstashArgs),
+    /// For an rsyslog: files followed there, forwarded to the house's port for lines, or into an Elasticsearch API
+    #[command(after_help = "\
+Examples:
+  tollhouse export rsyslog | sudo tee /etc/rsyslog.d/30-tollhouse.conf && sudo rsyslogd -N1
+  tollhouse export rsyslog --file '/var/log/app/*.log' --host 10.0.0.5     # for another machine
+  tollhouse export rsyslog --elasticsearch                                 # into the house's own /es, by _bulk
+  tollhouse export rsyslog --elasticsearch http://10.0.0.7:9200 --user logs
+
+The port is that of the first of `sources` with `type: listen`, with TLS where that has it.")]
+    Rsyslog(RsyslogArgs),
     /// For systemd: a unit that starts the house and lets it touch only what the configuration needs
     #[command(after_help = "\
 Examples:
@@ -270,6 +331,38 @@ Examples:
 
 A house that supervises others needs more than one that does not: they have its rights.")]
     Systemd,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogstashArgs {
+    /// Files that it reads, with * for any characters [default: the journal]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: Vec<String>,
+    /// The cluster that it writes to [default: http://127.0.0.1:9200]
+    #[arg(long, value_name = "URL")]
+    pub(crate) elasticsearch: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RsyslogArgs {
+    /// Files that it follows, with * for any characters [default: /var/log/clawdbot/*.log]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) file: Vec<String>,
+    /// How that machine reaches the house [default: where the source listens]
+    #[arg(long, value_name = "HOST", conflicts_with = "elasticsearch")]
+    pub(crate) host: Option<String>,
+    /// File of the authority of the port's certificate [default: the system's]
+    #[arg(long, value_name = "FILE", conflicts_with = "elasticsearch")]
+    pub(crate) ca: Option<String>,
+    /// Write documents by _bulk instead [default: to the house's own API]
+    #[arg(long, value_name = "URL", num_args = 0..=1)]
+    pub(crate) elasticsearch: Option<Option<String>>,
+    /// The cluster's user
+    #[arg(long, value_name = "NAME", requires = "elasticsearch")]
+    pub(crate) user: Option<String>,
+    /// File on that machine that has the key or password alone, without an end of line [default: /etc/rsyslog.d/tollhouse.key]
+    #[arg(long, value_name = "FILE", requires = "elasticsearch")]
+    pub(crate) key_file: Option<String>,
 }
 
 #[derive(Debug, Args)]

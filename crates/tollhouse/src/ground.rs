@@ -10,6 +10,7 @@ use tollhouse_access::Keyring;
 use tollhouse_config::Config;
 use tollhouse_console::{Answers, AskKeeper, Console, KeptContent, SignIns, Turn};
 use tollhouse_content::{Contents, Mode};
+use tollhouse_edge::Kept;
 use tollhouse_elastic::Elastic;
 use tollhouse_gateway::{Door, Families, Gateway, Settings};
 use tollhouse_journal::Journal;
@@ -24,8 +25,9 @@ use crate::figures::Figures;
 use crate::house::House;
 use crate::probing::Probed;
 use crate::source::Source;
+use crate::tasking::Tasked;
 use crate::watching::desk::Desk;
-use crate::{cli, edging, settings, sieving, wiring};
+use crate::{cli, doctor, edging, settings, sieving, wiring};
 
 /// How long what waits to be kept may take at the end.
 const CONTENTS_END_MAX: Duration = Duration::from_secs(10);
@@ -55,6 +57,10 @@ pub(crate) struct Ground {
     pub(crate) answers: Answers,
     /// What is known of the probes.
     pub(crate) probed: Arc<Probed>,
+    /// The tasks at work.
+    pub(crate) tasked: Arc<Tasked>,
+    /// Servers behind the sites of the edge, and answers to authorities that look at its names.
+    pub(crate) edge: Arc<Kept>,
     /// Prompts and answers, once a configuration wanted them kept.
     pub(crate) contents: OnceLock<OpenContents>,
 }
@@ -114,9 +120,11 @@ impl Ground {
                 file: wiring::content_options(config).file,
                 is_on: wiring::content_mode(config) != Mode::Off,
             },
+            doctor: Arc::new(doctor::Physician { config: config.clone(), file: self.source.path.clone() }),
             desk: Arc::new(settings::Desk { config: config.clone(), source: self.source.clone() }),
             turn: self.turn.clone(),
             probes: self.probed.clone(),
+            tasks: self.tasked.clone(),
         };
         let console = Console::new(
             settings,
@@ -141,8 +149,9 @@ impl Ground {
             metrics: config.telemetry.metrics.clone(),
             figures: self.figures.clone(),
             probed: self.probed.clone(),
+            tasked: self.tasked.clone(),
             channels: config.channels.iter().map(|channel| channel.name.clone()).collect(),
-            edge: edging::edge(config, &self.journal)?,
+            edge: edging::edge(config, &self.journal, &self.edge)?,
         })
     }
 

@@ -19,6 +19,7 @@ use tower::ServiceExt;
 
 use crate::figures::Figures;
 use crate::probing::Probed;
+use crate::tasking::Tasked;
 use crate::{es, health};
 
 /// From the head of a request to the console or the book to the head of its answer: a body that drips in ends here.
@@ -40,6 +41,7 @@ pub(crate) struct House {
     pub(crate) metrics: Option<String>,
     pub(crate) figures: Figures,
     pub(crate) probed: Arc<Probed>,
+    pub(crate) tasked: Arc<Tasked>,
     /// Names of the channels that are told of alerts.
     pub(crate) channels: Vec<String>,
 }

@@ -32,6 +32,7 @@ use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
 use crate::stores::Stores;
 use crate::supervising::{self, Supervising};
+use crate::tasking::Tasking;
 use crate::telling::Telling;
 use crate::watching::{self, Watching};
 use crate::{content, ps, shelf, up, users, wiring};
@@ -78,6 +79,7 @@ pub(crate) struct Keeper {
     pub(crate) watching: Watching,
     pub(crate) telling: Telling,
     pub(crate) probing: Probing,
+    pub(crate) tasking: Tasking,
     pub(crate) supervising: Supervising,
     pub(crate) stores: Stores,
     pub(crate) ring: Ring,
@@ -142,6 +144,7 @@ impl Keeper {
     pub(crate) async fn end(mut self) -> Ground {
         // First: a question of ours need not be waited for.
         self.probing.end().await;
+        self.tasking.end().await;
         let search = async {
             if let Some(listening) = self.listening_search {
                 listening.end().await;
@@ -300,6 +303,7 @@ impl Keeper {
         let told = self.telling.prepare(&config).await?;
         let edged = self.edging.prepare(&config).await?;
         let probed = probing::Ready::new(&config).await?;
+        let tasks = self.tasking.prepare(&config).await?;
         let specs = supervising::specs(&config)?;
         let of_store = config.clone();
         let store_client = tokio::task::spawn_blocking(move || shelf::client(&of_store)).await??;
@@ -325,8 +329,11 @@ impl Keeper {
             remote.renew(client);
         }
         self.telling.adopt(told, &config.service, &self.ground.figures, &self.current);
-        self.watching.adopt(watched, watching::place(&config, address));
+        let place = watching::place(&config, address);
+        let console = place.console.clone();
+        self.watching.adopt(watched, place);
         self.probing.adopt(probed).await;
+        self.tasking.adopt(tasks, console).await;
         self.supervising.adopt(specs);
         if !self.stores.are_of(&config) {
             self.stores = Stores::new(&config, self.ground.journal.clone(), self.ground.shelf.clone());

@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod cli;
 mod collecting;
+mod completions;
 mod content;
 mod counts;
 mod dead;
@@ -15,6 +16,7 @@ mod es;
 mod export;
 mod figures;
 mod ground;
+mod handed;
 mod health;
 mod house;
 mod init;
@@ -23,6 +25,7 @@ mod keeper;
 mod keys;
 mod listening;
 mod logging;
+mod manual;
 mod notifying;
 mod probe;
 mod probing;
@@ -38,6 +41,8 @@ mod source;
 mod speech;
 mod stores;
 mod supervising;
+mod task;
+mod tasking;
 mod telling;
 mod up;
 mod users;
@@ -106,11 +111,14 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Probe(args) => return runtime()?.block_on(probe::probe(&args)),
         // It tells by its exit status whether a tried channel works.
         Command::Alert(args) => return runtime()?.block_on(alert::alert(&args)),
+        Command::Task(args) => return runtime()?.block_on(task::task(&args)),
         Command::Ps(args) => runtime()?.block_on(ps::ps(&args)),
         Command::Start(args) => runtime()?.block_on(ps::order("start", &args)),
         Command::Stop(args) => runtime()?.block_on(ps::order("stop", &args)),
         Command::Restart(args) => runtime()?.block_on(ps::order("restart", &args)),
         Command::Confirm(args) => runtime()?.block_on(ps::order("confirm", &args)),
+        Command::Man(args) => manual::man(&args),
+        Command::Completions(args) => completions::completions(&args),
         Command::Version => say(&format!("tollhouse {}\n", cli::VERSION)),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -9,7 +9,7 @@ use crate::source::Source;
 use crate::{keeper, up};
 
 /// What is changed in the file only: it says which programs run.
-const BARRED: &str = "supervise";
+const BARRED: [&str; 2] = ["supervise", "tasks.commands"];
 
 /// Knows one configuration in force.
 #[derive(Debug)]
@@ -53,6 +53,11 @@ impl SettingsDesk for Desk {
                 let of = |is: &dyn Fn(&str) -> bool| proposal.changed.iter().filter(|path| is(path)).cloned().collect();
                 proposal.restart = of(&keeper::needs_restart);
                 proposal.barred = of(&is_barred);
+                // The whole section may be new, with programs in it.
+                let commands = |config: &Config| config.tasks.as_ref().map_or(0, |tasks| tasks.commands.len());
+                if commands(&config) > 0 && proposal.changed.iter().any(|path| path == "tasks") {
+                    proposal.barred.push("tasks.commands".to_owned());
+                }
             }
         }
         proposal
@@ -70,7 +75,7 @@ impl Desk {
 }
 
 fn is_barred(path: &str) -> bool {
-    path.strip_prefix(BARRED).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    BARRED.iter().any(|barred| path.strip_prefix(barred).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
 }
 
 fn in_force(setting: Setting) -> InForce {
@@ -82,7 +87,8 @@ fn in_force(setting: Setting) -> InForce {
     InForce { path: setting.path, value: setting.value, from, line, variables }
 }
 
-fn faults(errors: &ConfigErrors) -> Vec<Fault> {
+/// All that is wrong with a text, as the console shows it.
+pub(crate) fn faults(errors: &ConfigErrors) -> Vec<Fault> {
     let fault = |problem: &Problem| Fault {
         line: problem.place.map(|place| place.line),
         column: problem.place.map(|place| place.column),

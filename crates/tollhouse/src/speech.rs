@@ -23,12 +23,13 @@ pub(crate) struct Speech {
     calls: BTreeMap<u64, (String, String)>,
     first: Option<Instant>,
     last: Option<Instant>,
+    input_tokens: u64,
 }
 
 impl Speech {
     pub(crate) fn new() -> Self {
         let (line, spoken, calls) = (Vec::new(), Spoken::default(), BTreeMap::new());
-        Self { began: Instant::now(), line, spoken, calls, first: None, last: None }
+        Self { began: Instant::now(), line, spoken, calls, first: None, last: None, input_tokens: 0 }
     }
 
     /// Takes more of the stream. The error is what the server says, or that this is no stream.
@@ -42,6 +43,16 @@ impl Speech {
             }
         }
         Ok(())
+    }
+
+    /// The text so far.
+    pub(crate) fn text(&self) -> &str {
+        &self.spoken.text
+    }
+
+    /// Tokens of the prompt and of the answer together, once they were told.
+    pub(crate) fn tokens(&self) -> u64 {
+        self.input_tokens + self.spoken.output_tokens.unwrap_or_default()
     }
 
     /// The whole answer.
@@ -76,6 +87,9 @@ impl Speech {
         }
         if let Some(tokens) = chunk.pointer("/usage/completion_tokens").and_then(Value::as_u64) {
             self.spoken.output_tokens = Some(tokens);
+        }
+        if let Some(tokens) = chunk.pointer("/usage/prompt_tokens").and_then(Value::as_u64) {
+            self.input_tokens = tokens;
         }
         let Some(delta) = chunk.pointer("/choices/0/delta") else { return Ok(()) };
         let text = |name: &str| delta.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
@@ -124,12 +138,13 @@ mod tests {
             data: {\"choices\":[{\"delta\":{\"content\":\"4\"}}]}\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"2 好\"}}]}\n\n\
             data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"weather\",\"arguments\":\"{\\\"city\\\":\"}}]}}]}\n\n\
             data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"\\\"Paris\\\"}\"}}]}}]}\n\n\
-            data: {\"choices\":[],\"usage\":{\"completion_tokens\":5}}\n\ndata: [DONE]\n\n";
+            data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":5}}\n\ndata: [DONE]\n\n";
         for size in [1, 7, stream.len()] {
             let mut speech = Speech::new();
             for part in stream.as_bytes().chunks(size) {
                 speech.take(part).unwrap();
             }
+            assert_eq!((speech.text(), speech.tokens()), ("42 好", 8));
             let spoken = speech.end().unwrap();
             assert_eq!((spoken.text.as_str(), spoken.thought, spoken.output_tokens), ("42 好", true, Some(5)));
             assert_eq!(spoken.calls, [("weather".to_owned(), json!({"city": "Paris"}))]);

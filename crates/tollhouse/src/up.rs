@@ -39,9 +39,10 @@ use crate::shipping::Shipping;
 use crate::source::{FileWatch, Source};
 use crate::stores::Stores;
 use crate::supervising::{self, Supervising};
+use crate::tasking::Tasking;
 use crate::telling::Telling;
 use crate::watching::Watching;
-use crate::{cli, keeper, keys, probing, ps, shelf, shipping, sieving, telling, watching, wiring};
+use crate::{cli, keeper, keys, probing, ps, shelf, shipping, sieving, tasking, telling, watching, wiring};
 
 /// Says a line on standard error, as `eprintln!` does, but the house does not end where that cannot be written: it may lead into
 /// a file on a full disk.
@@ -77,6 +78,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let probes = probing::Ready::new(&config).await?;
     let specs = supervising::specs(&config)?;
     let state = State::open(&config.data_dir).await?;
+    let tasks = tasking::Ready::first(&config).await?;
     let watched = watching::Prepared::first(&config, &state).await?;
     let configured = wiring::configured_keys(&config)?;
     let has_keys = !configured.is_empty() || state.keys().await?.iter().any(|key| key.revoked_ms.is_none());
@@ -126,6 +128,8 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         sign_ins,
         answers,
         probed: std::sync::Arc::default(),
+        tasked: std::sync::Arc::default(),
+        edge: std::sync::Arc::default(),
         contents,
     };
     let house = ground.house(&config, bound.address, None)?;
@@ -150,7 +154,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let serving = Serving::new(&config, current.clone(), ground.journal.clone());
     let serving_search = Serving::search(&config, current.clone(), ground.journal.clone());
     let mut draining = JoinSet::new();
-    let mut edging = Edging::new(&config, &current, &ground.journal)?;
+    let mut edging = Edging::new(&config, &current, &ground)?;
     let edged = edged.serve(&edging)?;
     edging.adopt(edged, &config, &mut draining);
     let listening = bound.serve(&config, &serving)?;
@@ -167,6 +171,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     ground.figures.show(shipping.shown(), collecting.shown());
     telling.adopt(told, &config.service, &ground.figures, &current);
     let place = watching::place(&config, listening.address);
+    let console = place.console.clone();
     let watching = Watching::new(
         ground.shelf.clone(),
         ground.state.clone(),
@@ -177,8 +182,17 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     );
     let (state, journal) = (ground.state.clone(), ground.journal.clone());
     let probing = Probing::new(state, journal, current.clone(), ground.probed.clone(), probes)?;
+    let parts = tasking::Parts {
+        state: ground.state.clone(),
+        journal: ground.journal.clone(),
+        shelf: ground.shelf.clone(),
+        current: current.clone(),
+        probed: ground.probed.clone(),
+        tasked: ground.tasked.clone(),
+    };
+    let tasking = Tasking::new(parts, tasks, console).await?;
     let stores = Stores::new(&config, ground.journal.clone(), ground.shelf.clone());
-    let parts = greeting(&edging, &collecting, &shipping, &watching, &supervising, &probing);
+    let parts = greeting(&edging, &collecting, &shipping, &watching, &supervising, &probing, &tasking);
     ps::note_address(&config, listening.address);
     greet(&config, &ground.state, listening.address, &door, &upstreams, &parts).await;
     if let Some(listening) = &listening_search {
@@ -206,6 +220,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         supervising,
         stores,
         probing,
+        tasking,
         ring,
         notifier: Notifier::from_environment(),
         logging,
@@ -340,6 +355,7 @@ fn greeting(
     watching: &Watching,
     supervising: &Supervising,
     probing: &Probing,
+    tasking: &Tasking,
 ) -> Vec<String> {
     let edged = edging.greeting().into_iter().map(|line| format!("site       {line}"));
     let collected = collecting.greeting().into_iter().map(|line| format!("collect    {line}"));
@@ -347,7 +363,8 @@ fn greeting(
     let watched = watching.greeting().into_iter().map(|line| format!("alerts     {line}"));
     let supervised = supervising.greeting().into_iter().map(|line| format!("supervise  {line}"));
     let probed = probing.greeting().into_iter().map(|line| format!("probes     {line}"));
-    edged.chain(collected).chain(shipped).chain(watched).chain(supervised).chain(probed).collect()
+    let tasks = tasking.greeting().into_iter().map(|line| format!("tasks      {line}"));
+    edged.chain(collected).chain(shipped).chain(watched).chain(supervised).chain(probed).chain(tasks).collect()
 }
 
 /// Tells whoever started the house what it does and how to go on.

@@ -1,0 +1,199 @@
+//! Fetches facts for steps: records of the book, a report, a file, or an address that the configuration allows.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, USER_AGENT};
+use http::{Request, Uri};
+use http_body_util::Full;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use tollhouse_elastic::searched_here;
+use tollhouse_outbound::{Client, GuardedResolver, Trust, is_forbidden, rare_client, whole};
+use tollhouse_remote::Shelf;
+use tollhouse_tasks::{Collect, Outcome, StepError};
+use tollhouse_units::{chain, format_duration};
+use tollhouse_watch::{ReportKind, Span};
+
+use super::files::Folders;
+
+/// Records where a step does not say how many.
+const RECORDS: u64 = 50;
+/// Most records.
+const RECORDS_MAX: u64 = 1_000;
+/// How far back is looked where a step does not say.
+const WITHIN: Duration = Duration::from_hours(24);
+/// Rows of each table of a report.
+const ROWS_MAX: usize = 20;
+/// How long a connection may take.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long an answer may take.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
+/// Largest answer.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// Where facts are.
+pub(super) struct Sources<'a> {
+    pub(super) shelf: &'a Shelf,
+    pub(super) service: &'a str,
+    pub(super) folders: &'a Folders,
+    pub(super) hosts: &'a [String],
+}
+
+pub(super) async fn collect(sources: &Sources<'_>, wanted: Collect) -> Result<Outcome, StepError> {
+    let value = if let Some(path) = wanted.file {
+        let folders = sources.folders.clone();
+        let read = spawn_blocking(move || folders.read(&path)).await;
+        read.map_err(|error| StepError::passing(error.to_string()))??.into()
+    } else if let Some(url) = &wanted.url {
+        fetched(sources.hosts, url).await?
+    } else {
+        let span = span(wanted.within.unwrap_or(WITHIN));
+        match &wanted.report {
+            Some(report) => reported(sources, report, wanted.search.as_deref(), span).await?,
+            None => found(sources, wanted.search.as_deref().unwrap_or("*"), span, wanted.limit).await?,
+        }
+    };
+    Ok(Outcome { value, is_surely_once: true, ..Outcome::default() })
+}
+
+fn span(within: Duration) -> Span {
+    let to_ms = Timestamp::now().as_millisecond();
+    Span { from_ms: to_ms - i64::try_from(within.as_millis()).unwrap_or(i64::MAX).min(to_ms), to_ms }
+}
+
+/// `{total, records}`: the newest first.
+async fn found(sources: &Sources<'_>, query: &str, span: Span, limit: Option<u64>) -> Result<Value, StepError> {
+    let answer = searched(sources, query, span, limit.unwrap_or(RECORDS).min(RECORDS_MAX)).await?;
+    let hits = answer["hits"]["hits"].as_array().cloned().unwrap_or_default();
+    let records: Vec<Value> = hits.into_iter().map(|mut hit| hit["_source"].take()).collect();
+    Ok(json!({"total": answer["hits"]["total"]["value"], "records": records}))
+}
+
+/// The tables of a report as text, as people and models read it; first how many records a query finds, where there is one.
+async fn reported(sources: &Sources<'_>, report: &str, query: Option<&str>, span: Span) -> Result<Value, StepError> {
+    let kind = report_kind(report).ok_or_else(|| {
+        StepError::lasting(format!("`{report}` is no report; there are errors, slow, tokens and top"))
+    })?;
+    let mut parts = Vec::new();
+    if let Some(query) = query {
+        let answer = searched(sources, query, span, 0).await?;
+        let time = format_duration(Duration::from_millis((span.to_ms - span.from_ms).unsigned_abs()));
+        parts.push(format!("{} records of {query} within {time}", answer["hits"]["total"]["value"]));
+    }
+    let tables = kind.tables(sources.shelf, span, ROWS_MAX).await;
+    let tables = tables.map_err(|error| StepError::passing(format!("asking the records: {}", chain(&error))))?;
+    parts.extend(tables.iter().map(tollhouse_notify::Table::text));
+    if tables.is_empty() {
+        parts.push(format!("nothing for the report {report}"));
+    }
+    Ok(parts.join("\n\n").into())
+}
+
+/// The report of a name.
+pub(super) fn report_kind(name: &str) -> Option<ReportKind> {
+    match name {
+        "errors" => Some(ReportKind::Errors),
+        "slow" => Some(ReportKind::Slow),
+        "tokens" => Some(ReportKind::Tokens),
+        "top" => Some(ReportKind::Top),
+        _ => None,
+    }
+}
+
+async fn searched(sources: &Sources<'_>, query: &str, span: Span, size: u64) -> Result<Value, StepError> {
+    let time = json!({"gte": span.from_ms, "lt": span.to_ms, "format": "epoch_millis"});
+    let body = json!({
+        "query": {"bool": {"filter": [{"query_string": {"query": query}}, {"range": {"@timestamp": time}}]}},
+        "sort": [{"@timestamp": "desc"}],
+        "size": size,
+        "track_total_hits": true,
+    });
+    let answer = searched_here(sources.shelf, &format!("{}-*", sources.service), &body).await;
+    let answer = answer.map_err(|error| StepError::passing(format!("asking the records: {}", chain(&error))))?;
+    serde_json::to_value(answer).map_err(|error| StepError::passing(error.to_string()))
+}
+
+/// What stands at an address: JSON as such, else the text.
+async fn fetched(hosts: &[String], url: &str) -> Result<Value, StepError> {
+    let uri: Uri = url.parse().map_err(|error| StepError::lasting(format!("`{url}` is no address: {error}")))?;
+    check_address(hosts, &uri)?;
+    let shown = format!("{}://{}", uri.scheme_str().unwrap_or_default(), uri.host().unwrap_or_default());
+    let trust = Trust::of(None, uri.scheme_str() == Some("https"));
+    let client = spawn_blocking(move || rare_client(GuardedResolver, &trust, CONNECT_TIME_MAX)).await;
+    let client: Client<GuardedResolver> = client
+        .map_err(|error| StepError::passing(error.to_string()))?
+        .map_err(|error| StepError::lasting(format!("preparing to ask {shown}: {}", chain(&error))))?;
+    let request = Request::get(uri).header(USER_AGENT, "tollhouse").header(ACCEPT, "*/*");
+    let request = request.body(Full::<Bytes>::default()).map_err(|error| StepError::lasting(error.to_string()))?;
+    let asked = async {
+        let (head, body) = client.request(request).await.map_err(|error| chain(&error))?.into_parts();
+        Ok::<_, String>((head.status, whole(body, ANSWER_BYTES_MAX).await?))
+    };
+    let answer = timeout(ANSWER_TIME_MAX, asked).await;
+    let answer = answer.map_err(|_| StepError::passing(format!("{shown}: no answer within {ANSWER_TIME_MAX:?}")))?;
+    let (status, body) = answer.map_err(|error| StepError::passing(format!("{shown}: {error}")))?;
+    if !status.is_success() {
+        // Nothing is followed: another address may be one that nobody has allowed.
+        let message = format!("{shown} answered {status}");
+        let may_retry = status.is_server_error() || status.as_u16() == 429;
+        return Err(StepError { message, may_retry, retry_after: None });
+    }
+    Ok(serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into()))
+}
+
+/// Whether steps may ask there: `tasks.hosts` names it, and it is none of the addresses that nothing is ever sent to.
+fn check_address(hosts: &[String], uri: &Uri) -> Result<(), StepError> {
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err(StepError::lasting("an address begins with http:// or https://"));
+    }
+    let authority = uri.authority().ok_or_else(|| StepError::lasting("the address has no host"))?;
+    let place = authority.as_str().to_ascii_lowercase();
+    let is_allowed = hosts.iter().any(|host| match host.strip_prefix("*.") {
+        Some(domain) => place.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1),
+        None => *host == place,
+    });
+    if place.contains('@') || !is_allowed {
+        let allowed = if hosts.is_empty() { "nobody".to_owned() } else { hosts.join(", ") };
+        return Err(StepError::lasting(format!(
+            "steps may not ask {place}; `tasks.hosts` of the configuration allows {allowed}"
+        )));
+    }
+    let literal = authority.host().trim_start_matches('[').trim_end_matches(']').parse();
+    if literal.is_ok_and(is_forbidden) {
+        return Err(StepError::lasting(format!("{place} is link-local or a metadata service: nothing is sent there")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_named_hosts_are_asked() {
+        let hosts = ["status.example.com", "*.example.org", "127.0.0.1:9100", "169.254.169.254", "[::1]:80"];
+        let hosts = hosts.map(str::to_owned);
+        for (url, is_allowed) in [
+            ("https://status.example.com/x?y=1", true),
+            ("https://STATUS.example.com/", true),
+            ("http://a.example.org/", true),
+            ("http://127.0.0.1:9100/metrics", true),
+            ("http://[::1]:80/", true),
+            ("http://example.org/", false),
+            ("http://.example.org/", false),
+            ("http://evilexample.org/", false),
+            ("http://status.example.com:8080/", false),
+            ("http://status.example.com@evil.example/", false),
+            ("http://evil@status.example.com/", false),
+            ("http://127.0.0.1/", false),
+            ("http://169.254.169.254/latest/meta-data", false),
+            ("ftp://status.example.com/", false),
+        ] {
+            let allowed = url.parse().is_ok_and(|uri| check_address(&hosts, &uri).is_ok());
+            assert_eq!(allowed, is_allowed, "{url}");
+        }
+    }
+}

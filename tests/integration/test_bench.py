@@ -204,3 +204,35 @@ def test_scenario_g19_wrong_use_is_told(house):
     done = said(house, "--requests", "2", "--for", "5s")
     assert done.returncode == 2 and "cannot be used with" in done.stderr
     assert "Examples:" in said(house, "--help").stdout
+
+
+def test_scenario_g19_requests_that_begin_at_their_times(house, scripted):
+    """The open loop: whatever becomes of those before, and measured from when each was due."""
+    done = bench(house, "--rate", "20/1s", "--for", "2s", "--users", "30", "--model", "echo", *PATIENT)
+    passes(done)
+    assert done.told["requests"]["ended"] == len(scripted.chats()) == 40
+    assert done.told["requests_per_second"] == 20 and done.told["for_ms"] == 2000 and done.told["requests_per_user"] is None
+    # One user and a model that takes its time: those that wait for the user have waited.
+    scripted.late_s = 0.4
+    done = bench(house, "--rate", "10/1s", "--for", "1s", "--users", "1", "--model", "late", *PATIENT)
+    assert done.told["requests"]["ended"] == 10 and done.told["ttft_ms"]["max"] >= 2000 > done.told["ttft_ms"]["p50"] / 2
+    assert said(house, "--rate", "10/1s").returncode == 2, "for how long has to be said"
+
+
+def test_scenario_g19_a_page_to_pass_on(house, scripted, tmp_path):
+    page = tmp_path / "bench.html"
+    done = bench(house, "--users", "20", "--model", "slow", "--report", str(page), *PATIENT)
+    passes(done)
+    phases = {phase["name"]: phase for phase in done.told["records"]["phases"]}
+    assert list(phases)[0] == "own" and {"queue", "decode", "rest"} <= set(phases)
+    assert phases["own"]["requests"] == 20 and phases["own"]["mean_ms"] > 0
+    text = page.read_text()
+    assert house.key not in text
+    assert not re.search(r"<script|https?://(?!127\.0\.0\.1)|src=|href=|url\(|@import", text), "it loads nothing"
+    assert text.count('<span lang="en">') == text.count('<span lang="zh">') > 10
+    for part in ("PASS", "通过", "首个 token", "Where the time went", "tollhouse 自身", "<svg"):
+        assert part in text, part
+    failed = tmp_path / "failed.html"
+    scripted.late_s = 0.4
+    done = bench(house, "--users", "3", "--model", "late", "--goal-ttft", "100ms", "--report", str(failed))
+    assert done.returncode == 1 and "未通过" in failed.read_text()

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 from house import Process, finished, free_port, until
-from test_edge import HOST, Authority, Visitors
+from edges import HOST, Authority, Visitors
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/bin")
 

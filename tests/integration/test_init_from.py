@@ -1,10 +1,14 @@
 """`tollhouse init --from`: older files are taken, and what was told of them is what the house does."""
 
+import contextlib
+import http.server
 import json
 import socket
+import threading
 
 import httpx
 import pytest
+from edges import Authority, Visitors
 from house import BINARY, Process, finished, free_port, until
 
 KEY = "sk-clawdbot-secret-2026"
@@ -197,7 +201,7 @@ def test_scenario_g10_a_port_in_use_is_told(tmp_path):
 
 
 def test_the_lines_for_openclaw_are_printed(tmp_path):
-    """Where its settings are, or are named; they are neither read nor changed."""
+    """Where its settings are, or are named; they are not changed."""
     (tmp_path / ".openclaw").mkdir()
     settings = tmp_path / ".openclaw/openclaw.json"
     settings.write_text("{ // JSON5\n}")
@@ -215,3 +219,136 @@ def test_the_lines_for_openclaw_are_printed(tmp_path):
     done = finished(named, cwd=tmp_path, env={**environment, "HOME": "/"})
     assert json.loads(done.stdout)["openclaw"]["file"] == ".openclaw/openclaw.json"
     assert settings.read_text() == "{ // JSON5\n}"
+
+
+@contextlib.contextmanager
+def old_page(port):
+    """A server that says which path it was asked for."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = f"the old page {self.path}".encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+OPENCLAW = """\
+{ // JSON5, as people write it
+  gateway: { port: %(port)d, auth: { mode: "token", token: "gateway-secret-token" } },
+  models: { providers: {
+    local: {
+      baseUrl: "%(ollama)s/v1",
+      apiKey: "ollama-local", // stands for none
+      models: [{ id: "echo", name: "echo", contextTokens: 16384 }],
+    },
+    cloud: { baseUrl: "https://api.example.com/v1", apiKey: "sk-cloud-secret" },
+  } },
+  agents: { defaults: { model: { primary: "local/echo" } } },
+}
+"""
+SITE = """\
+server {
+    listen 127.0.0.1:%(http)d;
+    server_name ai.example.test;
+    return 301 https://$host$request_uri;
+}
+server {
+    listen 127.0.0.1:%(https)d ssl http2;
+    server_name ai.example.test;
+    ssl_certificate %(cert)s;
+    ssl_certificate_key %(key)s;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    add_header X-Frame-Options "DENY" always;
+    add_header X-XSS-Protection "1; mode=block" always;
+    client_max_body_size 20m;
+    location / {
+        proxy_pass http://127.0.0.1:%(page)d;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_read_timeout 300s;
+    }
+    location /v1/ {
+        proxy_pass http://127.0.0.1:18789/;
+        proxy_buffering off;
+    }
+    location ~ \\.php$ { fastcgi_pass 127.0.0.1:9000; }
+}
+"""
+
+
+def test_scenario_g01_openclaws_settings_become_a_house_and_exact_changes(tmp_path, make_imported, make_scripted):
+    """What is printed, written into its settings, makes it ask this house; its own server is asked by the house."""
+    upstream = make_scripted("openai")
+    settings = tmp_path / "openclaw.json"
+    settings.write_text(OPENCLAW % {"port": 18789, "ollama": upstream.url.removesuffix("/v1")})
+    before = settings.read_text()
+    done = finished([BINARY, "init", "--json", "--from", "openclaw.json"], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    changes = {change["path"]: change for change in told["openclaw"]["changes"]}
+    house_url = f"http://{told['listen']}"
+    assert changes["models.providers.local.baseUrl"]["to"] == f"{house_url}/v1"
+    assert (changes["models.providers.local.baseUrl"]["line"], changes["models.providers.local.timeoutSeconds"]["to"]) == (5, 300)
+    assert changes["models.providers.local.apiKey"]["from"] == "ollama-local"
+    assert not any("cloud" in path for path in changes), "a server elsewhere is left to it"
+    fates = {(note["line"], note["key"]): note["fate"] for note in told["notes"]}
+    assert fates[5, "models.providers.local.baseUrl"] == "taken" and fates[9, "models.providers.cloud.baseUrl"] == "not taken"
+    written = (tmp_path / "tollhouse.yaml").read_text()
+    for secret in ("gateway-secret-token", "sk-cloud-secret"):
+        assert secret not in done.stdout + done.stderr + written
+    assert settings.read_text() == before
+
+    house = make_imported(int(told["listen"].rpartition(":")[2]))
+    key = house.run("key", "create", "--name", "openclaw").stdout.strip()
+    house.start()
+    provider = {"baseUrl": changes["models.providers.local.baseUrl"]["to"], "apiKey": key}
+    body = {"model": "echo", "messages": [{"role": "user", "content": "hello"}]}
+    headers = {"Authorization": f"Bearer {provider['apiKey']}"}
+    answer = httpx.post(f"{provider['baseUrl']}/chat/completions", json=body, headers=headers, timeout=30)
+    assert answer.json()["choices"][0]["message"]["content"] == "hello"
+    shown = finished([BINARY, "init", "--force", "--from", "openclaw.json"], cwd=tmp_path).stderr
+    assert "models.providers.local.apiKey (line 6)" in shown and "tollhouse key create --name openclaw" in shown, shown
+
+
+def test_scenario_g12_an_nginx_site_becomes_an_edge_line_by_line(tmp_path, make_imported):
+    """Each of its directives is told, and the edge serves what the site did."""
+    authority = Authority(tmp_path / "authority")
+    files, https, plain, page = authority.sign("ai.example.test"), free_port(), free_port(), free_port()
+    site = tmp_path / "ai.conf"
+    site.write_text(SITE % {"https": https, "http": plain, "page": page, **files})
+    port = free_port()
+    (tmp_path / "config.yaml").write_text(f"listen: 127.0.0.1:{port}\nollama_api: http://127.0.0.1:1\n")
+    done = finished([BINARY, "init", "--from", "ai.conf", "--from", "config.yaml"], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for line, text in enumerate(site.read_text().splitlines(), 1):
+        assert (f"ai.conf:{line} " in done.stderr) == (text.strip() != "}"), f"line {line}: {text}\n{done.stderr}"
+    written = (tmp_path / "tollhouse.yaml").read_text()
+    assert "the path stays whole: nginx cuts /v1/ off" in done.stderr and "headers: tutorial" in written
+    assert "#   ai.conf:" in written and "a route is a path, and no pattern" in written
+
+    house = make_imported(port)
+    key = house.run("key", "create", "--name", "me").stdout.strip()
+    house.start()
+    visitors = Visitors(authority, https, plain, tmp_path)
+    with old_page(page):
+        seen = visitors.ask("/hello", host="ai.example.test")
+        assert seen.status == 200 and seen.body == b"the old page /hello"
+        assert seen.header("x-xss-protection") == "1; mode=block"
+        assert visitors.ask("/x", plain=True, host="ai.example.test").status == 301
+        models = visitors.ask("/v1/models", "-H", f"X-Api-Key: {key}", host="ai.example.test")
+        assert models.status in (200, 503), "the gate itself, with the whole path"
+        assert visitors.ask("/v1/models", host="ai.example.test").status == 401

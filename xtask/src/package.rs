@@ -113,16 +113,12 @@ impl About {
 
 /// The newest version of the C library that the binary asks for, by the names of its symbols' versions.
 fn glibc_of(binary: &Path) -> Result<String, Failed> {
-    let bytes = fs::read(binary)?;
-    let mark = b"GLIBC_2.";
-    let minor = |at: usize| -> Option<u32> {
-        let rest = &bytes[at + mark.len()..];
-        let digits = rest.iter().take(3).take_while(|byte| byte.is_ascii_digit()).count();
-        std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()
-    };
-    let found = bytes.windows(mark.len()).enumerate().filter(|(_, window)| window == mark);
-    let newest = found.filter_map(|(at, _)| minor(at)).max().ok_or("the binary asks for no version of glibc")?;
-    Ok(format!("2.{newest}"))
+    let told = output(Command::new("readelf").args(["--version-info", "--wide", "--"]).arg(binary))?;
+    let minors = told
+        .split("GLIBC_2.")
+        .skip(1)
+        .filter_map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok());
+    Ok(format!("2.{}", minors.max().ok_or("the binary asks for no version of glibc")?))
 }
 
 /// Everything that is installed, as it lies in the file system.

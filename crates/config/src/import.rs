@@ -18,7 +18,7 @@ use crate::{
     problem::{ConfigErrors, Problem},
     tree::{self, Data, Entry, Node},
 };
-use draft::Draft;
+use draft::{Draft, ServerKey};
 
 /// Looks up a variable of the environment.
 type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -78,6 +78,32 @@ pub struct Note {
     pub text: String,
 }
 
+/// What was read elsewhere of a file that is no YAML, for the same new configuration.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Part {
+    /// The file as it was named.
+    pub file: String,
+    /// What became of its values.
+    pub notes: Vec<Note>,
+    /// Model servers that it names.
+    pub servers: Vec<PartServer>,
+    /// Whole sections as YAML, such as `edge`; none of those that the other files make.
+    pub sections: String,
+}
+
+/// A model server that another program asks.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PartServer {
+    /// What it speaks, as `upstreams.*.kind`.
+    pub kind: &'static str,
+    /// Its address.
+    pub url: String,
+    /// Whether it asks for a key, which is not copied: the new file names a variable for it.
+    pub has_key: bool,
+    /// Names of models, with the tokens that each works on at once as far as that is known.
+    pub models: Vec<(String, Option<u32>)>,
+}
+
 /// Whether a value was taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fate {
@@ -104,6 +130,16 @@ impl Fate {
 /// key that a file takes from the environment is kept as its hash. Errors are those of files that are not YAML or of no known
 /// kind, all at once.
 pub fn import(files: &[Old], listen: SocketAddr, env: Env<'_>) -> Result<Imported, Vec<ConfigErrors>> {
+    import_with(files, Vec::new(), listen, env)
+}
+
+/// The same, with what was read elsewhere; a part whose server is not understood is told of as not taken.
+pub fn import_with(
+    files: &[Old],
+    parts: Vec<Part>,
+    listen: SocketAddr,
+    env: Env<'_>,
+) -> Result<Imported, Vec<ConfigErrors>> {
     let (roots, errors): (Vec<_>, Vec<_>) = files.iter().take(FILES_MAX + 1).map(read).partition(Result::is_ok);
     let mut errors: Vec<ConfigErrors> = errors.into_iter().filter_map(Result::err).collect();
     if let Some(one_more) = files.get(FILES_MAX) {
@@ -124,6 +160,9 @@ pub fn import(files: &[Old], listen: SocketAddr, env: Env<'_>) -> Result<Importe
             Kind::LiteLlm => litellm::take(&mut desk, root),
             Kind::ChatPage => chat_page::take(&mut desk, root),
         }
+    }
+    for (number, part) in parts.into_iter().enumerate() {
+        desk.take_part(files.len() + number, part);
     }
     desk.finish()
 }
@@ -278,6 +317,35 @@ impl Desk<'_> {
             Ok((fate, text)) => self.note(node, fate, text),
             Err(reason) => self.note(node, Fate::NotTaken, reason),
         }
+    }
+
+    /// Takes what was read elsewhere.
+    fn take_part(&mut self, number: usize, part: Part) {
+        let Part { file, notes, servers, sections } = part;
+        self.notes.extend(notes.into_iter().map(|note| (number, note)));
+        for server in servers {
+            if let Err(reason) = self.take_server(&server) {
+                let key = one_line(&server.url);
+                let note = Note { file: file.clone(), line: 1, key, fate: Fate::NotTaken, text: one_line(&reason) };
+                self.notes.push((number, note));
+            }
+        }
+        self.draft.part(file, sections);
+    }
+
+    fn take_server(&mut self, server: &PartServer) -> Result<(), String> {
+        let key = server.has_key.then(|| ServerKey::Literal(String::new()));
+        let name = self.draft.upstream(server.kind, &server.url, key)?;
+        for (model, context) in &server.models {
+            let model = self.draft.model(model)?;
+            if !model.upstreams.contains(&name) {
+                model.upstreams.push(name.clone());
+            }
+            if let Some(context) = context {
+                model.set("context", &context.to_string())?;
+            }
+        }
+        Ok(())
     }
 
     /// Says something else of a value than before.

@@ -2,6 +2,8 @@
 //!
 //! Only what such files use is read; numbers are those of JSON, besides a leading `+` and a bare dot.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 /// Levels of nesting that are read.
@@ -9,15 +11,28 @@ const DEPTH_MAX: usize = 64;
 
 /// Reads a text; the error says where it stopped.
 pub fn parse(text: &str) -> Result<Value, String> {
-    let mut reader = Reader { text, at: 0 };
+    parse_with_lines(text).map(|(value, _)| value)
+}
+
+/// The lines of names, counted from 1, by the way to them: `gateway.port`; those in lists are not among them.
+pub type Lines = HashMap<String, usize>;
+
+/// The same, with the line of each name.
+pub fn parse_with_lines(text: &str) -> Result<(Value, Lines), String> {
+    let mut reader = Reader { text, at: 0, way: Vec::new(), lists: 0, lines: Lines::new() };
     let value = reader.value(0)?;
     reader.space()?;
-    if reader.at < text.len() { Err(reader.wrong("the end")) } else { Ok(value) }
+    if reader.at < text.len() { Err(reader.wrong("the end")) } else { Ok((value, reader.lines)) }
 }
 
 struct Reader<'t> {
     text: &'t str,
     at: usize,
+    /// Names on the way to where it reads.
+    way: Vec<String>,
+    /// Lists around where it reads.
+    lists: usize,
+    lines: Lines,
 }
 
 impl Reader<'_> {
@@ -36,8 +51,11 @@ impl Reader<'_> {
     }
 
     fn wrong(&self, expected: &str) -> String {
-        let line = self.text[..self.at].matches('\n').count() + 1;
-        format!("line {line}: expected {expected}")
+        format!("line {}: expected {expected}", self.line())
+    }
+
+    fn line(&self) -> usize {
+        self.text[..self.at].matches('\n').count() + 1
     }
 
     /// Passes over space and comments.
@@ -91,7 +109,12 @@ impl Reader<'_> {
             if self.take() != Some(':') {
                 return Err(self.wrong("`:`"));
             }
+            self.way.push(name.clone());
+            if self.lists == 0 {
+                self.lines.insert(self.way.join("."), self.line());
+            }
             object.insert(name, self.value(depth + 1)?);
+            self.way.pop();
             self.comma('}')?;
         }
     }
@@ -99,10 +122,12 @@ impl Reader<'_> {
     fn array(&mut self, depth: usize) -> Result<Value, String> {
         self.take();
         let mut items = Vec::new();
+        self.lists += 1;
         loop {
             self.space()?;
             if self.peek() == Some(']') {
                 self.take();
+                self.lists -= 1;
                 return Ok(Value::Array(items));
             }
             items.push(self.value(depth + 1)?);
@@ -218,6 +243,14 @@ mod tests {
             assert_eq!(parse(text), Err(error.to_owned()), "{text}");
         }
         assert!(parse(&"[".repeat(10_000)).is_err());
+    }
+
+    #[test]
+    fn names_have_their_lines() {
+        let (_, lines) = parse_with_lines("{\n a: {b: 1,\n  'c': [{d: 1}, {d: 2}],\n  e: 2}}").unwrap();
+        let line = |way: &str| lines.get(way).copied();
+        assert_eq!((line("a"), line("a.b"), line("a.c"), line("a.e")), (Some(2), Some(2), Some(3), Some(4)));
+        assert_eq!(line("a.c.d"), None);
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 mod args;
 mod figures;
 mod line;
+mod page;
 mod records;
 mod report;
 mod stream;
@@ -12,6 +13,7 @@ mod verdict;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -47,6 +49,11 @@ pub(crate) async fn bench(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout();
     match measure(args, &config).await {
         Ok(report) => {
+            if let Some(file) = &args.report {
+                let made = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string();
+                std::fs::write(file, page::page(&report, &made))
+                    .with_context(|| format!("writing the page {}", file.display()))?;
+            }
             if args.json {
                 writeln!(out, "{:#}", report.to_json())?;
             } else {

@@ -3,9 +3,11 @@
 mod grafana;
 mod kibana;
 mod logrotate;
+mod logstash;
 mod nginx;
 mod ollama;
 mod prometheus;
+mod rsyslog;
 mod systemd;
 
 use std::collections::BTreeSet;
@@ -38,8 +40,10 @@ pub(crate) fn export(args: &ExportArgs) -> anyhow::Result<()> {
         }
         ExportCommand::Kibana => say(&kibana::objects(&config)),
         ExportCommand::Logrotate => say(&logrotate::rules(&config)),
+        ExportCommand::Logstash(wanted) => say(&logstash::pipeline(&config, wanted)),
         ExportCommand::Nginx => say(&nginx::site(&config)),
         ExportCommand::Ollama => say(&ollama::drop_in(&config)),
+        ExportCommand::Rsyslog(wanted) => say(&rsyslog::rules(&config, wanted)),
         ExportCommand::Systemd => {
             say(&systemd::unit(&config, tollhouse_config::find(args.config.config.as_deref()).as_deref()))
         }

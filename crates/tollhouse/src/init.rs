@@ -2,6 +2,7 @@
 
 mod found;
 mod from;
+mod nginx;
 pub(crate) mod openclaw;
 
 use std::{
@@ -48,13 +49,22 @@ pub(crate) async fn init(args: &InitArgs) -> anyhow::Result<()> {
     }
     let ollama = tokio::task::spawn_blocking(found::ollama).await?;
     let (assistants, files): (Vec<_>, Vec<_>) = args.from.iter().partition(|file| openclaw::is_named(file));
-    let plan = if files.is_empty() { first(ollama.is_some())? } else { from::plan(&files, ollama.is_some())? };
     if let Some(file) = assistants.iter().find(|file| !file.is_file()) {
         bail!("{} is not there", file.display());
     }
-    let assistant = assistants.first().map(|file| (*file).clone()).or_else(openclaw::find);
-    let models = from::models(&plan.text, ollama.unwrap_or_default());
-    let advice = assistant.map(|file| openclaw::Advice { file, listen: plan.listen, models });
+    let settings = match assistants.first() {
+        Some(file) => Some(openclaw::Settings::read(file)?),
+        // Nobody asked for it: where it cannot be read, it is only said where it is.
+        None => openclaw::find()
+            .map(|file| openclaw::Settings::read(&file).unwrap_or_else(|_| openclaw::Settings::none(file))),
+    };
+    let parts: Vec<_> =
+        settings.iter().filter(|_| !assistants.is_empty()).filter_map(openclaw::Settings::part).collect();
+    let is_new = files.is_empty() && parts.is_empty();
+    let plan = if is_new { first(ollama.is_some())? } else { from::plan(&files, parts, ollama.is_some())? };
+    let config = from::config(&plan.text);
+    let models = from::models(&config, ollama.unwrap_or_default());
+    let advice = settings.map(|settings| openclaw::Advice::new(settings, &config, plan.listen, models));
 
     write_whole(&path, &plan.text).with_context(|| format!("writing {}", path.display()))?;
     if args.json {

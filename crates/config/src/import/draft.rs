@@ -29,6 +29,8 @@ pub(super) struct Draft {
     keys: Vec<Key>,
     /// What is added to every record, as YAML.
     fields: Vec<(String, String)>,
+    /// Files that were read elsewhere, with sections made of them.
+    parts: Vec<(String, String)>,
 }
 
 /// A model server.
@@ -182,6 +184,11 @@ impl Draft {
         Ok((Fate::Taken, format!("logging.fields: {{{entry}}}")))
     }
 
+    /// Adds sections that were made elsewhere of this file.
+    pub(super) fn part(&mut self, file: String, sections: String) {
+        self.parts.push((file, sections));
+    }
+
     /// The variables that the new file takes values from.
     pub(super) fn variables(&self) -> Vec<String> {
         let mut names: Vec<String> = self.upstreams.iter().filter_map(Upstream::variable).collect();
@@ -209,7 +216,9 @@ impl Draft {
     }
 
     fn write_to(&self, out: &mut String, files: &[Old], notes: &[Note]) -> std::fmt::Result {
-        let names: Vec<String> = files.iter().map(|file| one_line(&file.name)).collect();
+        let of_parts = self.parts.iter().map(|(file, _)| file);
+        let names: Vec<String> =
+            files.iter().map(|file| &file.name).chain(of_parts).map(|name| one_line(name)).collect();
         writeln!(out, "# tollhouse: who may ask your models, what they asked, and how it went.")?;
         writeln!(out, "# Written by `tollhouse init` from {}.", names.join(", "))?;
         writeln!(out, "# What is not written here has a default; `tollhouse check` shows them all.\n")?;
@@ -233,6 +242,7 @@ impl Draft {
         for section in SECTIONS {
             self.write_section(out, section)?;
         }
+        self.parts.iter().try_for_each(|(_, sections)| write!(out, "{sections}"))?;
         let left: Vec<&Note> = notes.iter().filter(|note| note.fate == Fate::NotTaken).collect();
         if !left.is_empty() {
             writeln!(out, "\n# Not taken:")?;

@@ -17,6 +17,8 @@ const USERS_MAX: i64 = 10_000;
 const REQUESTS_MAX: i64 = 10_000;
 /// Longest time that a bench may be told to last.
 const LASTS_MAX: Duration = Duration::from_hours(24);
+/// Shortest time between the beginnings of two requests.
+const EVERY_MIN: Duration = Duration::from_micros(100);
 /// Largest file that is taken for a key, in bytes.
 const KEY_FILE_BYTES_MAX: u64 = 4096;
 /// Where the key is looked for when the command line names none.
@@ -28,12 +30,15 @@ Examples:
   export TOLLHOUSE_KEY=$(tollhouse key create --name bench)
   tollhouse bench                                # 200 users at once, one question each
   tollhouse bench --users 50 --for 2m            # 50 users who ask again and again
+  tollhouse bench --rate 20/1s --for 2m          # 20 requests each second, whether the ones before are answered or not
   tollhouse bench --model qwen3:32b --tokens 256 --goal-ttft 800ms
+  tollhouse bench --report bench.html            # a page to pass on
   tollhouse bench --url https://llm.example.org --key-file key.txt --json | jq .verdict
 
 PASS means that 95 % of all requests had their first token within the goal; a request without a whole answer counts as
 late. What tollhouse itself adds, without its queue and the model server, is told by its records: PASS when that is within
 5 ms for 95 %. A figure that was not measured is not shown.
+With --rate, a request that no user was free for counts from when it was due.
 Ctrl-C ends the load and shows what was measured until then.
 
 Exit status: 0 pass, 1 one of the two failed, 2 the first token could not be measured.")]
@@ -67,9 +72,15 @@ pub(crate) struct BenchArgs {
     /// Ask again and again for so long instead, such as 60s; what is under way then may end
     #[arg(long = "for", value_name = "TIME", conflicts_with = "requests", value_parser = parse_lasts)]
     lasts: Option<Duration>,
+    /// Begin so many requests in a time, such as 20/1s, whatever becomes of those before; --users is the most at once
+    #[arg(long, value_name = "N/TIME", requires = "lasts", value_parser = crate::keys::parse_rate)]
+    rate: Option<crate::keys::PerTime>,
     /// Within which time the first token has to come, for 95 % of the requests
     #[arg(long, value_name = "TIME", default_value = "1.2s", value_parser = parse_goal)]
     goal_ttft: Duration,
+    /// Write a page with all of it into this file, in English and Chinese, which needs nothing else to be looked at
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -92,11 +103,20 @@ pub(crate) enum Amount {
     Requests(u32),
     /// After so long.
     Lasts(Duration),
+    /// Never: requests begin at their times, one each `every`, for so long.
+    Paced { every: Duration, lasts: Duration },
 }
 
 impl BenchArgs {
     pub(crate) fn plan(&self) -> Plan {
-        let amount = self.lasts.map_or(Amount::Requests(self.requests), Amount::Lasts);
+        let amount = match (self.lasts, self.rate) {
+            (Some(lasts), Some((most, per_ms))) => {
+                let every = Duration::from_millis(per_ms).div_f64(most as f64).max(EVERY_MIN);
+                Amount::Paced { every, lasts }
+            }
+            (Some(lasts), None) => Amount::Lasts(lasts),
+            (None, _) => Amount::Requests(self.requests),
+        };
         Plan {
             users: self.users,
             prompt: self.prompt.clone(),

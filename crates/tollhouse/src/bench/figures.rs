@@ -49,6 +49,8 @@ pub(crate) struct Figures {
     /// Users of whom at least one request has ended.
     pub(crate) users: usize,
     pub(crate) ttft_ms: Option<Spread>,
+    /// The same, each by itself, in order.
+    pub(crate) ttfts_ms: Vec<f64>,
     pub(crate) total_ms: Option<Spread>,
     pub(crate) queue_ms: Option<Spread>,
     pub(crate) speed: Option<Speed>,
@@ -85,12 +87,15 @@ impl Figures {
         let mut users: Vec<u32> = samples.iter().map(|sample| sample.user).collect();
         users.sort_unstable();
         users.dedup();
+        let mut ttfts_ms: Vec<f64> = answered().filter_map(|sample| sample.ttft.map(millis)).collect();
+        ttfts_ms.sort_by(f64::total_cmp);
         Self {
             requests: samples.len(),
             answered: answered().count(),
             in_time: answered().filter(|sample| sample.ttft.is_some_and(|ttft| ttft <= goal)).count(),
             users: users.len(),
-            ttft_ms: Spread::of(answered().filter_map(|sample| sample.ttft.map(millis))),
+            ttft_ms: Spread::of(ttfts_ms.iter().copied()),
+            ttfts_ms,
             total_ms: Spread::of(answered().map(|sample| millis(sample.total))),
             queue_ms: Spread::of(answered().filter_map(|sample| sample.queue_ms)),
             speed: Speed::of(&answered().collect::<Vec<_>>(), lasted),

@@ -36,6 +36,20 @@ pub(crate) struct Told {
     /// What the users saw beyond that: the way there and back, and this program.
     pub(crate) way_ms: Option<Spread>,
     pub(crate) own: Own,
+    /// Where the time of whole answers went, in the order in which it passes.
+    pub(crate) phases: Vec<Phase>,
+}
+
+/// A part of the time of answers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Phase {
+    /// Its name in JSON.
+    pub(crate) name: &'static str,
+    pub(crate) ms: Spread,
+    /// The mean over all answers, those without it included.
+    pub(crate) mean_ms: f64,
+    /// Answers of which it is known.
+    pub(crate) requests: usize,
 }
 
 /// The house's own part of the time to first token.
@@ -103,7 +117,22 @@ struct Record {
     request_id: String,
     ttft_ms: Option<f64>,
     gateway_ms: Option<f64>,
+    queue_ms: Option<f64>,
+    load_ms: Option<f64>,
+    prefill_ms: Option<f64>,
+    decode_ms: Option<f64>,
+    duration_ms: Option<f64>,
 }
+
+/// Parts of an answer's time, and where they stand in its record.
+type Part = fn(&Record) -> Option<f64>;
+const PARTS: [(&str, Part); 5] = [
+    ("own", |record| record.gateway_ms),
+    ("queue", |record| record.queue_ms),
+    ("load", |record| record.load_ms),
+    ("prefill", |record| record.prefill_ms),
+    ("decode", |record| record.decode_ms),
+];
 
 /// Reads the records of the answered requests from the first book that has them, as soon as they are there.
 ///
@@ -163,7 +192,23 @@ fn tell(seen: &HashMap<&str, f64>, found: &HashMap<String, Record>) -> Told {
         ttft_ms: Spread::of(found.values().filter_map(|record| record.ttft_ms)),
         way_ms: Spread::of(found.values().filter_map(way)),
         own,
+        phases: phases(found.values()),
     }
+}
+
+/// Where the time went; what no part claims is called so.
+fn phases<'r>(records: impl Iterator<Item = &'r Record> + Clone) -> Vec<Phase> {
+    let phase = |name, part: Part| {
+        let known: Vec<f64> = records.clone().filter_map(part).collect();
+        let (requests, sum) = (known.len(), known.iter().sum::<f64>());
+        let all = records.clone().count();
+        Some(Phase { name, ms: Spread::of(known)?, mean_ms: sum / all as f64, requests })
+    };
+    let rest: Part = |record| {
+        let claimed: f64 = PARTS.iter().filter_map(|(_, part)| part(record)).sum();
+        Some((record.duration_ms? - claimed).max(0.0))
+    };
+    PARTS.into_iter().chain([("rest", rest)]).filter_map(|(name, part)| phase(name, part)).collect()
 }
 
 #[cfg(test)]
@@ -174,6 +219,19 @@ mod tests {
         let mut record = json!({"request_id": id, "attempts": 1, "http_status": 200});
         record.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         serde_json::from_value(record).unwrap()
+    }
+
+    #[test]
+    fn the_time_is_shared_out_among_its_parts() {
+        let parts =
+            json!({"gateway_ms": 2.0, "queue_ms": 8.0, "prefill_ms": 40.0, "decode_ms": 40.0, "duration_ms": 100.0});
+        let records = [record("a", &parts), record("b", &json!({"gateway_ms": 4.0, "duration_ms": 4.0}))];
+        let told: Vec<(&str, f64, usize)> =
+            phases(records.iter()).iter().map(|phase| (phase.name, phase.mean_ms, phase.requests)).collect();
+        assert_eq!(
+            told,
+            [("own", 3.0, 2), ("queue", 4.0, 1), ("prefill", 20.0, 1), ("decode", 20.0, 1), ("rest", 5.0, 2)]
+        );
     }
 
     #[test]
@@ -190,6 +248,8 @@ mod tests {
         assert!(matches!(&told.own, Own::Unknown(why) if why.contains("1 of 2")), "{told:?}");
         let one = [("a".to_owned(), record("a", &known))].into();
         assert!(matches!(tell(&seen, &one).own, Own::Unknown(_)), "the record of the other is missing");
+        let phase = |name: &str| told.phases.iter().find(|phase| phase.name == name).map(|phase| phase.mean_ms);
+        assert_eq!((phase("own"), phase("queue")), (Some(1.0), None));
         let without = json!({"ttft_ms": 10.0});
         let none = [record("a", &without), record("b", &without)].map(|record| (record.request_id.clone(), record));
         assert!(matches!(tell(&seen, &none.into()).own, Own::Unknown(why) if why.contains("do not tell")));

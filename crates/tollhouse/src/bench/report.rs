@@ -6,24 +6,24 @@ use serde_json::{Value, json};
 
 use super::args::{Amount, Plan};
 use super::figures::{Figures, Kind, Speed, Spread, millis, round3};
-use super::records::{Own, Told};
+use super::records::{Own, Phase, Told};
 use super::users::Load;
-use super::verdict::{self, OWN_MS_MAX, SHARE_PERCENT, Verdict};
+use super::verdict::{self, Hint, OWN_MS_MAX, SHARE_PERCENT, Verdict};
 use crate::search::cell;
 
 /// All that was measured, and the verdicts.
 pub(crate) struct Report {
-    url: String,
-    model: String,
-    plan: Plan,
-    interrupted: bool,
-    lasted_ms: f64,
-    figures: Figures,
+    pub(super) url: String,
+    pub(super) model: String,
+    pub(super) plan: Plan,
+    pub(super) interrupted: bool,
+    pub(super) lasted_ms: f64,
+    pub(super) figures: Figures,
     /// What the records tell, or why they tell nothing.
-    told: Result<Told, String>,
-    first_token: Verdict,
-    own_part: Verdict,
-    hints: Vec<String>,
+    pub(super) told: Result<Told, String>,
+    pub(super) first_token: Verdict,
+    pub(super) own_part: Verdict,
+    pub(super) hints: Vec<Hint>,
 }
 
 impl Report {
@@ -57,8 +57,18 @@ impl Report {
             "url": self.url,
             "model": self.model,
             "users": self.plan.users,
-            "requests_per_user": match self.plan.amount { Amount::Requests(each) => Some(each), Amount::Lasts(_) => None },
-            "for_ms": match self.plan.amount { Amount::Requests(_) => None, Amount::Lasts(time) => Some(millis(time)) },
+            "requests_per_user": match self.plan.amount {
+                Amount::Requests(each) => Some(each),
+                Amount::Lasts(_) | Amount::Paced { .. } => None,
+            },
+            "for_ms": match self.plan.amount {
+                Amount::Requests(_) => None,
+                Amount::Lasts(time) | Amount::Paced { lasts: time, .. } => Some(millis(time)),
+            },
+            "requests_per_second": match self.plan.amount {
+                Amount::Requests(_) | Amount::Lasts(_) => None,
+                Amount::Paced { every, .. } => Some(round3(1.0 / every.as_secs_f64())),
+            },
             "tokens_max": self.plan.tokens_max,
             "goal": {"ttft_ms": millis(self.plan.goal_ttft), "own_part_ms": OWN_MS_MAX, "share_percent": SHARE_PERCENT},
             "interrupted": self.interrupted,
@@ -76,6 +86,7 @@ impl Report {
                 Ok(told) => json!({
                     "asked": told.asked, "found": told.found, "ttft_ms": spread(told.ttft_ms),
                     "way_ms": spread(told.way_ms),
+                    "phases": told.phases.iter().map(phase_json).collect::<Vec<_>>(),
                 }),
                 Err(_) => Value::Null,
             },
@@ -84,7 +95,7 @@ impl Report {
                 "result": self.verdict().word(),
                 "ttft": self.first_token.word(),
                 "own_part": self.own_part.word(),
-                "hints": self.hints,
+                "hints": self.hints.iter().map(|hint| &hint.english).collect::<Vec<_>>(),
             },
         })
     }
@@ -117,8 +128,8 @@ impl Report {
             let text = format!("own part within {} for {SHARE_PERCENT} % of the requests", exact_time(OWN_MS_MAX));
             verdict_line(out, self.own_part, &text, colours)?;
         }
-        for hint in &self.hints {
-            writeln!(out, "hint: {hint}")?;
+        for Hint { english, .. } in &self.hints {
+            writeln!(out, "hint: {english}")?;
         }
         Ok(())
     }
@@ -129,8 +140,20 @@ impl Report {
             Amount::Requests(1) => String::new(),
             Amount::Requests(each) => format!(", {each} requests each"),
             Amount::Lasts(time) => format!(" for {}", tollhouse_units::format_duration(time)),
+            Amount::Paced { every, lasts } => format!(
+                ", {} requests a second for {}",
+                round3(1.0 / every.as_secs_f64()),
+                tollhouse_units::format_duration(lasts)
+            ),
         };
-        let users = if plan.users == 1 { "1 user".to_owned() } else { format!("{} users at once", plan.users) };
+        let users = if plan.users == 1 {
+            "1 user".to_owned()
+        } else {
+            match plan.amount {
+                Amount::Paced { .. } => format!("at most {} users at once", plan.users),
+                Amount::Requests(_) | Amount::Lasts(_) => format!("{} users at once", plan.users),
+            }
+        };
         let ended = if self.interrupted { "; ended by Ctrl-C" } else { "" };
         format!(
             "{users}{amount}, at most {} tokens an answer: {} requests in {}{ended}",
@@ -150,6 +173,18 @@ impl Report {
         };
         if let Some(way) = told.way_ms {
             writeln!(out, "{:<22}p95 {} (way there and back, and this program)", "outside the house", time(way.p95))?;
+        }
+        if told.phases.len() > 1 {
+            let whole: f64 = told.phases.iter().map(|phase| phase.mean_ms).sum();
+            let parts = told.phases.iter().map(|phase| {
+                format!(
+                    "{} {} ({:.0} %)",
+                    phase_name(phase.name),
+                    time(phase.mean_ms),
+                    phase.mean_ms * 100.0 / whole.max(f64::MIN_POSITIVE)
+                )
+            });
+            writeln!(out, "{:<22}{}", "where the time went", parts.collect::<Vec<_>>().join(", "))?;
         }
         match &told.own {
             Own::Measured { ms, requests } => writeln!(
@@ -177,6 +212,24 @@ impl Report {
         let percent = (percent * 10.0).floor() / 10.0;
         format!("first token within {goal} for {percent} % of the requests (goal: {SHARE_PERCENT} %)")
     }
+}
+
+/// A part of an answer's time, as people call it.
+fn phase_name(name: &str) -> &str {
+    match name {
+        "own" => "tollhouse",
+        "load" => "loading",
+        "prefill" => "reading the prompt",
+        "decode" => "writing",
+        "rest" => "the rest",
+        other => other,
+    }
+}
+
+fn phase_json(phase: &Phase) -> Value {
+    json!({
+        "name": phase.name, "mean_ms": round3(phase.mean_ms), "requests": phase.requests, "ms": phase.ms.to_json(),
+    })
 }
 
 fn own_json(told: &Result<Told, String>) -> Value {
@@ -253,12 +306,12 @@ pub(crate) fn time(ms: f64) -> String {
 }
 
 /// A time that somebody has set, as exact as it is.
-fn exact_time(ms: f64) -> String {
+pub(super) fn exact_time(ms: f64) -> String {
     if ms < 1000.0 { format!("{} ms", round3(ms)) } else { format!("{} s", round3(ms / 1000.0)) }
 }
 
 /// A number with its thousands apart.
-fn grouped(number: f64) -> String {
+pub(super) fn grouped(number: f64) -> String {
     if number < 100.0 && number.fract() != 0.0 {
         return format!("{number:.1}");
     }
@@ -274,13 +327,13 @@ fn grouped(number: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::time::Duration;
 
     use super::super::figures::tests::{failed, sample};
     use super::*;
 
-    fn report(samples: Vec<super::super::users::Sample>, told: Result<Told, String>) -> Report {
+    pub(crate) fn report(samples: Vec<super::super::users::Sample>, told: Result<Told, String>) -> Report {
         let plan = Plan {
             users: samples.len() as u32,
             prompt: String::new(),
@@ -344,7 +397,10 @@ mod tests {
         let own_part = |p95| {
             let ms = Spread { p50: 1.0, p95, p99: 8.0, max: 9.0 };
             let own = Own::Measured { ms, requests: 1 };
-            report(vec![sample(0, 100)], Ok(Told { asked: 1, found: 1, ttft_ms: Some(ms), way_ms: Some(ms), own }))
+            report(
+                vec![sample(0, 100)],
+                Ok(Told { asked: 1, found: 1, ttft_ms: Some(ms), way_ms: Some(ms), own, phases: Vec::new() }),
+            )
         };
         let good = own_part(3.21);
         let shown = text(&good);

@@ -85,9 +85,10 @@ pub(crate) async fn load(plan: &Plan, target: &Target, model: &str) -> Load {
         model: model.to_owned(),
         run: format!("bench-{:x}", jiff::Timestamp::now().as_microsecond()),
         number: AtomicU32::new(0),
+        began,
         end: match plan.amount {
             Amount::Requests(_) => None,
-            Amount::Lasts(time) => Some(began + time),
+            Amount::Lasts(time) | Amount::Paced { lasts: time, .. } => Some(began + time),
         },
     });
     let (stop, stopped) = watch::channel(false);
@@ -140,6 +141,7 @@ struct Script {
     run: String,
     /// Requests begun.
     number: AtomicU32,
+    began: Instant,
     end: Option<Instant>,
 }
 
@@ -162,6 +164,19 @@ impl Script {
             (Amount::Requests(most), _) => asked >= most,
             // Each asks once at least.
             (Amount::Lasts(_), end) => asked > 0 && end.is_some_and(|end| Instant::now() >= end),
+            // Whether it is, the number of the next request says.
+            (Amount::Paced { .. }, _) => false,
+        }
+    }
+
+    /// When the request of this number is due; nothing when none is any more.
+    fn due(&self, number: u32) -> Option<Instant> {
+        match self.plan.amount {
+            Amount::Paced { every, .. } => {
+                let due = self.began + every.saturating_mul(number);
+                self.end.is_some_and(|end| due < end).then_some(due)
+            }
+            Amount::Requests(_) | Amount::Lasts(_) => Some(Instant::now()),
         }
     }
 }
@@ -185,9 +200,13 @@ impl User {
     async fn ask_all(&self) {
         let mut asked = 0;
         while !self.script.is_over(asked) {
-            let sample = self.ask().await;
+            let number = self.script.number.fetch_add(1, Ordering::Relaxed);
+            let Some(due) = self.script.due(number) else { return };
+            tokio::time::sleep_until(due.into()).await;
+            let sample = self.ask(number, due).await;
             asked += 1;
-            let pause = sample.fault.as_ref().map(|fault| pause(fault.retry_after_s));
+            let is_paced = matches!(self.script.plan.amount, Amount::Paced { .. });
+            let pause = sample.fault.as_ref().filter(|_| !is_paced).map(|fault| pause(fault.retry_after_s));
             if self.samples.send(sample).await.is_err() {
                 return;
             }
@@ -197,10 +216,10 @@ impl User {
         }
     }
 
-    async fn ask(&self) -> Sample {
-        let number = self.script.number.fetch_add(1, Ordering::Relaxed);
+    /// One request. It is measured from when it was due: one that had to wait for this program has waited.
+    async fn ask(&self, number: u32, due: Instant) -> Sample {
         let id = format!("{}-{number}", self.script.run);
-        let mut hearing = Hearing::new(self.number, id);
+        let mut hearing = Hearing::new(self.number, id, due);
         let heard = tokio::time::timeout(ANSWER_TIME_MAX, self.hear(number, &mut hearing)).await;
         let late = || Fault::of("timeout", &format!("no whole answer within {} s", ANSWER_TIME_MAX.as_secs()));
         hearing.sample.fault = heard.map_or_else(|_| Some(late()), Result::err);
@@ -232,7 +251,7 @@ struct Hearing {
 }
 
 impl Hearing {
-    fn new(user: u32, request_id: String) -> Self {
+    fn new(user: u32, request_id: String, began: Instant) -> Self {
         let sample = Sample {
             user,
             request_id,
@@ -244,7 +263,7 @@ impl Hearing {
             queue_ms: None,
             fault: None,
         };
-        Self { began: Instant::now(), sample }
+        Self { began, sample }
     }
 
     fn head(&mut self, headers: &HeaderMap) {
@@ -335,7 +354,9 @@ impl Progress {
     fn new(plan: &Plan, began: Instant) -> Self {
         let of = match plan.amount {
             Amount::Requests(each) => format!("of {}", u64::from(plan.users) * u64::from(each)),
-            Amount::Lasts(time) => format!("within {}", tollhouse_units::format_duration(time)),
+            Amount::Lasts(time) | Amount::Paced { lasts: time, .. } => {
+                format!("within {}", tollhouse_units::format_duration(time))
+            }
         };
         Self { is_shown: std::io::stderr().is_terminal(), began, of }
     }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::args::Plan;
+use super::args::{Amount, Plan};
 use super::figures::{Figures, Kind};
 use super::records::Own;
 
@@ -43,7 +43,9 @@ impl Verdict {
 /// The goal for the first token. A request without a whole answer is a late one. Where none was answered, or some users
 /// were cut off before anything was heard of them, the goal was not put to the test.
 pub(crate) fn first_token(figures: &Figures, plan: &Plan) -> Verdict {
-    if figures.answered == 0 || figures.users < plan.users as usize {
+    // With requests that begin at their times, one user may be enough for all of them.
+    let is_paced = matches!(plan.amount, Amount::Paced { .. });
+    if figures.answered == 0 || (!is_paced && figures.users < plan.users as usize) {
         return Verdict::NotMeasured;
     }
     let enough = figures.in_time * 100 >= figures.requests * SHARE_PERCENT;
@@ -69,27 +71,40 @@ pub(crate) fn of_all(first_token: Verdict, own_part: Verdict) -> Verdict {
     }
 }
 
+/// An advice, in both languages.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Hint {
+    pub(crate) english: String,
+    pub(crate) chinese: String,
+}
+
+impl Hint {
+    fn new(english: impl Into<String>, chinese: impl Into<String>) -> Self {
+        Self { english: english.into(), chinese: chinese.into() }
+    }
+}
+
 /// What to do about what stood in the way, each advice once.
-pub(crate) fn hints(figures: &Figures, first_token: Verdict, own_part: Verdict, plan: &Plan) -> Vec<String> {
-    let mut hints: Vec<String> = Vec::new();
+pub(crate) fn hints(figures: &Figures, first_token: Verdict, own_part: Verdict, plan: &Plan) -> Vec<Hint> {
+    let mut hints: Vec<Hint> = Vec::new();
     for hint in figures.errors.iter().filter_map(|kind| hint(kind, plan)) {
         if !hints.contains(&hint) {
             hints.push(hint);
         }
     }
     if first_token == Verdict::Fail && has_mostly_waited(figures) {
-        hints.push(
+        hints.push(Hint::new(
             "most of the time was waiting for a place at the model server: `upstreams.*.parallel` says how many requests \
-             it is given at once; when it is at its limit, only another server or a smaller model helps"
-                .to_owned(),
-        );
+             it is given at once; when it is at its limit, only another server or a smaller model helps",
+            "大部分时间在等模型服务器的空位：`upstreams.*.parallel` 决定同时交给它多少个请求；它已到极限时，只有再加一台服务器或换更小的模型才有用",
+        ));
     }
     if own_part == Verdict::Fail {
-        hints.push(
+        hints.push(Hint::new(
             "just after a start tollhouse waits until the model server has told what its model is: measure again; a \
-             machine that is busy lets it wait too: run this bench on another one (--url)"
-                .to_owned(),
-        );
+             machine that is busy lets it wait too: run this bench on another one (--url)",
+            "刚启动时，tollhouse 要等模型服务器说明它的模型：请再测一次；机器繁忙时它也得等：请在另一台机器上运行本测试（--url）",
+        ));
     }
     hints
 }
@@ -100,30 +115,51 @@ fn has_mostly_waited(figures: &Figures) -> bool {
     spreads.is_some_and(|(queue, ttft)| queue.p95 > ttft.p95 / 2.0)
 }
 
-fn hint(kind: &Kind, plan: &Plan) -> Option<String> {
-    let fault = &kind.fault;
+fn hint(kind: &Kind, plan: &Plan) -> Option<Hint> {
+    let (fault, id) = (&kind.fault, &kind.request_id);
     let crowded = plan.users > PER_ADDRESS;
     Some(match (fault.status, fault.code.as_str()) {
-        (Some(401), _) => key_hint(),
-        (Some(429), _) | (Some(400), "budget_exceeded") => {
-            format!("this key may not ask so much; make one that may: {}", roomy_key(plan))
+        (Some(401), _) => {
+            Hint::new(key_hint(), "请创建一个密钥并使用它：export TOLLHOUSE_KEY=$(tollhouse key create --name bench)")
         }
-        (Some(403), _) => "this key may not call this model; `tollhouse key list` shows what it may".to_owned(),
-        (Some(404), _) => "name a model that there is: --model NAME".to_owned(),
-        (Some(400), "context_length_exceeded") => {
-            format!("ask less (--prompt, --tokens), or with a key that may more: {}", roomy_key(plan))
-        }
-        (Some(503), _) => format!(
-            "the queue was full, a wait in it over, or a model server silent: tollhouse why {}; more room: \
-             `upstreams.*.parallel` (what the model server works on at once), `queue.depth`, `queue.wait`",
-            kind.request_id
+        (Some(429), _) | (Some(400), "budget_exceeded") => Hint::new(
+            format!("this key may not ask so much; make one that may: {}", roomy_key(plan)),
+            format!("这个密钥的额度不够；请创建一个额度足够的：{}", roomy_key(plan)),
         ),
-        (None, "no connection" | "closed") if crowded => format!(
-            "the house takes {PER_ADDRESS} connections of one address unless `limits.per_address` says more, and this \
-             bench is one address"
+        (Some(403), _) => Hint::new(
+            "this key may not call this model; `tollhouse key list` shows what it may",
+            "这个密钥不能调用此模型；`tollhouse key list` 显示它能调用什么",
         ),
-        (None, "no connection") => "is it still running? More users than `ulimit -n` allows files fail too".to_owned(),
-        (_, "broke off") => format!("what happened to one of them: tollhouse why {}", kind.request_id),
+        (Some(404), _) => Hint::new("name a model that there is: --model NAME", "请指定一个存在的模型：--model 名称"),
+        (Some(400), "context_length_exceeded") => Hint::new(
+            format!("ask less (--prompt, --tokens), or with a key that may more: {}", roomy_key(plan)),
+            format!("请少问一些（--prompt、--tokens），或换一个额度更大的密钥：{}", roomy_key(plan)),
+        ),
+        (Some(503), _) => Hint::new(
+            format!(
+                "the queue was full, a wait in it over, or a model server silent: tollhouse why {id}; more room: \
+                 `upstreams.*.parallel` (what the model server works on at once), `queue.depth`, `queue.wait`"
+            ),
+            format!(
+                "队列已满、排队超时，或模型服务器没有响应：tollhouse why {id}；要更多余地：\
+                 `upstreams.*.parallel`（模型服务器同时处理多少请求）、`queue.depth`、`queue.wait`"
+            ),
+        ),
+        (None, "no connection" | "closed") if crowded => Hint::new(
+            format!(
+                "the house takes {PER_ADDRESS} connections of one address unless `limits.per_address` says more, and this \
+                 bench is one address"
+            ),
+            format!("除非 `limits.per_address` 另有设置，同一地址最多 {PER_ADDRESS} 个连接，而本测试只有一个地址"),
+        ),
+        (None, "no connection") => Hint::new(
+            "is it still running? More users than `ulimit -n` allows files fail too",
+            "它还在运行吗？用户数超过 `ulimit -n` 允许的文件数也会失败",
+        ),
+        (_, "broke off") => Hint::new(
+            format!("what happened to one of them: tollhouse why {id}"),
+            format!("其中一个发生了什么：tollhouse why {id}"),
+        ),
         _ => return None,
     })
 }
@@ -151,7 +187,6 @@ pub(crate) fn roomy_key(plan: &Plan) -> String {
 mod tests {
     use std::time::Duration;
 
-    use super::super::args::Amount;
     use super::super::figures::Spread;
     use super::super::figures::tests::{failed, sample};
     use super::super::users::Sample;
@@ -241,8 +276,12 @@ mod tests {
         };
         let told = hints(300, &[(Some(429), "a"), (Some(429), "b"), (None, "closed"), (Some(401), "")]);
         assert_eq!(told.len(), 3);
-        assert!(told[0].contains("--requests 180000/60s") && told[0].contains("--concurrent 300"), "{told:?}");
-        assert!(told[1].contains("limits.per_address"));
+        assert!(told.iter().all(|hint| !hint.chinese.is_ascii()), "{told:?}");
+        assert!(
+            told[0].english.contains("--requests 180000/60s") && told[0].chinese.contains("--concurrent 300"),
+            "{told:?}"
+        );
+        assert!(told[1].english.contains("limits.per_address"));
         assert!(hints(200, &[(None, "closed")]).is_empty());
     }
 

@@ -8,9 +8,9 @@ use std::{
 };
 
 use serde_json::json;
-use tollhouse_config::{ConfigErrors, Fate, Imported, Note, Old, import, parse};
+use tollhouse_config::{Config, ConfigErrors, Fate, Imported, Note, Old, Part, import_with, parse};
 
-use super::{PORT, Plan, found, free_address};
+use super::{PORT, Plan, found, free_address, nginx};
 
 /// Older files that are not understood at all.
 #[derive(Debug)]
@@ -25,16 +25,21 @@ impl fmt::Display for Unreadable {
 
 impl std::error::Error for Unreadable {}
 
-/// The configuration that older files make.
-pub(super) fn plan(files: &[&PathBuf], has_ollama: bool) -> anyhow::Result<Plan> {
+/// The configuration that older files make, with what was read elsewhere.
+pub(super) fn plan(files: &[&PathBuf], mut parts: Vec<Part>, has_ollama: bool) -> anyhow::Result<Plan> {
     let (olds, errors): (Vec<_>, Vec<_>) = files.iter().map(|file| Old::read(file)).partition(Result::is_ok);
-    let olds: Vec<Old> = olds.into_iter().filter_map(Result::ok).collect();
+    let (sites, olds): (Vec<Old>, Vec<Old>) =
+        olds.into_iter().filter_map(Result::ok).partition(|old| nginx::is_site(&old.text));
+    let has_sites = !sites.is_empty();
+    // One edge is made of all of them.
+    let whole: Vec<Part> = sites.iter().map(|old| nginx::part(&old.name, &old.text)).collect();
+    parts.extend(nginx::joined(whole));
     let mut errors: Vec<ConfigErrors> = errors.into_iter().filter_map(Result::err).collect();
     // Only taken where no file says where to listen.
     let free = free_address();
     let usual = SocketAddr::from(([127, 0, 0, 1], PORT));
     let env = |name: &str| std::env::var(name).ok();
-    let imported = match import(&olds, *free.as_ref().unwrap_or(&usual), &env) {
+    let imported = match import_with(&olds, parts, *free.as_ref().unwrap_or(&usual), &env) {
         Ok(imported) if errors.is_empty() => imported,
         Ok(_) => return Err(Unreadable(errors).into()),
         Err(more) => {
@@ -48,6 +53,8 @@ pub(super) fn plan(files: &[&PathBuf], has_ollama: bool) -> anyhow::Result<Plan>
     let config = parse(&imported.text, "the new configuration", &|_| Some("set".to_owned()))?;
     let listen = config.listen.address;
     let trouble = trouble(listen, imported.has_listen);
+    let trouble =
+        [trouble, edge_trouble(&config).filter(|_| has_sites)].into_iter().flatten().reduce(|a, b| a + "\n" + &b);
     let told = tell(&imported, trouble.as_deref(), has_ollama)?;
     let notes: Vec<_> = imported.notes.iter().map(note_json).collect();
     let json = json!({
@@ -62,13 +69,17 @@ pub(super) fn plan(files: &[&PathBuf], has_ollama: bool) -> anyhow::Result<Plan>
     Ok(Plan { text: imported.text, listen, told, json })
 }
 
+/// The new configuration, as it will be read.
+pub(super) fn config(text: &str) -> Config {
+    parse(text, "the new configuration", &|_| Some("set".to_owned())).unwrap_or_default()
+}
+
 /// The models that the new configuration names, else those that Ollama has.
-pub(super) fn models(text: &str, of_ollama: Vec<String>) -> Vec<(String, Option<u32>)> {
-    let config = parse(text, "the new configuration", &|_| Some("set".to_owned())).unwrap_or_default();
+pub(super) fn models(config: &Config, of_ollama: Vec<String>) -> Vec<(String, Option<u32>)> {
     if config.models.is_empty() {
         return of_ollama.into_iter().map(|name| (name, None)).collect();
     }
-    config.models.into_iter().map(|model| (model.name, model.context)).collect()
+    config.models.iter().map(|model| (model.name.clone(), model.context)).collect()
 }
 
 fn count(imported: &Imported, fate: Fate) -> usize {
@@ -113,6 +124,17 @@ fn tell(imported: &Imported, trouble: Option<&str>, has_ollama: bool) -> anyhow:
         told.push_str("next: tollhouse key create --name me, then tollhouse up");
     }
     Ok(told)
+}
+
+/// What would keep the edge from listening.
+fn edge_trouble(config: &Config) -> Option<String> {
+    let edge = config.edge.as_ref()?;
+    let is_taken =
+        |address: &SocketAddr| TcpListener::bind(address).is_err_and(|error| error.kind() == ErrorKind::AddrInUse);
+    let taken = [edge.http, Some(edge.https)].into_iter().flatten().find(is_taken)?;
+    Some(format!(
+        "{taken} is in use now, by the nginx perhaps: stop it before `tollhouse up`, or keep it and `tollhouse export nginx`"
+    ))
 }
 
 /// What would keep the house from listening.

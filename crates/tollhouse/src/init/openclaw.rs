@@ -1,5 +1,7 @@
 //! What to write into OpenClaw's settings, so that it asks its models of this house.
 
+mod settings;
+
 use std::{
     env, fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -7,6 +9,10 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tollhouse_config::Config;
+
+pub(super) use self::settings::Settings;
+use self::settings::{Change, House};
 
 /// Names of its settings, now and under its former names.
 const FILES: [&str; 3] = ["openclaw.json", "moltbot.json", "clawdbot.json"];
@@ -44,16 +50,34 @@ pub(crate) fn below(home: &Path) -> Option<PathBuf> {
 
 /// The lines for OpenClaw's settings.
 pub(super) struct Advice {
-    pub(super) file: PathBuf,
-    pub(super) listen: SocketAddr,
+    file: PathBuf,
+    listen: SocketAddr,
     /// Names with the tokens that each works on at once, as far as that is known.
-    pub(super) models: Vec<(String, Option<u32>)>,
+    models: Vec<(String, Option<u32>)>,
+    /// What has to be another value in what it has.
+    changes: Vec<Change>,
+    /// Whether a provider that it has asks this house then.
+    has_provider: bool,
 }
 
 impl Advice {
+    /// What the settings need for the house of this configuration.
+    pub(super) fn new(
+        settings: Settings,
+        config: &Config,
+        listen: SocketAddr,
+        models: Vec<(String, Option<u32>)>,
+    ) -> Self {
+        let house = House::new(config, reachable(listen));
+        let changes = settings.changes(&house);
+        let has_provider = settings.has_local_provider(&house);
+        Self { file: settings.file, listen, models, changes, has_provider }
+    }
+
     /// The lines and the file that they belong into.
     pub(super) fn json(&self) -> Value {
-        json!({"file": self.file, "settings": self.settings()})
+        let changes: Vec<Value> = self.changes.iter().map(Change::json).collect();
+        json!({"file": self.file, "settings": self.settings(), "changes": changes})
     }
 
     /// What is to be merged into its settings.
@@ -67,6 +91,7 @@ impl Advice {
                 "baseUrl": format!("http://{address}/v1"),
                 "api": "openai-completions",
                 "apiKey": KEY,
+                "timeoutSeconds": settings::PATIENCE_S_MIN,
                 "models": entries,
             }}},
             "agents": {"defaults": {"model": {"primary": format!("tollhouse/{}", models[0].0)}}},
@@ -83,11 +108,29 @@ impl fmt::Display for Advice {
             f,
             "  1. make it a key: tollhouse key create --name openclaw --requests 300/60s --prompt-chars 200000"
         )?;
-        writeln!(f, "  2. add these lines, with that key; a section that is there already takes the new entries:\n")?;
+        if self.changes.is_empty() {
+            writeln!(
+                f,
+                "  2. add these lines, with that key; a section that is there already takes the new entries:\n"
+            )?;
+            return self.lines(f);
+        }
+        writeln!(f, "  2. change these values, with that key; OpenClaw takes them within a second or so:\n")?;
+        self.changes.iter().try_for_each(|change| writeln!(f, "   {change}"))?;
+        if self.has_provider {
+            return Ok(());
+        }
+        writeln!(f, "\n  3. add these lines; a section that is there already takes the new entries:\n")?;
+        self.lines(f)
+    }
+}
+
+impl Advice {
+    fn lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let settings = self.settings();
         let provider = &settings["models"]["providers"]["tollhouse"];
         writeln!(f, "    \"models\": {{\"providers\": {{\"tollhouse\": {{")?;
-        for name in ["baseUrl", "api", "apiKey"] {
+        for name in ["baseUrl", "api", "apiKey", "timeoutSeconds"] {
             writeln!(f, "      \"{name}\": {},", provider[name])?;
         }
         writeln!(f, "      \"models\": [")?;

@@ -1,0 +1,229 @@
+"""Packages of the program: a Debian package and an archive, made of the binary under test, installed and tried."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+
+import pytest
+from house import BINARY, ROOT, finished
+
+SHELL_ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+
+
+def xtask(*arguments, **environment):
+    # TOLLHOUSE_XTASK: one that is built already, where somebody else is building.
+    built = os.environ.get("TOLLHOUSE_XTASK")
+    command = [built] if built else ["cargo", "run", "-q", "-p", "xtask", "--"]
+    done = finished([*command, *map(str, arguments)], cwd=ROOT, timeout=600, env={**os.environ, **environment})
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory):
+    """All of them, packed without compressing: the binary under test is a large one."""
+    out = tmp_path_factory.mktemp("packages")
+    xtask("package", "--binary", BINARY, "--out", out, "--quick")
+    yield out
+    # They are large, and so is what was unpacked of them.
+    shutil.rmtree(out)
+
+
+def deb(packages):
+    (package,) = packages.glob("*.deb")
+    return package
+
+
+def test_scenario_g20_the_package_has_all_that_belongs_to_it(packages, tmp_path):
+    listed = finished(["dpkg-deb", "--contents", deb(packages)]).stdout
+    files = {line.split()[5].lstrip("."): line for line in listed.splitlines()}
+    for file in (
+        "/usr/bin/tollhouse",
+        "/etc/tollhouse/tollhouse.yaml",
+        "/usr/lib/systemd/system/tollhouse.service",
+        "/usr/share/man/man1/tollhouse.1.gz",
+        "/usr/share/man/man1/tollhouse-export.1.gz",
+        "/usr/share/bash-completion/completions/tollhouse",
+        "/usr/share/zsh/vendor-completions/_tollhouse",
+        "/usr/share/fish/vendor_completions.d/tollhouse.fish",
+        "/usr/share/doc/tollhouse/copyright",
+    ):
+        assert file in files, file
+        assert "root/root" in files[file]
+    assert files["/etc/tollhouse/tollhouse.yaml"].startswith("-rw-r-----"), "keys may stand in it"
+    assert not [line for line in files.values() if re.match(r".{5}w|.{8}w", line)], "nobody else writes there"
+    told = finished(["dpkg-deb", "--field", deb(packages), "Depends"]).stdout
+    assert re.search(r"libc6 \(>= 2\.\d+\)", told), told
+
+    # The unit is one that systemd takes, for the configuration that is installed.
+    finished(["dpkg-deb", "--extract", deb(packages), tmp_path / "root"])
+    unit = tmp_path / "root/usr/lib/systemd/system/tollhouse.service"
+    text = unit.read_text()
+    assert "--config /etc/tollhouse/tollhouse.yaml\n" in text and str(packages) not in text
+    unit.write_text(text.replace("/usr/bin/tollhouse", "/bin/true"))
+    verified = finished(["systemd-analyze", "verify", "--man=no", unit])
+    assert verified.returncode == 0 and "tollhouse.service" not in verified.stderr, verified.stderr
+    checked = finished([BINARY, "check", "--config", tmp_path / "root/etc/tollhouse/tollhouse.yaml"])
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_scenario_g20_the_archive_runs_where_it_is_unpacked(packages, tmp_path):
+    (archive,) = packages.glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        members = tar.getmembers()
+        assert all(member.uid == member.gid == 0 and not member.name.startswith("/") for member in members)
+        tar.extractall(tmp_path, filter="data")
+    (folder,) = [path for path in tmp_path.iterdir() if path.is_dir()]
+    assert finished([folder / "tollhouse", "version"]).stdout.startswith("tollhouse ")
+    # What it links is said, and is nothing but the C library and its company.
+    said = set(re.findall(r"^  (\S+\.so\S*)$", (folder / "INSTALL").read_text(), re.M))
+    needed = finished(["readelf", "--dynamic", BINARY]).stdout
+    assert said == set(re.findall(r"\(NEEDED\).*\[(.+)\]", needed))
+    assert said <= {"libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"}, said
+    sums = finished(["sha256sum", "--check", "SHA256SUMS"], cwd=packages)
+    assert sums.returncode == 0, sums.stdout + sums.stderr
+
+
+def test_scenario_g20_the_list_of_parts_is_whole(packages):
+    (file,) = packages.glob("*.cdx.json")
+    told = json.loads(file.read_text())
+    assert (told["bomFormat"], told["specVersion"]) == ("CycloneDX", "1.6")
+    names = {part["name"] for part in told["components"]}
+    assert {"rustls", "tokio", "tantivy", "tollhouse-gateway"} <= names and not {"proptest", "insta"} & names
+    outside = [part for part in told["components"] if not part["name"].startswith("tollhouse-")]
+    assert all(part["hashes"][0]["content"] and part["licenses"] for part in outside)
+    known = {part["bom-ref"] for part in told["components"]} | {told["metadata"]["component"]["bom-ref"]}
+    assert all(edge["ref"] in known and set(edge["dependsOn"]) <= known for edge in told["dependencies"])
+
+
+def test_scenario_g20_two_packages_of_one_commit_are_the_same(packages, tmp_path):
+    """Of the same binary. That two builds of the binary are the same shows TOLLHOUSE_TEST_REPRODUCE=1, which takes two builds."""
+    xtask("package", "--binary", BINARY, "--out", tmp_path / "again", "--quick")
+    assert (tmp_path / "again/SHA256SUMS").read_text() == (packages / "SHA256SUMS").read_text()
+
+
+@pytest.mark.skipif("TOLLHOUSE_TEST_REPRODUCE" not in os.environ, reason="two whole builds: TOLLHOUSE_TEST_REPRODUCE=1")
+def test_scenario_g20_two_builds_are_the_same(tmp_path):
+    binaries = []
+    for name in ("first", "second"):
+        target = tmp_path / name
+        # Folders of the machine are not part of the program.
+        flags = f"--remap-path-prefix={ROOT}=. --remap-path-prefix={target}=target --remap-path-prefix={os.path.expanduser('~/.cargo')}=cargo"
+        environment = {**os.environ, "CARGO_TARGET_DIR": str(target), "RUSTFLAGS": flags, "SOURCE_DATE_EPOCH": "0"}
+        built = finished(["cargo", "build", "-q", "--release", "-p", "tollhouse"], cwd=ROOT, env=environment, timeout=7200)
+        assert built.returncode == 0, built.stderr
+        binaries.append((target / "release/tollhouse").read_bytes())
+    assert binaries[0] == binaries[1]
+
+
+def test_scenario_g20_manual_pages_are_read_without_a_warning(tmp_path):
+    done = finished([BINARY, "man", "--out", tmp_path])
+    assert done.returncode == 0, done.stderr
+    pages = sorted(tmp_path.glob("*.1"))
+    assert len(pages) > 15
+    for page in pages:
+        shown = finished(["groff", "-man", "-ww", "-Tutf8", "-K", "utf8", page])
+        assert shown.returncode == 0 and not shown.stderr, f"{page.name}: {shown.stderr}"
+    text = finished(["groff", "-man", "-Tascii", "-P-c", tmp_path / "tollhouse-key.1"]).stdout
+    assert "tollhouse key create --name team-a" in re.sub(r".\x08", "", text), "examples stay as they are"
+    one = finished([BINARY, "man", "bench"]).stdout
+    assert one == (tmp_path / "tollhouse-bench.1").read_text()
+    assert finished([BINARY, "man", "nothing"]).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["ex"], {"export"}),
+        (["export", "rs"], {"rsyslog"}),
+        (["key", "create", "--prio"], {"--priority"}),
+        (["key", "create", "--priority", ""], {"low", "normal", "high"}),
+        (["key", "--config", "/x", "rev"], {"revoke"}),
+    ],
+)
+def test_scenario_g20_bash_completes_commands_options_and_values(tmp_path, words, offered):
+    script = tmp_path / "completions"
+    script.write_text(finished([BINARY, "completions", "bash"]).stdout)
+    line = f"""
+        source {script}
+        COMP_WORDS=(tollhouse {" ".join(repr(word) for word in words)}) COMP_CWORD={len(words)}
+        _tollhouse; printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    done = finished(["bash", "--norc", "-c", line])
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert set(done.stdout.split()) == offered
+
+
+def test_the_containerfile_keeps_the_rules():
+    """No engine is there to build it: it is read as far as its rules can be seen in it."""
+    lines = (ROOT / "packaging/Containerfile").read_text().replace("\\\n", " ").splitlines()
+    orders = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
+    names = [order[0] for order in orders]
+    assert names[0] == "FROM" and ":" in orders[0][1] and not orders[0][1].endswith(":latest")
+    assert set(names) <= {"FROM", "RUN", "ARG", "COPY", "USER", "WORKDIR", "VOLUME", "EXPOSE", "STOPSIGNAL", "ENTRYPOINT", "CMD"}
+    user = next(text for name, text in orders if name == "USER")
+    assert user.split(":")[0].isdigit() and user.split(":")[0] != "0", "a number, so that an engine can see that it is not root"
+    run = next(text for name, text in orders if name == "RUN")
+    assert "--no-install-recommends" in run and "rm -rf /var/lib/apt/lists/*" in run
+    for name, text in orders:
+        if name in ("ENTRYPOINT", "CMD"):
+            assert json.loads(text), "as a list: no shell in between that swallows signals"
+        if name == "COPY":
+            assert not re.search(r"\s\.\s", text), "nothing but what is named"
+
+
+def in_chroot(root, *command, check=True):
+    done = subprocess.run(["chroot", root, *command], capture_output=True, text=True, env=SHELL_ENV, timeout=300, check=False)
+    assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done
+
+
+@pytest.mark.skipif("TOLLHOUSE_TEST_CHROOT" not in os.environ, reason="a fresh Debian is downloaded: TOLLHOUSE_TEST_CHROOT=1, as root")
+def test_scenario_g20_install_upgrade_remove_and_purge_in_a_fresh_debian(packages, tmp_path):
+    """TOLLHOUSE_TEST_CHROOT=1, or a folder in which debootstrap has put a Debian already."""
+    base = os.environ["TOLLHOUSE_TEST_CHROOT"]
+    root = tmp_path / "debian"
+    if os.path.isdir(base):
+        finished(["cp", "-a", base, root], timeout=300)
+    else:
+        made = finished(["debootstrap", "--variant=minbase", "bookworm", root], timeout=900)
+        assert made.returncode == 0, made.stdout[-2000:] + made.stderr
+    shutil.copy(deb(packages), root / "tollhouse.deb")
+
+    in_chroot(root, "dpkg", "--install", "/tollhouse.deb")
+    assert in_chroot(root, "tollhouse", "version").stdout.startswith("tollhouse ")
+    assert in_chroot(root, "stat", "-c", "%U:%G %a", "/etc/tollhouse/tollhouse.yaml").stdout == "root:tollhouse 640\n"
+    assert in_chroot(root, "stat", "-c", "%U:%G %a", "/var/lib/tollhouse").stdout == "tollhouse:tollhouse 700\n"
+    wanted = root / "etc/systemd/system/multi-user.target.wants/tollhouse.service"
+    assert wanted.is_symlink()
+    # As the service would: its own user, its own configuration.
+    user = ["setpriv", "--reuid=tollhouse", "--regid=tollhouse", "--clear-groups"]
+    key = in_chroot(root, *user, "tollhouse", "key", "create", "--name", "me").stdout.strip()
+    assert len(key) > 20
+    assert in_chroot(root, *user, "tollhouse", "check").returncode == 0
+
+    # An upgrade: another version of the same files; what the user has changed stays, and so do the keys.
+    config = root / "etc/tollhouse/tollhouse.yaml"
+    config.write_text(config.read_text().replace("service: tollhouse ", "service: mine      "))
+    unpacked = tmp_path / "newer"
+    finished(["dpkg-deb", "--raw-extract", deb(packages), unpacked], timeout=120)
+    control = unpacked / "DEBIAN/control"
+    control.write_text(re.sub(r"(?m)^Version: .*$", "Version: 99.0.0", control.read_text()))
+    (unpacked / "etc/tollhouse/tollhouse.yaml").write_text((unpacked / "etc/tollhouse/tollhouse.yaml").read_text() + "# newer\n")
+    built = finished(["dpkg-deb", "--root-owner-group", "-Znone", "--build", unpacked, root / "newer.deb"], timeout=120)
+    assert built.returncode == 0, built.stderr
+    in_chroot(root, "dpkg", "--install", "--force-confdef", "--force-confold", "/newer.deb")
+    assert "99.0.0" in in_chroot(root, "dpkg-query", "--show", "tollhouse").stdout
+    assert "service: mine" in config.read_text()
+    assert "me" in in_chroot(root, *user, "tollhouse", "key", "list").stdout
+
+    in_chroot(root, "dpkg", "--remove", "tollhouse")
+    assert config.exists() and (root / "var/lib/tollhouse").is_dir(), "what is the user's stays"
+    assert not (root / "usr/bin/tollhouse").exists()
+    in_chroot(root, "dpkg", "--purge", "tollhouse")
+    assert not config.parent.exists() and not (root / "var/lib/tollhouse").exists()
+    assert "tollhouse" not in (root / "etc/passwd").read_text() + (root / "etc/group").read_text()
+    assert not wanted.is_symlink()

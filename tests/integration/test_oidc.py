@@ -277,3 +277,18 @@ def test_the_way_over_the_provider_in_a_browser(provided):
     assert seen["refused"].startswith("You are known, but none of your groups has a role here.")
     assert seen["addressAfter"] == ""
     assert (seen["axe"], seen["errors"]) == ([], [])
+
+
+def test_a_provider_that_is_removed_takes_its_sessions_along(provided):
+    house, provider = provided
+    with browser(house) as client, browser(house) as admin:
+        sign_in(client, "ann")
+        assert session(client).json()["way"] == "oidc"
+        assert admin.get(house.console_address()).status_code == 303
+        house.configure(upstreams=DEMO, public_url=house.url)
+        until("the provider is gone", lambda: admin.get(f"{API}/sign-in").json().get("oidc") is None, 15)
+        assert session(client).status_code == 401
+        assert session(admin).status_code == 200, "sessions of other ways go on"
+        house.configure(upstreams=DEMO, public_url=house.url, console={"oidc": configured(provider.issuer)})
+        until("the provider is back", lambda: admin.get(f"{API}/sign-in").json().get("oidc"), 15)
+        assert session(client).status_code == 401, "it has ended for good"

@@ -42,10 +42,19 @@ const WRONG_PASSWORD: &str = "wrong name or password";
 /// The session that these headers carry, unless it has ended.
 pub(crate) async fn of(console: &Console, peer: Peer, headers: &HeaderMap) -> Option<Session> {
     let secret = cookie_named(headers, &cookie_for(console, peer, headers, ""))?;
-    console.inner.state.session(secret).await.unwrap_or_else(|error| {
+    let found = console.inner.state.session(secret).await.unwrap_or_else(|error| {
         tracing::error!(error = %error, "looking up a console session");
         None
-    })
+    });
+    let session = found?;
+    if session.way != Way::Oidc || console.inner.oidc.is_some() {
+        return Some(session);
+    }
+    // Nobody vouches for its user any more. Ended for good, so that it does not come back with another provider.
+    if let Err(error) = console.inner.state.end_session(&session.id, None).await {
+        tracing::error!(error = %error, "ending the session of a provider that is gone");
+    }
+    None
 }
 
 /// What the page knows about the house once it is signed in.

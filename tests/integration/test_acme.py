@@ -57,6 +57,12 @@ def days_left(house, host):
     return [record["days_left"] for record in house.journal(kind="certificate", msg="certificate obtained", host=host)]
 
 
+def examined(house):
+    """What the doctor says of the renewals."""
+    told = json.loads(house.run("doctor", "--json", "--all", check=False).stdout)
+    return [check for check in told["checks"] if check["id"] == "edge.acme"]
+
+
 def change(house, **site):
     """Changes the first site in the configuration that the house runs with."""
     config = json.loads(house.config.read_text())
@@ -98,7 +104,8 @@ class Watching:
 def test_scenario_g13_certificates_come_by_http_and_are_renewed_when_the_authority_wants(make_signed):
     # A third of all nonces is refused, and a chain has two certificates between.
     sites = {HOST: {"aliases": [OTHER]}, SECOND: {}}
-    house, pebble, visitors = make_signed(sites, "http-01", {"PEBBLE_WFE_NONCEREJECT": "33", "PEBBLE_CHAIN_LENGTH": "2"})
+    misbehaviour = {"PEBBLE_WFE_NONCEREJECT": "33", "PEBBLE_CHAIN_LENGTH": "2"}
+    house, pebble, visitors = make_signed(sites, "http-01", misbehaviour, profile="default")
     for host in (HOST, SECOND):
         left = until(f"a certificate for {host}", lambda host=host: days_left(house, host), within=60)
         assert 89 < left[0] <= 90
@@ -113,6 +120,10 @@ def test_scenario_g13_certificates_come_by_http_and_are_renewed_when_the_authori
     names = {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
     assert set(names.values()) == {0o600} and {f"{HOST}.pem", f"{SECOND}.pem"} < set(names) and len(names) == 3, names
     assert b"PRIVATE" not in (house.data / "state/state.db").read_bytes() and "PRIVATE" not in house.output()
+
+    # A trial of the renewal orders nothing, and finds it in order.
+    seen = examined(house)
+    assert [check["code"] for check in seen] == ["ok", "ok"] and "knows our account" in seen[0]["found"], seen[0]["found"]
 
     # Killed and started again: served at once, and nothing is ordered.
     before, serial = shown(visitors)
@@ -153,6 +164,7 @@ def test_scenario_g13_certificates_come_through_tls_and_failures_are_told_and_su
         lambda: [record["failures"] for record in house.journal(kind="certificate", host=HOST, outcome="fault") if record["failures"] > 2],
         within=30,
     )[-1]
+    assert {check["code"] for check in examined(house)} == {"unreachable"}
     # It remembers that after it was killed, and comes back to an authority that has forgotten everything.
     house.kill()
     house.start()

@@ -326,3 +326,60 @@ def test_scenario_g12_certificates_are_exchanged_and_sites_added_while_it_runs(a
     refused = until("the change is refused", lambda: house.journal(kind="config", level="error"), within=20)
     assert "/nowhere.pem" in refused[0]["error"]
     assert visitors.ask("/healthz", host=OTHER).status == 200
+
+
+class Checked(http.server.BaseHTTPRequestHandler):
+    """A server that may say that it is not well, and goes on answering."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        is_check = self.path == "/state"
+        status = 503 if is_check and not self.server.is_well else 200
+        if not is_check:
+            self.server.visits += 1
+        self.send_response(status)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_):
+        pass
+
+
+def test_scenario_g12_servers_that_are_not_well_are_left_out_and_come_back_slowly(at_the_edge):
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Checked)) for _ in range(2)]
+        for server in servers:
+            server.is_well, server.visits = True, 0
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            stack.callback(server.shutdown)
+        urls = [f"http://127.0.0.1:{server.server_port}" for server in servers]
+        route = {"path": "/", "to": urls, "health": "/state", "every": "200ms", "slow_start": "1h"}
+        house, visitors = at_the_edge([route])
+
+        def share(visits):
+            before = [server.visits for server in servers]
+            # On one connection: curl asks for all of them.
+            answers = finished(
+                ["curl", "-sS", "--cacert", visitors.authority.file, "--resolve", f"{HOST}:{visitors.https}:127.0.0.1", "-o", "/dev/null"]
+                + ["-w", "%{http_code}\n", f"https://{HOST}:{visitors.https}/[1-{visits}]"]
+            )
+            assert set(answers.stdout.split()) == {"200"}, answers.stderr
+            return [server.visits - earlier for server, earlier in zip(servers, before, strict=True)]
+
+        assert share(20) == [10, 10]
+        servers[0].is_well = False
+        unwell = until("that is told", lambda: house.journal(kind="server", outcome="fault"), within=20)[0]
+        assert unwell["upstream"] == urls[0] and "503" in unwell["error"] and unwell["level"] == "error"
+        assert share(20) == [0, 20]
+        # What is known of it goes on over a change of the configuration.
+        config = json.loads(house.config.read_text())
+        config["edge"]["sites"][HOST]["headers"] = "off"
+        house.config.write_text(json.dumps(config))
+        until("the change is in force", lambda: not visitors.ask("/").header("x-frame-options"), within=20)
+        assert share(20) == [0, 20] and len(house.journal(kind="server")) == 1
+        servers[0].is_well = True
+        until("that is told, too", lambda: house.journal(kind="server", outcome="ok"), within=20)
+        back = share(100)
+        assert 0 < back[0] < 20 and sum(back) == 100, "a small share at first"

@@ -52,9 +52,9 @@ pub use advise::{Advice, Line, Question, Setup, Share, Word, advice_json, advise
 pub use chart::chart;
 pub use check::{Area, Check, Findings, Repair, Status};
 pub use facts::{
-    AcmeFacts, BookFacts, BudgetFacts, ConfigFacts, DefenceFacts, EdgeFacts, Facts, GateFacts, KeyFacts, LineFacts, ListenerFacts,
-    MailFacts, NginxFacts, OpenClawFacts, PlaceFacts, PortFacts, ProbedFacts, Reach, RecentFacts, ServerFacts,
-    SpokeFacts, WantedFacts,
+    AcmeFacts, BookFacts, BudgetFacts, ConfigFacts, DefenceFacts, EdgeFacts, Facts, GateFacts, KeyFacts, LineFacts,
+    ListenerFacts, MailFacts, NginxFacts, OpenClawFacts, PlaceFacts, PortFacts, ProbedFacts, Reach, RecentFacts,
+    ServerFacts, SpokeFacts, WantedFacts,
 };
 pub use joined::{By, Joined};
 pub use security::security;

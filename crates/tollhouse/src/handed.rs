@@ -48,7 +48,8 @@ fn take(count: i32) -> anyhow::Result<Vec<(SocketAddr, TcpListener)>> {
     let mut taken = Vec::new();
     for number in FIRST..FIRST + count {
         let socket = pidfd_getfd(&own, number, PidfdGetfdFlags::empty());
-        let socket = socket.with_context(|| format!("copying number {number}; a unit needs SystemCallFilter=pidfd_getfd"))?;
+        let socket =
+            socket.with_context(|| format!("copying number {number}; a unit needs SystemCallFilter=pidfd_getfd"))?;
         let listener = TcpListener::from(socket);
         if let Ok(address) = listener.local_addr() {
             taken.push((address, listener));

@@ -46,7 +46,8 @@ fn certificate(edge: &EdgeFacts) -> Vec<Check> {
 
 /// A trial of a renewal, as far as nothing is ordered by it.
 fn acme(facts: &AcmeFacts) -> Check {
-    let step = Step::new(Area::Edge, "edge.acme", format!("the renewal of {} by {}", facts.host, facts.directory));
+    let step = Step::new(Area::Edge, "edge.acme", format!("the renewal of its certificate by {}", facts.directory));
+    let step = step.of(&facts.host);
     let left = match facts.days_left {
         Some(days) if days > 0.0 => format!("the one in force lasts {days:.1} days"),
         Some(_) => "the one in force has ended".to_owned(),
@@ -61,7 +62,11 @@ fn acme(facts: &AcmeFacts) -> Check {
                    it is tried again by itself";
         return step.fault("failed", format!("{times} orders in a row failed, the last one: {error}; {left}"), fix);
     }
-    let account = if facts.has_account { "it knows our account" } else { "there is no account yet, one is made with the first order" };
+    let account = if facts.has_account {
+        "it knows our account"
+    } else {
+        "there is no account yet, one is made with the first order"
+    };
     let windows = if facts.tells_windows { "and says when to renew" } else { "and does not say when to renew" };
     step.ok(format!("the authority answers, {account}, {windows}; {left}"))
 }

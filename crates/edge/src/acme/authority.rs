@@ -21,6 +21,7 @@ use instant_acme::{
     Error, ExternalAccountKey, HttpClient, Identifier, NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
 };
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
+use tokio::sync::Mutex;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tollhouse_units::chain;
@@ -114,6 +115,8 @@ pub struct Authority {
     pub(crate) settings: AcmeSettings,
     pub(crate) vault: Vault,
     http: Http,
+    /// Held while an account is made, so that several sites that begin at once make one.
+    making: Arc<Mutex<()>>,
 }
 
 impl std::fmt::Debug for Authority {
@@ -156,7 +159,12 @@ impl Authority {
         connector.enforce_http(false);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         let connector = tls.https_only().enable_http1().wrap_connector(connector);
-        Ok(Self { settings, http: Http(Client::builder(TokioExecutor::new()).build(connector)), vault })
+        Ok(Self {
+            settings,
+            http: Http(Client::builder(TokioExecutor::new()).build(connector)),
+            vault,
+            making: Arc::default(),
+        })
     }
 
     /// Orders a certificate, or goes on with an order that was begun, and puts it into the vault. `note` keeps the order's address.
@@ -348,10 +356,14 @@ impl Authority {
             // An empty change gives the account as it is (RFC 8555, section 7.3.2).
             let contacts = self.contacts();
             let contacts: Vec<&str> = contacts.iter().map(String::as_str).collect();
-            let has_account = match account.update_contacts(&contacts).await {
-                Ok(()) => true,
-                Err(error) if is(&error, "accountDoesNotExist") || is(&error, "unauthorized") => false,
-                Err(error) => return Err(error.into()),
+            let mut tries = 1;
+            let has_account = loop {
+                match account.update_contacts(&contacts).await {
+                    Ok(()) => break true,
+                    Err(error) if is(&error, "badNonce") && tries < NONCE_TRIES => tries += 1,
+                    Err(error) if is(&error, "accountDoesNotExist") || is(&error, "unauthorized") => break false,
+                    Err(error) => return Err(error.into()),
+                }
             };
             let nobody = CertificateIdentifier { authority_key_identifier: "AA".into(), serial: "AA".into() };
             let tells_windows = !matches!(account.renewal_info(&nobody).await, Err(Error::Unsupported(_)));
@@ -374,6 +386,7 @@ impl Authority {
     /// The account that is kept, or a new one.
     async fn account(&self) -> Result<Account, AcmeError> {
         let path = self.vault.account(&self.settings.directory);
+        let _turn = self.making.lock().await;
         let builder = || Account::builder_with_http(Box::new(self.http.clone()));
         if let Some(text) = read(&path)?
             && let Ok(credentials) = serde_json::from_str::<AccountCredentials>(&text)

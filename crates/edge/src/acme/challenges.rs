@@ -7,7 +7,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, StatusCode};
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::server::ClientHello;
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tollhouse_web::{Answer, text};
@@ -64,9 +64,11 @@ impl Challenges {
         params.custom_extensions.push(CustomExtension::new_acme_identifier(digest));
         let key = KeyPair::generate()?;
         let made = params.self_signed(&key)?;
-        let private = PrivateKeyDer::try_from(key.serialize_der()).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
-        let certified = CertifiedKey::from_der(vec![made.der().clone()], private, &default_provider())
-            .map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
+        let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let private = default_provider().key_provider.load_private_key(private);
+        let private = private.map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
+        // Not looked at any further: its extension is one that a certificate for other uses must not have.
+        let certified = CertifiedKey::new(vec![made.der().clone()], private);
         let key = name.to_ascii_lowercase();
         self.by_name.write().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), Arc::new(certified));
         Ok(Answering { challenges: self.clone(), key, is_token: false })
@@ -92,6 +94,19 @@ impl Drop for Answering {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_answered_while_their_order_runs() {
+        let challenges = Arc::new(Challenges::default());
+        let answering = challenges.answer_name("A.example", &[7; 32]).unwrap();
+        let shown = challenges.certificate(Some("a.Example")).expect("a certificate");
+        // id-pe-acmeIdentifier, critical, an octet string in an octet string (RFC 8737, section 3).
+        let extension = [&[6, 8, 43, 6, 1, 5, 5, 7, 1, 31, 1, 1, 255, 4, 34, 4, 32][..], &[7; 32]].concat();
+        assert!(shown.cert[0].windows(extension.len()).any(|part| part == extension));
+        assert!(challenges.certificate(Some("b.example")).is_none() && challenges.certificate(None).is_none());
+        drop(answering);
+        assert!(challenges.certificate(Some("a.example")).is_none());
+    }
 
     #[test]
     fn tokens_are_answered_while_their_order_runs() {

@@ -10,7 +10,7 @@ pub fn catalogue() -> &'static Fields {
     &CATALOGUE
 }
 
-const DECLARED: [(&str, FieldKind); 105] = [
+const DECLARED: [(&str, FieldKind); 111] = [
     // Every record.
     ("@timestamp", FieldKind::Date),
     ("seq", FieldKind::Long),
@@ -69,6 +69,13 @@ const DECLARED: [(&str, FieldKind); 105] = [
     ("restart_in_ms", FieldKind::Long),
     ("start_ms", FieldKind::Long),
     ("memory_bytes", FieldKind::Long),
+    // What becomes of tasks.
+    ("task", FieldKind::Keyword),
+    ("task_run", FieldKind::Keyword),
+    ("task_step", FieldKind::Keyword),
+    ("task_event", FieldKind::Keyword),
+    ("task_event_number", FieldKind::Long),
+    ("task_outcome", FieldKind::Keyword),
     // What the stores of the house take on their disks.
     ("store", FieldKind::Keyword),
     ("store_bytes", FieldKind::Long),

@@ -21,7 +21,7 @@ pub(crate) const HOUR_MS: i64 = 3_600_000;
 /// The share of the truth that intervals are to hold.
 const LEVEL: f64 = 0.9;
 /// Users' requests.
-const QUERY: &str = "kind:request AND NOT origin:(probe OR replay)";
+const QUERY: &str = "kind:request AND NOT origin:(probe OR replay OR task)";
 
 /// A series of hours.
 struct Series {

@@ -11,7 +11,7 @@ use crate::ask::{group, records, search};
 use crate::error::WatchError;
 
 /// Which records are users' requests.
-const REQUESTS: &str = "kind:request AND NOT origin:(probe OR replay)";
+const REQUESTS: &str = "kind:request AND NOT origin:(probe OR replay OR task)";
 
 /// What a report tells.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -145,7 +145,7 @@ impl Asking<'_> {
             "user": {"terms": {"field": "user_id", "size": 1}},
             "last": {"max": {"field": "@timestamp"}},
         });
-        let query = format!("({query}) AND NOT origin:(probe OR replay)");
+        let query = format!("({query}) AND NOT origin:(probe OR replay OR task)");
         let buckets = self.buckets(&query, "client_ip", None, aggs).await?;
         let row = |bucket: &Value| {
             let user = bucket["user"]["buckets"].as_array().and_then(|users| users.first()).map(group);

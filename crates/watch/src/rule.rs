@@ -360,7 +360,7 @@ mod tests {
         for (query, kind) in [
             ("kind:request", Some("request")),
             ("kind:dead_letter", Some("dead_letter")),
-            ("kind:request AND NOT origin:(probe OR replay)", Some("request")),
+            ("kind:request AND NOT origin:(probe OR replay OR task)", Some("request")),
             ("kind:log AND msg:(a OR \"b OR c\")", Some("log")),
             ("kind:log AND msg:a OR kind:request", None),
             ("kind:log OR kind:request", None),

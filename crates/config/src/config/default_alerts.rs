@@ -12,7 +12,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What people ask for; the requests of probes are not theirs.
-const USERS: &str = "kind:request AND NOT origin:(probe OR replay)";
+const USERS: &str = "kind:request AND NOT origin:(probe OR replay OR task)";
 
 impl AlertConfig {
     /// Rules on requests, on collected lines, on what probes find and on the house itself; and objectives.

@@ -121,6 +121,9 @@ def share(walk):
     walk.call("DELETE", "/alerts/rules/{rule}", rule="of-the-test", expect=200)
     probes = walk.call("GET", "/probes", expect=200)["probes"]
     walk.call("POST", "/probes/{id}/run", id=probes[0]["id"])
+    walk.call("POST", "/doctor", {"security": False}, expect=200)
+    walk.call("POST", "/advise", {"days": 7}, expect=200)
+    walk.call("POST", "/advise", {"days": 0}, expect=400)
 
 
 def administrate(walk, house):

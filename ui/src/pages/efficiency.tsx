@@ -114,7 +114,6 @@ function Board({ data, group, sort, params }: BoardProps) {
   return (
     <div class="efficiency-grid">
       <section class="panel figures area-figures" aria-label={t("figure.label")}>
-        <InDiscover records={records} />
         <Tile name="efficiency" title={t("efficiency.whole")} value={whole} shown={two(whole)} note={t("efficiency.whole_note")} />
         <Tile name="input" title={t("column.input_long")} value={data.input} shown={format.compact(data.input)} />
         <Tile name="output" title={t("column.output_long")} value={data.output} shown={format.compact(data.output)} />
@@ -134,6 +133,7 @@ function Board({ data, group, sort, params }: BoardProps) {
             </Link>
           </div>
         </div>
+        <InDiscover records={records} />
       </section>
       <Panel
         area="curve"

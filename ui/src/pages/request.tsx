@@ -8,13 +8,14 @@ import { type Attempt, type Story, type StoryLine, story as loadStory } from "..
 import { causeOf } from "../lib/causes";
 import { clause } from "../lib/lucene";
 import { sharedOf } from "../lib/range";
-import { address, go } from "../lib/route";
+import { address, go, type Changes } from "../lib/route";
 import { sentenceOf } from "../lib/verdict";
 import { mayOperate } from "../lib/rights";
 import { useQuery } from "../lib/use-query";
 import { Level, Model, StatusBadge, Tags } from "../ui/cells";
 import { useUi } from "../ui/context";
 import { CopyButton } from "../ui/copy";
+import { InDiscover } from "../ui/in-discover";
 import { Icon } from "../ui/icon";
 import { Link } from "../ui/link";
 import { Barrier } from "../ui/mark";
@@ -95,9 +96,10 @@ function Told({ story, requestId, params, session }: ToldProps) {
   const totalMs = row.durationMs ?? story.phases.reduce((end, phase) => Math.max(end, phase.startMs + phase.durationMs), 0);
   const endMs = timestamp(record);
   const startMs = endMs === null ? null : endMs - totalMs;
+  const own = { ...sharedOf(params), kind: "all", q: clause("request_id", requestId) };
   return (
     <div class="request-grid">
-      <Verdict story={story} />
+      <Verdict story={story} own={own} />
       <section class="panel area-facts" aria-label={t("request.facts")}>
         <div class="record-summary">
           <StatusBadge row={row} />
@@ -111,6 +113,7 @@ function Told({ story, requestId, params, session }: ToldProps) {
         <Facts story={story} params={params} />
       </section>
       <section class="panel area-time">
+        <InDiscover records={own} />
         <Waterfall list={story.phases} totalMs={totalMs} ttftMs={row.ttftMs} />
         {story.attempts.length > 0 && <Attempts attempts={story.attempts} />}
       </section>
@@ -126,7 +129,7 @@ function Told({ story, requestId, params, session }: ToldProps) {
         area="lines"
         title={t("request.lines")}
         note={String(story.lines.length)}
-        records={{ ...sharedOf(params), kind: "all", q: clause("request_id", requestId) }}
+        records={own}
       >
         <Lines lines={story.lines} startMs={startMs} />
       </Panel>
@@ -141,7 +144,7 @@ function canReplay({ record }: Story): boolean {
   return textField(record, "kind") === "request" && textField(record, "model_name") !== null && textField(record, "origin") === null;
 }
 
-function Verdict({ story }: { story: Story }) {
+function Verdict({ story, own }: { story: Story; own: Changes }) {
   const { t, format, language } = useUi();
   const { verdict } = story;
   if (verdict === null) return null;
@@ -158,6 +161,7 @@ function Verdict({ story }: { story: Story }) {
           {t("request.rule", { rule: verdict.rule, share: format.percent(verdict.confidence) })}
         </p>
       </div>
+      <InDiscover records={own} />
     </section>
   );
 }

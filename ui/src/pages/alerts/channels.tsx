@@ -18,7 +18,7 @@ export function Channels({ channels, session }: { channels: Channel[]; session: 
   const { t, format } = useUi();
   if (channels.length === 0)
     return (
-      <Panel area="channels" title={t("alerts.channels")}>
+      <Panel area="channels" title={t("alerts.channels")} records={{ kind: "alert" }}>
         <div class="panel-text" data-testid="no-channels">
           <p>{t("alerts.no_channels")}</p>
           <div class="command">
@@ -114,7 +114,7 @@ export function Reports({ reports }: { reports: Report[] }) {
   const { t, format } = useUi();
   if (reports.length === 0) return null;
   return (
-    <Panel area="reports" title={t("alerts.reports")}>
+    <Panel area="reports" title={t("alerts.reports")} records={{ kind: "alert" }}>
       <div class="table-scroll">
         <table class="rows" data-testid="reports-table">
           <thead>

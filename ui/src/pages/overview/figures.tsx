@@ -26,7 +26,6 @@ export function Figures({ overview, params }: { overview: Overview; params: URLS
 
   return (
     <section class="panel figures" aria-label={t("figure.label")}>
-      <InDiscover records={sharedOf(params)} />
       <Group
         title={t("figure.requests")}
         note={t("figure.per_minute", { rate: format.decimal(perMinute, perMinute < 10 ? 1 : 0) })}
@@ -71,6 +70,7 @@ export function Figures({ overview, params }: { overview: Overview; params: URLS
       <Group title={t("figure.speed")} note={t("figure.speed_note")}>
         <Figure name="speed" value={overview.tokensPerSecond} text={format.decimal(overview.tokensPerSecond, 1)} />
       </Group>
+      <InDiscover records={sharedOf(params)} />
     </section>
   );
 }

@@ -1,5 +1,6 @@
 /* A libnvidia-ml.so for machines without a card: one card whose memory, load and heat stand in the file that FAKE_CARD names
-   ("used_mib total_mib percent celsius"). Only what probes ask; signatures and numbers are those of NVIDIA's nvml.h. */
+   ("used_mib total_mib percent celsius", and if there is more to say, why it is slowed down as a number, and numbers and MiB of the
+   programs on it). Only what probes ask; signatures and numbers are those of NVIDIA's nvml.h. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 typedef struct { unsigned int version; unsigned long long total, reserved, free, used; } memory_t;
 typedef struct { unsigned int gpu, memory; } rates_t;
 
-enum { SUCCESS = 0, NOT_FOUND = 6, UNKNOWN = 999 };
+enum { SUCCESS = 0, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, UNKNOWN = 999 };
 
 static int card(long long *used, long long *total, unsigned *percent, unsigned *celsius) {
     const char *path = getenv("FAKE_CARD");
@@ -17,6 +18,23 @@ static int card(long long *used, long long *total, unsigned *percent, unsigned *
     int read = fscanf(file, "%lld %lld %u %u", used, total, percent, celsius);
     fclose(file);
     return read == 4 ? SUCCESS : UNKNOWN;
+}
+
+typedef struct { unsigned pid; unsigned long long used; unsigned gpu_instance, compute_instance; } process_t;
+
+/* What stands behind the four numbers; how many programs. */
+static unsigned more(unsigned long long *reasons, process_t *processes, unsigned room) {
+    const char *path = getenv("FAKE_CARD");
+    FILE *file = path ? fopen(path, "r") : NULL;
+    unsigned pid, count = 0;
+    unsigned long long mib;
+    *reasons = 0;
+    if (!file) return 0;
+    if (fscanf(file, "%*d %*d %*u %*u %llu", reasons) == 1)
+        for (; fscanf(file, "%u %llu", &pid, &mib) == 2; count++)
+            if (count < room) processes[count] = (process_t){pid, mib << 20, 0, 0};
+    fclose(file);
+    return count;
 }
 
 int nvmlInit_v2(void) { return SUCCESS; }
@@ -63,4 +81,18 @@ int nvmlDeviceGetTemperature(void *device, int sensor, unsigned *celsius) {
     (void)device;
     (void)sensor;
     return card(&used, &total, &percent, celsius);
+}
+
+int nvmlDeviceGetCurrentClocksThrottleReasons(void *device, unsigned long long *reasons) {
+    (void)device;
+    more(reasons, NULL, 0);
+    return SUCCESS;
+}
+
+int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *count, process_t *processes) {
+    unsigned long long reasons;
+    unsigned room = processes ? *count : 0;
+    (void)device;
+    *count = more(&reasons, processes, room);
+    return *count > room ? INSUFFICIENT_SIZE : SUCCESS;
 }

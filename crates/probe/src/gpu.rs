@@ -5,8 +5,11 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nvml_wrapper::Nvml;
+use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
+use nvml_wrapper::enums::device::UsedGpuMemory;
+use nvml_wrapper::struct_wrappers::device::ProcessInfo;
+use nvml_wrapper::{Device, Nvml};
 use serde_json::{Map, Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
@@ -22,11 +25,25 @@ const CARDS_MAX: usize = 64;
 const SMI_TIME_MAX: Duration = Duration::from_secs(20);
 /// So much of what it says is read.
 const SMI_BYTES_MAX: u64 = 64 << 10;
-/// What it is asked.
-const SMI_QUERY: [&str; 2] = [
-    "--query-gpu=index,name,memory.used,memory.total,utilization.gpu,temperature.gpu",
-    "--format=csv,noheader,nounits",
+/// What it is asked of cards; the last two are not known to each version.
+const SMI_CARDS: &str = "--query-gpu=index,name,memory.used,memory.total,utilization.gpu,temperature.gpu";
+const SMI_MORE: &str = ",clocks_throttle_reasons.active,uuid";
+/// What it is asked of programs on them.
+const SMI_PROCESSES: &str = "--query-compute-apps=gpu_uuid,pid,process_name,used_gpu_memory";
+const SMI_FORM: &str = "--format=csv,noheader,nounits";
+/// Programs of one card that are told, those with the most memory.
+const PROCESSES_MAX: usize = 16;
+/// Why a card works more slowly than it could, in words; idle cards and clocks that somebody has set are no reason.
+const SLOWED: [(ThrottleReasons, &str); 6] = [
+    (ThrottleReasons::SW_THERMAL_SLOWDOWN, "heat"),
+    (ThrottleReasons::HW_THERMAL_SLOWDOWN, "heat"),
+    (ThrottleReasons::HW_POWER_BRAKE_SLOWDOWN, "power_brake"),
+    (ThrottleReasons::HW_SLOWDOWN, "hardware"),
+    (ThrottleReasons::SW_POWER_CAP, POWER),
+    (ThrottleReasons::SYNC_BOOST, "other_card"),
 ];
+/// Under load that is as it should be: each card has a bound for its power.
+const POWER: &str = "power";
 /// Where the kernel tells of cards.
 const CARDS_DIR: &str = "/sys/class/drm";
 /// AMD's number among makers of PCI cards.
@@ -56,6 +73,27 @@ pub struct Card {
     pub utilisation: Option<f64>,
     /// Degrees Celsius.
     pub temperature: Option<f64>,
+    /// Why it works more slowly than it could: `heat`, `power`, `power_brake`, `hardware`, `other_card`.
+    pub slowed: Vec<&'static str>,
+    /// Programs that have memory of it, those with the most first.
+    pub processes: Vec<CardProcess>,
+}
+
+/// A program that has memory of a card.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CardProcess {
+    /// Its number.
+    pub pid: u32,
+    /// What it is called, where that can be seen.
+    pub name: Option<String>,
+    /// Bytes that it has, where the driver tells.
+    pub memory: Option<u64>,
+}
+
+impl CardProcess {
+    fn fields(&self) -> Value {
+        json!({"pid": self.pid, "name": self.name, "memory_bytes": self.memory})
+    }
 }
 
 impl Card {
@@ -74,6 +112,9 @@ impl Card {
             "gpu_memory_used_percent": self.memory_percent(),
             "gpu_utilisation": self.utilisation,
             "temperature": self.temperature,
+            "gpu_slowed": (!self.slowed.is_empty()).then_some(&self.slowed),
+            "gpu_processes": (!self.processes.is_empty())
+                .then(|| self.processes.iter().map(CardProcess::fields).collect::<Vec<_>>()),
         });
         let Value::Object(mut fields) = fields else { return Map::new() };
         fields.retain(|_, value| !value.is_null());
@@ -87,7 +128,9 @@ impl Card {
             memory.map(|used_percent| Said::CardMemoryAbove { used_percent, limit_percent: limits.memory_above });
         let heat = self.temperature.filter(|degrees| *degrees > limits.temperature_above);
         let heat = heat.map(|degrees| Said::CardHeatAbove { degrees, limit_degrees: limits.temperature_above });
-        let parts: Vec<Said> = memory.into_iter().chain(heat).collect();
+        let why: Vec<&str> = self.slowed.iter().copied().filter(|why| *why != POWER).collect();
+        let slowed = (!why.is_empty()).then(|| Said::CardSlowed { why: why.join(", ") });
+        let parts: Vec<Said> = memory.into_iter().chain(heat).chain(slowed).collect();
         (!parts.is_empty()).then(|| self.said(parts))
     }
 
@@ -180,9 +223,44 @@ fn cards(nvml: &Nvml) -> Option<Vec<Card>> {
             memory_total: memory.as_ref().map(|memory| memory.total),
             utilisation: device.utilization_rates().ok().map(|rates| f64::from(rates.gpu)),
             temperature: device.temperature(TemperatureSensor::Gpu).ok().map(f64::from),
+            slowed: device.current_throttle_reasons().map(slowed).unwrap_or_default(),
+            processes: processes(&device),
         })
     };
     Some((0..count).take(CARDS_MAX).filter_map(card).collect())
+}
+
+/// Those that the driver tells of.
+fn processes(device: &Device<'_>) -> Vec<CardProcess> {
+    let told = device.running_compute_processes().unwrap_or_default();
+    let process = |process: ProcessInfo| CardProcess {
+        pid: process.pid,
+        name: name_of(process.pid),
+        memory: match process.used_gpu_memory {
+            UsedGpuMemory::Used(bytes) => Some(bytes),
+            UsedGpuMemory::Unavailable => None,
+        },
+    };
+    largest(told.into_iter().map(process).collect())
+}
+
+fn largest(mut processes: Vec<CardProcess>) -> Vec<CardProcess> {
+    processes.sort_by_key(|process| std::cmp::Reverse(process.memory));
+    processes.truncate(PROCESSES_MAX);
+    processes
+}
+
+/// As the kernel has it; a number of another namespace is nobody here.
+fn name_of(pid: u32) -> Option<String> {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(name.trim().to_owned())
+}
+
+fn slowed(reasons: ThrottleReasons) -> Vec<&'static str> {
+    let mut words: Vec<&str> =
+        SLOWED.iter().filter(|(reason, _)| reasons.contains(*reason)).map(|(_, word)| *word).collect();
+    words.dedup();
+    words
 }
 
 enum Smi {
@@ -193,8 +271,40 @@ enum Smi {
 }
 
 async fn smi(program: &Path) -> Smi {
+    // Versions that do not know all of it say so, and are asked for less.
+    let said = match ask_smi(program, &format!("{SMI_CARDS}{SMI_MORE}")).await {
+        Asked::Failed(_) => ask_smi(program, SMI_CARDS).await,
+        said => said,
+    };
+    let cards = match said {
+        Asked::Nobody => return Smi::None,
+        Asked::Failed(why) => return Smi::Failed(why),
+        Asked::Text(text) => parse_cards(&text),
+    };
+    // Only where it can be told whose card a program is on.
+    let has_uuids = cards.iter().any(|(_, uuid)| uuid.is_some());
+    let processes = match if has_uuids { ask_smi(program, SMI_PROCESSES).await } else { Asked::Nobody } {
+        Asked::Text(text) => parse_processes(&text),
+        Asked::Nobody | Asked::Failed(_) => Vec::new(),
+    };
+    let of = |uuid: Option<&String>| {
+        let own = processes.iter().filter(|(on, _)| Some(on) == uuid);
+        largest(own.map(|(_, process)| process.clone()).collect())
+    };
+    Smi::Cards(cards.into_iter().map(|(card, uuid)| Card { processes: of(uuid.as_ref()), ..card }).collect())
+}
+
+/// What `nvidia-smi` says.
+enum Asked {
+    /// There is no such program, or no driver behind it.
+    Nobody,
+    Text(String),
+    Failed(String),
+}
+
+async fn ask_smi(program: &Path, query: &str) -> Asked {
     let child = Command::new(program)
-        .args(SMI_QUERY)
+        .args([query, SMI_FORM])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -202,8 +312,8 @@ async fn smi(program: &Path) -> Smi {
         .spawn();
     let mut child = match child {
         Ok(child) => child,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Smi::None,
-        Err(error) => return Smi::Failed(format!("nvidia-smi cannot be run: {error}")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Asked::Nobody,
+        Err(error) => return Asked::Failed(format!("nvidia-smi cannot be run: {error}")),
     };
     let reading = async {
         let mut said = String::new();
@@ -213,34 +323,62 @@ async fn smi(program: &Path) -> Smi {
         Ok::<_, std::io::Error>((child.wait().await?, said))
     };
     match tokio::time::timeout(SMI_TIME_MAX, reading).await {
-        Ok(Ok((status, said))) if status.success() => Smi::Cards(parse_smi(&said)),
+        Ok(Ok((status, said))) if status.success() => Asked::Text(said),
         // Its own words for "no driver" come with these.
-        Ok(Ok((status, said))) if said.contains("No devices were found") || status.code() == Some(9) => Smi::None,
-        Ok(Ok((status, said))) => Smi::Failed(cut(&format!("nvidia-smi ended with {status}: {said}"), TOLD_CHARS_MAX)),
-        Ok(Err(error)) => Smi::Failed(format!("nvidia-smi cannot be read: {error}")),
-        Err(_) => Smi::Failed(format!("nvidia-smi did not end within {} s", SMI_TIME_MAX.as_secs())),
+        Ok(Ok((status, said))) if said.contains("No devices were found") || status.code() == Some(9) => Asked::Nobody,
+        Ok(Ok((status, said))) => {
+            Asked::Failed(cut(&format!("nvidia-smi ended with {status}: {said}"), TOLD_CHARS_MAX))
+        }
+        Ok(Err(error)) => Asked::Failed(format!("nvidia-smi cannot be read: {error}")),
+        Err(_) => Asked::Failed(format!("nvidia-smi did not end within {} s", SMI_TIME_MAX.as_secs())),
     }
 }
 
-/// Lines such as `0, NVIDIA A10, 20000, 23028, 97, 66`; memory in MiB. What a card does not tell stands in brackets.
-fn parse_smi(text: &str) -> Vec<Card> {
+/// Lines such as `0, NVIDIA A10, 20000, 23028, 97, 66, 0x0000000000000004, GPU-5c…`; memory in MiB, the last two where they
+/// were asked for. What a card does not tell stands in brackets. Each card with its UUID.
+fn parse_cards(text: &str) -> Vec<(Card, Option<String>)> {
     let card = |line: &str| {
-        let columns: Vec<&str> = line.split(',').map(str::trim).collect();
+        let mut columns: Vec<&str> = line.split(',').map(str::trim).collect();
+        let uuid = columns.pop_if(|last| last.starts_with("GPU-") || last.starts_with("MIG-")).map(str::to_owned);
+        let reasons = if uuid.is_some() { columns.pop() } else { None };
+        let reasons = reasons.and_then(|text| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok());
         let [index, .., used, total, busy, heat] = columns[..] else { return None };
         // A name may have commas in it.
         let name = columns[1..columns.len() - 4].join(", ");
-        let number = |text: &str| text.parse::<f64>().ok().filter(|number| *number >= 0.0);
-        let mib = |text| number(text).map(|mib| (mib * 1_048_576.0) as u64);
         index.parse::<u32>().ok()?;
-        Some(Card {
+        let card = Card {
             name: format!("{name} ({index})"),
             memory_used: mib(used),
             memory_total: mib(total),
             utilisation: number(busy),
             temperature: number(heat),
-        })
+            slowed: slowed(ThrottleReasons::from_bits_truncate(reasons.unwrap_or_default())),
+            processes: Vec::new(),
+        };
+        Some((card, uuid))
     };
     text.lines().filter_map(card).take(CARDS_MAX).collect()
+}
+
+/// Lines such as `GPU-5c…, 4711, /usr/bin/ollama, 12000`, each with the UUID of its card.
+fn parse_processes(text: &str) -> Vec<(String, CardProcess)> {
+    let process = |line: &str| {
+        let columns: Vec<&str> = line.split(',').map(str::trim).collect();
+        let [uuid, pid, .., used] = columns[..] else { return None };
+        let path = columns.get(2..columns.len() - 1)?.join(", ");
+        let name = path.rsplit('/').next().filter(|name| !name.is_empty() && !name.starts_with('['));
+        let process = CardProcess { pid: pid.parse().ok()?, name: name.map(str::to_owned), memory: mib(used) };
+        Some((uuid.to_owned(), process))
+    };
+    text.lines().filter_map(process).collect()
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.parse::<f64>().ok().filter(|number| *number >= 0.0)
+}
+
+fn mib(text: &str) -> Option<u64> {
+    number(text).map(|mib| (mib * 1_048_576.0) as u64)
 }
 
 /// AMD's cards, by the files of their driver.
@@ -269,6 +407,7 @@ fn amd(dir: &Path) -> Vec<Card> {
             utilisation: number(device.join("gpu_busy_percent")).map(|percent| percent as f64),
             // Thousandths of a degree.
             temperature: sensor.and_then(|sensor| number(sensor.join("temp1_input"))).map(|heat| heat as f64 / 1e3),
+            ..Card::default()
         })
     };
     folders.iter().filter_map(card).take(CARDS_MAX).collect()
@@ -313,13 +452,49 @@ mod tests {
 
     #[test]
     fn the_words_of_nvidia_smi_are_understood() {
-        let cards = parse_smi("0, NVIDIA A10, 22000, 23028, 97, 66\n1, NVIDIA GB10, [N/A], [N/A], 0, 40\nnonsense\n");
+        let parse = |text: &str| parse_cards(text).into_iter().map(|(card, _)| card).collect::<Vec<_>>();
+        let cards = parse("0, NVIDIA A10, 22000, 23028, 97, 66\n1, NVIDIA GB10, [N/A], [N/A], 0, 40\nnonsense\n");
         assert_eq!(cards.len(), 2);
         assert_eq!(cards[0].memory_percent(), Some(95.5));
         assert_eq!(cards[0].memory_total, Some(23_028 << 20));
         let silent =
             Card { name: "NVIDIA GB10 (1)".into(), utilisation: Some(0.0), temperature: Some(40.0), ..Card::default() };
         assert_eq!(cards[1], silent);
+        // As version 550 writes them: too hot, and at its bound for power.
+        let hot = parse_cards("0, NVIDIA A10, 22000, 23028, 97, 91, 0x0000000000000024, GPU-5c1f\n");
+        assert_eq!((&hot[0].0.slowed, hot[0].1.as_deref()), (&vec!["heat", "power"], Some("GPU-5c1f")));
+        let trouble = hot[0].0.trouble(&LIMITS).unwrap();
+        assert_eq!(trouble.last(), Some(&Said::CardSlowed { why: "heat".to_owned() }));
+        assert!(parse("0, A10, 1, 2, 3, 4, [N/A], GPU-1")[0].slowed.is_empty());
+        let processes = parse_processes(
+            "GPU-5c1f, 4711, /usr/lib/ollama/runner, 12000\nGPU-5c1f, 4712, [Not Found], [N/A]\nnonsense\n",
+        );
+        let runner = CardProcess { pid: 4711, name: Some("runner".into()), memory: Some(12_000 << 20) };
+        let unknown = CardProcess { pid: 4712, ..CardProcess::default() };
+        assert_eq!(processes, [("GPU-5c1f".to_owned(), runner), ("GPU-5c1f".to_owned(), unknown)]);
+    }
+
+    #[tokio::test]
+    async fn a_program_is_told_with_the_card_that_it_is_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let smi = dir.path().join("nvidia-smi");
+        let write = |script: &str| {
+            std::fs::write(&smi, format!("#!/bin/sh\ncase \"$1\" in {script}; esac\n")).unwrap();
+            std::fs::set_permissions(&smi, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        let reader = Reader::with(smi.clone(), dir.path().join("none"), false);
+        write(
+            "*compute-apps*) echo 'GPU-b, 7, /bin/vllm, 100'; echo 'GPU-b, 8, /bin/big, 200';; \
+             *uuid*) echo '0, A10, 1, 9, 5, 40, 0x0, GPU-a'; echo '1, A10, 300, 900, 5, 40, 0x0, GPU-b';",
+        );
+        let cards = reader.read().await.unwrap();
+        let names = |card: &Card| card.processes.iter().filter_map(|process| process.name.clone()).collect::<Vec<_>>();
+        assert_eq!((names(&cards[0]).len(), names(&cards[1])), (0, vec!["big".to_owned(), "vllm".to_owned()]));
+        assert_eq!(cards[1].fields()["gpu_processes"][0]["memory_bytes"], 200 << 20);
+        // One that is too old for that is asked for less.
+        write("*uuid*) exit 2;; *compute-apps*) exit 2;; *) echo '0, A10, 1, 9, 5, 40';");
+        let cards = reader.read().await.unwrap();
+        assert_eq!((cards.len(), cards[0].processes.len(), cards[0].temperature), (1, 0, Some(40.0)));
     }
 
     #[tokio::test]

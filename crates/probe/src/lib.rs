@@ -50,7 +50,7 @@ pub use clock::ClockLook;
 pub use disk::{DiskLook, full_in_ms};
 pub use error::ProbeError;
 pub use finding::{Finding, Kind, Layer, Outcome, Ran};
-pub use gpu::{Card, GpuLimits};
+pub use gpu::{Card, CardProcess, GpuLimits};
 pub use light::{Colour, Known, LayerLight, Light, light};
 pub use memory::MemoryLimits;
 pub use model::{About, Boxed, ModelLook, Models, Question, Spoken, Unasked};

@@ -140,6 +140,13 @@ impl Sampler {
                         (before, now) => now.or(before),
                     };
                     peak.utilisation = card.utilisation.or(peak.utilisation);
+                    let is_new = |why: &&&str| !peak.slowed.contains(*why);
+                    let slowed: Vec<&str> = card.slowed.iter().filter(is_new).copied().collect();
+                    peak.slowed.extend(slowed);
+                    let memory = |card: &Card| card.processes.iter().filter_map(|process| process.memory).sum::<u64>();
+                    if memory(card) >= memory(peak) {
+                        peak.processes.clone_from(&card.processes);
+                    }
                 }
             }
         }

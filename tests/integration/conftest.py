@@ -15,7 +15,7 @@ CITY = '{"city": "Paris", "rank": 1}'
 
 
 # What takes long to build is only there when it is asked for; then it has to be there.
-ASKED_FOR = {"--llama": "test_llama.py"}
+ASKED_FOR = {"--llama": "test_llama.py", "--openclaw": "test_openclaw_supervised.py"}
 
 
 def pytest_addoption(parser):
@@ -23,6 +23,11 @@ def pytest_addoption(parser):
         "--llama",
         metavar="PYTHON",
         help="also test llama.cpp's server, run by this Python (./test integration --llama)",
+    )
+    parser.addoption(
+        "--openclaw",
+        metavar="FOLDER",
+        help="also test a real OpenClaw that npm has installed into this folder",
     )
 
 

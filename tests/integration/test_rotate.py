@@ -94,7 +94,7 @@ def all_once(house, count):
 
 
 @pytest.mark.parametrize("method", ["rename", "copytruncate"])
-def test_scenario_b03_files_of_other_programs_are_rotated_and_no_line_is_lost_over_kills(make_house, writer, tmp_path, method):
+def test_scenario_r03_files_of_other_programs_are_rotated_and_no_line_is_lost_over_kills(make_house, writer, tmp_path, method):
     count = RATE * SECONDS
     (tmp_path / "logs").mkdir()
     house = make_house(upstreams=DEMO, sources=source(tmp_path / "logs", tmp_path / "app.pid" if method == "rename" else None))

@@ -3,9 +3,18 @@
 mod cases;
 mod server;
 mod support;
+#[path = "support/worker.rs"]
+mod worker;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use server::Server;
-use tollhouse_tasks::Book;
+use sqlx::PgConnection;
+use tollhouse_tasks::{Book, Desk, Entry, Event, SystemClock};
 
 macro_rules! over_postgres {
     ($($case:ident),* $(,)?) => {
@@ -25,3 +34,149 @@ macro_rules! over_postgres {
 }
 
 cases::each_case!(over_postgres);
+
+/// How often the workers are disturbed; another number comes from `TOLLHOUSE_TASK_DISTURBANCES`.
+const DISTURBANCES: u64 = 60;
+
+/// Not a test but what the test starts.
+#[test]
+fn helper() {
+    worker::work();
+}
+
+/// Workers are killed, stopped where they stand, cut off and told a wrong time, while a record of all leases is kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs postgres"]
+async fn scenario_r06_two_and_three_workers_never_run_a_step_under_two_valid_leases() {
+    let server = Server::start();
+    for workers in [2, 3] {
+        disturb(&server, workers).await;
+    }
+}
+
+async fn disturb(server: &Server, workers: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = server.url().await;
+    let desk = Desk::new(Book::postgres(&url).await.unwrap(), Arc::new(SystemClock));
+    desk.publish(&[worker::definition()]).await.unwrap();
+    let rounds = std::env::var("TOLLHOUSE_TASK_DISTURBANCES").map_or(DISTURBANCES, |count| count.parse().unwrap());
+    let mut runs = Vec::new();
+    let names: Vec<String> = (0..workers).map(|number| number.to_string()).collect();
+    let mut children: Vec<Child> = names.iter().map(|name| start(&url, folder.path(), name)).collect();
+    let mut random = 0x2545_F491_4F6C_DD1D_u64 ^ workers as u64;
+    let mut stops = 0;
+    for _ in 0..rounds {
+        while worker::open_runs(&desk).await < 12 {
+            runs.extend(worker::order(&desk, 1).await);
+        }
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let (at, kind, pause) = ((random >> 33) as usize % workers, (random >> 40) % 6, (random >> 45) % 400);
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        match kind {
+            0 | 1 => {
+                // Longer than a lease lasts: another one takes over, and this one wakes in the middle of its work.
+                signal(&children[at], "-STOP");
+                stops += 1;
+                tokio::time::sleep(Duration::from_millis(if kind == 0 { 1_600 } else { 300 })).await;
+                signal(&children[at], "-CONT");
+            }
+            2 => {
+                children[at].kill().unwrap();
+                children[at].wait().unwrap();
+                children[at] = start(&url, folder.path(), &names[at]);
+            }
+            3 => {
+                let hours = [-25, -1, 1, 25][(random >> 50) as usize % 4];
+                worker::step_clock(folder.path(), &names[at], hours * 3_600_000);
+            }
+            _ => {
+                let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                    WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY random() LIMIT 4";
+                let mut admin = server.connect(url.rsplit('/').next().unwrap()).await;
+                sqlx::query(cut).execute(&mut admin).await.unwrap();
+            }
+        }
+    }
+    names.iter().for_each(|name| worker::step_clock(folder.path(), name, 0));
+    let begun = Instant::now();
+    while worker::open_runs(&desk).await > 0 {
+        assert!(begun.elapsed() < support::PATIENCE, "runs do not come to their end");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for child in &mut children {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    worker::check(&desk, folder.path(), &runs).await;
+    let mut connection = server.connect(url.rsplit('/').next().unwrap()).await;
+    let (taken, late) = check_leases(&mut connection, &worker::attempts(folder.path())).await;
+    assert!(late <= stops * 16, "{late} attempts began under a lease that had ended, with {stops} stops");
+    println!("{workers} workers, {rounds} disturbances, {} runs, {taken} leases, {late} late attempts", runs.len());
+}
+
+/// The oracle: the histories, cut up by the fences they were written under, are exactly the leases in their order, and each result
+/// was worked for by the one who held the lease that it was written under. Tells how many leases there were, and how many
+/// attempts began after their lease had ended.
+async fn check_leases(connection: &mut PgConnection, attempts: &[(String, i64, i64)]) -> (usize, usize) {
+    let leases: Vec<(String, i64, i64, i64)> =
+        sqlx::query_as("SELECT run, fence, from_ms, events FROM task_leases ORDER BY run, fence")
+            .fetch_all(&mut *connection)
+            .await
+            .unwrap();
+    let events: Vec<(String, i64, Option<i64>, String)> =
+        sqlx::query_as("SELECT run, number, fence, body FROM task_events ORDER BY run, number")
+            .fetch_all(&mut *connection)
+            .await
+            .unwrap();
+    let mut by_run: BTreeMap<&str, Vec<(i64, i64, i64)>> = BTreeMap::new();
+    for (run, fence, from_ms, known) in &leases {
+        by_run.entry(run).or_default().push((*fence, *from_ms, *known));
+    }
+    let mut number_before: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
+    for (run, number, fence, body) in &events {
+        let fence = fence.expect("nobody but workers wrote here");
+        let before = number_before.entry(run).or_insert((0, 0));
+        assert_eq!(*number, before.0 + 1, "{run} has a gap");
+        assert!(
+            fence >= before.1,
+            "{run}: event {number} was written under fence {fence} after one under {}",
+            before.1
+        );
+        *before = (*number, fence);
+        for (taken, _, known) in &by_run[run.as_str()] {
+            assert_eq!(
+                *taken <= fence,
+                number > known,
+                "{run}: event {number}, fence {fence}, lease {taken} from {known}"
+            );
+        }
+        let entry: Entry = serde_json::from_str(body).unwrap();
+        if let Event::Finished { step, item, .. } = &entry.event {
+            let item = item.map(|item| format!("{item}.")).unwrap_or_default();
+            let key = format!("{run}.{step}.{item}0");
+            assert!(
+                attempts.iter().any(|(done, by, _)| *done == key && *by == fence),
+                "{key} has a result nobody worked for"
+            );
+        }
+    }
+    let is_late = |(key, fence, at_ms): &&(String, i64, i64)| {
+        let run = key.split('.').next().unwrap();
+        by_run[run].iter().any(|(taken, from_ms, _)| taken > fence && from_ms < at_ms)
+    };
+    (leases.len(), attempts.iter().filter(is_late).count())
+}
+
+fn start(url: &str, folder: &Path, name: &str) -> Child {
+    let mut child = worker::spawn(url, folder, name);
+    // Nobody reads what it says: it must not wait for that.
+    let said = child.stdout.take().unwrap();
+    let drain = move || std::io::copy(&mut std::io::BufReader::new(said), &mut std::io::sink());
+    std::thread::Builder::new().name("drain".to_owned()).spawn(drain).unwrap();
+    child
+}
+
+fn signal(child: &Child, signal: &str) {
+    let sent = Command::new("kill").arg(signal).arg(child.id().to_string()).status().unwrap();
+    assert!(sent.success());
+}

@@ -2,6 +2,8 @@
 
 mod cases;
 mod support;
+#[path = "support/worker.rs"]
+mod worker;
 
 use tollhouse_tasks::Book;
 

@@ -26,7 +26,7 @@ pub(super) const ITEMS_MAX: usize = 1_000;
 const AT_ONCE_MAX: u64 = 32;
 const AT_ONCE: u32 = 4;
 const RETRIES_MAX: u64 = 20;
-const CONCURRENCY_MAX: u64 = 100;
+const CONCURRENCY_MAX: u64 = 10_000;
 /// Where nothing is said.
 const RETRY_DELAY: Duration = Duration::from_secs(10);
 const STEP_TIMEOUT: Duration = Duration::from_secs(10 * 60);

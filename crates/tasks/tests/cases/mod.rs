@@ -39,6 +39,7 @@ macro_rules! each_case {
             an_answer_that_was_cut_is_kept_and_asked_again,
             answers_follow_their_schema,
             everything_is_told_once_when_nothing_is_lost,
+            scenario_r06_work_that_is_cut_anywhere_goes_on_there,
         }
     };
 }
@@ -767,4 +768,43 @@ pub(crate) async fn everything_is_told_once_when_nothing_is_lost(book: Book) {
         assert!(told.iter().zip(&history).all(|(told, entry)| told.entry == *entry));
         assert!(told.iter().all(|told| !told.sentence().contains("answer to")));
     }
+}
+
+/// How often the engine is cut off; another number comes from `TOLLHOUSE_TASK_CUTS`.
+const CUTS: u32 = 60;
+
+pub(crate) async fn scenario_r06_work_that_is_cut_anywhere_goes_on_there(book: Book) {
+    let house = House::new(book);
+    house.desk.publish(&[crate::worker::definition()]).await.unwrap();
+    let cuts = std::env::var("TOLLHOUSE_TASK_CUTS").map_or(CUTS, |cuts| cuts.parse().unwrap());
+    let mut random = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut runs = Vec::new();
+    let mut made = 0;
+    while made < cuts {
+        runs.push(house.run("long").await);
+        let run = runs.last().unwrap();
+        while house.show(run).await.summary.status != Status::Done && made < cuts {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let until = house.hands.told.lock().unwrap().len() as u64 + (random >> 33) % 24;
+            let engine = house.engine().await;
+            // Right after a commit, or a little later.
+            house
+                .wait_for("some events", async || {
+                    let told = house.hands.told.lock().unwrap();
+                    told.len() as u64 >= until || told.last().is_some_and(|told| told.entry.event.code() == "ended")
+                })
+                .await;
+            tokio::time::sleep(Duration::from_micros((random >> 45) % 2_000)).await;
+            drop(engine);
+            made += 1;
+        }
+    }
+    let engine = house.engine().await;
+    for run in &runs {
+        let detail = house.until(run, Status::Done).await;
+        let finished = detail.history.iter().filter(|entry| entry.event.code() == "finished").count();
+        assert_eq!(finished, 28);
+    }
+    assert_eq!(house.hands.sink.lock().unwrap().len(), 28 * runs.len(), "each effect has one key");
+    engine.stop(Duration::from_secs(5)).await;
 }

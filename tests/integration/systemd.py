@@ -97,7 +97,7 @@ class Systemd(Process):
         # What units of a whole machine wait for is not there.
         text = ["[Unit]", "DefaultDependencies=no", *(f"{key}={value}" for key, value in unit.items())]
         text += ["[Service]", *(f"{key}={value}" for key, value in service.items())]
-        (Path(f"/proc/{self.init}/root/run/systemd/system") / name).write_text("\n".join(text) + "\n")
+        (Path("/proc", str(self.init), "root", "run/systemd/system") / name).write_text("\n".join(text) + "\n")
         self.ask("daemon-reload")
 
     def brings(self, house):

@@ -438,7 +438,10 @@ def test_users_go_first_and_pay_nothing_for_probes(make_house, make_scripted):
 def test_other_probes_after_a_reload(make_house, tmp_path):
     house = make_house(upstreams={"demo": {"kind": "demo"}}, probes="off")
     with console(house) as client:
-        assert board(client) == {"light": {"colour": "grey", "layer": None, "reason": "nothing was checked yet", "layers": board(client)["light"]["layers"]}, "probes": [], "resources": []}
+        known = board(client)
+        light = {name: known["light"][name] for name in ["colour", "layer", "reason"]}
+        assert light == {"colour": "grey", "layer": None, "reason": "nothing was checked yet"}
+        assert (known["light"]["said"], known["probes"], known["resources"]) == ([{"code": "nothing_yet", "figures": {}}], [], [])
         house.configure(upstreams={"demo": {"kind": "demo"}}, probes={**QUIET, "disks": [{"path": str(tmp_path), "above": "100%"}]})
         until("the new one is there", lambda: [row["name"] for row in board(client)["probes"]] == [str(tmp_path)], 10)
         assert run(client, "disk")["last"]["fields"]["free_bytes"] > 0

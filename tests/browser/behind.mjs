@@ -82,7 +82,7 @@ await run(async () => {
   await shot(page, "behind-probes-zh");
   await page.goto(new URL("/alerts", base).href);
   await id("incident").first().waitFor();
-  seen.incident = await id("incident").first().innerText();
+  seen.incidents = await id("incident").allInnerTexts();
   await id("lang-switch").click();
 
   await id("nav-doctor").click();

@@ -152,7 +152,8 @@ pub(crate) fn is_short(place: &Path) -> bool {
 fn make_room(stores: &[Store], shelf: &Shelf, journal: &Journal) {
     let Shelf::Own(index) = shelf else { return };
     for (name, bytes) in index.dropped_for_room() {
-        let record = Record::new("resource", Level::Warn, "a day of the index was dropped: its disk gets full").caller(CALLER);
+        let record =
+            Record::new("resource", Level::Warn, "a day of the index was dropped: its disk gets full").caller(CALLER);
         let record = record.field("store", "index").field("reason", "tight").field("index", name).field("bytes", bytes);
         if let Err(error) = journal.enqueue(record) {
             tracing::error!(error = %error, "recording that a day of the index was dropped");

@@ -176,8 +176,7 @@ fn run(command: &[String]) -> Result<(), String> {
     let what = |error: std::io::Error| format!("running {program}: {error}");
     let quiet = || Stdio::null();
     let mut command = Command::new(program);
-    let mut child =
-        command.args(arguments).stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn().map_err(what)?;
+    let mut child = command.args(arguments).stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn().map_err(what)?;
     let until = std::time::Instant::now() + COMMAND_TIME_MAX;
     loop {
         match child.try_wait().map_err(what)? {

@@ -16,7 +16,9 @@ use tokio::time::timeout;
 use tollhouse_collect::file::{Pattern, Sight};
 use tollhouse_config::{Config, ContentMode, SourceKind};
 use tollhouse_doctor::{BudgetFacts, PlaceFacts, PortFacts, ProbedFacts, Status};
-use tollhouse_probe::{About, Boxed, Kind, Look, Models, Outcome, Prepared, Question, Report, Spec, Spoken, Unasked};
+use tollhouse_probe::{
+    About, Boxed, Kind, Look, Models, Outcome, Prepared, Question, Report, Said, Spec, Spoken, Unasked,
+};
 
 use super::asker::side_by_side;
 use super::sockets::Listening;
@@ -37,7 +39,7 @@ struct Nothing;
 
 impl Models for Nothing {
     fn ask<'a>(&'a self, _: &'a Question) -> Boxed<'a, Result<Spoken, Unasked>> {
-        Box::pin(async { Err(Unasked::GaveWay("no model is asked here".to_owned())) })
+        Box::pin(async { Err(Unasked::GaveWay(Said::Words { error: "no model is asked here".to_owned() })) })
     }
 
     fn about<'a>(&'a self, _: &'a str) -> Boxed<'a, About> {
@@ -83,13 +85,13 @@ pub(super) async fn probed(name: &str, kind: &str, look: Look) -> Option<ProbedF
     let finding = found?;
     let status = match finding.outcome {
         // No card is nothing that could be well.
-        Outcome::Ok if kind == "gpu" && finding.found.starts_with("there is no") => Status::Skipped,
+        Outcome::Ok if kind == "gpu" && finding.found().starts_with("there is no") => Status::Skipped,
         Outcome::Skipped => Status::Skipped,
         Outcome::Ok => Status::Ok,
         Outcome::Warn => Status::Warn,
         Outcome::Fault => Status::Fault,
     };
-    Some(ProbedFacts { kind: kind.to_owned(), name: name.to_owned(), status, found: finding.found })
+    Some(ProbedFacts { kind: kind.to_owned(), name: name.to_owned(), status, found: finding.found() })
 }
 
 /// Files and folders that the house needs. Reads them, so it blocks.

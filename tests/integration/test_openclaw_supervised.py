@@ -2,7 +2,8 @@
 
 By name only (`--openclaw FOLDER`): some 770 MB from npm, a gigabyte of memory. The folder is made by
 
-    npm install --prefix FOLDER --ignore-scripts openclaw@2026.9.6 node@24
+    npm install --prefix FOLDER --ignore-scripts openclaw@2026.9.6
+    npm install --prefix FOLDER/run node@24
 """
 
 import json
@@ -20,13 +21,14 @@ TOKEN = "test-gateway-token"
 @pytest.fixture
 def openclaw(pytestconfig, tmp_path):
     """How to run it: its process, its settings, and where it answers."""
-    place = Path(pytestconfig.getoption("--openclaw")) / "node_modules"
+    folder = Path(pytestconfig.getoption("--openclaw"))
+    place, node = folder / "node_modules", folder / "run/node_modules/node/bin"
     home, port = tmp_path / "home", free_port()
     (home / ".openclaw").mkdir(mode=0o700, parents=True)
     log = tmp_path / "openclaw.log"
     environment = {
         "HOME": str(home),
-        "PATH": f"{place / 'node/bin'}:{place / '.bin'}:{os.environ['PATH']}",
+        "PATH": f"{node}:{place / '.bin'}:{os.environ['PATH']}",
         "OPENCLAW_NO_AUTO_UPDATE": "1",
         "DO_NOT_TRACK": "1",
         "OPENCLAW_NO_RESPAWN": "1",

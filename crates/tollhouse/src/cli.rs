@@ -343,6 +343,9 @@ pub(crate) struct LogstashArgs {
     pub(crate) elasticsearch: Option<String>,
 }
 
+/// Stands for the address of the house's own API.
+pub(crate) const OWN_API: &str = "own";
+
 #[derive(Debug, Args)]
 pub(crate) struct RsyslogArgs {
     /// Files that it follows, with * for any characters [default: /var/log/clawdbot/*.log]
@@ -355,8 +358,8 @@ pub(crate) struct RsyslogArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "elasticsearch")]
     pub(crate) ca: Option<String>,
     /// Write documents by _bulk instead [default: to the house's own API]
-    #[arg(long, value_name = "URL", num_args = 0..=1)]
-    pub(crate) elasticsearch: Option<Option<String>>,
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = OWN_API)]
+    pub(crate) elasticsearch: Option<String>,
     /// The cluster's user
     #[arg(long, value_name = "NAME", requires = "elasticsearch")]
     pub(crate) user: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use clap::{Arg, Command, CommandFactory, ValueHint};
+use clap::{Arg, Command, CommandFactory};
 
 use crate::cli::{Cli, CompletionsArgs, Shell};
 use crate::manual::visible;
@@ -66,10 +66,12 @@ fn gather(command: &Command, way: &mut Vec<String>, found: &mut Vec<Place>) {
 
 fn choice(argument: &Arg) -> Choice {
     let words: Vec<String> = argument.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
-    let takes = match argument.get_action().takes_values() {
-        false => Takes::Nothing,
-        true if !words.is_empty() && argument.get_value_hint() == ValueHint::Unknown => Takes::Words(words),
-        true => Takes::Any,
+    let takes = if !argument.get_action().takes_values() {
+        Takes::Nothing
+    } else if words.is_empty() {
+        Takes::Any
+    } else {
+        Takes::Words(words)
     };
     let name = format!("--{}", argument.get_long().unwrap_or_default());
     Choice { name, help: first_line(argument.get_help()), takes }

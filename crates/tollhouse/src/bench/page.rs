@@ -156,10 +156,9 @@ fn picture(body: &mut String, report: &Report) {
     let wide = WIDTH / BARS as f64;
     let _ = write!(
         body,
-        "<h2>{}</h2><svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"{}\">",
+        "<h2>{}</h2><svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"first tokens by time\">",
         both("First tokens: how many came after how long", "首个 token：多久之后来了多少"),
-        HEIGHT + 24.0,
-        "first tokens by time"
+        HEIGHT + 24.0
     );
     for (at, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
         let high = *count as f64 / most as f64 * (HEIGHT - 20.0);
@@ -174,12 +173,12 @@ fn picture(body: &mut String, report: &Report) {
         );
     }
     let place = goal / end * WIDTH;
-    let _ = write!(
+    let _ = writeln!(
         body,
         "<line x1=\"{place:.1}\" x2=\"{place:.1}\" y1=\"0\" y2=\"{HEIGHT}\" stroke=\"var(--ink)\" stroke-dasharray=\"4 3\"/>\
          <text x=\"{:.1}\" y=\"12\" text-anchor=\"end\">{}</text>\
          <line x1=\"0\" x2=\"{WIDTH}\" y1=\"{HEIGHT}\" y2=\"{HEIGHT}\" stroke=\"var(--line)\"/>\
-         <text x=\"0\" y=\"{}\">0</text><text x=\"{WIDTH}\" y=\"{}\" text-anchor=\"end\">{}</text></svg>\n",
+         <text x=\"0\" y=\"{}\">0</text><text x=\"{WIDTH}\" y=\"{}\" text-anchor=\"end\">{}</text></svg>",
         place - 4.0,
         exact_time(goal),
         HEIGHT + 16.0,

@@ -192,17 +192,16 @@ fn tell(seen: &HashMap<&str, f64>, found: &HashMap<String, Record>) -> Told {
         ttft_ms: Spread::of(found.values().filter_map(|record| record.ttft_ms)),
         way_ms: Spread::of(found.values().filter_map(way)),
         own,
-        phases: phases(found.values()),
+        phases: phases(&found.values().collect::<Vec<_>>()),
     }
 }
 
 /// Where the time went; what no part claims is called so.
-fn phases<'r>(records: impl Iterator<Item = &'r Record> + Clone) -> Vec<Phase> {
+fn phases(records: &[&Record]) -> Vec<Phase> {
     let phase = |name, part: Part| {
-        let known: Vec<f64> = records.clone().filter_map(part).collect();
+        let known: Vec<f64> = records.iter().filter_map(|record| part(record)).collect();
         let (requests, sum) = (known.len(), known.iter().sum::<f64>());
-        let all = records.clone().count();
-        Some(Phase { name, ms: Spread::of(known)?, mean_ms: sum / all as f64, requests })
+        Some(Phase { name, ms: Spread::of(known)?, mean_ms: sum / records.len() as f64, requests })
     };
     let rest: Part = |record| {
         let claimed: f64 = PARTS.iter().filter_map(|(_, part)| part(record)).sum();
@@ -226,8 +225,10 @@ mod tests {
         let parts =
             json!({"gateway_ms": 2.0, "queue_ms": 8.0, "prefill_ms": 40.0, "decode_ms": 40.0, "duration_ms": 100.0});
         let records = [record("a", &parts), record("b", &json!({"gateway_ms": 4.0, "duration_ms": 4.0}))];
-        let told: Vec<(&str, f64, usize)> =
-            phases(records.iter()).iter().map(|phase| (phase.name, phase.mean_ms, phase.requests)).collect();
+        let told: Vec<(&str, f64, usize)> = phases(&records.iter().collect::<Vec<_>>())
+            .iter()
+            .map(|phase| (phase.name, phase.mean_ms, phase.requests))
+            .collect();
         assert_eq!(
             told,
             [("own", 3.0, 2), ("queue", 4.0, 1), ("prefill", 20.0, 1), ("decode", 20.0, 1), ("rest", 5.0, 2)]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use tollhouse_config::{Config, ListenSource, SourceKind};
 
-use crate::cli::RsyslogArgs;
+use crate::cli::{OWN_API, RsyslogArgs};
 use crate::keys;
 
 /// The file that the tutorial's gateway writes.
@@ -19,7 +19,7 @@ pub(super) fn rules(config: &Config, args: &RsyslogArgs) -> String {
     let files = if args.file.is_empty() { vec![FILE.to_owned()] } else { args.file.clone() };
     let ways = match &args.elasticsearch {
         None => forward(config, args),
-        Some(url) => bulk(config, args, url.as_deref()),
+        Some(url) => bulk(config, args, Some(url.as_str()).filter(|url| *url != OWN_API)),
     };
     let mut text = format!(
         "\

@@ -3,6 +3,7 @@
 mod site;
 mod words;
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use tollhouse_config::{Fate, Note, Part, PartServer};
@@ -56,7 +57,7 @@ pub(super) fn joined(parts: Vec<Part>) -> Vec<Part> {
             part.sections.clear();
             for note in &mut part.notes {
                 note.fate = Fate::NotTaken;
-                note.text = "another file makes `edge` already: put both into one file".to_owned();
+                "another file makes `edge` already: put both into one file".clone_into(&mut note.text);
             }
         }
         has_edge |= !part.sections.is_empty();
@@ -203,13 +204,13 @@ impl Desk {
         }
         let mut text = String::from("edge:\n");
         if let Some(http) = self.http {
-            text += &format!("  http: {}\n", yaml(&http.to_string()));
+            let _ = writeln!(text, "  http: {}", yaml(&http.to_string()));
         }
         let https = self.https.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 443)));
-        text += &format!("  https: {}\n  sites:\n", yaml(&https.to_string()));
+        let _ = writeln!(text, "  https: {}\n  sites:", yaml(&https.to_string()));
         for site in sites {
             for host in &site.hosts {
-                text += &format!("    {}:\n{}", yaml(host), site.yaml());
+                let _ = write!(text, "    {}:\n{}", yaml(host), site.yaml());
             }
         }
         text
@@ -269,7 +270,7 @@ mod tests {
 
     #[test]
     fn groups_files_and_redirects_are_taken() {
-        let text = r#"
+        let text = r"
             http {
               upstream app { least_conn; server 10.0.0.1:3000; server 10.0.0.2:3000 weight=2; keepalive 8; }
               server { listen [::]:80; server_name _; if ($host = b.example.com) { return 301 https://$host$request_uri; } }
@@ -283,7 +284,7 @@ mod tests {
                 location ~ \.php$ { fastcgi_pass unix:/run/php; }
                 location /api/ { proxy_pass http://127.0.0.1:11434; }
               }
-            }"#;
+            }";
         let part = part("site", text);
         let edge = tollhouse_config::parse(&part.sections, "edge", &|_| None).unwrap().edge.unwrap();
         assert_eq!(edge.http.unwrap().to_string(), "[::]:80");

@@ -1,5 +1,6 @@
 //! A `server` of nginx: its names, its certificate, its headers, and what stands behind its paths.
 
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tollhouse_config::Fate;
@@ -106,7 +107,7 @@ impl Site {
         }
         text += "      routes:\n";
         for route in &self.routes {
-            text += &format!("        - {}\n", route.yaml());
+            let _ = writeln!(text, "        - {}", route.yaml());
         }
         text
     }
@@ -131,7 +132,7 @@ impl Route {
                 [("balance", &balance), ("body", &self.settings.body), ("timeout", &silence), ("idle", &silence)]
             {
                 if let Some(value) = value {
-                    text += &format!(", {name}: {value}");
+                    let _ = write!(text, ", {name}: {value}");
                 }
             }
         }

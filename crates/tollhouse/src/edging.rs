@@ -443,9 +443,10 @@ fn record_of(level: Level, what: &'static str, host: &str, ends: Option<i64>) ->
 }
 
 fn record_health(journal: &Journal, health: Health) {
-    let record = match health.is_well {
-        true => Record::new("server", Level::Info, "a server behind a site is well again"),
-        false => Record::new("server", Level::Error, "a server behind a site is not well"),
+    let record = if health.is_well {
+        Record::new("server", Level::Info, "a server behind a site is well again")
+    } else {
+        Record::new("server", Level::Error, "a server behind a site is not well")
     };
     let record = record.caller(CALLER).field("upstream", health.server);
     let record = record.field("outcome", if health.is_well { "ok" } else { "fault" });

@@ -87,10 +87,9 @@ async fn acme(config: &Config) -> Vec<AcmeFacts> {
     };
     let slow = || Err(format!("no answer within {ANSWER_TIME_MAX:?}"));
     let examined = tokio::time::timeout(ANSWER_TIME_MAX, examined).await.unwrap_or_else(|_| slow());
-    let state = match config.data_dir.join("state/state.db").exists() {
-        true => State::open(&config.data_dir).await.ok(),
-        false => None,
-    };
+    // One that is not there is not made.
+    let has_state = config.data_dir.join("state/state.db").exists();
+    let state = if has_state { State::open(&config.data_dir).await.ok() } else { None };
     let mut facts = Vec::new();
     for site in renewing::sites(config.edge.as_ref()) {
         let memory = match &state {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::condition::{TIGHT_BYTES, Condition, DiskState, Telling, TightBound, Why};
+use crate::condition::{Condition, DiskState, TIGHT_BYTES, Telling, TightBound, Why};
 use crate::disk::{Disk, FILE_MODE, RealDisk, Space};
 use crate::error::JournalError;
 use crate::hold::Holds;

@@ -229,12 +229,17 @@ impl Models for Direct {
 
 #[cfg(test)]
 mod tests {
-    use tollhouse_probe::Finding;
+    use tollhouse_probe::{Finding, Said};
 
     use super::*;
 
     fn report(kind: Kind, outcome: Outcome) -> Report {
-        Report { probe: "p".to_owned(), kind, finding: Finding::new(outcome, Said::words("so\x1b[2J")), duration_ms: 1234.0 }
+        Report {
+            probe: "p".to_owned(),
+            kind,
+            finding: Finding::new(outcome, Said::words("so\x1b[2J")),
+            duration_ms: 1234.0,
+        }
     }
 
     #[test]

@@ -367,10 +367,10 @@ impl Gate {
             return None;
         }
         if server.waiting > 0 {
-            return Some(Said::RequestsWait { count: server.waiting, upstream: upstream.to_owned() });
+            return Some(Said::RequestsWait { count: server.waiting as usize, upstream: upstream.to_owned() });
         }
         if server.running >= server.parallel {
-            return Some(Said::RequestsRun { count: server.running, upstream: upstream.to_owned() });
+            return Some(Said::RequestsRun { count: server.running as usize, upstream: upstream.to_owned() });
         }
         let last = *self.last_asked.lock().expect("no panic while the lock is held");
         let is_own = last.is_some_and(|last| last.elapsed() < OWN_WORK);

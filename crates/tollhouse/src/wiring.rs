@@ -271,7 +271,7 @@ pub(crate) fn door_settings(config: &Config) -> anyhow::Result<DoorSettings> {
 
 /// The names of the edge's sites.
 fn edge_hosts(config: &Config) -> impl Iterator<Item = String> {
-    config.edge.iter().flat_map(|edge| &edge.sites).map(|site| site.host.clone())
+    config.edge.iter().flat_map(|edge| &edge.sites).flat_map(|site| site.names().cloned())
 }
 
 /// The keys of the file as a keyring takes them.

@@ -340,14 +340,7 @@ impl Rotator {
     }
 
     /// Removes what is beyond the bounds, oldest first.
-    fn thin(
-        &self,
-        archives: &[Archive],
-        now: Timestamp,
-        is_read: IsRead<'_>,
-        is_tight: bool,
-        told: &mut Vec<Rotated>,
-    ) {
+    fn thin(&self, archives: &[Archive], now: Timestamp, is_read: IsRead<'_>, is_tight: bool, told: &mut Vec<Rotated>) {
         let KeepRotated { bytes, days, count } = self.rotation.keep;
         let is_open = |archive: &Archive| self.opening.values().any(|opening| opening.to == archive.path);
         let there: Vec<(&Archive, fs::Metadata)> = archives

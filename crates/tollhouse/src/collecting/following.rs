@@ -139,7 +139,9 @@ impl Following {
                     Ok(())
                 }
                 told = rotated(&mut self.rotating, &ledger.progress) => {
-                    told.into_iter().for_each(|record| ledger.tell(record.field("source", &self.base.source)));
+                    for record in told {
+                        ledger.tell(record.field("source", &self.base.source));
+                    }
                     Ok(())
                 }
             };

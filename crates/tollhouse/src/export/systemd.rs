@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tollhouse_config::{Config, SourceKind};
+use tollhouse_config::{Config, SourceKind, TlsConfig};
 
 /// Where the unit expects the program and its file.
 const PROGRAM: &str = "/usr/bin/tollhouse";
@@ -145,7 +145,10 @@ fn reads_below(config: &Config, folder: &str) -> bool {
         SourceKind::File(file) => Some(&file.paths),
         _ => None,
     });
-    let of_sites = config.edge.iter().flat_map(|edge| &edge.sites).flat_map(|site| [&site.cert, &site.key]);
+    let of_sites = config.edge.iter().flat_map(|edge| &edge.sites).flat_map(|site| match &site.tls {
+        TlsConfig::Files { cert, key } => vec![cert, key],
+        TlsConfig::Acme => Vec::new(),
+    });
     of_sources.flatten().any(|path| Path::new(path).starts_with(folder))
         || of_sites.into_iter().any(|path| path.starts_with(folder))
 }

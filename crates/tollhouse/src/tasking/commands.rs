@@ -245,7 +245,7 @@ mod tests {
             assert!(!error.may_retry && !error.message.is_empty(), "{parts:?}");
         }
         let error = tried(shell("a", "echo gone >&2; exit 3"), &wanted(&["a"])).await.unwrap_err();
-        assert!(error.message.contains("3") && error.message.contains("gone"), "{}", error.message);
+        assert!(error.message.contains('3') && error.message.contains("gone"), "{}", error.message);
     }
 
     #[tokio::test]

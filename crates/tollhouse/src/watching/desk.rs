@@ -421,7 +421,8 @@ fn stage(condition: &Condition) -> (&'static str, Option<i64>) {
 pub(crate) fn incident_json(incident: &Incident) -> Value {
     let message: Option<Message> = serde_json::from_str(&incident.body).ok();
     let told = serde_json::to_value(&message).unwrap_or_default();
-    let mut timeline = vec![json!({"at": time(incident.began_ms), "text": "told", "said": [said("moment_told", json!({}))]})];
+    let mut timeline =
+        vec![json!({"at": time(incident.began_ms), "text": "told", "said": [said("moment_told", json!({}))]})];
     let mut add = |at: Option<i64>, text: String, said: Value| {
         timeline.extend(at.map(|at| json!({"at": time(at), "text": text, "said": [said]})));
     };

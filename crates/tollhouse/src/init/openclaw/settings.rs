@@ -271,7 +271,7 @@ fn is_near(url: &str) -> bool {
     match host.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
         Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_unspecified(),
         Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unspecified(),
-        Err(_) => !host.contains('.') || host.ends_with(".local") || host.ends_with(".internal"),
+        Err(_) => matches!(host.rsplit_once('.'), None | Some((_, "local" | "internal"))),
     }
 }
 

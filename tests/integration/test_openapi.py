@@ -10,6 +10,7 @@ from house import ROOT, finished, until
 API = "/console/api/v1"
 PASSWORD = "correct horse battery"
 SAVED = {"name": "slow", "query": "duration_ms:>1000", "language": "lucene", "from": "now-1h", "to": "now"}
+ASKS = "{concurrency: 3, steps: [{name: well, approve: {text: Is it well?}}]}"
 PANEL = {"title": "rate", "view": "area", "scope": "request", "interval_s": 60}
 # What no answer is provoked of here, and why.
 ELSEWHERE = {
@@ -45,8 +46,10 @@ class Walk:
 
 
 @pytest.fixture
-def walk(make_house, scripted):
+def walk(make_house, scripted, tmp_path):
+    (tmp_path / "tasks").mkdir()
     house = make_house(
+        tasks={"dir": str(tmp_path / "tasks")},
         upstreams={"scripted": {"kind": "openai", "url": scripted.url}},
         supervise={"sleeper": {"command": ["sleep", "1000"]}},
     )
@@ -69,6 +72,7 @@ def test_what_is_answered_is_what_is_described(walk):
     share(walk)
     administrate(walk, house)
     chat(walk)
+    tasks(walk)
     for method in ("stop", "start", "restart"):
         walk.call("POST", f"/processes/{{name}}/{method}", {}, name="sleeper")
     refuse(walk)
@@ -175,6 +179,38 @@ def chat(walk):
     body = {"model": "echo", "messages": [{"role": "user", "content": "hello"}], "stream": True}
     walk.call("POST", "/chat", body, expect=200)
     walk.call("DELETE", "/chat/session", expect=204)
+
+
+def tasks(walk):
+    named = {"task": "asks"}
+    made = walk.call("PUT", "/tasks/definitions/{task}", {"text": ASKS}, **named, expect=200)
+    walk.call("POST", "/tasks/definitions/{task}/check", {"text": ASKS}, **named, expect=200)
+    walk.call("PUT", "/tasks/definitions/{task}", {"text": "steps: 1", "version": made["version"]}, **named, expect=400)
+    walk.call("GET", "/tasks/definitions/{task}", **named, expect=200)
+
+    def begun():
+        run = walk.call("POST", "/tasks/definitions/{task}/run", {}, **named, expect=201)["id"]
+        until("it asks", lambda: status(run) == "asking", within=30)
+        return run
+
+    def status(run):
+        return walk.client.get(f"{API}/tasks/runs/{run}").json()["summary"]["status"]
+
+    answered, refused, ended = begun(), begun(), begun()
+    walk.call("GET", "/tasks", expect=200)
+    walk.call("POST", "/tasks/runs/{id}/approve", {"comment": "well"}, id=answered, expect=200)
+    until("it is done", lambda: status(answered) == "done", within=30)
+    walk.call("POST", "/tasks/runs/{id}/reject", {}, id=refused, expect=200)
+    until("it failed", lambda: status(refused) == "failed", within=30)
+    walk.call("POST", "/tasks/runs/{id}/retry", {}, id=refused, expect=200)
+    for verb in ("pause", "resume", "cancel"):
+        walk.call("POST", f"/tasks/runs/{{id}}/{verb}", id=ended, expect=200)
+    walk.call("GET", "/tasks/runs/{id}", id=answered, expect=200)
+    walk.call("GET", "/tasks/runs?limit=2", expect=200)
+    for verb in ("hold", "release"):
+        walk.call("POST", f"/tasks/definitions/{{task}}/{verb}", **named, expect=200)
+    walk.call("GET", "/tasks", expect=200)
+    walk.call("DELETE", "/tasks/definitions/{task}", **named, expect=204)
 
 
 def refuse(walk):

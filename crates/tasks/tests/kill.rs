@@ -48,7 +48,7 @@ async fn scenario_r06_steps_survive_sigkill_and_their_effects_come_once() {
             match ready {
                 None if line == "ready" => ready = Some(Instant::now()),
                 Some(since) if line.starts_with("did ") && left == lines => {
-                    slowest = slowest.max(Instant::now() - since);
+                    slowest = slowest.max(since.elapsed());
                     left = left.saturating_sub(1);
                 }
                 Some(_) if line.starts_with("did ") => left = left.saturating_sub(1),

@@ -97,7 +97,9 @@ async fn disturb(server: &Server, workers: usize) {
             }
         }
     }
-    names.iter().for_each(|name| worker::step_clock(folder.path(), name, 0));
+    for name in &names {
+        worker::step_clock(folder.path(), name, 0);
+    }
     let begun = Instant::now();
     while worker::open_runs(&desk).await > 0 {
         assert!(begun.elapsed() < support::PATIENCE, "runs do not come to their end");

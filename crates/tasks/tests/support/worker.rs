@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ pub(crate) fn definition() -> Definition {
             3 => format!("send: {{channel: c, text: '{before}'}}"),
             _ => format!("collect: {{search: '{before}'}}"),
         };
-        text.push_str(&format!("  {{name: s{number}, retries: 3, {each}{work}}},\n"));
+        writeln!(text, "  {{name: s{number}, retries: 3, {each}{work}}},").unwrap();
     }
     text.push_str("]}");
     Definition::read("long.yaml", &text).unwrap_or_else(|errors| panic!("{errors}"))

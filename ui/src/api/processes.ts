@@ -15,6 +15,7 @@ export interface Why {
   signal?: number;
   times?: number;
   error?: string;
+  place?: string;
   ms?: number;
   bytes?: number;
   limit_bytes?: number;

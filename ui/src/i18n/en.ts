@@ -895,6 +895,7 @@ export const en = {
   "why.ended": "It has ended.",
   "why.final": "It ended with {exit}, after which it is not to be started again.",
   "why.not_started": "It could not be started: {error}.",
+  "why.occupied": "Something that was not started here answers at {place} already; it is left alone.",
   "why.not_ready": "It was not ready within {time}.",
   "why.silent": "It does not answer, asked {times} times: {error}.",
   "why.stalled": "Requests run on it, and nothing has come for {time}.",

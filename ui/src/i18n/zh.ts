@@ -888,6 +888,7 @@ export const zh: Record<TextKey, string> = {
   "why.ended": "它已结束。",
   "why.final": "它以 {exit} 结束，此后不再启动。",
   "why.not_started": "无法启动：{error}。",
+  "why.occupied": "{place} 上已有不是由这里启动的程序在应答，因此不再启动。",
   "why.not_ready": "{time} 内未就绪。",
   "why.silent": "询问 {times} 次均无应答：{error}。",
   "why.stalled": "有请求在处理，但已有 {time} 没有任何输出。",

@@ -11,7 +11,7 @@ import { Panel } from "../../ui/panel";
 import { Try } from "./try";
 
 const TEXT = [
-  'query: "kind:request AND NOT origin:(probe OR replay) AND http_status:>=500"',
+  'query: "kind:request AND NOT origin:(probe OR replay OR task) AND http_status:>=500"',
   'count: ">= 5"',
   "within: 5m",
   "group_by: model_name",

@@ -28,7 +28,7 @@ export function Objectives({ params, isLive }: Props) {
       area="objectives"
       title={t("alerts.objectives")}
       note={t("alerts.objectives_note")}
-      records={{ ...sharedOf(params), kind: "request", q: "NOT origin:(probe OR replay)" }}
+      records={{ ...sharedOf(params), kind: "request", q: "NOT origin:(probe OR replay OR task)" }}
     >
       {error !== null && <ErrorNotice error={error} retry={reload} />}
       {data === null && error === null && <Skeleton lines={4} />}

@@ -35,6 +35,7 @@ const REASONS: Record<string, TextKey> = {
   final: "why.final",
   not_started: "why.not_started",
   not_ready: "why.not_ready",
+  occupied: "why.occupied",
   silent: "why.silent",
   stalled: "why.stalled",
   memory: "why.memory",
@@ -49,11 +50,11 @@ const REASONS: Record<string, TextKey> = {
 };
 
 /** States in which the last reason says something about now. */
-const TELLING = new Set(["backoff", "paused", "failed", "draining", "stopping", "starting"]);
+const TELLING = new Set(["waiting", "backoff", "paused", "failed", "draining", "stopping", "starting"]);
 
 /** Why it is where it is. */
 export function reasonOf(process: Process, t: Translate, format: Format): string {
-  if (process.state === "waiting") return t("processes.needs", { names: process.needs.join(", ") });
+  if (process.state === "waiting" && process.why?.code !== "occupied") return t("processes.needs", { names: process.needs.join(", ") });
   if (process.why === null || !TELLING.has(process.state)) return "";
   const why = said(process.why, t, format);
   if (why === null) return process.reason ?? "";
@@ -69,6 +70,7 @@ function said(why: Why, t: Translate, format: Format): string | null {
     signal: why.signal ?? "",
     times: why.times ?? "",
     error: why.error ?? "",
+    place: why.place ?? "",
     time: why.ms === undefined ? "" : format.width(why.ms),
     bytes: format.bytes(why.bytes ?? null),
     limit: why.limit_bytes === undefined ? format.percent((why.limit_percent ?? 0) / 100) : format.bytes(why.limit_bytes),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{ItemState, Run};
+use super::{ItemState, Run, StepState};
 use crate::event::Odd;
 use crate::shown::{Asked, ItemDetail, Progress, Status, StepDetail};
 use crate::work::{Question, Work};
@@ -106,16 +106,26 @@ impl Run {
 
     /// The steps with everything that is known of them.
     pub(crate) fn step_details(&self) -> Vec<StepDetail> {
-        let detail = |(step, (at, state)): (_, (usize, &super::StepState))| {
-            let is_halted = self.halted.as_ref().is_some_and(|halt| halt.step == at);
-            StepDetail {
-                step,
-                progress: if is_halted { Progress::Asking } else { progress(state.progress, &state.items) },
-                items: state.items.iter().enumerate().map(|item| self.item_detail(at, item)).collect(),
-                value: state.value.clone(),
-            }
+        let detail = |(step, (at, state)): (_, (usize, &StepState))| StepDetail {
+            step,
+            progress: self.progress(at, state),
+            items: state.items.iter().enumerate().map(|item| self.item_detail(at, item)).collect(),
+            value: state.value.clone(),
         };
         self.definition.summary_steps().into_iter().zip(self.steps.iter().enumerate()).map(detail).collect()
+    }
+
+    fn progress(&self, at: usize, state: &StepState) -> Progress {
+        let is_halted = self.halted.as_ref().is_some_and(|halt| halt.step == at);
+        let has_failed = self.failure.as_ref().is_some_and(|(step, _)| self.index(step) == Some(at));
+        match progress(state.progress, &state.items) {
+            _ if is_halted => Progress::Asking,
+            Progress::Done => Progress::Done,
+            _ if has_failed => Progress::Failed,
+            // Nothing goes on in a run that is over: what was broken off was not done.
+            Progress::Doing | Progress::Waiting | Progress::Asking if self.over.is_some() => Progress::Open,
+            progress => progress,
+        }
     }
 
     fn item_detail(&self, at: usize, (index, item): (usize, &ItemState)) -> ItemDetail {

@@ -95,6 +95,17 @@ fn steps_follow_each_other() {
 }
 
 #[test]
+fn the_step_that_failed_is_shown_as_failed() {
+    let mut machine =
+        Machine::new("steps: [{name: a, ask: {model: m, prompt: p}}, {name: b, send: {channel: c, text: t}}]");
+    machine.settle();
+    machine.end(&Err(StepError::lasting("no such model")));
+    assert_eq!(machine.settle(), Next::Over);
+    let shown: Vec<Progress> = machine.run.step_details().iter().map(|step| step.progress).collect();
+    assert_eq!(shown, [Progress::Failed, Progress::Open]);
+}
+
+#[test]
 fn the_time_of_a_run_stands_still_while_a_human_is_waited_for() {
     let mut machine = Machine::new(
         "{timeout: 1h, steps: [{name: a, approve: {}}, {name: b, ask: {model: m, prompt: p}, timeout: 2h}], on_failure: [{name: f, wait: {for: 1s}}]}",

@@ -148,19 +148,18 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message that only shows that a channel works.
-    pub fn test(channel: &str, service: &str) -> Self {
-        let at_ms = Timestamp::now().as_millisecond();
+    /// A message with nothing in it yet: `rule` is who tells it, `service` whose records it is about, `at_ms` when.
+    pub fn bare(id: String, rule: &str, severity: Severity, state: Phase, service: &str, at_ms: i64) -> Self {
         Self {
-            id: format!("test-{at_ms}"),
+            id,
             thread: Vec::new(),
-            rule: "test".to_owned(),
-            severity: Severity::Info,
-            state: Phase::Test,
-            title: format!("{service}: the channel {channel} works"),
+            rule: rule.to_owned(),
+            severity,
+            state,
+            title: String::new(),
             title_told: Vec::new(),
+            text: String::new(),
             text_told: Vec::new(),
-            text: "Somebody asked tollhouse to try this channel. There is nothing to do.".to_owned(),
             figures: Vec::new(),
             worst: Vec::new(),
             timeline: Vec::new(),
@@ -171,6 +170,16 @@ impl Message {
             runbook: None,
             service: service.to_owned(),
             at_ms,
+        }
+    }
+
+    /// A message that only shows that a channel works.
+    pub fn test(channel: &str, service: &str) -> Self {
+        let at_ms = Timestamp::now().as_millisecond();
+        Self {
+            title: format!("{service}: the channel {channel} works"),
+            text: "Somebody asked tollhouse to try this channel. There is nothing to do.".to_owned(),
+            ..Self::bare(format!("test-{at_ms}"), "test", Severity::Info, Phase::Test, service, at_ms)
         }
     }
 

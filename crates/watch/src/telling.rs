@@ -140,26 +140,12 @@ pub(crate) fn resolved(rule: &Rule, place: &Place, id: &str, ended: &[(Change, S
 
 /// What is told every day.
 pub(crate) fn report(place: &Place, name: &str, tables: Vec<Table>, due_ms: i64, now_ms: i64) -> Message {
+    let id = format!("{name}.{due_ms:x}");
     Message {
-        id: format!("{name}.{due_ms:x}"),
-        thread: Vec::new(),
-        rule: name.to_owned(),
-        severity: Severity::Info,
-        state: Phase::Report,
         title: format!("{name}: {} of the day before", place.service),
-        text: String::new(),
-        figures: Vec::new(),
-        worst: Vec::new(),
-        title_told: Vec::new(),
-        text_told: Vec::new(),
-        timeline: Vec::new(),
         tables,
-        chart: None,
         link: place.console.clone(),
-        acknowledge: None,
-        runbook: None,
-        service: place.service.clone(),
-        at_ms: now_ms,
+        ..Message::bare(id, name, Severity::Info, Phase::Report, &place.service, now_ms)
     }
 }
 
@@ -171,26 +157,12 @@ pub(crate) fn digest(waiting: &[Message]) -> Message {
     if waiting.len() > TITLES_TOLD_MAX {
         lines.push(format!("… and {} more", waiting.len() - TITLES_TOLD_MAX));
     }
+    let (id, severity) = (format!("{}.digest", last.id), worst.unwrap_or(Severity::Warning));
     Message {
-        id: format!("{}.digest", last.id),
-        thread: Vec::new(),
-        rule: "digest".to_owned(),
-        severity: worst.unwrap_or(Severity::Warning),
-        state: Phase::Digest,
         title: format!("{} messages that waited", waiting.len()),
         text: lines.join("\n"),
-        figures: Vec::new(),
-        worst: Vec::new(),
-        title_told: Vec::new(),
-        text_told: Vec::new(),
-        timeline: Vec::new(),
-        tables: Vec::new(),
-        chart: None,
         link: last.link.clone(),
-        acknowledge: None,
-        runbook: None,
-        service: last.service.clone(),
-        at_ms: last.at_ms,
+        ..Message::bare(id, "digest", severity, Phase::Digest, &last.service, last.at_ms)
     }
 }
 
@@ -222,27 +194,7 @@ pub(crate) fn held(rule: &Rule, change: &Change, by: &str) -> String {
 }
 
 fn message(rule: &Rule, place: &Place, id: String, state: Phase, now_ms: i64) -> Message {
-    Message {
-        id,
-        thread: Vec::new(),
-        rule: rule.name().to_owned(),
-        severity: rule.settings().severity,
-        state,
-        title: String::new(),
-        text: String::new(),
-        figures: Vec::new(),
-        worst: Vec::new(),
-        title_told: Vec::new(),
-        text_told: Vec::new(),
-        timeline: Vec::new(),
-        tables: Vec::new(),
-        chart: None,
-        link: None,
-        acknowledge: None,
-        runbook: None,
-        service: place.service.clone(),
-        at_ms: now_ms,
-    }
+    Message::bare(id, rule.name(), rule.settings().severity, state, &place.service, now_ms)
 }
 
 fn line(message: &Message) -> String {

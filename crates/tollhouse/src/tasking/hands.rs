@@ -167,25 +167,10 @@ impl Reach {
 /// A step's message. Its id is the call's key: whoever gets it twice can see that.
 fn told_by(call: &Call, message: tollhouse_tasks::Message, service: &str) -> Message {
     let title = if message.subject.is_empty() { call.task.clone() } else { message.subject };
+    let (id, now_ms) = (format!("task-{}", call.key), Timestamp::now().as_millisecond());
     Message {
-        id: format!("task-{}", call.key),
-        thread: Vec::new(),
-        rule: call.task.clone(),
-        severity: Severity::Info,
-        state: Phase::Report,
         title,
-        title_told: Vec::new(),
-        text_told: Vec::new(),
         text: message.text,
-        figures: Vec::new(),
-        worst: Vec::new(),
-        timeline: Vec::new(),
-        tables: Vec::new(),
-        chart: None,
-        link: None,
-        acknowledge: None,
-        runbook: None,
-        service: service.to_owned(),
-        at_ms: Timestamp::now().as_millisecond(),
+        ..Message::bare(id, &call.task, Severity::Info, Phase::Report, service, now_ms)
     }
 }

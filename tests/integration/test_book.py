@@ -7,7 +7,7 @@ import time
 
 import elasticsearch
 import pytest
-from house import BINARY, finished, until
+from house import BINARY, Process, finished, until
 
 
 def today():
@@ -266,3 +266,20 @@ def test_search_on_the_command_line(house):
     assert slow in house.run("search", 'tag:"slow_request"').stdout
     house.stop()
     assert slow in house.run("search", f"request_id:{slow}", "--json").stdout
+
+
+def test_the_newest_records_and_those_that_come(house):
+    first = house.chat().headers["x-request-id"]
+    until("it is in the index", lambda: house.count(f"request_id:{first} AND kind:request") == 1)
+    lines = house.run("logs", "kind:request", "-n", "5").stdout.splitlines()
+    assert len(lines) == 1 and f"id={first}" in lines[0] and "status=200" in lines[0]
+    follower = Process("logs", house.directory)
+    follower.spawn([BINARY, "logs", "-f", "-n", "1", "--json", "kind:request", "--config", house.config])
+    try:
+        until("it has begun", lambda: follower.alive() and first in follower.output(), within=30)
+        second = house.chat().headers["x-request-id"]
+        until("the second came", lambda: follower.alive() and second in follower.output(), within=30)
+        records = [json.loads(line) for line in follower.output().splitlines()]
+        assert [record["request_id"] for record in records] == [first, second]
+    finally:
+        follower.stop()

@@ -50,6 +50,8 @@ pub(crate) enum Command {
     User(UserArgs),
     /// Print the tokenised address that opens the console
     Token(TokenArgs),
+    /// Print the newest records, and with --follow those that come
+    Logs(LogsArgs),
     /// Search the records
     Search(SearchArgs),
     /// Tell the whole story of one request, and a verdict in plain words
@@ -684,6 +686,29 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tollhouse logs -f                                   # what happens now
+  tollhouse logs 'kind:log AND level:error' --lines 100
+  tollhouse logs -f 'http_status:>=500' --json | jq .model_name")]
+pub(crate) struct LogsArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Which records, in Lucene syntax
+    #[arg(default_value = "*")]
+    pub(crate) query: String,
+    /// Go on with what comes, until it is interrupted
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// How many records to begin with
+    #[arg(short = 'n', long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    pub(crate) lines: u16,
+    /// Print each record as a line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -25,6 +25,7 @@ mod keeper;
 mod keys;
 mod listening;
 mod logging;
+mod logs;
 mod manual;
 mod notifying;
 mod probe;
@@ -92,6 +93,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Key(args) => runtime()?.block_on(keys::key(&args)),
         Command::User(args) => runtime()?.block_on(users::user(&args)),
         Command::Token(args) => runtime()?.block_on(keys::token(&args)),
+        Command::Logs(args) => runtime()?.block_on(logs::logs(&args)),
         Command::Search(args) => runtime()?.block_on(search::search(&args)),
         // It tells by its exit status how the installation is.
         Command::Doctor(args) => return runtime()?.block_on(doctor::doctor(&args)),

@@ -167,6 +167,11 @@ def measure(args, directory):
     try:
         edge, nginx = start_edge(directory, files, back, drip, args.program), start_peer(directory, files, back, drip)
         started += [edge[0], nginx[0]]
+        # Before any load: what a load has left behind is used again, and would count as nothing.
+        memory = {
+            what: {who: held(process, port, request) for who, (process, port) in (("nginx", nginx), ("edge", edge))}
+            for what, request in (("an idle TLS connection", None), ("a stream", stream_request()))
+        }
         figures = {name: {"edge": [], "nginx": []} for name in runs}
         for process, port in (edge, nginx):
             wrk(directory, process, port, small, 1, False)
@@ -174,10 +179,6 @@ def measure(args, directory):
             for name, (path, is_new) in runs.items():
                 for who, (process, port) in (("nginx", nginx), ("edge", edge)):
                     figures[name][who].append(wrk(directory, process, port, path, args.seconds, is_new))
-        memory = {
-            what: {who: held(process, port, request) for who, (process, port) in (("nginx", nginx), ("edge", edge))}
-            for what, request in (("an idle TLS connection", None), ("a stream", stream_request()))
-        }
     finally:
         for process in reversed(started):
             stop(process)

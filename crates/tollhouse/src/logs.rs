@@ -32,7 +32,10 @@ pub(crate) async fn logs(args: &LogsArgs) -> anyhow::Result<()> {
     records.truncate(args.lines.into());
     records.reverse();
     print(&records, args.json)?;
-    while args.follow {
+    if !args.follow {
+        return Ok(());
+    }
+    loop {
         sleep(LOOK_EVERY).await;
         let behind = json!({"bool": {"filter": [query, {"range": {"seq": {"gt": last}}}]}});
         let look = json!({"query": behind, "sort": [{"seq": "asc"}], "size": LOOK_RECORDS_MAX});
@@ -40,7 +43,6 @@ pub(crate) async fn logs(args: &LogsArgs) -> anyhow::Result<()> {
         last = records.last().map_or(last, seq);
         print(&records, args.json)?;
     }
-    Ok(())
 }
 
 /// The records of an answer. Each look opens the index anew: what the house committed since shows only then.

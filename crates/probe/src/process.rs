@@ -204,7 +204,12 @@ mod tests {
     #[test]
     fn a_running_child_is_found_and_an_ended_one_is_not() {
         let mut child = std::process::Command::new("sleep").arg("31.4159").spawn().unwrap();
-        let seen = find("sleep 31.4159").unwrap().unwrap();
+        // Its command line is there a moment after it was started (execve(2) ends in steps).
+        let seen = (0..1000).find_map(|_| {
+            std::thread::sleep(Duration::from_millis(5));
+            find("sleep 31.4159").unwrap()
+        });
+        let seen = seen.unwrap();
         assert_eq!(seen.pid, child.id().cast_signed());
         child.kill().unwrap();
         child.wait().unwrap();

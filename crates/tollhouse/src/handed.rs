@@ -1,25 +1,23 @@
 //! Sockets that whoever started the house already listens on (sd_listen_fds(3)).
 //!
-//! They stay open over a restart of the house, so that whoever connects meanwhile waits instead of being refused. The house keeps its
-//! own copies: a change of the configuration may go away from an address and come back to it.
+//! They stay open over a restart of the house, so that whoever connects meanwhile waits instead of being refused. The house keeps them:
+//! a change of the configuration may go away from an address and come back to it.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::OnceLock;
 
 use anyhow::Context;
-use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+use listenfd::ListenFd;
+use rustix::io::{FdFlags, fcntl_setfd};
 
-/// The number of the first one.
-const FIRST: i32 = 3;
 /// More are not looked at.
-const SOCKETS_MAX: i32 = 64;
+const SOCKETS_MAX: usize = 64;
 
 /// The socket of this address, if it was handed over.
 pub(crate) fn socket(wanted: SocketAddr) -> anyhow::Result<Option<TcpListener>> {
     static HANDED: OnceLock<Vec<(SocketAddr, TcpListener)>> = OnceLock::new();
     if HANDED.get().is_none() {
-        let count = count(|name| std::env::var(name).ok(), std::process::id());
-        let taken = take(count).context("taking the sockets that were handed over (LISTEN_FDS)")?;
+        let taken = take().context("taking the sockets that were handed over (LISTEN_FDS)")?;
         // Whoever was first has the same ones.
         let _: Result<(), _> = HANDED.set(taken);
     }
@@ -30,30 +28,15 @@ pub(crate) fn socket(wanted: SocketAddr) -> anyhow::Result<Option<TcpListener>> 
     Ok(Some(socket))
 }
 
-/// How many there are for this process.
-fn count(variable: impl Fn(&str) -> Option<String>, pid: u32) -> i32 {
-    let number = |name: &str| variable(name)?.trim().parse::<u32>().ok();
-    if number("LISTEN_PID") != Some(pid) {
-        return 0;
-    }
-    number("LISTEN_FDS").and_then(|count| i32::try_from(count).ok()).unwrap_or(0).min(SOCKETS_MAX)
-}
-
-/// Copies of those that TCP is listened on with. What else is handed over is left alone.
-fn take(count: i32) -> anyhow::Result<Vec<(SocketAddr, TcpListener)>> {
-    if count == 0 {
-        return Ok(Vec::new());
-    }
-    let own = pidfd_open(getpid(), PidfdFlags::empty()).context("opening this process")?;
+/// Those that TCP is listened on with. What else is handed over is left alone.
+fn take() -> anyhow::Result<Vec<(SocketAddr, TcpListener)>> {
+    let mut handed = ListenFd::from_env();
     let mut taken = Vec::new();
-    for number in FIRST..FIRST + count {
-        let socket = pidfd_getfd(&own, number, PidfdGetfdFlags::empty());
-        let socket =
-            socket.with_context(|| format!("copying number {number}; a unit needs SystemCallFilter=pidfd_getfd"))?;
-        let listener = TcpListener::from(socket);
-        if let Ok(address) = listener.local_addr() {
-            taken.push((address, listener));
-        }
+    for number in 0..handed.len().min(SOCKETS_MAX) {
+        let Ok(Some(listener)) = handed.take_tcp_listener(number) else { continue };
+        // They came over an exec, and shall not go over the next: what the house starts listens on nothing of its.
+        fcntl_setfd(&listener, FdFlags::CLOEXEC).context("keeping a socket from the programs that are started")?;
+        taken.push((listener.local_addr().context("asking a socket for its address")?, listener));
     }
     Ok(taken)
 }
@@ -67,21 +50,6 @@ fn is_for(address: SocketAddr, wanted: SocketAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sockets_are_ours_only_where_they_are_meant_for_this_process() {
-        for (pid, fds, expected) in [
-            (Some("7"), Some("2"), 2),
-            (Some("8"), Some("2"), 0),
-            (None, Some("2"), 0),
-            (Some("7"), None, 0),
-            (Some("7"), Some("-1"), 0),
-            (Some("7"), Some("9999"), SOCKETS_MAX),
-        ] {
-            let variable = |name: &str| if name == "LISTEN_PID" { pid } else { fds }.map(str::to_owned);
-            assert_eq!(count(variable, 7), expected, "{pid:?} {fds:?}");
-        }
-    }
 
     #[test]
     fn the_address_decides_which_is_meant() {

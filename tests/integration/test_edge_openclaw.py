@@ -13,7 +13,7 @@ from websockets.asyncio.server import serve
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
-SEEN = json.loads((ROOT / "tests/data/openclaw/control-ui.json").read_text())
+SEEN = json.loads((ROOT / "tests/data/openclaw-control-ui.json").read_text())
 CLOSES = {refusal["case"]: refusal["close"] for refusal in SEEN["refusals"]}
 POLICY = "default-src 'self'; frame-ancestors 'none'"
 

@@ -65,7 +65,7 @@ def test_scenario_r05_a_unit_is_watched_and_systemd_alone_starts_and_ends_it(man
     until_state(house, "model", "stopped")
     assert told(house, process_name="model", msg="model has stopped: in good order by itself, or by somebody else")
     manager.ask("start", "model.service")
-    until_state(house, "model", "ready", within=30)
+    until_state(house, "model", "ready", within=90)
     # It is systemd's: the house comes and goes.
     before = main_pid(manager, "model.service")
     house.kill()
@@ -82,7 +82,7 @@ def test_scenario_r11_a_unit_that_crashes_again_and_again_is_stopped_until_a_hum
     manager.unit("crashing.service", script, Restart="always", RestartSec="100ms", StartLimitIntervalSec="0")
     manager.ask("start", "crashing.service")
     house = units(crashing={"unit": "crashing.service", "pause_after": "3 in 10m"})
-    paused = until_state(house, "crashing", "paused", within=30)
+    paused = until_state(house, "crashing", "paused", within=90)
     assert "failure 3 within" in paused["reason"], paused
     until("systemd does not start it meanwhile", lambda: manager.shown("crashing.service", "ActiveState") == "inactive")
     refused = house.run("start", "crashing", check=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 from house import BINARY, Process, finished, until
 
 INIT = next((place for place in ("/usr/lib/systemd/systemd", "/lib/systemd/systemd") if Path(place).exists()), None)
+NAMESPACES = ["--pid", "--fork", "--mount", "--uts", "--ipc", "--cgroup", "--mount-proc", "--kill-child=KILL"]
 BEGIN = f"""
 set -e
 mount -t tmpfs tmpfs /run
@@ -24,7 +25,10 @@ def why_not():
     """Why none can be started here, if that is so."""
     if INIT is None or not shutil.which("unshare") or not shutil.which("nsenter"):
         return "systemd, unshare and nsenter are needed"
-    return None if os.geteuid() == 0 else "systemd as the first process of a namespace needs root"
+    if os.geteuid() != 0:
+        return "systemd as the first process of a namespace needs root"
+    tried = finished(["unshare", *NAMESPACES, "mount", "-t", "tmpfs", "tmpfs", "/run"])
+    return None if tried.returncode == 0 else f"no namespaces can be made here: {tried.stderr.strip()}"
 
 
 def children(pid):
@@ -67,8 +71,7 @@ class Systemd(Process):
         self.init = None
 
     def start(self):
-        namespaces = ["--pid", "--fork", "--mount", "--uts", "--ipc", "--cgroup", "--mount-proc", "--kill-child=KILL"]
-        self.spawn(["unshare", *namespaces, "sh", "-c", BEGIN])
+        self.spawn(["unshare", *NAMESPACES, "sh", "-c", BEGIN])
         [self.init] = until("its first process is there", lambda: self.alive() and children(self.child.pid), 10)
         until("it has started", lambda: self.alive() and self.ask("is-system-running").stdout.strip() in ("running", "degraded"), 30)
         return self

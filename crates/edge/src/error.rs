@@ -45,9 +45,9 @@ pub enum EdgeError {
     /// TLS could not be prepared.
     #[error("preparing TLS: {0}")]
     Tls(#[from] rustls::Error),
-    /// The system's authorities, for servers behind TLS.
-    #[error("reading the authorities of this machine: {0}")]
-    Authorities(std::io::Error),
+    /// Nobody could be trusted, for servers behind TLS and authorities of certificates.
+    #[error(transparent)]
+    Outbound(#[from] tollhouse_outbound::OutboundError),
 }
 
 impl From<PemError> for EdgeError {

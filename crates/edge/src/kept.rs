@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use http::Uri;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tollhouse_outbound::{Trust, connector};
 
 use crate::acme::Challenges;
 use crate::balance::{Server, ServerSpec, Servers};
@@ -93,24 +93,14 @@ impl Kept {
         if let Some(client) = place.get() {
             return Ok(client.clone());
         }
-        let tls = HttpsConnectorBuilder::new();
-        let tls = if is_encrypted {
-            tls.with_provider_and_native_roots(default_provider()).map_err(EdgeError::Authorities)?
-        } else {
-            let config = ClientConfig::builder_with_provider(Arc::new(default_provider()));
-            let config = config.with_safe_default_protocol_versions()?.with_root_certificates(RootCertStore::empty());
-            tls.with_tls_config(config.with_no_client_auth())
-        };
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let trust = if is_encrypted { Trust::System } else { Trust::Nobody };
+        let connector = connector(GaiResolver::new(), &trust, CONNECT_TIMEOUT)?;
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_MAX)
             .http1_max_buf_size(HEAD_BYTES_MAX)
-            .build(tls.https_or_http().enable_http1().wrap_connector(connector));
+            .build(connector);
         Ok(place.get_or_init(|| client).clone())
     }
 }

@@ -12,9 +12,11 @@ use tollhouse_web::pem;
 pub enum Trust {
     /// Nobody's: nothing is encrypted, and reading the system's authorities takes time.
     Nobody,
-    /// What the authorities of the system have signed.
+    /// What the authorities of the system have signed; it is an error where it has none.
     #[default]
     System,
+    /// The same, and nobody's where the system has none: for what has to work on such a machine, too.
+    SystemIfAny,
     /// What the authorities of this PEM file have signed, and nothing else.
     File(PathBuf),
 }
@@ -30,6 +32,9 @@ pub enum OutboundError {
         /// What is wrong with it.
         why: String,
     },
+    /// The system has no certificate of an authority that can be read.
+    #[error("reading the system's trusted certificates: there is none that can be used")]
+    System,
     /// TLS cannot be set up.
     #[error("setting up TLS")]
     Tls(#[from] rustls::Error),
@@ -56,13 +61,14 @@ impl Trust {
     pub fn roots(&self) -> Result<RootCertStore, OutboundError> {
         match self {
             Self::Nobody => Ok(RootCertStore::empty()),
-            Self::System => Ok(of_system()),
+            Self::System => Some(of_system()).filter(|roots| !roots.is_empty()).ok_or(OutboundError::System),
+            Self::SystemIfAny => Ok(of_system()),
             Self::File(path) => authorities(path),
         }
     }
 }
 
-/// What cannot be read among the system's is left out: a machine may have none at all, and then believes nobody.
+/// What cannot be read among the system's is left out.
 fn of_system() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     let _: (usize, usize) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

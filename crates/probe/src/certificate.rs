@@ -124,7 +124,7 @@ impl CertificateProbe {
 
 /// The system's authorities, and those of a file. Reads files, so it blocks.
 fn roots(ca: Option<&Path>) -> Result<RootCertStore, String> {
-    let mut roots = Trust::System.roots().map_err(|error| error.to_string())?;
+    let mut roots = Trust::SystemIfAny.roots().map_err(|error| error.to_string())?;
     let chain = ca.map(|ca| read_chain(ca).map_err(|error| format!("{} cannot be read: {error}", ca.display())));
     for certificate in chain.transpose()?.unwrap_or_default() {
         roots.add(certificate).map_err(|error| error.to_string())?;

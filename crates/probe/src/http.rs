@@ -74,7 +74,7 @@ pub(crate) enum Health {
 impl Http {
     /// Reads the system's certificates, so it blocks.
     pub(crate) fn new() -> Result<Self, ProbeError> {
-        Ok(Self(rare_client(GaiResolver::new(), &Trust::System, CONNECT_TIME_MAX)?))
+        Ok(Self(rare_client(GaiResolver::new(), &Trust::SystemIfAny, CONNECT_TIME_MAX)?))
     }
 
     /// Asks for something that changes nothing; redirects are not followed. The error says why there was no answer.

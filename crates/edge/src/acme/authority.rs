@@ -12,9 +12,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::rt::TokioExecutor;
 use instant_acme::{
     Account, AccountCredentials, AuthorizationStatus, BodyWrapper, BytesResponse, CertificateIdentifier, ChallengeType,
@@ -22,10 +23,8 @@ use instant_acme::{
 };
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use tokio::sync::Mutex;
-use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tollhouse_outbound::{Trust, connector};
 use tollhouse_units::chain;
-use tollhouse_web::pem;
 
 use super::challenges::{Answering, Challenges};
 use super::schedule::Window;
@@ -138,27 +137,9 @@ pub(crate) struct Wanted<'a> {
 impl Authority {
     /// Asks nobody yet. It reads files, so it blocks.
     pub fn new(settings: AcmeSettings, vault: Vault) -> Result<Self, EdgeError> {
-        let tls = HttpsConnectorBuilder::new();
-        let tls = match &settings.ca {
-            None => tls.with_provider_and_native_roots(default_provider()).map_err(EdgeError::Authorities)?,
-            Some(path) => {
-                let mut roots = RootCertStore::empty();
-                for certificate in pem::certificates(path)? {
-                    roots.add(certificate)?;
-                }
-                if roots.is_empty() {
-                    let why = "there is no certificate in it".to_owned();
-                    return Err(EdgeError::Unreadable { path: path.clone(), why });
-                }
-                let config = ClientConfig::builder_with_provider(Arc::new(default_provider()));
-                let config = config.with_safe_default_protocol_versions()?.with_root_certificates(roots);
-                tls.with_tls_config(config.with_no_client_auth())
-            }
-        };
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let connector = tls.https_only().enable_http1().wrap_connector(connector);
+        let trust = Trust::of(settings.ca.as_deref(), true);
+        let mut connector = connector(GaiResolver::new(), &trust, CONNECT_TIMEOUT)?;
+        connector.enforce_https();
         Ok(Self {
             settings,
             http: Http(Client::builder(TokioExecutor::new()).build(connector)),

@@ -6,18 +6,21 @@ import { createRequire } from "node:module";
 import path from "node:path";
 
 const require = createRequire(new URL("../../ui/package.json", import.meta.url));
-const { chromium } = require("playwright-core");
+const { chromium, errors } = require("playwright-core");
 const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
 
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-export const WAIT_MS = 15_000;
+export const WAIT_MS = 40_000;
 export const WIDE = { width: 1440, height: 900 };
 
-/** Asks again until the answer is true. */
-export async function until(what, ask) {
+/** A wait ran out, as one of Playwright's own does. */
+class NotWithin extends errors.TimeoutError {}
+
+/** Asks again until the answer is true; `instead` tells what was there when it never was. */
+export async function until(what, ask, instead = async () => "") {
   const end = Date.now() + WAIT_MS;
   while (!(await ask())) {
-    if (Date.now() > end) throw new Error(`not within ${WAIT_MS} ms: ${what}`);
+    if (Date.now() > end) throw new NotWithin(`not within ${WAIT_MS} ms: ${what} ${await instead().catch(String)}`.trim());
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
@@ -72,6 +75,7 @@ export async function start(task, { base = new URL(task.address), isExpected = (
       const last = pages.findLast((page) => !page.isClosed());
       await last?.screenshot({ path: path.join(task.shots, `${path.basename(process.argv[1], ".mjs")}-failed.png`) }).catch(() => {});
       seen.failure = String(error.stack ?? error);
+      seen.ranOut = error instanceof errors.TimeoutError;
     } finally {
       await browser.close();
     }

@@ -4,6 +4,7 @@ import os
 import subprocess
 
 import pytest
+import second_look
 from house import BINARY, LOGS, ROOT, Ollama, Redis, Tollhouse
 from scripted import Scripted
 
@@ -29,6 +30,7 @@ def pytest_addoption(parser):
         metavar="FOLDER",
         help="also test a real OpenClaw that npm has installed into this folder",
     )
+    second_look.add_option(parser)
 
 
 def pytest_ignore_collect(collection_path, config):
@@ -36,7 +38,8 @@ def pytest_ignore_collect(collection_path, config):
     return True if collection_path.name in missing else None
 
 
-def pytest_configure():
+def pytest_configure(config):
+    config.pluginmanager.register(second_look)
     if not BINARY.exists():
         raise pytest.UsageError(f"{BINARY} is not there: cargo build -p tollhouse, or say TOLLHOUSE_BINARY=…")
     if "OLLAMA_BINARY" not in os.environ:

@@ -1,6 +1,7 @@
 """The program under test and the real Ollama beside it, as plain processes that a test starts and stops.
 
-Nothing here waits a fixed time: `until` asks again and again, and fails with what it saw last when its time is over.
+Nothing here waits a fixed time: `until` asks again and again, and fails with what it saw last when its time is over: with
+`NotWithin`, as every wait of these tests does.
 """
 
 import contextlib
@@ -46,7 +47,11 @@ def free_port():
             return port
 
 
-def until(what, ask, within=10.0, every=0.02):
+class NotWithin(AssertionError):
+    """A wait ran out: what was waited for came never, or not in time."""
+
+
+def until(what, ask, within=30.0, every=0.02):
     """Asks until the answer is true and returns it; `what` names it in the failure."""
     end, seen = time.monotonic() + within, None
     while True:
@@ -57,7 +62,7 @@ def until(what, ask, within=10.0, every=0.02):
         except (OSError, httpx.HTTPError, AssertionError) as error:
             seen = error
         if time.monotonic() > end:
-            raise AssertionError(f"not within {within} s: {what}; last seen: {seen!r}")
+            raise NotWithin(f"not within {within} s: {what}; last seen: {seen!r}")
         time.sleep(every)
 
 
@@ -65,6 +70,17 @@ def finished(command, **options):
     """Runs a command to its end and returns it with what it said, however it ended."""
     options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": 30, **options}
     return subprocess.run(command, check=False, **options)
+
+
+def walked(script, task, within=240):
+    """What a walk of tests/browser saw; `task` is its task, or a file with it."""
+    task = task if isinstance(task, Path) else json.dumps(task)
+    done = finished(["node", ROOT / "tests/browser" / script, task], timeout=within)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    if "failure" in seen:
+        raise (NotWithin if seen["ranOut"] else AssertionError)(seen["failure"])
+    return seen
 
 
 def descendants(pid):

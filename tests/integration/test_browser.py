@@ -1,10 +1,9 @@
 """The console in a real Chromium: the numbers of the overview, the slow request, a chat, both languages."""
 
-import json
 import shutil
 
 from conftest import QWEN
-from house import ROOT, finished, until
+from house import ROOT, until, walked
 
 SHOTS = ROOT / "target" / "screenshots"
 
@@ -41,10 +40,7 @@ def test_scenario_b08_b10_g11_the_console_in_a_browser(make_house, ollama, scrip
         "answer": QWEN,
         "endless": "endless",
     }
-    done = finished(["node", ROOT / "tests/browser/console.mjs", json.dumps(task)], timeout=180)
-    assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
-    assert "failure" not in seen, seen
+    seen = walked("console.mjs", task, within=180)
     assert seen["errors"] == [] and seen["outside"] == []
 
     assert seen["signedIn"] and "token" not in seen["url"]

@@ -5,7 +5,7 @@ import shutil
 
 import httpx
 import pytest
-from house import ROOT, finished, until
+from house import ROOT, until, walked
 
 SHOTS = ROOT / "target" / "screenshots"
 SLOW = 3
@@ -36,10 +36,7 @@ def seen(make_house, scripted, tmp_path):
             assert client.post(f"/console/api/v1/probes/{probe}/run").status_code == 200
     until("both probes are found", lambda: house.count("kind:probe AND said.code:*") >= 2)
     task = {"browser": browser, "address": house.console_address(), "shots": str(SHOTS), "slow": slow}
-    done = finished(["node", ROOT / "tests/browser/behind.mjs", json.dumps(task)], timeout=240)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert "failure" not in told, told["failure"]
+    told = walked("behind.mjs", task)
     return {**told, "house": house}
 
 

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from house import ROOT, Tollhouse, finished, until
+from house import ROOT, Tollhouse, until, walked
 from scripted import Scripted
 
 SHOTS = ROOT / "target" / "screenshots"
@@ -52,10 +52,7 @@ def seen(request, tmp_path_factory):
         "png": PNG,
         "markdown": MARKDOWN,
     }
-    done = finished(["node", ROOT / "tests/browser/chat.mjs", json.dumps(task)], timeout=240)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert "failure" not in told, told["failure"]
+    told = walked("chat.mjs", task)
     return {**told, "house": house, "scripted": scripted}
 
 

@@ -5,7 +5,7 @@ import os
 import shutil
 
 import pytest
-from house import ROOT, Tollhouse, finished, until
+from house import ROOT, Tollhouse, until, walked
 from poison import payloads
 from scripted import MODELS, Scripted
 from test_chats import API, OWN, Chatter
@@ -142,10 +142,7 @@ def seen(request, tmp_path_factory):
 
 def walk(directory, task):
     (directory / "task.json").write_text(json.dumps(task))
-    done = finished(["node", ROOT / "tests/browser/boards.mjs", directory / "task.json"], timeout=400)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert "failure" not in told, told["failure"]
+    told = walked("boards.mjs", directory / "task.json", within=400)
     return told
 
 

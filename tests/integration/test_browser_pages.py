@@ -5,7 +5,7 @@ import json
 import shutil
 
 import pytest
-from house import ROOT, finished, free_port, until
+from house import ROOT, free_port, until, walked
 
 SHOTS = ROOT / "target" / "screenshots"
 SLOW = 3
@@ -64,10 +64,7 @@ def seen(request, tmp_path_factory):
         "slowCount": house.count("tag:slow_request AND NOT http_status:500"),
         "key": house.key,
     }
-    done = finished(["node", ROOT / "tests/browser/pages.mjs", json.dumps(task)], timeout=240)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert "failure" not in told, told
+    told = walked("pages.mjs", task)
     return {**told, "house": house, "id": slow, "answers": answers}
 
 

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from house import ROOT, finished
+from house import ROOT, walked
 from test_tasks import define, settings, step
 
 SHOTS = ROOT / "target" / "screenshots"
@@ -30,10 +30,7 @@ def seen(make_house, scripted, tmp_path):
     define(house, letter=LETTER)
     house.start()
     task = {"browser": browser, "address": house.console_address(), "shots": str(SHOTS)}
-    done = finished(["node", ROOT / "tests/browser/tasks.mjs", json.dumps(task)], timeout=240)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert "failure" not in told, told["failure"]
+    told = walked("tasks.mjs", task)
     return {**told, "house": house}
 
 

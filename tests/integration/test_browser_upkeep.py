@@ -1,10 +1,9 @@
 """Processes and resources in a real Chromium."""
 
-import json
 import shutil
 
 import pytest
-from house import ROOT, finished
+from house import ROOT, walked
 from test_upkeep import told, until_state
 
 SHOTS = ROOT / "target" / "screenshots"
@@ -26,10 +25,7 @@ def seen(make_house, tmp_path):
     )
     until_state(house, "crashing", "paused")
     task = {"browser": browser, "address": house.console_address(), "shots": str(SHOTS)}
-    done = finished(["node", ROOT / "tests/browser/upkeep.mjs", json.dumps(task)], timeout=180)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert "failure" not in told, told
+    told = walked("upkeep.mjs", task, within=180)
     return {**told, "house": house}
 
 

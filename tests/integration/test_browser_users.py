@@ -1,10 +1,9 @@
 """Signing in by name and password, users and the own account, in a real Chromium."""
 
-import json
 import shutil
 
 import pytest
-from house import ROOT, finished
+from house import ROOT, walked
 
 SHOTS = ROOT / "target" / "screenshots"
 
@@ -20,10 +19,7 @@ def seen(house):
         "changed": "another horse battery",
         "shots": str(SHOTS),
     }
-    done = finished(["node", ROOT / "tests/browser/users.mjs", json.dumps(task)], timeout=180)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert "failure" not in told, told
+    told = walked("users.mjs", task, within=180)
     return told
 
 

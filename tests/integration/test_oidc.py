@@ -1,6 +1,5 @@
 """Sign-in at a real OpenID Connect provider (oidc-provider): roles by groups, and what is not believed."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -10,7 +9,7 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import httpx
 import pytest
-from house import ROOT, Tollhouse, finished, until
+from house import ROOT, Tollhouse, until, walked
 
 API = "/console/api/v1"
 OWN = {"x-tollhouse-console": "1"}
@@ -267,10 +266,7 @@ def test_the_way_over_the_provider_in_a_browser(provided):
     assert browser, "Chromium is not installed"
     shots = str(ROOT / "target" / "screenshots")
     task = {"browser": browser, "address": f"{house.url}/", "provider": provider.issuer, "shots": shots}
-    done = finished(["node", ROOT / "tests/browser/oidc.mjs", json.dumps(task)], timeout=120)
-    assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
-    assert "failure" not in seen, seen
+    seen = walked("oidc.mjs", task, within=120)
     assert seen["button"] == "Sign in with Example ID"
     assert seen["arrived"].startswith("/users")
     assert seen["roleIsFixed"]

@@ -16,6 +16,8 @@ pub struct ChatRequest {
     pub messages: Vec<Message>,
     /// Whether the answer is to come piece by piece.
     pub stream: bool,
+    /// Whether the client wants to fetch the answer later, in place of waiting for it (`background` of the Responses API).
+    pub background: bool,
     /// Whether an OpenAI client asked for the usage chunk of a stream.
     pub include_usage: bool,
     /// How tokens are chosen and how many.

@@ -34,7 +34,7 @@ impl Gateway {
         }
         let body = self.read_body(way, body).await?;
         let mut request = api.parse(&body, &settings.json).map_err(Refusal::BadRequest)?;
-        drop(body);
+        let deferral = self.deferral(way, api, &request, body)?;
 
         way.open.record.stream = request.stream;
         note_claims(way, &request);
@@ -43,6 +43,9 @@ impl Gateway {
         let mut model = self.find_model(&request.model, caller, way).await?;
         if settings.by == By::Model {
             self.enter(way, caller, &model.name).await?;
+        }
+        if let Some(deferral) = deferral {
+            return deferral.hand_over(way, caller, model.name).await.map(Passed::Whole);
         }
         request.model.clone_from(&model.name);
         let Guarded { tokens, dropped, elsewhere } = self.inner.guard.fit(&mut request, way, caller).await?;
@@ -65,7 +68,7 @@ impl Gateway {
         let context = self.context(way, caller, &model, tokens, answer.min(ANSWER_TOKENS_EXPECTED));
         let quiet_after = request.stream.then_some(settings.keep_alive);
         let request = Arc::new(request);
-        let contents = settings.contents.as_ref().filter(|_| way.open.record.origin.is_none());
+        let contents = settings.contents.as_ref().filter(|_| !way.is_own);
         way.open.talk = contents.and_then(|contents| contents.talk(request.clone())).map(Box::new);
         let talk = if let Some(events) = self.known_answer(&request, &model) {
             Talk::known(events)
@@ -96,7 +99,7 @@ impl Gateway {
     pub(crate) async fn enter(&self, way: &mut Way<'_>, caller: &Caller, model: &str) -> Result<(), Refusal> {
         let settings = &self.inner.settings;
         // What the house asks for itself uses up nobody's share.
-        if way.open.record.origin.is_some() {
+        if way.is_own {
             return Ok(());
         }
         let scopes = way.who(caller).scopes(&settings.limits, settings.by, model);
@@ -154,7 +157,11 @@ impl Gateway {
         let own = way.open.trace.map(|trace| trace.traceparent());
         let traceparent = own.or_else(|| traceparent(way.head).map(str::to_owned));
         let key = caller.key.clone();
-        let (weight, priority) = key.as_ref().map_or((1, Priority::Normal), |key| (key.weight, priority(key.priority)));
+        let (weight, mut priority) =
+            key.as_ref().map_or((1, Priority::Normal), |key| (key.weight, priority(key.priority)));
+        if way.is_last {
+            priority = Priority::Low;
+        }
         let may_call: MayCall = Arc::new(move |name| key.as_ref().is_none_or(|key| key.allows_model(name)));
         let flow = way.who(caller).name(self.inner.settings.fair_by, &model.name);
         let progress = way.progress.clone();

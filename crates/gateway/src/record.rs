@@ -60,8 +60,8 @@ pub struct RequestRecord {
     /// Public id of the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
-    /// `probe` for a request that the house itself made to see whether a model answers, `replay` for one that was asked
-    /// once more in the console.
+    /// `probe` for a request that the house itself made to see whether a model answers, `task` for a step of a task, `replay` for
+    /// one that was asked once more in the console, `batch` and `later` for one whose client does not wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<&'static str>,
     /// Id of the request that is asked once more.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde_json::{Map, Value};
 
 use crate::counted::Who;
+use crate::stack::{PROBE_ORIGIN, REPLAY_ORIGIN, TASK_ORIGIN};
 use crate::{Caller, Gateway};
 
 impl Gateway {
@@ -38,7 +39,8 @@ impl<'a> Past<'a> {
     /// `None` for a request that was refused before it counted.
     fn of(record: &'a Map<String, Value>) -> Option<Self> {
         let text = |name: &str| record.get(name)?.as_str();
-        if text("origin").is_some() {
+        // What the house asked for itself was counted for nobody.
+        if matches!(text("origin"), Some(PROBE_ORIGIN | TASK_ORIGIN | REPLAY_ORIGIN)) {
             return None;
         }
         let number = |name: &str| record.get(name)?.as_u64();

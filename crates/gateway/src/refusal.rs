@@ -78,6 +78,17 @@ pub enum Refusal {
     Answer(AnswerError),
     /// The journal cannot be written: nothing passes unrecorded.
     Unrecorded,
+    /// Something is not right with a file, a batch, or a request that is answered later.
+    Later {
+        /// What the client is told.
+        status: StatusCode,
+        /// What is wrong, for people.
+        message: String,
+        /// The same for programs.
+        code: &'static str,
+        /// The field that is at fault.
+        param: Option<&'static str>,
+    },
 }
 
 /// One row of the table.
@@ -174,6 +185,15 @@ impl Refusal {
                     ..row(status, error.public_message(), error.kind(), error.code(), level)
                 }
             }
+            Self::Later { status, message, code, .. } => {
+                let (kind, level) = match *status {
+                    S::NOT_FOUND => ("not_found_error", Level::Warn),
+                    S::TOO_MANY_REQUESTS => ("rate_limit_error", Level::Warn),
+                    status if status.is_server_error() => ("server_error", Level::Error),
+                    _ => ("invalid_request_error", Level::Warn),
+                };
+                row(*status, message, kind, Some(code), level)
+            }
             Self::Unrecorded => {
                 let message = "the service cannot keep its records right now, please try again shortly";
                 Row {
@@ -209,6 +229,7 @@ impl Refusal {
             Self::Upstream(error) => error.reason(),
             Self::Answer(_) => "unwritable_answer",
             Self::Unrecorded => "unrecorded",
+            Self::Later { .. } => "bad_request",
         }
     }
 
@@ -262,6 +283,7 @@ impl Refusal {
     fn param(&self) -> Option<&str> {
         match self {
             Self::BadRequest(error) => error.param(),
+            Self::Later { param, .. } => *param,
             _ => None,
         }
     }

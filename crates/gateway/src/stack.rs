@@ -31,6 +31,7 @@ use crate::answer::{Begun, answer_stream};
 use crate::counted::Who;
 use crate::family::Families;
 use crate::guard::Guard;
+use crate::later::Later;
 use crate::manage::Managed;
 use crate::record::OpenRecord;
 use crate::refusal::{ErrorStyle, Refusal};
@@ -43,6 +44,10 @@ pub const PROBE_ORIGIN: &str = "probe";
 pub const TASK_ORIGIN: &str = "task";
 /// What stands there in the records of requests that are asked once more.
 pub const REPLAY_ORIGIN: &str = "replay";
+/// What stands there in the records of requests that are lines of a batch.
+pub const BATCH_ORIGIN: &str = "batch";
+/// What stands there in the records of requests that were taken to be answered later.
+pub const LATER_ORIGIN: &str = "later";
 
 /// What the gateway is set to.
 #[derive(Clone, Debug)]
@@ -73,6 +78,8 @@ pub struct Settings {
     pub families: Option<Families>,
     /// Counts requests, and takes their traces.
     pub telemetry: Telemetry,
+    /// Keeps files, batches, and requests that are answered later; without it there are no such things here.
+    pub later: Option<Arc<dyn Later>>,
 }
 
 /// What the gateway has to know of a configured model.
@@ -119,6 +126,18 @@ pub enum Entry {
     Replay {
         /// Id of the request that was kept.
         of: String,
+    },
+    /// From the house, for somebody who asked earlier and does not wait: as a request of theirs, counted for them and allowed what
+    /// they are allowed now, but behind everybody else.
+    Deferred {
+        /// Who asked; the address stands in [`Peer`].
+        caller: Caller,
+        /// For which user it is counted.
+        user: Option<String>,
+        /// [`BATCH_ORIGIN`] or [`LATER_ORIGIN`].
+        origin: &'static str,
+        /// Tells where the request is while it is answered.
+        progress: Progress,
     },
     /// From the console, for somebody who is known already and wants to see how far it is.
     Known {
@@ -213,7 +232,7 @@ impl Gateway {
     /// [`Dropped`] when the client is to get no answer at all.
     pub async fn handle<B>(&self, request: Request<B>, peer: Peer, entry: Entry) -> Result<Answer, Dropped>
     where
-        B: http_body::Body<Data = Bytes>,
+        B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (head, body) = request.into_parts();
@@ -225,11 +244,25 @@ impl Gateway {
         let mut open =
             OpenRecord::new(self.inner.journal.clone(), telemetry, head.method.as_str(), path, id.as_str(), client);
         let progress = match &entry {
-            Entry::Known { progress, .. } | Entry::Probe(progress) | Entry::Task { progress, .. } => progress.clone(),
+            Entry::Known { progress, .. }
+            | Entry::Deferred { progress, .. }
+            | Entry::Probe(progress)
+            | Entry::Task { progress, .. } => progress.clone(),
             Entry::Door | Entry::Console | Entry::Replay { .. } => Progress::default(),
         };
         open.progress = Some(progress.clone());
-        let mut way = Way { head: &head, shape, id: &id, open, client, peer: peer.0.ip(), tokens_most: None, progress };
+        let mut way = Way {
+            head: &head,
+            shape,
+            id: &id,
+            open,
+            client,
+            peer: peer.0.ip(),
+            tokens_most: None,
+            progress,
+            is_own: matches!(entry, Entry::Probe(_) | Entry::Task { .. } | Entry::Replay { .. }),
+            is_last: matches!(entry, Entry::Deferred { .. }),
+        };
         let mut answer = match self.pass(&mut way, body, &entry).await {
             Ok(Passed::Streaming(stream)) => answer_stream(*stream, way.open, self.clone()),
             Ok(Passed::Managed(managed)) => managed.answer(way.open, self.clone()),
@@ -258,7 +291,7 @@ impl Gateway {
     /// The way itself.
     async fn pass<B>(&self, way: &mut Way<'_>, body: B, entry: &Entry) -> Result<Passed, Refusal>
     where
-        B: http_body::Body<Data = Bytes>,
+        B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         // Address first: to a stranger's address not even the answer to a guessed key is given.
@@ -269,6 +302,8 @@ impl Gateway {
                 way.open.record.origin = Some(REPLAY_ORIGIN);
                 way.open.record.replay_of = Some(of.clone());
             }
+            // The address was looked at when they asked.
+            Entry::Deferred { origin, .. } => way.open.record.origin = Some(origin),
             Entry::Door | Entry::Console | Entry::Known { .. } => self.inner.door.check_address(way.client)?,
         }
         if secret_in_query(&way.head.uri) {
@@ -278,6 +313,9 @@ impl Gateway {
         way.open.trace = self.inner.settings.telemetry.trace(traceparent(way.head));
         let own_trace = way.open.trace.map(|trace| trace.trace_id_text());
         way.open.record.trace_id = own_trace.or_else(|| trace_id(way.head));
+        if let Some(later) = self.keeper_of(way.head.uri.path()) {
+            return self.keep(way, body, &caller, &*later).await.map(Passed::Whole);
+        }
         let route = Route::of(&way.head.method, way.head.uri.path()).map_err(|none| match none {
             NoRoute::Path => Refusal::UnknownPath,
             NoRoute::Method(methods) => Refusal::MethodNotAllowed(methods),
@@ -310,7 +348,7 @@ impl Gateway {
                 self.inner.door.identify(&way.head.headers, way.client, now_ms)?
             }
             Entry::Console => Caller { key: None, key_id: Some("console".to_owned()) },
-            Entry::Known { caller, .. } => caller.clone(),
+            Entry::Known { caller, .. } | Entry::Deferred { caller, .. } => caller.clone(),
             Entry::Probe(_) => Caller::probe(),
             Entry::Task { .. } => Caller::task(),
             Entry::Replay { .. } => Caller::replay(),
@@ -318,6 +356,7 @@ impl Gateway {
         way.open.record.key_id.clone_from(&caller.key_id);
         way.open.record.user_id = match entry {
             Entry::Known { user: Some(user), .. } => Some(user.clone()),
+            Entry::Deferred { user, .. } => user.clone(),
             Entry::Task { task, .. } => Some(format!("task:{task}")),
             _ => self.inner.door.user(&caller, &way.head.headers, way.peer),
         };
@@ -389,6 +428,10 @@ pub(crate) struct Way<'a> {
     pub(crate) tokens_most: Option<u64>,
     /// Where it is among the model servers.
     pub(crate) progress: Progress,
+    /// The house asks for itself: it is counted for nobody, and nothing of it is kept.
+    pub(crate) is_own: bool,
+    /// Nobody waits for it: it comes behind everybody who does.
+    pub(crate) is_last: bool,
 }
 
 impl Way<'_> {

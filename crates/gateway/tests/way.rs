@@ -44,6 +44,7 @@ fn house(change: impl FnOnce(&mut Settings, &mut DoorSettings, &mut Key)) -> Hou
         contents: None,
         families: None,
         telemetry: Telemetry::new(),
+        later: None,
     };
     let mut door = DoorSettings {
         keys_asked: true,

@@ -152,6 +152,7 @@ pub(crate) fn gateway_settings(config: &Config) -> Settings {
         contents: None,
         families: None,
         telemetry: Telemetry::new(),
+        later: None,
     }
 }
 

@@ -40,7 +40,6 @@ const KNOWN: &[&str] = &[
 const REFUSED: &[(&str, &str)] = &[
     ("previous_response_id", "this gateway stores no responses, send the whole conversation as input"),
     ("conversation", "this gateway stores no conversations, send the whole conversation as input"),
-    ("background", "this gateway answers while the client waits, leave it out"),
     ("prompt", "this gateway stores no prompt templates, send the text as instructions and input"),
     ("context_management", "this gateway compacts no conversations, leave it out"),
     ("moderation", "this gateway offers no moderation models, leave it out"),
@@ -84,6 +83,7 @@ pub fn parse(body: &[u8], limits: &JsonLimits) -> Result<ChatRequest, RequestErr
             "input" => input = Some(items::read(value, limits)?),
             "instructions" => instructions = wire::text_or_null(value, "instructions")?,
             "stream" => request.stream = wire::flag(&value, "stream")?.unwrap_or_default(),
+            "background" => request.background = wire::flag(&value, "background")?.unwrap_or_default(),
             "max_output_tokens" => {
                 let tokens = wire::integer(&value, "max_output_tokens", 1, wire::TOKENS_MAX)?;
                 request.sampling.max_completion_tokens = tokens.map(|tokens| tokens as u32);

@@ -24,7 +24,7 @@ pub(crate) struct Digest {
 
 impl Run {
     /// How it ended, if it did.
-    pub(crate) fn over(&self) -> Option<Status> {
+    pub fn over(&self) -> Option<Status> {
         self.over.map(|(status, _)| status)
     }
 
@@ -105,7 +105,7 @@ impl Run {
     }
 
     /// The steps with everything that is known of them.
-    pub(crate) fn step_details(&self) -> Vec<StepDetail> {
+    pub fn step_details(&self) -> Vec<StepDetail> {
         let detail = |(step, (at, state)): (_, (usize, &StepState))| StepDetail {
             step,
             progress: self.progress(at, state),

@@ -15,6 +15,8 @@ from house import until
 from mail import Mail
 
 KILLS = int(os.environ.get("TOLLHOUSE_TEST_ALERT_KILLS", "20"))
+# Seconds for which a mail server is away; 3600 is the hour that people ask about.
+AWAY_S = float(os.environ.get("TOLLHOUSE_TEST_MAIL_AWAY", "12"))
 SEED = 20_260_127
 
 
@@ -134,6 +136,46 @@ def test_what_waits_for_a_mail_server_is_told_in_order_once_it_is_there(make_hou
     messages = until("all are told", lambda: len(mail.messages()) >= 3 and mail.messages(), within=30, every=0.2)
     assert [message["Subject"].split()[1] for message in messages] == ["gamma", "alpha", "beta"]
     until("all are recorded", lambda: len(events(house, alert_event="sent")) == 3)
+
+
+def test_a_mail_server_that_is_away_costs_no_message_and_no_order(make_house, own_mail, tmp_path):
+    mail, log = own_mail, tmp_path / "app.log"
+    write(log, "incident=begin")
+    rule = {"query": "kind:log AND incident:k*", "count": ">= 1", "within": "24h", "group_by": "incident", "resolve": "off"}
+    mail.start()
+    house = make_house(
+        sources={"app": source(log, "logfmt")}, channels={"ops": mail.channel}, alerts={"away": {**rule, "cooldown": "1m"}}
+    )
+    write(log, "level=error incident=k0 msg=before")
+    until("the first is told", mail.messages, within=30, every=0.2)
+    mail.stop()
+    # Its mailbox is in memory and goes with it: what comes from now on is what waits.
+    count = 9
+    for number in range(1, count):
+        write(log, f"level=error incident=k{number} msg=meanwhile")
+        found = lambda number=number: events(house, alert_event="firing", alert_group=f"k{number}")  # noqa: E731
+        until(f"k{number} is an alert", found, within=30)
+        if number == count // 2:
+            house.kill()
+            house.start()
+        time.sleep(AWAY_S / (count - 1))
+    assert len(events(house, alert_event="failed")) >= 1
+    mail.start()
+    # Pauses between attempts grow with the time, up to five minutes.
+    within = min(2 * AWAY_S, 310) + 30
+
+    def told():
+        return [re.findall(r"\bk\d+\b", text_of(message)) for message in mail.messages()]
+
+    wanted = [f"k{number}" for number in range(1, count)]
+    until("all are told", lambda: set(wanted) <= {word for words in told() for word in words}, within=within, every=0.5)
+    until("nothing waits", lambda: events(house, alert_event="sent"), within=30)
+    order = [word for words in told() for word in words]
+    assert list(dict.fromkeys(order)) == wanted, told()
+    messages = [set(words) for words in told()]
+    assert all(sum(word in words for words in messages) <= 2 for word in wanted), told()
+    ids = [message["Message-ID"] for message in mail.messages()]
+    print(f"away for {AWAY_S:.0f} s: {len(wanted)} incidents in {len(ids)} mails, {len(ids) - len(set(ids))} of them twice")
 
 
 def test_a_house_that_is_killed_tells_everything_and_hardly_anything_twice(make_house, mail, tmp_path):

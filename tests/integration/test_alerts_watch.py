@@ -3,6 +3,7 @@ crashes with their time line, and the console's calls for all that."""
 
 import concurrent.futures
 import json
+import os
 import re
 import struct
 import subprocess
@@ -225,9 +226,10 @@ def card(tmp_path, monkeypatch):
     monkeypatch.setenv("LD_LIBRARY_PATH", str(library))
     monkeypatch.setenv("FAKE_CARD", str(state))
 
-    def write(used, percent=50, celsius=60):
+    def write(used, percent=50, celsius=60, slowed=0, **programs):
         fresh = tmp_path / "card.new"
-        fresh.write_text(f"{used} 24000 {percent} {celsius}\n")
+        on_it = "".join(f" {pid} {mib}" for pid, mib in programs.values())
+        fresh.write_text(f"{used} 24000 {percent} {celsius} {slowed}{on_it}\n")
         fresh.rename(state)
 
     write(9000)
@@ -246,9 +248,14 @@ def test_scenario_b13_a_cards_memory_stands_on_the_time_line(make_house, hook, t
     cards = lambda: [record for record in house.journal(kind="resource") if "gpu" in record]  # noqa: E731
     [calm] = until("the card is seen", lambda: cards()[:1], within=20)
     assert calm["gpu"] == "Fake A10 (0)" and calm["gpu_memory_used_percent"] == 37.5 and calm["temperature"] == 60
-    # Near its limit it is looked at ten times a second; then the model server is gone.
-    write_card(23_500)
-    until("it is full", lambda: cards()[-1]["gpu_memory_used_percent"] > 97, within=20)
+    # Near its limit it is looked at ten times a second; then the model server is gone. 0x40 is the hardware's slowdown for heat.
+    write_card(23_500, slowed=0x40, small=(os.getpid(), 500), large=(house.child.pid, 22_000))
+    full = lambda: [record for record in cards() if record["gpu_memory_used_percent"] > 97]  # noqa: E731
+    [first] = until("it is full", lambda: full()[:1], within=20)
+    assert first["gpu_slowed"] == ["heat"]
+    # Who has its memory, the largest first, by the names that the kernel knows.
+    assert [(on["pid"], on["memory_bytes"]) for on in first["gpu_processes"]] == [(house.child.pid, 22_000 << 20), (os.getpid(), 500 << 20)]
+    assert [on["name"] for on in first["gpu_processes"]] == [Path(f"/proc/{pid}/comm").read_text().strip() for pid in (house.child.pid, os.getpid())]
     write(log, json.dumps({"level": "error", "msg": "CUDA error: out of memory, current device: 0"}))
     write(log, json.dumps({"level": "error", "msg": "llama runner process has terminated: signal: killed"}))
     write_card(400)

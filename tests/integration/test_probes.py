@@ -323,8 +323,14 @@ def test_scenario_r13_memory_and_temperature_of_a_card(make_house, scripted, tmp
     smi.parent.mkdir()
 
     def say(used, heat):
+        # What is asked of cards, and of programs on them; 0x40 is the hardware's slowdown for heat.
+        slowed = "0x0000000000000040" if heat > 85 else "0x0000000000000000"
+        programs = "GPU-5c1f, 999999999, /usr/local/bin/ollama, 12000\nGPU-other, 7, /usr/bin/X, 30\nGPU-5c1f, 4711, /opt/models/train.py, 8000"
         fresh = smi.with_suffix(".new")
-        fresh.write_text(f"#!/bin/sh\necho '0, NVIDIA A10, {used}, 23028, 97, {heat}'\n")
+        fresh.write_text(
+            f"#!/bin/sh\ncase \"$*\" in *compute-apps*) echo '{programs}' ;; "
+            f"*) echo '0, NVIDIA A10, {used}, 23028, 97, {heat}, {slowed}, GPU-5c1f' ;; esac\n"
+        )
         fresh.chmod(0o755)
         fresh.replace(smi)
 
@@ -337,10 +343,13 @@ def test_scenario_r13_memory_and_temperature_of_a_card(make_house, scripted, tmp
         say(22000, 91)
         # Long before its next time: a sample that goes over the limit lets it look at once.
         records = until("it is told", lambda: house.journal(kind="probe", outcome="warn"), 20)
-    assert records[0]["found"] == "NVIDIA A10 (0): 95.5% of its memory used (limit 90%), 91 °C (limit 85 °C)"
+    assert records[0]["found"] == "NVIDIA A10 (0): 95.5% of its memory used (limit 90%), 91 °C (limit 85 °C), slowed down (heat)"
     assert (records[0]["gpu_memory_used_percent"], records[0]["temperature"], records[0]["gpu_utilisation"]) == (95.5, 91, 97)
     sample = until("samples are kept", lambda: house.journal(kind="resource", gpu="NVIDIA A10 (0)"), 5)[-1]
     assert "outcome" not in sample and sample["gpu_memory_total_bytes"] == 23028 << 20
+    # The programs on this card, the largest first.
+    runner = {"pid": 999999999, "name": "ollama", "memory_bytes": 12000 << 20}
+    assert sample["gpu_processes"] == [runner, {"pid": 4711, "name": "train.py", "memory_bytes": 8000 << 20}], sample
 
 
 def openssl(*arguments):

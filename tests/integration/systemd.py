@@ -93,21 +93,34 @@ class Systemd(Process):
     def shown(self, unit, name):
         return self.ask("show", "--property", name, "--value", unit).stdout.strip()
 
-    def unit(self, name, command, **settings):
-        """Writes a unit; it is not started."""
+    def start_user(self):
+        """Starts the manager of the user that the tests run as, within; gives the environment by which it is asked."""
+        runtime = "/run/user/0"
+        finished(self.inside("mkdir", "-p", "-m", "700", runtime))
+        environment = f"XDG_RUNTIME_DIR={runtime} HOME=/run/home-of-nobody SYSTEMD_LOG_TARGET=console"
+        self.unit("user-manager.service", f"{INIT} --user", Type="notify", Delegate="yes", Environment=environment)
+        self.ask("start", "user-manager.service")
+        until("the user's manager is there", lambda: self.shown("user-manager.service", "ActiveState") == "active", 30)
+        return {"XDG_RUNTIME_DIR": runtime}
+
+    def unit(self, name, command, folder="run/systemd/system", **settings):
+        """Writes a unit; it is not started, and a folder of other managers is read when they are asked to."""
         service = {"ExecStart": command, **settings}
         unit = {key: service.pop(key) for key in ("Requires", "StartLimitIntervalSec") if key in service}
         # What units of a whole machine wait for is not there.
         text = ["[Unit]", "DefaultDependencies=no", *(f"{key}={value}" for key, value in unit.items())]
         text += ["[Service]", *(f"{key}={value}" for key, value in service.items())]
-        (Path("/proc", str(self.init), "root", "run/systemd/system") / name).write_text("\n".join(text) + "\n")
+        file = Path("/proc", str(self.init), "root", folder, name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("\n".join(text) + "\n")
         self.ask("daemon-reload")
 
-    def brings(self, house):
+    def brings(self, house, **environment):
         """From now on this house is started within the namespace."""
+        added = ["env", *(f"{name}={value}" for name, value in environment.items())] if environment else []
 
         def launch():
-            house.spawn(self.inside(BINARY, "up", "--config", house.config))
+            house.spawn(self.inside(*added, BINARY, "up", "--config", house.config))
             house.child = Inside(house.child)
 
         house.launch = launch

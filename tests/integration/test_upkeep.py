@@ -16,6 +16,8 @@ import pytest
 from house import descendants, free_port, until
 
 CLIENTS = 8
+# How long a process is given to end that does not want to; OpenClaw takes up to 330 s.
+STOP_S = float(os.environ.get("TOLLHOUSE_TEST_STOP", "3"))
 
 
 def ps(house):
@@ -221,6 +223,26 @@ def test_scenario_r11_what_crashes_at_once_waits_for_a_human_and_runs_once_that_
     house.run("start", "other")
     until_state(house, "other", "ready")
     assert zombies(house.child.pid) == []
+
+
+def test_what_ignores_its_signal_has_its_whole_time_and_is_killed_then_with_all_that_it_started(make_house, tmp_path):
+    trapped = tmp_path / "trapped"
+    # Neither it nor what it has started cares.
+    script = f"trap '' TERM; sleep 7000 & echo $! > {trapped}; while :; do sleep 0.2; done"
+    deaf = {"command": ["sh", "-c", script], "stop": f"{STOP_S:.0f}s"}
+    house = make_house(upstreams={"demo": {"kind": "demo"}}, supervise={"deaf": deaf, "other": {"command": ["sleep", "7001"]}})
+    pid, other = until_state(house, "deaf", "ready")["pid"], until_state(house, "other", "ready")["pid"]
+    child = int(until("it has started another", lambda: trapped.exists() and trapped.read_text().strip()))
+    began = time.monotonic()
+    house.run("stop", "deaf")
+    assert ps(house)["deaf"]["state"] == "stopping"
+    # Others and requests do not wait for it.
+    assert house.chat("hello", model="demo").status_code == 200
+    until_state(house, "deaf", "stopped", within=STOP_S + 20)
+    assert time.monotonic() - began >= STOP_S
+    assert not lives(pid) and not lives(child) and lives(other) and zombies(house.child.pid) == []
+    assert [record["msg"] for record in told(house, process_name="deaf") if "killed" in record["msg"]], told(house, process_name="deaf")
+    assert [record["exit_signal"] for record in told(house, process_name="deaf") if "exit_signal" in record] == [9]
 
 
 def test_a_killed_house_leaves_its_process_running_and_the_next_one_takes_it_over(make_house):

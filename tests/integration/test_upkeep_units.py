@@ -110,6 +110,29 @@ def test_a_unit_that_systemd_gives_up_is_asked_for_again_unless_its_exit_code_fo
     manager.ask("stop", "once.service")
 
 
+def test_scenario_r05_a_unit_of_the_users_manager_is_watched_and_asked_for(manager, make_house):
+    environment = manager.start_user()
+    manager.unit("assistant.service", "/bin/sleep 77005", folder="run/user/0/systemd/user", Restart="no")
+    # As `systemctl --user` of that user.
+    ask = lambda *words: systemd.finished(manager.inside("env", "XDG_RUNTIME_DIR=/run/user/0", "systemctl", "--user", *words))  # noqa: E731
+    assert ask("daemon-reload").returncode == 0
+    supervise = {"assistant": {"unit": "assistant.service", "manager": "user", "delay": "200ms"}}
+    house = manager.brings(make_house(start=False, upstreams=DEMO, supervise=supervise), **environment).start()
+    # One that does not run is not started by a house that comes.
+    until_state(house, "assistant", "stopped")
+    house.run("start", "assistant")
+    first = until_state(house, "assistant", "ready")["pid"]
+    assert int(ask("show", "--property", "MainPID", "--value", "assistant.service").stdout) == first
+    # The manager of the system knows nothing of it.
+    assert manager.shown("assistant.service", "LoadState") == "not-found"
+    systemd.finished(manager.inside("kill", "-9", first))
+    again = until("it is asked for again", lambda: (row := ps(house)["assistant"])["state"] == "ready" and row["pid"] not in (first, None) and row)
+    assert running(manager, "/bin/sleep 77005") == 1 and again["starts"] == 2
+    house.run("stop", "assistant")
+    until_state(house, "assistant", "stopped")
+    assert ask("show", "--property", "ActiveState", "--value", "assistant.service").stdout.strip() == "inactive"
+
+
 def test_a_program_that_somebody_else_has_started_is_left_alone_and_never_doubled(make_house):
     port = free_port()
     with socket.create_server(("127.0.0.1", port)) as foreign:

@@ -70,7 +70,13 @@ async function look(name) {
 const answer = () => id("chat-answer").last();
 const answerState = () => answer().getAttribute("data-state");
 const answerText = async () => (await answer().locator(".markdown").innerText().catch(() => "")).trim();
-const ended = (state = "done") => until(`the answer is ${state}`, async () => (await answerState()) === state);
+/** For whoever reads that an answer did not end as it should. */
+async function whatIsThere() {
+  const states = await id("chat-answer").evaluateAll((all) => all.map((one) => one.dataset.state));
+  return `but ${states.at(-1)}: ${JSON.stringify((await answer().innerText()).slice(-200))} (all: ${states.join(", ")})`;
+}
+const ended = (state = "done") =>
+  until(`the answer is ${state}`, async () => (await answerState()) === state, whatIsThere);
 
 async function send(text, model) {
   if (model !== undefined) await id("chat-model").selectOption(model);
@@ -117,6 +123,25 @@ async function stopped() {
   await page.keyboard.press("Escape");
   await ended("stopped");
   seen.stopped = (await answerText()).startsWith("on on");
+
+  // Before the server has answered the question, which is held on its way until the stop is pressed.
+  let letGo;
+  const held = new Promise((resolve) => (letGo = resolve));
+  await page.route("**/messages", async (route) => {
+    await held;
+    await route.continue();
+  });
+  const before = await id("chat-answer").count();
+  await id("chat-input").fill("for ever again");
+  await page.keyboard.press("Enter");
+  await id("chat-stop").waitFor();
+  await page.keyboard.press("Escape");
+  await until("it is told", async () => (await id("chat-stop").getAttribute("aria-disabled")) === "true");
+  letGo();
+  await until("the answer stands there", async () => (await id("chat-answer").count()) > before);
+  await ended("stopped");
+  await page.unroute("**/messages");
+  seen.stoppedEarly = (await id("chat-stop").count()) === 0;
 }
 
 async function branches() {
@@ -208,6 +233,20 @@ async function list() {
 async function unkept() {
   await id("chat-keep").uncheck();
   seen.unkeptNote = await id("chat-keep-note").innerText();
+  // All places of the model server are taken: the answer waits for a turn, and says so.
+  const others = new AbortController();
+  const body = JSON.stringify({ model: "endless", stream: true, messages: [{ role: "user", content: "on" }] });
+  const headers = { authorization: `Bearer ${task.key}`, "content-type": "application/json" };
+  const ask = () => fetch(new URL("/v1/chat/completions", house), { method: "POST", headers, body, signal: others.signal });
+  await Promise.all(Array.from({ length: task.places }, ask));
+  await send("one two", "echo");
+  const wait = id("chat-wait");
+  await until("it waits for a turn", async () => (await wait.getAttribute("data-phase").catch(() => "")) === "queued");
+  seen.place = await wait.innerText();
+  await shot(page, "chat-queued");
+  others.abort();
+  await ended();
+  seen.unkept = await answerText();
   await send("for ever", "endless");
   await until("some words are there", async () => (await answerText()) !== "");
   await goto("/");

@@ -5,6 +5,8 @@ import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 
+import { misplaced } from "./layout.mjs";
+
 const require = createRequire(new URL("../../ui/package.json", import.meta.url));
 const { chromium, errors } = require("playwright-core");
 const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
@@ -27,7 +29,8 @@ export async function until(what, ask, instead = async () => "") {
 
 /**
  * Starts Chromium for pages of `base` (by default the task's address). What is wrong in them is gathered in `seen`: errors of the
- * console, unless `isExpected` says of their text that they belong to the walk, requests to anywhere else, and what axe finds.
+ * console, unless `isExpected` says of their text that they belong to the walk, requests to anywhere else, what axe finds, and what
+ * is laid out badly.
  */
 export async function start(task, { base = new URL(task.address), isExpected = () => false } = {}) {
   await mkdir(task.shots, { recursive: true });
@@ -36,7 +39,7 @@ export async function start(task, { base = new URL(task.address), isExpected = (
     // The tests also run as root in containers, where Chromium's own sandbox cannot start.
     args: ["--no-sandbox", "--disable-dev-shm-usage", "--force-color-profile=srgb"],
   });
-  const seen = { errors: [], outside: [], axe: [] };
+  const seen = { errors: [], outside: [], axe: [], layout: [] };
   const pages = [];
 
   /** A page in a fresh browser profile. */
@@ -58,13 +61,14 @@ export async function start(task, { base = new URL(task.address), isExpected = (
 
   const shot = (page, name) => page.screenshot({ path: path.join(task.shots, `${name}.png`) });
 
-  /** Looks at a page with axe as it is. */
+  /** Looks at a page as it is: with axe, and at how it is laid out. */
   async function inspect(page, name) {
     // Evaluated by the test's own door: the policy of the page forbids it to the page.
     await page.evaluate(axe);
     const found = await page.evaluate((values) => window.axe.run(document, { runOnly: values }), RULES);
     for (const { id: rule, nodes } of found.violations)
       seen.axe.push(`${name} ${rule}: ${nodes.map((node) => node.html.slice(0, 200)).join(" | ")}`);
+    for (const what of await page.evaluate(misplaced)) seen.layout.push(`${name}: ${what}`);
   }
 
   /** Walks, and prints what was seen, with a failure and its picture where there is one. */

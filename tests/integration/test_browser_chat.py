@@ -7,6 +7,7 @@ import pytest
 from house import ROOT, Tollhouse, until, walked
 from scripted import Scripted
 
+PLACES = 4
 SHOTS = ROOT / "target" / "screenshots"
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 MARKDOWN = """\
@@ -39,7 +40,7 @@ def seen(request, tmp_path_factory):
     request.addfinalizer(scripted.stop)
     house = Tollhouse(
         directory,
-        upstreams={"scripted": {"kind": "openai", "url": scripted.url, "parallel": 4}},
+        upstreams={"scripted": {"kind": "openai", "url": scripted.url, "parallel": PLACES}},
         chat={"title": "我的私有助手", "description": "基于 Qwen3-32B 的本地聊天", "model": "slow"},
     )
     house.start()
@@ -51,6 +52,7 @@ def seen(request, tmp_path_factory):
         "shots": str(SHOTS),
         "png": PNG,
         "markdown": MARKDOWN,
+        "places": PLACES,
     }
     told = walked("chat.mjs", task)
     return {**told, "house": house, "scripted": scripted}
@@ -71,9 +73,15 @@ def test_scenario_g11_an_answer_goes_on_over_a_cut_line_and_a_reload(seen):
 
 def test_scenario_g11_stop_and_leaving_reach_the_model(seen):
     endless = [call for call in seen["scripted"].chats() if call.body["model"] == "endless"]
-    assert seen["stopped"] and seen["left"] == 0 and len(endless) == 2
-    until("both are let go", lambda: all(call.closed_at for call in endless), within=2)
-    assert until("both are recorded", lambda: seen["house"].count("model_name:endless AND cancelled:true") == 2)
+    assert seen["stopped"] and seen["stoppedEarly"] and seen["left"] == 0
+    # One that was stopped on its way may not have reached the model.
+    assert 2 + PLACES <= len(endless) <= 3 + PLACES
+    until("all are let go", lambda: all(call.closed_at for call in endless))
+    until("all are recorded", lambda: seen["house"].count("model_name:endless AND cancelled:true") >= len(endless))
+
+
+def test_scenario_g11_an_unkept_answer_says_its_place_too(seen):
+    assert seen["place"] == "Place 1 in the queue" and seen["unkept"] == "one two"
 
 
 def test_scenario_g11_branches_files_and_parameters(seen):
@@ -98,5 +106,5 @@ def test_scenario_g11_a_visitor_with_a_key(seen):
 
 
 def test_the_chat_is_accessible_and_stays_at_home(seen):
-    assert seen["axe"] == []
+    assert seen["layout"] == [] and seen["axe"] == []
     assert seen["errors"] == [] and seen["outside"] == []

@@ -1,6 +1,7 @@
 """Chats that the house keeps: who may have them, what is kept, and answers that outlive a connection (G11)."""
 
 import json
+import sqlite3
 import threading
 import time
 
@@ -149,6 +150,37 @@ def test_scenario_g11_what_came_before_a_kill_is_there_after_it(house, chatter):
     assert kept["state"] == "interrupted" and kept["text"].startswith("on on")
 
 
+def test_scenario_g11_an_answer_whose_end_was_lost_is_no_longer_under_way(house, chatter):
+    chat = chatter.begin()
+    _, answer = chatter.ask(chat, "one two")
+    chatter.events(chat, answer)
+    # As it stands there when the end of an answer could not be written down.
+    with sqlite3.connect(house.data / "state/state.db", timeout=30) as state:
+        state.execute("UPDATE chat_messages SET state = 'running' WHERE id = ?", [answer])
+    assert chatter.message(chat, answer)["state"] == "interrupted"
+    assert [event["state"] for event in chatter.events(chat, answer)] == ["interrupted"]
+    assert chatter.client.post(f"{API}/chats/{chat}/answers/{answer}/stop").status_code == 204
+
+
+def test_scenario_g11_an_unkept_answer_says_how_it_waits(make_house, make_scripted):
+    server = make_scripted()
+    house = make_house(upstreams={"one": {"kind": "openai", "url": server.url, "parallel": 1}})
+    body = {"model": "endless", "messages": [{"role": "user", "content": "on"}]}
+    with house.client(headers=OWN) as client, house.client(headers=OWN) as other:
+        with client.stream("POST", f"{API}/chat", json=body) as first:
+            until("it is answered", lambda: server.chats())
+            heard = []
+            with other.stream("POST", f"{API}/chat", json={**body, "model": "echo"}) as second:
+                for line in second.iter_lines():
+                    if line.startswith("data: "):
+                        heard.append(json.loads(line[6:]))
+                        if heard[-1].get("wait", {}).get("phase") == "queued":
+                            first.close()
+    waits = [event["wait"] for event in heard if "wait" in event]
+    assert {"phase": "queued", "position": 1} in waits, heard
+    assert text_of(heard) == "on" and heard[-1]["state"] == "done"
+
+
 def read_chat(house, chat):
     return house.get(f"{API}/chats/{chat}").json()
 
@@ -215,7 +247,8 @@ def test_scenario_g11_the_page_says_what_the_configuration_says(make_house, scri
     with house.client(headers=OWN) as client:
         assert client.post(f"{API}/chats", json={"model": "echo"}).status_code == 403
         body = {"model": "echo", "messages": [{"role": "user", "content": "hi"}]}
-        assert client.post(f"{API}/chat", json=body).json()["choices"][0]["message"]["content"] == "hi"
+        last = json.loads(client.post(f"{API}/chat", json=body).text.strip().splitlines()[-1].removeprefix("data: "))
+        assert last["state"] == "done" and last["told"]["output_tokens"] == 1
         assert client.get(f"{API}/chats").json() == {"chats": []}
 
 

@@ -1,6 +1,7 @@
 """The console's door and its JSON API."""
 
 import contextlib
+import json
 
 import httpx
 import pytest
@@ -104,8 +105,9 @@ def test_models_status_and_chat(house):
         assert [upstream["name"] for upstream in status["upstreams"]] == ["scripted"]
         body = {"model": "echo", "messages": [{"role": "user", "content": "one two"}], "stream": True}
         answer = client.post(f"{API}/chat", json=body, headers=SAME_SITE)
-        assert answer.status_code == 200 and answer.text.rstrip().endswith("data: [DONE]")
-    record = house.record(answer.headers["x-request-id"])
+    last = json.loads(answer.text.strip().splitlines()[-1].removeprefix("data: "))
+    assert answer.status_code == 200 and last["state"] == "done"
+    record = house.record(last["told"]["request_id"])
     assert record["key_id"] == "console" and record["output_tokens"] == 2
 
 

@@ -313,44 +313,42 @@ async function talk(response, body, state) {
   response.writeHead(200, {
     "content-type": "text/event-stream",
     "cache-control": "no-store",
-    "x-request-id": doc.request_id,
   });
   const question = body.messages.at(-1)?.content ?? "";
   const { thinking, text, error } = ANSWERS.find((one) => one.test.test(question)) ?? ANSWERS.at(-1);
-  const send = (chunk) =>
-    response.write(
-      `data: ${JSON.stringify({ id: "c1", object: "chat.completion.chunk", model: body.model, ...chunk })}\n\n`,
-    );
-  const delta = (part) => send({ choices: [{ index: 0, delta: part, finish_reason: null }] });
+  const began = Date.now();
+  let told = { model: body.model, request_id: doc.request_id };
+  const send = (news) => response.write(`data: ${JSON.stringify({ state: "running", told, ...news })}\n\n`);
   let gone = false;
   response.on("close", () => {
     gone = true;
     if (!response.writableEnded) state.cancelled++;
   });
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+  send({ whole: true, wait: { phase: "queued", position: 1 } });
   await pause(300);
+  told = { ...told, first_ms: Date.now() - began };
   for (const piece of pieces(thinking ?? "")) {
     if (gone) return;
-    delta({ reasoning_content: piece });
+    send({ thinking: piece });
     await pause(12);
   }
   let count = 0;
   for (const piece of pieces(text)) {
     if (gone) return;
-    delta({ content: piece });
+    send({ text: piece });
     count++;
     await pause(12);
   }
+  told = { ...told, total_ms: Date.now() - began };
   if (error) {
-    send({ error: { message: error, type: "server_error", code: null } });
+    told = { ...told, error };
+    send({ state: "failed" });
   } else {
-    send({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });
-    send({
-      choices: [],
-      usage: { prompt_tokens: Math.ceil(question.length / 3.6), completion_tokens: count, total_tokens: count },
-    });
+    told = { ...told, finish: "stop", input_tokens: Math.ceil(question.length / 3.6), output_tokens: count };
+    send({ state: "done" });
   }
-  response.end("data: [DONE]\n\n");
+  response.end();
 }
 
 function pieces(text) {

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { errorOf } from "../src/api/base";
-import { partsOf } from "../src/api/chat";
 import { jsonTokens } from "../src/lib/json";
 import { addClause, clause, hasClause, toggleClause } from "../src/lib/lucene";
 import { address, placeOf } from "../src/lib/route";
@@ -52,22 +51,6 @@ test("events are read from any cut of the stream", () => {
     for (let at = 0; at < stream.length; at += size) events.push(...reader.push(stream.slice(at, at + size)));
     assert.deepEqual(events, ['{"a":1}', "two\nlines", "[DONE]"], `pieces of ${size}`);
   }
-});
-
-test("chunks of a chat become parts, and errors in the stream are thrown", () => {
-  const parts = (chunk: unknown) => [...partsOf(chunk)];
-  assert.deepEqual(parts({ choices: [{ delta: { content: "Hi", reasoning_content: "hm" }, finish_reason: null }] }), [
-    { kind: "thinking", text: "hm" },
-    { kind: "text", text: "Hi" },
-  ]);
-  assert.deepEqual(parts({ choices: [{ delta: {}, finish_reason: "stop" }] }), [{ kind: "finish", reason: "stop" }]);
-  assert.deepEqual(parts({ choices: [], usage: { prompt_tokens: 3, completion_tokens: 9 } }), [
-    { kind: "usage", inputTokens: 3, outputTokens: 9 },
-  ]);
-  assert.deepEqual(parts({ choices: [], usage: null }), []);
-  assert.deepEqual(parts(null), []);
-  assert.throws(() => parts({ error: { message: "busy" } }), /busy/);
-  assert.throws(() => parts({ error: "busy" }), /busy/);
 });
 
 test("JSON is cut into pieces that give the same text again", () => {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tollhouse_state::{Chat, ChatSettings, Dashboard, KeptDashboard, Role, Saved, SavedSearch, User};
 use tollhouse_tasks::{RunDetail, TaskSummary};
 
-use crate::chats::{Asked, CHAT_BODY_BYTES_MAX, CHAT_PATH, chatter};
+use crate::chats::{Asked, CHAT_BODY_BYTES_MAX, chatter};
 use crate::description::{Description, Door, Told, answers as a, told};
 use crate::{
     Console, alerts, api, chats, dashboards, doctor, guard, keys, oidc, probes, processes, reload, replay, saved,
@@ -559,11 +559,11 @@ pub(crate) fn all() -> Calls {
         )
         .post(
             Chatter,
-            CHAT_PATH,
-            told("Ask a model, keeping nothing; whoever leaves cancels it")
+            "/console/api/v1/chat",
+            told("Ask a model, keeping nothing, and watch the answer grow; whoever leaves cancels it")
                 .takes::<a::CompletionBody>()
                 .streams()
-                .refuses(&[400, 413, 429, 502]),
+                .refuses(&[400, 413, 429]),
             chats::unkept,
         )
         .get(

@@ -5,7 +5,7 @@
 //! | `GET /console/api/v1/chat` | | the page's title, description and model, and `you`: who may chat here |
 //! | `POST /console/api/v1/chat/session` | `{"key"}` | 204 and a cookie; `DELETE` ends it |
 //! | `GET /console/api/v1/chat/models` | | the models that may be asked |
-//! | `POST /console/api/v1/chat` | as `/v1/chat/completions` | its answer; nothing is kept, and who leaves cancels it |
+//! | `POST /console/api/v1/chat` | as `/v1/chat/completions` | events: the answer as it grows; nothing is kept, and who leaves cancels it |
 //! | `GET /console/api/v1/chats?q=` | | `{"chats": […]}`, the latest first, or those with these words |
 //! | `POST /console/api/v1/chats` | [`ChatSettings`] | 201, the chat |
 //! | `DELETE /console/api/v1/chats` | | `{"removed"}`: all of them |
@@ -24,17 +24,16 @@ mod said;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Extension, Path, Query, Request, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::header::{CONTENT_TYPE, HeaderName};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, body::Body};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
-use tollhouse_gateway::{Entry, Progress};
-use tollhouse_state::{CHAT_MESSAGES_MAX, CHATS_MAX, ChatMessage, ChatSettings, StateError};
+use tollhouse_state::{CHAT_MESSAGES_MAX, CHATS_MAX, Chat, ChatMessage, ChatSettings, StateError};
 use tollhouse_web::Peer;
 
 pub use answers::Answers;
@@ -47,8 +46,6 @@ pub(crate) use said::{End, Said, read_answer};
 use crate::Console;
 use crate::refusal::{out_of_reach, refused};
 
-/// Where unkept chats go.
-pub const CHAT_PATH: &str = "/console/api/v1/chat";
 /// Longest search in chats, in bytes.
 const WORDS_BYTES_MAX: usize = 200;
 /// After so long without a word a stream gets a sign of life, and it is looked whether its reader still may read.
@@ -107,19 +104,40 @@ pub(crate) async fn models(State(console): State<Console>, Extension(chatter): E
     Json(json!({"models": models}))
 }
 
-/// A chat of which nothing is kept: a model request like any other. Who leaves, cancels it.
+/// An answer of which nothing is kept, told as one that is: how it waits, then what is added. Who leaves, cancels it.
 pub(crate) async fn unkept(
     State(console): State<Console>,
     Extension(peer): Extension<Peer>,
     Extension(chatter): Extension<Chatter>,
-    mut request: Request,
+    headers: HeaderMap,
+    body: Bytes,
 ) -> Response {
-    *request.uri_mut() = Uri::from_static("/v1/chat/completions");
-    let entry = Entry::Known { caller: chatter.caller, user: chatter.user, progress: Progress::default() };
-    match console.inner.gateway.handle(request, peer, entry).await {
-        Ok(answer) => answer.map(Body::new).into_response(),
-        Err(tollhouse_web::Dropped) => StatusCode::FORBIDDEN.into_response(),
-    }
+    let mut body: Map<String, Value> = match read(&body) {
+        Ok(body) => body,
+        Err(message) => return refused(StatusCode::BAD_REQUEST, &message),
+    };
+    let Some(model) = body.get("model").and_then(Value::as_str).map(str::to_owned) else {
+        return refused(StatusCode::BAD_REQUEST, "`model` is missing");
+    };
+    body.insert("stream".into(), true.into());
+    body.insert("stream_options".into(), json!({"include_usage": true}));
+    let id = ChatMessage::new(None, "assistant", "running").id;
+    let Some(place) = console.inner.answers.begin(&id, None, &chatter.owner) else { return too_many() };
+    let asking = Asking {
+        gateway: console.inner.gateway.clone(),
+        caller: chatter.caller.clone(),
+        user: chatter.user.clone(),
+        peer,
+        headers: who(&headers),
+        body: Value::Object(body),
+        model,
+        unwatched: Duration::ZERO,
+    };
+    let answers = console.inner.answers.clone();
+    // Watched from its beginning.
+    let events = stream(console, chatter, place.clone());
+    answers.write(place, None, asking);
+    (event_headers(), Body::from_stream(events)).into_response()
 }
 
 #[derive(Deserialize)]
@@ -169,7 +187,7 @@ pub(crate) async fn show(
     Extension(chatter): Extension<Chatter>,
     Path(id): Path<String>,
 ) -> Response {
-    match console.inner.state.chat(&chatter.owner, &id).await {
+    match kept(&console, &chatter, &id).await {
         Ok(Some((chat, messages))) => {
             let mut shown = json!(chat);
             shown["messages"] = json!(messages);
@@ -273,15 +291,13 @@ pub(crate) async fn ask(
         model,
         unwatched: console.inner.settings.chat.unwatched,
     };
-    let Some(place) = console.inner.answers.begin(&answer.id, &id, &chatter.owner) else {
-        return refused(StatusCode::TOO_MANY_REQUESTS, "too many answers are being written; wait for one, or stop one");
-    };
+    let Some(place) = console.inner.answers.begin(&answer.id, Some(&id), &chatter.owner) else { return too_many() };
     let added: Vec<&ChatMessage> = question.iter().chain([&answer]).collect();
     if let Err(error) = console.inner.state.add_to_chat(&id, &added, &title_of(&last.text)).await {
         console.inner.answers.give_up(&place);
         return state_failed(&error);
     }
-    console.inner.answers.write(place, answer.clone(), asking);
+    console.inner.answers.write(place, Some(answer.clone()), asking);
     (StatusCode::CREATED, Json(json!({"question": question, "answer": answer}))).into_response()
 }
 
@@ -312,7 +328,7 @@ pub(crate) async fn stop(
         Ok(None) => return unknown(),
         Err(error) => return state_failed(&error),
     }
-    if let Some(answer) = console.inner.answers.find(&answer).filter(|answer| answer.chat == id) {
+    if let Some(answer) = console.inner.answers.find(&answer).filter(|answer| answer.is_in(&id)) {
         answer.stop();
     }
     StatusCode::NO_CONTENT.into_response()
@@ -325,8 +341,8 @@ pub(crate) async fn events(
     Path((id, answer)): Path<(String, String)>,
 ) -> Response {
     // Looked for first: an answer that ends now is found in one place or the other.
-    let running = console.inner.answers.find(&answer).filter(|running| running.chat == id);
-    let messages = match console.inner.state.chat(&chatter.owner, &id).await {
+    let running = console.inner.answers.find(&answer).filter(|running| running.is_in(&id));
+    let messages = match kept(&console, &chatter, &id).await {
         Ok(Some((_, messages))) => messages,
         Ok(None) => return unknown(),
         Err(error) => return state_failed(&error),
@@ -341,12 +357,31 @@ pub(crate) async fn events(
             None => return unknown(),
         },
     };
-    let headers = [
+    (event_headers(), body).into_response()
+}
+
+fn event_headers() -> [(HeaderName, HeaderValue); 2] {
+    [
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         // nginx in front of us must not hold the pieces back.
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
-    ];
-    (headers, body).into_response()
+    ]
+}
+
+/// A chat as it is. An answer whose end could not be written down is under way in the store for ever, and here no longer.
+async fn kept(console: &Console, chatter: &Chatter, id: &str) -> Result<Option<(Chat, Vec<ChatMessage>)>, StateError> {
+    let Some((chat, messages)) = console.inner.state.chat(&chatter.owner, id).await? else { return Ok(None) };
+    let is_gone = |one: &&ChatMessage| one.state == "running" && console.inner.answers.find(&one.id).is_none();
+    let gone: Vec<String> = messages.iter().filter(is_gone).map(|one| one.id.clone()).collect();
+    if gone.is_empty() {
+        return Ok(Some((chat, messages)));
+    }
+    // Read again: most of them ended between the two looks, and how is written by now.
+    let Some((chat, mut messages)) = console.inner.state.chat(&chatter.owner, id).await? else { return Ok(None) };
+    for lost in messages.iter_mut().filter(|one| one.state == "running" && gone.contains(&one.id)) {
+        "interrupted".clone_into(&mut lost.state);
+    }
+    Ok(Some((chat, messages)))
 }
 
 /// How much of an answer its reader has.
@@ -413,6 +448,10 @@ fn event(data: &Value) -> Bytes {
 
 fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| error.to_string())
+}
+
+fn too_many() -> Response {
+    refused(StatusCode::TOO_MANY_REQUESTS, "too many answers are being written; wait for one, or stop one")
 }
 
 fn unknown() -> Response {

@@ -49,7 +49,7 @@ use tollhouse_remote::Shelf;
 use tollhouse_state::State;
 
 pub use alerts::{Alerts, AlertsAnswer, AlertsAsk, AlertsKeeper, AlertsRefusal};
-pub use chats::{Answers, CHAT_PATH, ChatPage};
+pub use chats::{Answers, ChatPage};
 pub use doctor::{Doctor, DoctorKeeper, Examined};
 pub use keeper::{Ask, AskKeeper, NotFollowed, ProcessOrder};
 pub use oidc::{CALLBACK_PATH, OidcSettings, RoleRule};

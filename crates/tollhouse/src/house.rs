@@ -230,10 +230,8 @@ pub(crate) fn told_path(request: &Request<Incoming>) -> String {
 
 async fn route(router: &Router, mut request: Request<Incoming>, peer: Peer) -> Answer {
     request.extensions_mut().insert(peer);
-    // A chat takes as long as its model; the gateway bounds it.
-    let time = if request.uri().path() == tollhouse_console::CHAT_PATH { Duration::MAX } else { ANSWER_TIME_MAX };
     let answer = router.clone().oneshot(request.map(axum::body::Body::new));
-    match tokio::time::timeout(time, answer).await {
+    match tokio::time::timeout(ANSWER_TIME_MAX, answer).await {
         Ok(answer) => answer.unwrap_or_else(|never| match never {}).map(tollhouse_web::end_on_error),
         Err(_) => text(StatusCode::REQUEST_TIMEOUT, "the request did not arrive in full\n"),
     }

@@ -119,7 +119,28 @@ export async function stopAnswer(id: string, answer: string): Promise<void> {
 
 /** An answer as far as it is, then what is added, until it ends or the connection does. */
 export async function* follow(id: string, answer: string, signal: AbortSignal): AsyncGenerator<News> {
-  const reply = await send("GET", `${path(id)}/answers/${encodeURIComponent(answer)}`, undefined, signal);
+  yield* newsIn(await send("GET", `${path(id)}/answers/${encodeURIComponent(answer)}`, undefined, signal));
+}
+
+export type ContentPart = { type: "text"; text: string } | { type: "image_url"; image_url: { url: string } };
+
+/** A message as the model is told it. */
+export interface ToldMessage {
+  role: "system" | "user" | "assistant";
+  content: string | ContentPart[];
+}
+
+/** An answer of which nothing is kept, as it grows. Whoever stops reading cancels it. */
+export async function* askUnkept(
+  model: string,
+  messages: ToldMessage[],
+  options: Options,
+  signal: AbortSignal,
+): AsyncGenerator<News> {
+  yield* newsIn(await send("POST", "/chat", { ...options, model, messages }, signal));
+}
+
+async function* newsIn(reply: Response): AsyncGenerator<News> {
   if (reply.body === null) return;
   const reader = reply.body.getReader();
   const decoder = new TextDecoder();

@@ -275,7 +275,7 @@ export interface paths {
         /** What the chat page is, and who may chat there */
         get: operations["getChat"];
         put?: never;
-        /** Ask a model, keeping nothing; whoever leaves cancels it */
+        /** Ask a model, keeping nothing, and watch the answer grow; whoever leaves cancels it */
         post: operations["postChat"];
         delete?: never;
         options?: never;
@@ -4247,15 +4247,6 @@ export interface operations {
             };
             /** @description too many; the header `Retry-After` says when again */
             429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Refusal"];
-                };
-            };
-            /** @description whoever is asked for this does not answer as it should */
-            502: {
                 headers: {
                     [name: string]: unknown;
                 };

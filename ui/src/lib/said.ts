@@ -14,12 +14,25 @@ const isCode = (code: string): code is SaidCode => Object.hasOwn(saidEn, code);
 export function saidWords(said: readonly Said[], inEnglish: string, ui: Ui): string {
   if (said.length === 0) return inEnglish;
   const words = ui.language === "zh" ? saidZh : saidEn;
-  const told: string[] = [];
+  return told(said, (code) => (isCode(code) ? words[code] : undefined), ui) ?? inEnglish;
+}
+
+/** What the doctor says: in English its own words, in Chinese by codes, of which some are those of probes. */
+export function doctorWords(said: readonly Said[], inEnglish: string, chinese: Readonly<Record<string, string>>, ui: Ui): string {
+  if (ui.language !== "zh" || said.length === 0) return inEnglish;
+  const words = (code: string) => (Object.hasOwn(chinese, code) ? chinese[code] : isCode(code) ? saidZh[code] : undefined);
+  return told(said, words, ui) ?? inEnglish;
+}
+
+/** All of them in one sentence; null where there are no words for one. */
+function told(said: readonly Said[], words: (code: string) => string | undefined, ui: Ui): string | null {
+  const all: string[] = [];
   for (const { code, figures } of said) {
-    if (!isCode(code)) return inEnglish;
-    told.push(words[code].replace(/\{(\w+)\}/g, (whole, name: string) => figure(name, figures[name], ui) ?? whole));
+    const text = words(code);
+    if (text === undefined) return null;
+    all.push(text.replace(/\{(\w+)\}/g, (whole, name: string) => figure(name, figures[name], ui) ?? whole));
   }
-  return told.reduce((sentence, one) => sentence + joint(sentence, one, ui) + one);
+  return all.reduce((sentence, one) => sentence + joint(sentence, one, ui) + one);
 }
 
 function joint(before: string, after: string, { language }: Ui): string {

@@ -18,6 +18,7 @@ import { clause } from "../lib/lucene";
 import { rangeOf, resolve, sharedOf } from "../lib/range";
 import { address } from "../lib/route";
 import { useQuery } from "../lib/use-query";
+import { ActionsHead } from "../ui/actions-head";
 import { useUi } from "../ui/context";
 import { CurlButton } from "../ui/curl";
 import { Icon } from "../ui/icon";
@@ -147,9 +148,7 @@ function KeyTable({ keys, usage, params, ask }: TableProps) {
               <th scope="col" class="col-wide">
                 {t("keys.expires")}
               </th>
-              <th scope="col">
-                <span class="visually-hidden">{t("keys.actions")}</span>
-              </th>
+              <ActionsHead />
             </tr>
           </thead>
           <tbody>
@@ -298,9 +297,7 @@ function Configured({ keys, usage, params, ask }: ConfiguredProps) {
               <th scope="col">{t("column.user")}</th>
               <th scope="col">{t("keys.models")}</th>
               <UsageHeads />
-              <th scope="col">
-                <span class="visually-hidden">{t("keys.actions")}</span>
-              </th>
+              <ActionsHead />
             </tr>
           </thead>
           <tbody>

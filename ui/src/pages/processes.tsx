@@ -7,6 +7,7 @@ import { mayOperate } from "../lib/rights";
 import { sharedOf } from "../lib/range";
 import { address, type Changes, changed, go } from "../lib/route";
 import { useQuery } from "../lib/use-query";
+import { ActionsHead } from "../ui/actions-head";
 import { useUi } from "../ui/context";
 import { Icon } from "../ui/icon";
 import { Lamp } from "../ui/lamp";
@@ -78,9 +79,7 @@ export function ProcessesPage({ params, session }: Props) {
                   <th scope="col" class="num col-wide">
                     {t("processes.pid")}
                   </th>
-                  <th scope="col">
-                    <span class="visually-hidden">{t("keys.actions")}</span>
-                  </th>
+                  <ActionsHead />
                 </tr>
               </thead>
               <tbody>

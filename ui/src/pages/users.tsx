@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { ROLES, type Role, type Session } from "../api/session";
 import { type OpenSession, sessions as loadSessions, setRole, type User, users as loadUsers } from "../api/users";
 import { useQuery } from "../lib/use-query";
+import { ActionsHead } from "../ui/actions-head";
 import { useUi } from "../ui/context";
 import { Icon } from "../ui/icon";
 import { Empty, ErrorNotice, Skeleton } from "../ui/notice";
@@ -12,6 +13,10 @@ import { RowButton } from "../ui/row-button";
 import { CreateUserDialog, PasswordDialog, RemoveUserDialog } from "./users/dialogs";
 import { ROLE_TEXTS } from "./users/roles";
 import { SessionTable } from "./users/sessions";
+
+/** What was done to users, and who signed in. */
+const USER_RECORDS = { kind: "audit", q: "account_id:*" };
+const SESSION_RECORDS = { kind: "audit", q: "msg:\"console session\" OR msg:\"console sign-in\"" };
 
 type Asked = { what: "nothing" } | { what: "create" } | { what: "password"; user: User } | { what: "remove"; user: User };
 
@@ -63,7 +68,7 @@ export function UsersPage({ session }: { session: Session }) {
         <UserTable users={data.users} ask={setAsked} change={(user, role) => void change(user, role)} />
       )}
       {data !== null && (
-        <Panel title={t("users.sessions")} note={t("users.sessions_note")}>
+        <Panel title={t("users.sessions")} note={t("users.sessions_note")} records={SESSION_RECORDS}>
           <SessionTable sessions={data.sessions} own={session.id} withUser changed={reload} />
         </Panel>
       )}
@@ -83,7 +88,7 @@ interface TableProps {
 function UserTable({ users, ask, change }: TableProps) {
   const { t, format } = useUi();
   return (
-    <section class="panel" aria-label={t("nav.users")}>
+    <Panel title={t("users.accounts")} records={USER_RECORDS}>
       <div class="table-scroll">
         <table class="rows users-table" data-testid="users-table">
           <thead>
@@ -93,9 +98,7 @@ function UserTable({ users, ask, change }: TableProps) {
               <th scope="col" class="col-wide">
                 {t("users.last")}
               </th>
-              <th scope="col">
-                <span class="visually-hidden">{t("keys.actions")}</span>
-              </th>
+              <ActionsHead />
             </tr>
           </thead>
           <tbody>
@@ -150,6 +153,6 @@ function UserTable({ users, ask, change }: TableProps) {
           </tbody>
         </table>
       </div>
-    </section>
+    </Panel>
   );
 }

@@ -2,7 +2,7 @@
 //!
 //! An answer to a kept chat belongs to the house, not to a connection: a browser that leaves and comes again finds it where it
 //! is (docs/decisions/0009). It ends when the model is done, when its reader presses stop, when nobody has watched it for the
-//! configured time, or with the house.
+//! configured time, or with the house. An answer of which nothing is kept is written the same way, and ends with its reader.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,8 +21,10 @@ use super::said::{End, Said, read_answer};
 
 /// Answers under way, of all chats together.
 pub(crate) const ANSWERS_MAX: usize = 256;
-/// Answers under way of one owner.
+/// Kept answers under way of one owner.
 pub(crate) const ANSWERS_OF_ONE_MAX: usize = 4;
+/// Unkept ones: whoever chats without a key is one owner.
+const UNKEPT_OF_ONE_MAX: usize = 64;
 /// An answer that is longer ends here, as at a length limit.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How often it is looked whether anybody watches, and how the wait goes on.
@@ -31,6 +33,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const WRITE_EVERY: Duration = Duration::from_secs(2);
 /// How often chats that are too old are looked for.
 const TRIM_EVERY: Duration = Duration::from_hours(1);
+/// After so long the reader is told the end of an answer, written down or not.
+const WRITE_MAX: Duration = Duration::from_secs(2);
+/// How often it is tried to write down an end.
+const WRITE_TRIES: u32 = 5;
 /// How long the end of the house waits until every answer is written down.
 const END_MAX: Duration = Duration::from_secs(5);
 
@@ -54,7 +60,8 @@ struct Inner {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) id: String,
-    pub(crate) chat: String,
+    /// Nothing where it is not kept.
+    pub(crate) chat: Option<String>,
     owner: String,
     now: watch::Sender<Now>,
     stop: Notify,
@@ -123,7 +130,8 @@ impl Answers {
     /// Ends the answers of an owner's chat, or of all of their chats.
     pub(crate) fn stop_chat(&self, chat: Option<&str>, owner: &str) {
         let running = self.running();
-        let is_meant = |answer: &&Arc<Answer>| answer.owner == owner && chat.is_none_or(|chat| answer.chat == chat);
+        let is_of = |of: &String| chat.is_none_or(|chat| of == chat);
+        let is_meant = |answer: &&Arc<Answer>| answer.owner == owner && answer.chat.as_ref().is_some_and(is_of);
         running.values().filter(is_meant).for_each(|answer| answer.stop());
     }
 
@@ -132,16 +140,17 @@ impl Answers {
         self.running().get(id).cloned()
     }
 
-    /// A place for an answer of this owner; `None` when too many are under way.
-    pub(crate) fn begin(&self, id: &str, chat: &str, owner: &str) -> Option<Arc<Answer>> {
+    /// A place for an answer of this owner, in a chat that is kept or without one; `None` when too many are under way.
+    pub(crate) fn begin(&self, id: &str, chat: Option<&str>, owner: &str) -> Option<Arc<Answer>> {
         let mut running = self.running();
-        let of_owner = running.values().filter(|answer| answer.owner == owner).count();
-        if running.len() >= ANSWERS_MAX || of_owner >= ANSWERS_OF_ONE_MAX {
+        let is_alike = |answer: &&Arc<Answer>| answer.owner == owner && answer.chat.is_some() == chat.is_some();
+        let most = if chat.is_some() { ANSWERS_OF_ONE_MAX } else { UNKEPT_OF_ONE_MAX };
+        if running.len() >= ANSWERS_MAX || running.values().filter(is_alike).count() >= most {
             return None;
         }
         let answer = Arc::new(Answer {
             id: id.to_owned(),
-            chat: chat.to_owned(),
+            chat: chat.map(str::to_owned),
             owner: owner.to_owned(),
             now: watch::Sender::new(Now { state: "running", ..Now::default() }),
             stop: Notify::new(),
@@ -156,8 +165,8 @@ impl Answers {
         self.inner.ended.notify_one();
     }
 
-    /// Asks the model and writes down what it says, in a task of its own.
-    pub(crate) fn write(&self, answer: Arc<Answer>, message: ChatMessage, asking: Asking) {
+    /// Asks the model in a task of its own, and writes down what it says where `message` is kept.
+    pub(crate) fn write(&self, answer: Arc<Answer>, message: Option<ChatMessage>, asking: Asking) {
         let answers = self.clone();
         tokio::spawn(async move {
             answers.written(&answer, message, asking).await;
@@ -165,7 +174,7 @@ impl Answers {
         });
     }
 
-    async fn written(&self, answer: &Answer, mut message: ChatMessage, asking: Asking) {
+    async fn written(&self, answer: &Answer, mut message: Option<ChatMessage>, asking: Asking) {
         let (began, mut first) = (Instant::now(), None);
         let (progress, unwatched) = (Progress::default(), asking.unwatched);
         let (gateway, model) = (asking.gateway.clone(), asking.model.clone());
@@ -192,8 +201,14 @@ impl Answers {
                 answer.wait(how_it_waits(&gateway, &progress, &model));
             } else if written.elapsed() >= WRITE_EVERY {
                 written = Instant::now();
-                take(&mut message, &answer.now.borrow());
-                self.keep_message(&message).await;
+                let Some(message) = &mut message else { continue };
+                take(message, &answer.now.borrow());
+                // A slow disk does not hold up a stop.
+                tokio::select! {
+                    biased;
+                    () = answer.stop.notified() => break "stopped",
+                    _ = self.keep_message(message) => {}
+                }
             }
         };
         // The model is let go before anything is written.
@@ -206,16 +221,38 @@ impl Answers {
             let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
             last.said.told.entry(name).or_insert(json!(ms));
         }
-        // First: whoever hears the end finds all of it kept.
+        let Some(mut message) = message else {
+            answer.now.send_replace(last);
+            return;
+        };
         take(&mut message, &last);
-        self.keep_message(&message).await;
+        let mut kept = Box::pin(self.keep_end(&message));
+        // First: whoever hears the end finds all of it kept, unless that takes too long.
+        let is_kept = tokio::time::timeout(WRITE_MAX, &mut kept).await.is_ok();
         answer.now.send_replace(last);
+        if !is_kept {
+            kept.await;
+        }
     }
 
-    async fn keep_message(&self, message: &ChatMessage) {
-        if let Err(error) = self.inner.state.write_answer(message).await {
+    /// Writes down how an answer ended, in several tries. One whose end is never written is told as interrupted when its chat
+    /// is read again.
+    async fn keep_end(&self, message: &ChatMessage) {
+        for again in 1..=WRITE_TRIES {
+            if self.keep_message(message).await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(again.into())).await;
+        }
+    }
+
+    /// Says whether it was written.
+    async fn keep_message(&self, message: &ChatMessage) -> bool {
+        let written = self.inner.state.write_answer(message).await;
+        if let Err(error) = &written {
             tracing::error!(error = %error, "writing down an answer");
         }
+        written.is_ok()
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<String, Arc<Answer>>> {
@@ -224,6 +261,11 @@ impl Answers {
 }
 
 impl Answer {
+    /// Whether it belongs to this kept chat.
+    pub(crate) fn is_in(&self, chat: &str) -> bool {
+        self.chat.as_deref() == Some(chat)
+    }
+
     /// Its reader wants no more of it.
     pub(crate) fn stop(&self) {
         self.stop.notify_one();

@@ -5,6 +5,7 @@ import { type Channel, type Report, testChannel, type ChannelTest as Told } from
 import type { Session } from "../../api/session";
 import { mayOperate } from "../../lib/rights";
 import { useChange } from "../../lib/use-change";
+import { ActionsHead } from "../../ui/actions-head";
 import { useUi } from "../../ui/context";
 import { CopyButton } from "../../ui/copy";
 import { Lamp } from "../../ui/lamp";
@@ -44,9 +45,7 @@ export function Channels({ channels, session }: { channels: Channel[]; session: 
               <th scope="col">{t("alerts.channel")}</th>
               <th scope="col">{t("alerts.channel_kind")}</th>
               <th scope="col">{t("alerts.waiting")}</th>
-              <th scope="col">
-                <span class="visually-hidden">{t("alerts.try")}</span>
-              </th>
+              <ActionsHead />
             </tr>
           </thead>
           <tbody>

@@ -7,6 +7,7 @@ import { mayOperate } from "../../lib/rights";
 import { sharedOf } from "../../lib/range";
 import { address, changed } from "../../lib/route";
 import { useChange } from "../../lib/use-change";
+import { ActionsHead } from "../../ui/actions-head";
 import { useUi } from "../../ui/context";
 import { Icon } from "../../ui/icon";
 import { Lamp } from "../../ui/lamp";
@@ -48,9 +49,7 @@ export function Rules({ rules, incidents, params, session, reload }: Props) {
               <th scope="col" class="col-wide">
                 {t("alerts.last_days", { count: LANE_DAYS })}
               </th>
-              <th scope="col">
-                <span class="visually-hidden">{t("keys.actions")}</span>
-              </th>
+              <ActionsHead />
             </tr>
           </thead>
           <tbody>

@@ -12,6 +12,8 @@ interface Props {
   /** The last question comes back to be asked in other words. */
   editLast: () => void;
   busy: boolean;
+  /** Its end was asked for. */
+  stopping: boolean;
   ready: boolean;
 }
 
@@ -25,7 +27,7 @@ const REFUSALS: Record<Refusal, TextKey> = {
   together: "chat.attach_together",
 };
 
-export function Composer({ send, stop, editLast, busy, ready }: Props) {
+export function Composer({ send, stop, editLast, busy, stopping, ready }: Props) {
   const { t } = useUi();
   const [draft, setDraft] = useState("");
   const [attachments, setAttachments] = useState<Attachment[]>([]);
@@ -44,14 +46,14 @@ export function Composer({ send, stop, editLast, busy, ready }: Props) {
     // On a phone the keyboard would cover the page.
     if (matchMedia("(hover: hover)").matches) field.current?.focus();
   }, []);
+  // Always there: an answer may be on the page before it is known here that there is one.
   useEffect(() => {
-    if (!busy) return;
     const key = (event: KeyboardEvent) => {
       if (event.key === "Escape" && !event.defaultPrevented) stop();
     };
     addEventListener("keydown", key);
     return () => removeEventListener("keydown", key);
-  }, [busy, stop]);
+  }, [stop]);
 
   const take = async (list: Iterable<File>) => {
     const added: Attachment[] = [];
@@ -176,8 +178,9 @@ export function Composer({ send, stop, editLast, busy, ready }: Props) {
             type="button"
             class="round stop"
             data-testid="chat-stop"
-            aria-label={t("chat.stop")}
-            title={`${t("chat.stop")} (Esc)`}
+            aria-label={t(stopping ? "chat.stopping" : "chat.stop")}
+            title={stopping ? t("chat.stopping") : `${t("chat.stop")} (Esc)`}
+            aria-disabled={stopping}
             onClick={stop}
           >
             <Icon name="stop" />

@@ -185,9 +185,10 @@ function Conversation({ id, about, keep, records, showList, said, titleOf }: Con
               message={message}
               siblings={siblingsOf(talk.messages, message)}
               choose={talk.choose}
-              again={isRunning || !ready ? null : () => talk.again(message, model)}
-              edit={isRunning || !ready ? null : (text) => talk.edit(message, text, model)}
+              again={talk.busy || !ready ? null : () => talk.again(message, model)}
+              edit={talk.busy || !ready ? null : (text) => talk.edit(message, text, model)}
               wait={message.id === running?.id ? talk.wait : null}
+              stopping={talk.stopping && message.id === running?.id}
               records={records}
             />
           ))}
@@ -204,7 +205,8 @@ function Conversation({ id, about, keep, records, showList, said, titleOf }: Con
         send={(text, attachments) => model !== undefined && talk.send(text, attachments, model)}
         stop={talk.stop}
         editLast={editLast}
-        busy={isRunning}
+        busy={talk.busy}
+        stopping={talk.stopping}
         ready={ready}
       />
       {settings && <ChatSettingsDialog settings={talk.settings} save={talk.set} close={() => setSettings(false)} />}

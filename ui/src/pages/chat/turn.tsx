@@ -21,6 +21,8 @@ interface Props {
   again: (() => void) | null;
   edit: ((text: string) => void) | null;
   wait: Wait | null;
+  /** Its end was asked for, and has not come yet. */
+  stopping: boolean;
   /** Whether the page of a request may be opened. */
   records: boolean;
 }
@@ -116,7 +118,7 @@ function Attachments({ message }: { message: Message }) {
   );
 }
 
-function AnswerView({ message, siblings, choose, again, wait, records }: Props) {
+function AnswerView({ message, siblings, choose, again, wait, stopping, records }: Props) {
   const { t } = useUi();
   const split = splitThinking(message.text);
   const thinking = message.thinking + split.thinking;
@@ -129,8 +131,13 @@ function AnswerView({ message, siblings, choose, again, wait, records }: Props) 
       aria-busy={running}
     >
       {thinking !== "" && <Thinking text={thinking} under={running && split.text === ""} />}
-      {running && split.text === "" && thinking === "" && <Waiting wait={wait} />}
+      {running && split.text === "" && thinking === "" && !stopping && <Waiting wait={wait} />}
       {split.text !== "" && <Markdown text={split.text} />}
+      {running && stopping && (
+        <p class="turn-note" role="status" data-testid="chat-stopping">
+          {t("chat.stopping")}
+        </p>
+      )}
       <Ending message={message} />
       {!running && (
         <Cost message={message} records={records}>

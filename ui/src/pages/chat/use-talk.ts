@@ -3,9 +3,9 @@
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../../api/base";
-import { chat, type ChatMessage } from "../../api/chat";
 import {
   ask,
+  askUnkept,
   type ChatSettings,
   createChat,
   follow,
@@ -14,6 +14,7 @@ import {
   type Message,
   setChat,
   stopAnswer,
+  type ToldMessage,
   type Wait,
 } from "../../api/chats";
 import type { Attachment } from "../../lib/attach";
@@ -41,6 +42,10 @@ export interface UseTalk {
   branch: Message[];
   /** The answer under way. */
   running: Message | null;
+  /** A question is on its way to the server, or its answer is under way. */
+  busy: boolean;
+  /** Its end was asked for, and has not come yet. */
+  stopping: boolean;
   wait: Wait | null;
   /** The connection dropped and is being tried again; the answer goes on meanwhile. */
   away: boolean;
@@ -61,6 +66,11 @@ export function useTalk(id: string | null, keep: boolean, opened: (id: string) =
   const [away, setAway] = useState(false);
   const [loading, setLoading] = useState(false);
   const [error, setError] = useState<Error | null>(null);
+  const [asking, setAsking] = useState(false);
+  const [stopping, setStopping] = useState(false);
+  /** What `asking` and `stopping` draw, as it is: a stop counts at any moment, also before the answer is known here. */
+  const isAsking = useRef(false);
+  const isStopping = useRef(false);
   /** The talk as it is; what is drawn follows with the next picture. */
   const now = useRef(talk);
   /** What is listened to; its end says that the page looks elsewhere. */
@@ -92,6 +102,31 @@ export function useTalk(id: string | null, keep: boolean, opened: (id: string) =
     [update],
   );
 
+  const markStopping = useCallback((next: boolean) => {
+    isStopping.current = next;
+    setStopping(next);
+  }, []);
+  /** Ends the answer under way; one that is not known yet is ended as soon as it is. */
+  const letGo = useCallback(async () => {
+    const { id: chatId } = now.current;
+    const answer = runningOf(now.current);
+    if (answer === null) return;
+    if (chatId === null) return listening.current?.abort();
+    try {
+      await stopAnswer(chatId, answer.id);
+    } catch (cause) {
+      // Without a connection it is asked for again with the next one.
+      if (!(cause instanceof ApiError)) return;
+      markStopping(false);
+      setError(cause);
+    }
+  }, [markStopping]);
+  const stop = useCallback(() => {
+    if (isStopping.current || (!isAsking.current && runningOf(now.current) === null)) return;
+    markStopping(true);
+    void letGo();
+  }, [letGo, markStopping]);
+
   /** Follows an answer on the server until it ends, over as many connections as it takes. */
   const attach = useCallback(
     async (chatId: string, answer: Message) => {
@@ -100,10 +135,13 @@ export function useTalk(id: string | null, keep: boolean, opened: (id: string) =
       listening.current = controller;
       let message = answer;
       let pause = RETRY_MS_MIN;
+      let isAgain = false;
       while (!controller.signal.aborted && message.state === "running") {
         try {
           for await (const news of follow(chatId, message.id, controller.signal)) {
             if (controller.signal.aborted) return;
+            if (isAgain && isStopping.current) void letGo();
+            isAgain = false;
             message = heard(message, news);
             pause = RETRY_MS_MIN;
             setAway(false);
@@ -118,6 +156,7 @@ export function useTalk(id: string | null, keep: boolean, opened: (id: string) =
           }
         }
         if (message.state !== "running" || controller.signal.aborted) break;
+        isAgain = true;
         setAway(true);
         await slept(pause, controller.signal);
         pause = Math.min(pause * 2, RETRY_MS_MAX);
@@ -125,8 +164,9 @@ export function useTalk(id: string | null, keep: boolean, opened: (id: string) =
       if (controller.signal.aborted) return;
       setAway(false);
       setWait(null);
+      markStopping(false);
     },
-    [put],
+    [put, letGo, markStopping],
   );
 
   useEffect(() => {
@@ -135,6 +175,7 @@ export function useTalk(id: string | null, keep: boolean, opened: (id: string) =
     setWait(null);
     setAway(false);
     setError(null);
+    markStopping(false);
     setLoading(id !== null);
     now.current = { id, settings: NO_SETTINGS, messages: [] };
     setTalk(now.current);
@@ -161,13 +202,20 @@ export function useTalk(id: string | null, keep: boolean, opened: (id: string) =
   useEffect(() => () => listening.current?.abort(), []);
 
   const begin = async (parent: string | null, text: string, attachments: Attachment[], model: string) => {
+    if (isAsking.current) return;
     setError(null);
+    isAsking.current = true;
+    setAsking(true);
     try {
       if (keep || now.current.id !== null) await beginKept(parent, text, attachments, model);
       else await beginUnkept(parent, text, attachments, model);
     } catch (cause) {
       setError(asError(cause));
     }
+    isAsking.current = false;
+    setAsking(false);
+    if (runningOf(now.current) === null) markStopping(false);
+    else if (isStopping.current) void letGo();
   };
 
   const beginKept = async (parent: string | null, text: string, attachments: Attachment[], model: string) => {
@@ -179,6 +227,8 @@ export function useTalk(id: string | null, keep: boolean, opened: (id: string) =
       opened(chatId);
     }
     const { question, answer } = await ask(chatId, { parent, text, attachments, model });
+    // Who went to another chat meanwhile finds it where it was asked.
+    if (now.current.id !== chatId) return;
     // The server calls it so, too.
     const title = text.trim().split("\n")[0]?.slice(0, TITLE_CHARS_MAX) ?? "";
     if (now.current.settings.title === "") update((old) => ({ ...old, settings: { ...old.settings, title } }));
@@ -193,37 +243,32 @@ export function useTalk(id: string | null, keep: boolean, opened: (id: string) =
     listening.current?.abort();
     const controller = new AbortController();
     listening.current = controller;
-    const began = performance.now();
     let message = answer;
-    const tell = (told: Record<string, unknown>) => {
-      message = { ...message, told: { ...message.told, ...told } };
-    };
     try {
       const { system, options } = now.current.settings;
-      const branch = branchOf(now.current.messages, message.parent);
-      const stream = await chat(model, messagesOf(system, branch), options, controller.signal);
-      tell({ request_id: stream.requestId });
-      for await (const part of stream.parts) {
-        if (part.kind === "text" || part.kind === "thinking") {
-          tell({ first_ms: message.told.first_ms ?? performance.now() - began });
-          message = { ...message, [part.kind]: message[part.kind] + part.text };
-        } else if (part.kind === "usage") tell({ input_tokens: part.inputTokens, output_tokens: part.outputTokens });
-        else tell({ finish: part.reason });
+      const told = messagesOf(system, branchOf(now.current.messages, message.parent));
+      for await (const news of askUnkept(model, told, options, controller.signal)) {
+        message = heard(message, news);
+        setWait(news.wait);
         put(message);
       }
-      message = { ...message, state: "done" };
+      if (message.state === "running") throw new Error("the connection dropped");
     } catch (cause) {
-      const state = controller.signal.aborted ? "stopped" : "failed";
-      message = { ...message, state };
-      if (state === "failed") tell({ error: asError(cause).message });
+      const told = { ...message.told, total_ms: Date.now() - message.created_ms };
+      message = controller.signal.aborted
+        ? { ...message, state: "stopped", told }
+        : { ...message, state: "failed", told: { ...told, error: asError(cause).message } };
+      put(message);
     }
-    tell({ total_ms: performance.now() - began });
-    put(message);
+    // Another talk may have begun meanwhile.
+    if (listening.current !== controller) return;
+    setWait(null);
+    markStopping(false);
   };
 
   const branch = branchOf(talk.messages, talk.settings.head);
   const last = branch.at(-1);
-  const running = last?.state === "running" ? last : null;
+  const running = runningOf(talk);
 
   const save = (settings: ChatSettings) => {
     const chatId = now.current.id;
@@ -240,6 +285,8 @@ export function useTalk(id: string | null, keep: boolean, opened: (id: string) =
     messages: talk.messages,
     branch,
     running,
+    busy: asking || running !== null,
+    stopping,
     wait,
     away,
     loading,
@@ -247,14 +294,16 @@ export function useTalk(id: string | null, keep: boolean, opened: (id: string) =
     send: (text, attachments, model) => void begin(last?.id ?? null, text, attachments, model),
     edit: (question, text, model) => void begin(question.parent, text, question.attachments, model),
     again: (answer, model) => void begin(answer.parent, "", [], model),
-    stop: () => {
-      if (running === null) return;
-      if (talk.id === null) listening.current?.abort();
-      else stopAnswer(talk.id, running.id).catch((cause: unknown) => setError(asError(cause)));
-    },
+    stop,
     choose: (message) => set({ head: latestLeaf(now.current.messages, message.id) }),
     set,
   };
+}
+
+/** The answer under way in what is shown. */
+function runningOf({ messages, settings }: Talk): Message | null {
+  const last = branchOf(messages, settings.head).at(-1);
+  return last?.state === "running" ? last : null;
 }
 
 let count = 0;
@@ -266,8 +315,8 @@ function local(role: Message["role"], parent: string | null, more: Partial<Messa
 }
 
 /** What the model is told of an unkept chat: thoughts and answers without a word are no part of the talk. */
-export function messagesOf(system: string, branch: readonly Message[]): ChatMessage[] {
-  const told: ChatMessage[] = system.trim() === "" ? [] : [{ role: "system", content: system }];
+export function messagesOf(system: string, branch: readonly Message[]): ToldMessage[] {
+  const told: ToldMessage[] = system.trim() === "" ? [] : [{ role: "system", content: system }];
   for (const { role, text, attachments } of branch) {
     const said = role === "user" ? text : splitThinking(text).text;
     if (role === "assistant" && said.trim() === "") continue;

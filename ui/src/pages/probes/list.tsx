@@ -8,6 +8,7 @@ import { sharedOf } from "../../lib/range";
 import { address, type Changes, changed } from "../../lib/route";
 import { saidWords } from "../../lib/said";
 import { useChange } from "../../lib/use-change";
+import { ActionsHead } from "../../ui/actions-head";
 import { useUi } from "../../ui/context";
 import { Icon } from "../../ui/icon";
 import { Lamp } from "../../ui/lamp";
@@ -48,9 +49,7 @@ export function ProbeList({ probes, params, session, reload }: Props) {
               <th scope="col" class="col-wide">
                 {t("probes.next")}
               </th>
-              <th scope="col">
-                <span class="visually-hidden">{t("keys.actions")}</span>
-              </th>
+              <ActionsHead />
             </tr>
           </thead>
           {ORDER.filter((layer) => probes.some((probe) => probe.layer === layer)).map((layer) => (

@@ -11,6 +11,7 @@ import { ErrorNotice, Skeleton } from "../../ui/notice";
 import { Panel } from "../../ui/panel";
 import type { Draft } from "./page";
 import { Diff } from "./diff";
+import { SETTINGS_RECORDS } from "./values";
 
 /** A text that has rested so long is checked. */
 const REST_MS = 400;
@@ -96,7 +97,7 @@ function OpenEditor({ settings, own, draft, setDraft, reload }: Props & { own: s
           write={write}
         />
       </section>
-      <Panel title={t("settings.changes")}>
+      <Panel title={t("settings.changes")} records={SETTINGS_RECORDS}>
         <div class="settings-side" aria-live="polite">
           {applied !== null && <Outcome applied={applied} />}
           {error !== null && <ErrorNotice error={error} />}

@@ -5,7 +5,9 @@ import { address, changed, go } from "../../lib/route";
 import { useQuery } from "../../lib/use-query";
 import { useUi } from "../../ui/context";
 import { Empty, ErrorNotice, Skeleton } from "../../ui/notice";
+import { Panel } from "../../ui/panel";
 import { Diff } from "./diff";
+import { SETTINGS_RECORDS } from "./values";
 
 interface Props {
   params: URLSearchParams;
@@ -21,7 +23,7 @@ export function History({ params, undo }: Props) {
   const opened = params.get("change");
   const open = (id: string | null) => go(address("settings", changed(params, { change: id })));
   return (
-    <section class="panel" aria-label={t("settings.history")}>
+    <Panel title={t("settings.history")} records={SETTINGS_RECORDS}>
       <ul class="settings-history">
         {data.map((revision) => {
           const [id, time] = [String(revision.id), format.dateTime(revision.at_ms)];
@@ -50,7 +52,7 @@ export function History({ params, undo }: Props) {
           );
         })}
       </ul>
-    </section>
+    </Panel>
   );
 }
 

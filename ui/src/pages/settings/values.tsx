@@ -3,6 +3,10 @@
 import { type Value } from "../../api/settings";
 import { address, changed, go } from "../../lib/route";
 import { useUi } from "../../ui/context";
+import { InDiscover } from "../../ui/in-discover";
+
+/** What was changed here, as it is recorded. */
+export const SETTINGS_RECORDS = { kind: "audit", q: 'msg:"configuration changed"' };
 
 interface Props {
   values: Value[];
@@ -39,6 +43,7 @@ export function Values({ values, params }: Props) {
           {t("settings.written_only")}
         </label>
         <span class="quiet">{t("settings.count", { shown: shown.length, all: values.length })}</span>
+        <InDiscover records={SETTINGS_RECORDS} />
       </div>
       {shown.length === 0 ? (
         <p class="quiet settings-none">{t("settings.none")}</p>

@@ -3,6 +3,7 @@
 import { beginRun, holdTask, type Question, releaseTask, type Task, type TaskBoard } from "../../api/tasks";
 import { address, type Changes, changed } from "../../lib/route";
 import { useChange } from "../../lib/use-change";
+import { ActionsHead } from "../../ui/actions-head";
 import { useUi } from "../../ui/context";
 import { Icon } from "../../ui/icon";
 import { Lamp } from "../../ui/lamp";
@@ -81,9 +82,7 @@ export function TaskList({ board, params, editable, show, reload }: ListProps) {
                 <th scope="col">{t("tasks.schedule")}</th>
                 <th scope="col">{t("tasks.next")}</th>
                 <th scope="col">{t("tasks.last")}</th>
-                <th scope="col">
-                  <span class="visually-hidden">{t("keys.actions")}</span>
-                </th>
+                <ActionsHead />
               </tr>
             </thead>
             <tbody>

@@ -5,6 +5,7 @@ import type { Way } from "../../api/session";
 import { endSession, type OpenSession } from "../../api/users";
 import type { TextKey } from "../../i18n/en";
 import { agentName } from "../../lib/agent";
+import { ActionsHead } from "../../ui/actions-head";
 import { useUi } from "../../ui/context";
 import { ErrorNotice } from "../../ui/notice";
 
@@ -49,9 +50,7 @@ export function SessionTable({ sessions, own, withUser, changed }: Props) {
               <th scope="col" class="col-wide">
                 {t("users.opened")}
               </th>
-              <th scope="col">
-                <span class="visually-hidden">{t("keys.actions")}</span>
-              </th>
+              <ActionsHead />
             </tr>
           </thead>
           <tbody>

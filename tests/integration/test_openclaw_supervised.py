@@ -6,13 +6,16 @@ By name only (`--openclaw FOLDER`): some 770 MB from npm, a gigabyte of memory. 
     npm install --prefix FOLDER/run node@24
 """
 
+import concurrent.futures
 import json
 import os
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 from house import free_port, until
+from test_probes import Model, serve  # noqa: F401 (a fixture)
 from test_upkeep import lives, ps, told, until_state
 
 TOKEN = "test-gateway-token"
@@ -43,8 +46,8 @@ def openclaw(pytestconfig, tmp_path):
         "delay": "1s",
     }
 
-    def settings(house_port, key, **gateway):
-        model = {"id": "demo", "name": "demo", "reasoning": False, "input": ["text"], "contextWindow": 65536, "contextTokens": 32768, "maxTokens": 2048}
+    def settings(house_port, key, name="demo", **gateway):
+        model = {"id": name, "name": name, "reasoning": False, "input": ["text"], "contextWindow": 65536, "contextTokens": 32768, "maxTokens": 2048}
         model["cost"] = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0}
         provider = {"baseUrl": f"http://127.0.0.1:{house_port}/v1", "apiKey": key, "api": "openai-completions", "timeoutSeconds": 300, "models": [model]}
         text = {
@@ -59,7 +62,7 @@ def openclaw(pytestconfig, tmp_path):
             "update": {"checkOnStart": False},
             "logging": {"file": str(log)},
             "agents": {
-                "defaults": {"workspace": str(home / "workspace"), "skipBootstrap": True, "heartbeat": {"every": "0m"}, "model": {"primary": "gw/demo"}}
+                "defaults": {"workspace": str(home / "workspace"), "skipBootstrap": True, "heartbeat": {"every": "0m"}, "model": {"primary": f"gw/{name}"}}
             },
             "models": {"mode": "replace", "providers": {"gw": provider}},
         }
@@ -105,6 +108,37 @@ def test_a_real_openclaw_is_waited_for_joined_by_trace_id_and_given_its_time(mak
 
     again = until("it is another one", other, 280, 0.5)
     assert not lives(row["pid"]) and again["starts"] == 2
+    assert not [record for record in told(house, process_name="openclaw") if "killed" in record["msg"]]
+
+
+def test_a_real_openclaw_ends_its_turn_before_it_is_started_anew(make_house, serve, openclaw):  # noqa: F811
+    process, settings, url, _log = openclaw
+    model = Model(serve)
+
+    def late(_prompt):
+        time.sleep(25)
+        return "All is well, and this took its time."
+
+    model.answers = late
+    house = make_house(start=False, upstreams={"model": {"kind": "openai", "url": model.url}}, supervise={"openclaw": process}, probes="off")
+    settings(house.port, house.key, name="stub")
+    house.start()
+    first = until_state(house, "openclaw", "ready", within=280)["pid"]
+    body = {"model": "openclaw/default", "messages": [{"role": "user", "content": "hi"}]}
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        turn = pool.submit(httpx.post, f"{url}/v1/chat/completions", json=body, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=300)
+        until("the model has been asked", lambda: turn.done() or model.asked, within=120, every=0.2)
+        assert not turn.done(), turn.result().text
+        asked = time.monotonic()
+        house.run("restart", "openclaw")
+        answer = turn.result(300)
+        answered = time.monotonic() - asked
+    print(f"asked to end in a turn, it answered {answer.status_code} {answered:.1f} s later")
+    assert answer.status_code == 200 and "took its time" in answer.text, answer.text
+    again = until("it is another one", lambda: (now := ps(house)["openclaw"])["state"] == "ready" and now["pid"] not in (None, first) and now, 330, 0.5)
+    ended = [record for record in told(house, process_name="openclaw") if "exit_code" in record or "exit_signal" in record]
+    print(json.dumps([{name: record.get(name) for name in ("msg", "exit_code", "exit_signal")} for record in ended]))
+    assert not lives(first) and again["starts"] == 2
     assert not [record for record in told(house, process_name="openclaw") if "killed" in record["msg"]]
 
 

@@ -29,8 +29,8 @@ pub use self::alerts::{
 pub use self::chat::ChatConfig;
 pub use self::console::{ConsoleConfig, ConsoleRole, OidcConfig};
 pub use self::edge::{
-    AcmeChallenge, AcmeConfig, BalanceConfig, EdgeConfig, HeadersConfig, RouteConfig, RouteTarget, SiteConfig,
-    TlsConfig,
+    AcmeChallenge, AcmeConfig, BalanceConfig, EdgeConfig, HeadersConfig, RecordsConfig, RouteConfig, RouteTarget,
+    SiteConfig, TlsConfig,
 };
 pub use self::probes::{
     CertificatePlace, CertificateProbe, ClockProbe, DiskProbe, GpuProbe, HttpProbe, MemoryProbe, ModelProbe,

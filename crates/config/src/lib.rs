@@ -52,7 +52,7 @@ pub use config::{
     JournaldSource, Keep, KeepFiles, KeyConfig, Limits, LineCap, LineFormat, Listen, ListenSource, Logging,
     MemoryProbe, ModelConfig, ModelProbe, OidcConfig, OnAbort, OtlpConfig, Overflow, Priority, ProbesConfig,
     ProcessProbe, ProgramFault, QualityProbe, Queue, QuietConfig, Rate, ReadyConfig, RemoteStore, Reopen, ReopenSignal,
-    ReportConfig, ReportKind, RestartPolicy, Rotate, RotateMethod, RouteConfig, RouteTarget, SearchConfig, ShapeConfig,
+    ReportConfig, ReportKind, RestartPolicy, Rotate, RotateMethod, RecordsConfig, RouteConfig, RouteTarget, SearchConfig, ShapeConfig,
     Shared, ShipConfig, ShipKind, ShipLogin, SiteConfig, SmtpConfig, SmtpTls, SourceConfig, SourceKind,
     StopSignalConfig, StoreConfig, SuperviseConfig, SyncPolicy, SyslogMessage, TaskCommand, TaskStore, TasksConfig,
     TelemetryConfig, Timeouts, TlsConfig, TlsFiles, UnitConfig, UnitManager, UpstreamConfig, UpstreamKind, Vrl,

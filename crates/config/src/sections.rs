@@ -108,6 +108,9 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
         s.section(d, "chat", |d, s| chat::chat(d, s, &mut config.chat));
         s.section(d, "console", |d, s| console::console(d, s, &mut config.console, config.public_url.as_deref()));
         config.edge = s.get("edge").and_then(|node| edge::edge(d, node, listen, auth));
+        if config.edge.as_ref().is_some_and(|edge| edge.proxy_protocol) && config.access.trusted_proxies.is_empty() {
+            nobody_trusted(d, s.get("edge"));
+        }
         config.probes = probes::probes(d, s.get("probes"), &config.upstreams, &config.data_dir);
         let (data_dir, channels) = (&config.data_dir, &config.channels);
         config.tasks = s.get("tasks").and_then(|node| tasks::tasks(d, node, data_dir, channels));

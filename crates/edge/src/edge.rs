@@ -15,9 +15,11 @@ use crate::files::Files;
 use crate::forward::{Forward, Outcome};
 use crate::headers::{self, location};
 use crate::kept::Kept;
-use crate::spec::{Headers, RouteSpec, SiteSpec, To};
+use crate::spec::{Headers, Records, RouteSpec, SiteSpec, To};
 use crate::visit::{Open, Tell, Visitor};
 
+/// What stands in a record for a name that no site has: what a stranger made up is not repeated.
+const UNKNOWN: &str = "unknown";
 /// Bytes of a body that are taken in although nobody wants them, and the time for it.
 const DRAINED_BYTES_MAX: usize = 64 * 1024;
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
@@ -40,6 +42,8 @@ impl std::fmt::Debug for Edge {
 
 #[derive(Debug)]
 struct Site {
+    host: String,
+    headers: Headers,
     /// The longest path first.
     routes: Vec<Arc<Route>>,
 }
@@ -51,6 +55,7 @@ pub struct Route {
     /// Without a slash at the end, so empty for the root.
     path: String,
     headers: Headers,
+    records: Records,
     way: Way,
 }
 
@@ -81,8 +86,15 @@ pub enum Lost {
 }
 
 impl Lost {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Misdirected => "no site has this name, or TLS was spoken for another one",
+            Self::NoRoute => "no route has this path",
+        }
+    }
+
     /// What is answered.
-    pub fn answer(self) -> Answer {
+    fn answer(self) -> Answer {
         match self {
             Self::Misdirected => text(StatusCode::MISDIRECTED_REQUEST, "this host name is not served here\n"),
             Self::NoRoute => text(StatusCode::NOT_FOUND, "there is nothing here\n"),
@@ -97,11 +109,11 @@ impl Edge {
         let first = sites.first().map(|site| site.host.clone()).unwrap_or_default();
         let mut by_host = HashMap::new();
         for site in sites {
-            let route = |route| Route::new(&site.host, site.headers, route, &kept).map(Arc::new);
+            let route = |route| Route::new(&site.host, site.headers, site.records, route, &kept).map(Arc::new);
             let routes = site.routes.into_iter().map(route);
             let mut routes = routes.collect::<Result<Vec<_>, _>>()?;
             routes.sort_by_key(|route| std::cmp::Reverse(route.path.len()));
-            let held = Arc::new(Site { routes });
+            let held = Arc::new(Site { host: site.host.clone(), headers: site.headers, routes });
             by_host.extend(site.aliases.into_iter().map(|alias| (alias, held.clone())));
             by_host.insert(site.host, held);
         }
@@ -127,7 +139,8 @@ impl Edge {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let id = RequestId::from_headers(request.headers());
-        let mut open = Open::new(&self.tell, &route.host, request.method(), request.uri().path(), visitor, &id);
+        let mut open =
+            Open::new((&self.tell, route.records), &route.host, request.method(), request.uri().path(), visitor, &id);
         let answer = match &route.way {
             Way::House(_) => text(StatusCode::NOT_FOUND, "there is nothing here\n"),
             Way::Files(files) => {
@@ -147,6 +160,36 @@ impl Edge {
             },
         };
         open.answer(answer, &id)
+    }
+
+    /// Answers a request that is for no route. Its answer has the headers of the site that it was sent to or TLS was spoken for.
+    pub async fn refuse<B>(&self, lost: Lost, request: Request<B>, visitor: Visitor) -> Answer
+    where
+        B: http_body::Body,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let id = RequestId::from_headers(request.headers());
+        let host = sent_to(&request).unwrap_or_default();
+        let told = self.sites.get(&host).map_or(UNKNOWN, |site| site.host.as_str());
+        let mut open =
+            Open::new((&self.tell, Records::All), told, request.method(), request.uri().path(), visitor, &id);
+        open.fail(lost.reason().to_owned());
+        let name = request.extensions().get::<ServerName>().cloned();
+        drain(request.into_body()).await;
+        let mut answer = open.answer(lost.answer(), &id);
+        match self.sites.get(&host) {
+            Some(site) => headers::dress(site.headers, answer.headers_mut()),
+            None => self.dress(name.as_ref(), answer.headers_mut()),
+        }
+        answer
+    }
+
+    /// Gives an answer that no route makes the headers of the site that TLS was spoken for, of the first one where that is not known.
+    pub fn dress(&self, name: Option<&ServerName>, answer: &mut HeaderMap) {
+        let named = name.and_then(|name| self.sites.get(&name.0.trim_end_matches('.').to_ascii_lowercase()));
+        if let Some(site) = named.or_else(|| self.sites.get(&self.first)) {
+            headers::dress(site.headers, answer);
+        }
     }
 
     /// Whether a site has this name.
@@ -170,7 +213,7 @@ impl Edge {
 }
 
 impl Route {
-    fn new(host: &str, headers: Headers, spec: RouteSpec, kept: &Kept) -> Result<Self, EdgeError> {
+    fn new(host: &str, headers: Headers, records: Records, spec: RouteSpec, kept: &Kept) -> Result<Self, EdgeError> {
         let way = match spec.to {
             To::Gateway => Way::House(Part::Gateway),
             To::Console => Way::House(Part::Console),
@@ -183,7 +226,7 @@ impl Route {
             }
         };
         let path = spec.path.trim_end_matches('/').to_owned();
-        Ok(Self { host: host.to_owned(), path, headers, way })
+        Ok(Self { host: host.to_owned(), path, headers, records, way })
     }
 
     /// The part of the house that answers; `None` where [`Edge::serve`] does.
@@ -211,7 +254,7 @@ impl Route {
 
 /// Takes in a body that nobody wants, as far as it is short and on its way: an answer before its end is one that some clients throw
 /// away (curl 7.88 over HTTP/2), and over HTTP/1.1 the connection would end.
-async fn drain<B>(body: B)
+pub(crate) async fn drain<B>(body: B)
 where
     B: http_body::Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -252,12 +295,14 @@ mod tests {
             aliases: vec!["www.a.example".to_owned()],
             routes: vec![redirect("/"), route("/v1/", To::Gateway), redirect("/v1/models"), redirect("/x")],
             headers: Headers::Current,
+            records: Records::All,
         };
         let b = SiteSpec {
             host: "b.example".to_owned(),
             aliases: Vec::new(),
             routes: vec![redirect("/only/")],
             headers: Headers::Off,
+            records: Records::All,
         };
         Edge::new(vec![a, b], 8443, Arc::new(|_| {}), Arc::default()).unwrap()
     }

@@ -12,6 +12,7 @@ use tower::ServiceExt;
 use tower_http::services::ServeDir;
 
 use crate::error::EdgeError;
+use crate::fresh::{Fresh, Key};
 
 /// A name with a hash in it never means another content (RFC 8246).
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -21,15 +22,16 @@ const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
 const HASH_CHARS_MIN: usize = 8;
 
 /// Bytes of a file that are read at once: each client that reads slowly has some of these waiting.
-const PIECE_BYTES: usize = 16 * 1024;
+const PIECE_BYTES: usize = 8 * 1024;
 
 /// Files below a directory: `.br`, `.zst` and `.gz` beside a file are sent to those who take them; ranges; no listing; nothing whose
 /// name begins with a dot, but for `.well-known` (RFC 8615).
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Files {
     /// The path of the route, which is taken away; without a slash at its end.
     prefix: String,
     dir: ServeDir,
+    fresh: Fresh,
 }
 
 impl Files {
@@ -42,13 +44,17 @@ impl Files {
         }
         let dir = ServeDir::new(dir).with_buf_chunk_size(PIECE_BYTES);
         let dir = dir.precompressed_br().precompressed_zstd().precompressed_gzip();
-        Ok(Self { prefix: route.trim_end_matches('/').to_owned(), dir })
+        Ok(Self { prefix: route.trim_end_matches('/').to_owned(), dir, fresh: Fresh::default() })
     }
 
     pub(crate) async fn answer<B>(&self, request: &Request<B>) -> Answer {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed here\n");
             answer.headers_mut().insert(http::header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return answer;
+        }
+        let key = Key::of(request, request.uri().path());
+        if let Some(answer) = key.as_ref().and_then(|key| self.fresh.get(key)) {
             return answer;
         }
         let path =
@@ -79,7 +85,10 @@ impl Files {
             }
             _ => {}
         }
-        answer
+        match key {
+            Some(key) => self.fresh.keep(key, answer).await,
+            None => answer,
+        }
     }
 }
 

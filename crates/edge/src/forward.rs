@@ -23,6 +23,7 @@ use tollhouse_units::chain;
 use tollhouse_web::{Answer, RequestId, end_on_error, text};
 
 use crate::balance::{Running, Servers};
+use crate::edge::drain;
 use crate::kept::ServerClient;
 use crate::tunnel::Upgrade;
 use crate::visit::{Open, Visitor};
@@ -123,6 +124,7 @@ impl Forward {
     {
         let (mut head, body) = request.into_parts();
         if body.size_hint().lower() > self.body_bytes_max {
+            drain(body).await;
             return too_large().into();
         }
         let wants_tunnel = is_websocket(&head.headers);
@@ -141,13 +143,16 @@ impl Forward {
         let is_safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let until = Instant::now() + self.timeout;
         let mut failure = None;
-        for server in self.servers.order(visitor.address, &target).into_iter().take(TRIES_MAX) {
+        let mut order = self.servers.order(visitor.address, &target).into_iter().take(TRIES_MAX);
+        while let Some(server) = order.next() {
             let Some(body) = outgoing.next() else { break };
             let Ok(uri) = format!("{}{target}", server.spec.url).parse::<Uri>() else { return unreachable().into() };
             let mut sent = Request::new(body);
             *sent.method_mut() = head.method.clone();
             *sent.uri_mut() = uri;
-            *sent.headers_mut() = head.headers.clone();
+            // The last one to be tried, mostly the only one, gets what the others got a copy of.
+            *sent.headers_mut() =
+                if order.len() == 0 { std::mem::take(&mut head.headers) } else { head.headers.clone() };
             open.ask(&server.spec.url);
             let running = server.begin();
             match tokio::time::timeout_at(until, self.client.request(sent)).await {

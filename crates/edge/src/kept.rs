@@ -25,8 +25,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const POOL_IDLE: Duration = Duration::from_secs(50);
 /// Unused connections kept to each server.
 const POOL_MAX: usize = 64;
-/// Bytes of a head that a server may answer with.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a head that a server may answer with, and of its answer that are read at once: each client that reads slowly has some of
+/// these waiting.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// How servers are reached; clones share their connections.
 pub(crate) type ServerClient = Client<HttpsConnector<HttpConnector>, Sent>;
@@ -99,7 +100,7 @@ impl Kept {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_MAX)
-            .http1_max_buf_size(HEAD_BYTES_MAX)
+            .http1_read_buf_exact_size(HEAD_BYTES_MAX)
             .build(connector);
         Ok(place.get_or_init(|| client).clone())
     }

@@ -14,6 +14,17 @@ pub struct SiteSpec {
     pub routes: Vec<RouteSpec>,
     /// Which headers its answers get.
     pub headers: Headers,
+    /// Which of its visits are told.
+    pub records: Records,
+}
+
+/// Which visits are told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Records {
+    /// Each.
+    All,
+    /// Those that were answered with a status of 400 or more, or in which something failed.
+    Failures,
 }
 
 /// What stands behind a path and all paths below it.

@@ -12,6 +12,8 @@ use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use tollhouse_web::{Answer, Body, RequestId};
 
+use crate::spec::Records;
+
 /// Longest path that is told, in bytes.
 const PATH_BYTES_MAX: usize = 1_024;
 
@@ -48,17 +50,25 @@ pub struct Visit {
 }
 
 /// Who is told of each request.
-pub type Tell = Arc<dyn Fn(Visit) + Send + Sync>;
+pub type Tell = Arc<dyn Fn(&Visit) + Send + Sync>;
 
 /// A request under way, told when it is dropped: with its answer's body, or with whoever waited for it.
 pub(crate) struct Open {
     visit: Visit,
     began: Instant,
     tell: Tell,
+    records: Records,
 }
 
 impl Open {
-    pub(crate) fn new(tell: &Tell, host: &str, method: &Method, path: &str, visitor: Visitor, id: &RequestId) -> Self {
+    pub(crate) fn new(
+        (tell, records): (&Tell, Records),
+        host: &str,
+        method: &Method,
+        path: &str,
+        visitor: Visitor,
+        id: &RequestId,
+    ) -> Self {
         let end = (0..=path.len().min(PATH_BYTES_MAX)).rev().find(|end| path.is_char_boundary(*end)).unwrap_or(0);
         let visit = Visit {
             host: host.to_owned(),
@@ -73,7 +83,7 @@ impl Open {
             duration_ms: 0.0,
             error: None,
         };
-        Self { visit, began: Instant::now(), tell: tell.clone() }
+        Self { visit, began: Instant::now(), tell: tell.clone(), records }
     }
 
     /// The server that is asked now.
@@ -105,8 +115,12 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
+        let is_failure = self.visit.error.is_some() || self.visit.status.as_u16() >= 400;
+        if self.records == Records::Failures && !is_failure {
+            return;
+        }
         self.visit.duration_ms = (self.began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
-        (self.tell)(self.visit.clone());
+        (self.tell)(&self.visit);
     }
 }
 

@@ -22,7 +22,7 @@ const TROUBLES_TOLD_MAX: usize = 5;
 /// Runs the command.
 pub(crate) fn check(args: &ConfigArgs) -> anyhow::Result<()> {
     let config = args.load()?;
-    up::check(&config)?;
+    up::check_all(&config)?;
     let mut out = config.effective_yaml();
     // Comments: what a program reads of this stays YAML.
     for line in sources(&config)? {

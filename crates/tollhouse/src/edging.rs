@@ -14,15 +14,15 @@ use hyper::body::Incoming;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tollhouse_config::{
-    BalanceConfig, Config, EdgeConfig, HeadersConfig, RouteConfig, RouteTarget, SiteConfig, TlsConfig,
+    BalanceConfig, Config, EdgeConfig, HeadersConfig, RecordsConfig, RouteConfig, RouteTarget, SiteConfig, TlsConfig,
 };
 use tollhouse_edge::{
-    Authority, Balance, Certificate, Certificates, Edge, Headers, Health, HealthSpec, Kept, Part, RouteSpec, SiteSpec,
-    Tell, Tls, To, Visit, Visitor, carries_key,
+    Authority, Balance, Certificate, Certificates, Edge, Headers, Health, HealthSpec, Kept, Part, Records, RouteSpec,
+    SiteSpec, Tell, Tls, To, Visit, Visitor, carries_key,
 };
 use tollhouse_journal::{Journal, Level, Record};
 use tollhouse_state::State;
-use tollhouse_web::{Answer, Dropped, Peer, ServeOptions, text};
+use tollhouse_web::{Answer, Dropped, Peer, Proxied, ServeOptions, text};
 
 use crate::ground::Ground;
 use crate::house::{self, Current, House};
@@ -40,13 +40,17 @@ const CALLER: &str = "tollhouse/edging.rs";
 /// `kept` is what goes on from the edge before it.
 pub(crate) fn edge(config: &Config, journal: &Journal, kept: &Arc<Kept>) -> anyhow::Result<Option<Arc<Edge>>> {
     let journal = journal.clone();
-    let tell: Tell = Arc::new(move |visit| record_visit(&journal, visit));
+    let tell: Tell = Arc::new(move |visit: &Visit| record_visit(&journal, visit));
     sites(config, tell, kept.clone())
 }
 
-/// What is wrong with the sites of a configuration, their certificates included; it blocks.
+/// What is wrong with the sites of a configuration; it blocks. Certificates are left to [`check_certificates`].
 pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
-    sites(config, Arc::new(|_| {}), Arc::default())?;
+    sites(config, Arc::new(|_| {}), Arc::default()).map(|_| ())
+}
+
+/// What is wrong with certificates of sites and with the authority that signs them; it blocks. [`first`] finds the same.
+pub(crate) fn check_certificates(config: &Config) -> anyhow::Result<()> {
     renewing::authority(config)?;
     read(config).map(|_| ())
 }
@@ -67,6 +71,10 @@ fn site(site: &SiteConfig) -> SiteSpec {
             HeadersConfig::Current => Headers::Current,
             HeadersConfig::Tutorial => Headers::Tutorial,
             HeadersConfig::Off => Headers::Off,
+        },
+        records: match site.records {
+            RecordsConfig::All => Records::All,
+            RecordsConfig::Failures => Records::Failures,
         },
     }
 }
@@ -100,7 +108,15 @@ pub(crate) async fn answer(house: Arc<House>, mut request: Request<Incoming>, pe
     let Some(edge) = house.edge.clone() else { return Ok(misdirected()) };
     let route = match edge.find(&request) {
         Ok(route) => route,
-        Err(lost) => return Ok(lost.answer()),
+        Err(lost) => {
+            return Ok(match house::admitted(&house, &request, peer)? {
+                Ok(address) => edge.refuse(lost, request, Visitor { address }).await,
+                Err(mut refused) => {
+                    edge.dress(request.extensions().get(), refused.headers_mut());
+                    refused
+                }
+            });
+        }
     };
     let mut answer = match route.part() {
         Some(part) => {
@@ -164,22 +180,22 @@ fn record_key_in_clear(house: &House, request: &Request<Incoming>, client: IpAdd
     enqueue(&house.journal, record);
 }
 
-fn record_visit(journal: &Journal, visit: Visit) {
+fn record_visit(journal: &Journal, visit: &Visit) {
     let level = if visit.status.is_server_error() { Level::Warn } else { Level::Info };
     let mut record = Record::new("access", level, "site visited")
         .caller(CALLER)
-        .field("host", visit.host)
+        .field("host", &visit.host)
         .field("method", visit.method.as_str())
-        .field("path", visit.path)
+        .field("path", &visit.path)
         .field("status", visit.status.as_u16())
         .field("duration_ms", visit.duration_ms)
         .field("client_ip", visit.address.to_string())
-        .field("request_id", visit.request_id)
+        .field("request_id", &visit.request_id)
         .field("bytes_sent", visit.bytes_sent);
-    if let Some(server) = visit.server {
+    if let Some(server) = &visit.server {
         record = record.field("upstream", server);
     }
-    if let Some(error) = visit.error {
+    if let Some(error) = &visit.error {
         record = record.field("error", error);
     }
     enqueue(journal, record);
@@ -245,6 +261,7 @@ fn stamp(path: &PathBuf) -> Option<Stamp> {
 pub(crate) struct Prepared<L> {
     held: Vec<Held>,
     authority: Option<Authority>,
+    proxied: Proxied,
     https: Option<L>,
     http: Option<L>,
 }
@@ -256,9 +273,10 @@ impl Prepared<Bound> {
             // Before the first handshake.
             edging.certificates.show(shown(&self.held));
         }
-        let https = self.https.map(|bound| bound.serve_directly(&edging.serving_https)).transpose()?;
-        let http = self.http.map(|bound| bound.serve_directly(&edging.serving_http)).transpose()?;
-        Ok(Prepared { held: self.held, authority: self.authority, https, http })
+        let proxied = self.proxied;
+        let https = self.https.map(|bound| bound.serve_as(proxied, &edging.serving_https)).transpose()?;
+        let http = self.http.map(|bound| bound.serve_as(proxied, &edging.serving_http)).transpose()?;
+        Ok(Prepared { held: self.held, authority: self.authority, proxied, https, http })
     }
 }
 
@@ -315,12 +333,20 @@ impl Edging {
 
     /// Binds what is new and reads all certificates.
     pub(crate) async fn prepare(&self, config: &Config) -> anyhow::Result<Prepared<Bound>> {
-        prepare(self.config.as_ref(), config).await
+        let mut prepared = prepare(self.config.as_ref(), config).await?;
+        let proxied = self.config.as_ref().map(proxied);
+        if proxied.is_some_and(|before| config.edge.as_ref().is_some_and(|_| before != prepared.proxied)) {
+            // The same sockets, served in another way.
+            let again = |listening: &Option<Listening>| listening.as_ref().map(Listening::again).transpose();
+            prepared.https = prepared.https.map_or_else(|| again(&self.https), |bound| Ok(Some(bound)))?;
+            prepared.http = prepared.http.map_or_else(|| again(&self.http), |bound| Ok(Some(bound)))?;
+        }
+        Ok(prepared)
     }
 
     /// Puts it in force; what ends is let end by `draining`.
     pub(crate) fn adopt(&mut self, prepared: Prepared<Listening>, config: &Config, draining: &mut JoinSet<()>) {
-        let Prepared { held, authority, https, http } = prepared;
+        let Prepared { held, authority, https, http, proxied: _ } = prepared;
         self.held = held;
         self.told.clear();
         self.show();
@@ -467,7 +493,12 @@ async fn prepare(now: Option<&EdgeConfig>, config: &Config) -> anyhow::Result<Pr
     let config = config.clone();
     let read = move || anyhow::Ok((read(&config)?, renewing::authority(&config)?));
     let (held, authority) = tokio::task::spawn_blocking(read).await??;
-    Ok(Prepared { held, authority, https, http })
+    Ok(Prepared { held, authority, proxied: next.map_or(Proxied::No, proxied), https, http })
+}
+
+/// Whether connections begin with a PROXY header.
+fn proxied(edge: &EdgeConfig) -> Proxied {
+    if edge.proxy_protocol { Proxied::Yes } else { Proxied::No }
 }
 
 async fn bind(address: Option<SocketAddr>, key: &str) -> anyhow::Result<Option<Bound>> {

@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
-use http::Request;
+use http::{HeaderMap, Request};
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tollhouse_config::Config;
 use tollhouse_journal::{Journal, Level, Record};
-use tollhouse_web::{Answer, Dropped, Peer, Proxied, Refusal, ServeOptions, Server};
+use tollhouse_web::{Answer, Dropped, Peer, Proxied, Refusal, ServeOptions, Server, ServerName};
 
 use crate::house::{self, Current};
 use crate::{edging, handed, wiring};
@@ -37,9 +37,15 @@ impl Serving {
 
     /// The same for the sites of the edge, with TLS in these options, and connections of their own.
     pub(crate) fn edge(options: ServeOptions, current: Current, journal: Journal) -> Self {
+        let in_force = current.clone();
         let handler = move |request, peer| edging::answer(current.get(), request, peer);
         let told = move |peer, refusal| record_refusal(&journal, peer, refusal);
-        Self(Arc::new(Server::with_refusals_told(options, handler, told)))
+        let dress = move |name: Option<&ServerName>, answer: &mut HeaderMap| {
+            if let Some(edge) = &in_force.get().edge {
+                edge.dress(name, answer);
+            }
+        };
+        Self(Arc::new(Server::with_refusals_dressed(options, handler, told, dress)))
     }
 
     /// The same for those who come to the edge without TLS.
@@ -145,7 +151,8 @@ impl Bound {
         self.serve_as(Proxied::No, serving)
     }
 
-    fn serve_as(self, proxied: Proxied, serving: &Serving) -> anyhow::Result<Listening> {
+    /// Serves it, to clients of proxies or to whoever comes themselves.
+    pub(crate) fn serve_as(self, proxied: Proxied, serving: &Serving) -> anyhow::Result<Listening> {
         let Self { socket, address } = self;
         let served = socket.try_clone().context("sharing the socket listened on")?;
         let listener = TcpListener::from_std(served).context("listening")?;

@@ -38,7 +38,7 @@ impl SettingsDesk for Desk {
         let parsed = parse(&proposal.text, &self.file_name(), &|name| std::env::var(name).ok());
         let checked = parsed.map_err(|errors| faults(&errors)).and_then(|config| {
             let config = self.source.adapted(config);
-            match up::check(&config) {
+            match up::check_all(&config) {
                 Ok(()) => Ok(config),
                 Err(error) => match error.downcast_ref::<ConfigErrors>() {
                     Some(errors) => Err(faults(errors)),

@@ -254,7 +254,14 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is wrong with a configuration beyond its form, as far as that shows without opening a port or the data.
+/// What is wrong with a configuration beyond its form, as far as that shows without opening a port or the data. For who will not
+/// begin to serve it: who does reads the certificates of sites then.
+pub(crate) fn check_all(config: &Config) -> anyhow::Result<()> {
+    check(config)?;
+    edging::check_certificates(config)
+}
+
+/// The same without the certificates of sites.
 pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
     shaper(config)?;
     Shapes::compile(config)?;

@@ -36,6 +36,8 @@ const FIRST_BYTES: usize = 2 * 1024;
 /// How long a connection that has said nothing may still say something when its listener stops: its first request may be
 /// on the way.
 const LAST_WORD: Duration = Duration::from_millis(500);
+/// How often an answer is taken further in one go before other connections have their turn.
+const TURNS_MAX: usize = 8;
 /// How often an HTTP/2 connection is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -108,26 +110,20 @@ async fn open<H>(
     inner: &Inner<H>,
     settings: &Settings,
 ) -> Option<(Accepted, Protocol, BytesMut)> {
-    if let Some(config) = &settings.options.tls {
-        accepted.stream = accepted.stream.encrypted(config.clone()).await.ok()?;
-    }
-    // Whoever agreed on a protocol must speak it. A handshake may be all that a client came for, as when an authority looks whether
-    // a name is served here (RFC 8737).
-    let agreed = match accepted.stream.agreed() {
-        None => None,
-        Some(b"h2") => Some(Protocol::Http2),
-        Some(b"http/1.1") => Some(Protocol::Http1),
-        Some(_) => return None,
-    };
     let mut first = BytesMut::new();
     if accepted.is_proxied {
+        // What follows a header goes to TLS, which reads for itself: not a byte of it may be taken here.
+        let is_exact = settings.options.tls.is_some();
         let client = loop {
             match proxy_header::read(&first) {
                 Ok(Some(header)) => {
                     first.advance(header.bytes);
                     break header.client;
                 }
-                Ok(None) => more(&mut accepted.stream, &mut first).await?,
+                Ok(None) => {
+                    let most = if is_exact { proxy_header::missing(&first) } else { FIRST_BYTES };
+                    more(&mut accepted.stream, &mut first, most).await?;
+                }
                 Err(proxy_header::NoProxyHeader) => {
                     inner.complain(accepted.peer, Refusal::malformed("a PROXY header is expected and did not come"));
                     return None;
@@ -141,6 +137,17 @@ async fn open<H>(
             }
         }
     }
+    if let Some(config) = &settings.options.tls {
+        accepted.stream = accepted.stream.encrypted(config.clone()).await.ok()?;
+    }
+    // Whoever agreed on a protocol must speak it. A handshake may be all that a client came for, as when an authority looks whether
+    // a name is served here (RFC 8737).
+    let agreed = match accepted.stream.agreed() {
+        None => None,
+        Some(b"h2") => Some(Protocol::Http2),
+        Some(b"http/1.1") => Some(Protocol::Http1),
+        Some(_) => return None,
+    };
     loop {
         let common = first.len().min(PREFACE.len());
         if first[..common] != PREFACE[..common] {
@@ -149,16 +156,16 @@ async fn open<H>(
         if common == PREFACE.len() {
             return (agreed != Some(Protocol::Http1)).then_some((accepted, Protocol::Http2, first));
         }
-        more(&mut accepted.stream, &mut first).await?;
+        more(&mut accepted.stream, &mut first, FIRST_BYTES).await?;
     }
 }
 
-/// Reads what has come; `None` when the client left.
-async fn more(stream: &mut Stream, first: &mut BytesMut) -> Option<()> {
+/// Reads what has come, at most so many bytes; `None` when the client left.
+async fn more(stream: &mut Stream, first: &mut BytesMut, most: usize) -> Option<()> {
     // No buffer before there is something to put into it.
     stream.readable().await.ok()?;
-    first.reserve(FIRST_BYTES);
-    (stream.read_buf(first).await.ok()? > 0).then_some(())
+    first.reserve(most);
+    (stream.take(most as u64).read_buf(first).await.ok()? > 0).then_some(())
 }
 
 struct Connection<'a, 'b, H> {
@@ -237,12 +244,21 @@ where
     {
         let (mut is_told, mut is_expired) = (false, false);
         poll_fn(|context| {
+            let mut turns = 0;
             loop {
                 if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(context) {
                     log_end(self.peer, ended);
                     return Poll::Ready(Ended::Closed);
                 }
                 if shared.take_unseen() {
+                    continue;
+                }
+                if shared.take_held_back() {
+                    turns += 1;
+                    if turns == TURNS_MAX {
+                        context.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
                     continue;
                 }
                 if !is_told && self.ear.hears(context) {

@@ -370,6 +370,8 @@ impl<S: Transport, K: Unpin> AsyncWrite for Guard<S, K> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper flushes what is below it when it has nothing left of its own.
+        self.shared.flushed();
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

@@ -10,6 +10,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 const LINE_BYTES_MAX: usize = 107;
 /// What version 2 begins with.
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+/// The shortest of all headers: `PROXY UNKNOWN`, CR LF.
+const SHORTEST_BYTES: usize = 15;
 /// Signature, version and command, family, length.
 const FIXED_BYTES: usize = 16;
 /// Bytes of addresses and additions (TLVs) in version 2. The largest addition known, a client certificate's name, fits.
@@ -37,6 +39,20 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Option<ProxyHeader>, NoProxyHeader> {
         return version2(bytes);
     }
     Err(NoProxyHeader)
+}
+
+/// How many bytes belong to the header for certain beside these, which are not all of it: whoever reads no more than that takes
+/// nothing of what follows.
+pub(crate) fn missing(bytes: &[u8]) -> usize {
+    if bytes.is_empty() {
+        return SHORTEST_BYTES;
+    }
+    if !begins_alike(bytes, SIGNATURE) {
+        // A line: only its end says where it ends.
+        return 1;
+    }
+    let length = bytes.get(14..FIXED_BYTES).map_or(0, |length| usize::from(u16::from_be_bytes([length[0], length[1]])));
+    (FIXED_BYTES + length).saturating_sub(bytes.len()).max(1)
 }
 
 /// Whether what has come could be the beginning of `whole`, or has it as its own.
@@ -199,6 +215,14 @@ mod tests {
             prop_assert_eq!(read(&header), Ok(Some(ProxyHeader { client: Some(expected), bytes: 28 })));
             let line = format!("PROXY TCP4 {} 192.0.2.1 {port} 443\r\n", Ipv4Addr::from_bits(source));
             prop_assert_eq!(read(&line.as_bytes()[..cut]), Ok(None));
+            // Whoever reads no more than what is missing takes nothing of what follows.
+            for whole in [&header[..], line.as_bytes()] {
+                let mut taken = 0;
+                while read(&whole[..taken]) == Ok(None) {
+                    taken += missing(&whole[..taken]);
+                }
+                prop_assert_eq!(taken, whole.len());
+            }
             prop_assert_eq!(client(line.as_bytes()), Some(expected));
         }
 

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use http::Request;
+use http::{HeaderMap, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use ipnet::IpNet;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -22,12 +23,14 @@ use crate::connection::{self, Accepted};
 use crate::places::{Place, Places};
 use crate::refusal::Refusal;
 use crate::stop::Stop;
-use crate::stream::Stream;
+use crate::stream::{ServerName, Stream};
 
 /// How often the loop says that the system cannot give it connections, or that some are turned away.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 /// How long the loop rests after the system refused to accept (out of descriptors), so that it does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Bytes that the system takes from us beyond what it has sent: how much is on its way is not bounded by it.
+const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 /// hyper's buffers: room for a head, and what is written ahead of a slow reader.
 const BUFFER_BYTES_MIN: usize = 16 * 1024;
 /// HTTP/2: streams of a connection, and how much a client may send ahead, in a stream and in all.
@@ -35,7 +38,7 @@ pub(crate) const STREAMS_MAX: u32 = 100;
 pub(crate) const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// HTTP/2: bytes of a stream's answer kept for a slow reader.
-const STREAM_SEND_BYTES: usize = 64 * 1024;
+const STREAM_SEND_BYTES: usize = 16 * 1024;
 /// HTTP/2: streams that a client reset before we saw them, and that it made us reset.
 const RESETS_MAX: usize = 100;
 
@@ -57,7 +60,7 @@ pub struct ServeOptions {
     pub per_address_max: usize,
     /// Proxies: their connections are of many clients, and their PROXY headers are believed.
     pub trusted: Vec<IpNet>,
-    /// TLS: with it, nothing else is spoken, and connections that begin with a PROXY header are closed.
+    /// TLS: with it, nothing else is spoken, but for a PROXY header in front of it.
     pub tls: Option<Arc<ServerConfig>>,
     /// From accepting to a complete first head, a TLS handshake included, and from the first byte of a further head to its last.
     pub head_timeout: Duration,
@@ -129,10 +132,12 @@ pub(crate) struct Inner<H> {
     settings: RwLock<Arc<Settings>>,
     places: Places,
     told: Option<Box<Tell>>,
+    dress: Option<Box<Dress>>,
     complained: Mutex<Option<Instant>>,
 }
 
 type Tell = dyn Fn(Peer, Refusal) + Send + Sync;
+type Dress = dyn Fn(Option<&ServerName>, &mut HeaderMap) + Send + Sync;
 
 impl<H> std::fmt::Debug for Inner<H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -171,6 +176,15 @@ impl<H> Inner<H> {
         }
     }
 
+    /// The answer to a refused request that came through TLS for this name.
+    pub(crate) fn refused(&self, refusal: Refusal, name: Option<&ServerName>) -> Answer {
+        let mut answer = refusal.answer();
+        if let Some(dress) = &self.dress {
+            dress(name, answer.headers_mut());
+        }
+        answer
+    }
+
     /// Tells of a connection that is closed without a word: now and then, since there may be thousands.
     pub(crate) fn complain(&self, peer: SocketAddr, refusal: Refusal) {
         let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
@@ -189,7 +203,7 @@ where
 {
     /// A server that listens to nothing yet.
     pub fn new(options: ServeOptions, handler: H) -> Self {
-        Self::telling(options, handler, None)
+        Self::telling(options, handler, None, None)
     }
 
     /// Like [`Self::new`]; `told` hears of each request that is refused before the handler sees it; one whose body breaks off
@@ -200,13 +214,24 @@ where
         handler: H,
         told: impl Fn(Peer, Refusal) + Send + Sync + 'static,
     ) -> Self {
-        Self::telling(options, handler, Some(Box::new(told)))
+        Self::telling(options, handler, Some(Box::new(told)), None)
     }
 
-    fn telling(options: ServeOptions, handler: H, told: Option<Box<Tell>>) -> Self {
+    /// Like [`Self::with_refusals_told`]; `dress` adds headers to what such a request is answered, by the name that TLS was spoken
+    /// for.
+    pub fn with_refusals_dressed(
+        options: ServeOptions,
+        handler: H,
+        told: impl Fn(Peer, Refusal) + Send + Sync + 'static,
+        dress: impl Fn(Option<&ServerName>, &mut HeaderMap) + Send + Sync + 'static,
+    ) -> Self {
+        Self::telling(options, handler, Some(Box::new(told)), Some(Box::new(dress)))
+    }
+
+    fn telling(options: ServeOptions, handler: H, told: Option<Box<Tell>>, dress: Option<Box<Dress>>) -> Self {
         let places = Places::new(options.connections_max);
         let settings = RwLock::new(Arc::new(Settings::new(options)));
-        Self { inner: Arc::new(Inner { handler, settings, places, told, complained: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { handler, settings, places, told, dress, complained: Mutex::default() }) }
     }
 
     /// Takes other options for connections accepted from now on. [`ServeOptions::connections_max`] stays as it was.
@@ -296,10 +321,6 @@ where
 fn is_admitted<H>(accepted: &mut Accepted, inner: &Inner<H>, settings: &Settings) -> bool {
     let address = accepted.peer.ip().to_canonical();
     let is_trusted = settings.options.trusted.iter().any(|network| network.contains(&address));
-    if accepted.is_proxied && settings.options.tls.is_some() {
-        inner.complain(accepted.peer, Refusal::malformed("a PROXY header and TLS do not go together here"));
-        return false;
-    }
     if accepted.is_proxied && !is_trusted {
         inner.complain(accepted.peer, Refusal::malformed("a PROXY header of this peer is not believed"));
         return false;
@@ -315,6 +336,8 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             Ok((stream, peer)) => {
                 // Small chunks of a stream must leave at once.
                 let _: Result<(), std::io::Error> = stream.set_nodelay(true);
+                // Some megabytes would lie in the system for each client that does not read, and be made ready for it.
+                let _: Result<(), std::io::Error> = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
                 return (stream, peer);
             }
             Err(error) => {

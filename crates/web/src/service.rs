@@ -20,6 +20,9 @@ use crate::stream::ServerName;
 use crate::streams::{Stream, StreamPlace, Streams};
 use crate::{Answer, Body, target};
 
+/// Bytes of an answer's body that wait for a client's socket before more is taken.
+const WAITING_BYTES_MAX: usize = 8 * 1024;
+
 /// An answer on its way. Boxed for each request, so that the handler's state is not kept while its answer streams.
 type Answering<B> = Pin<Box<dyn Future<Output = Result<Response<B>, DroppedError>> + Send>>;
 
@@ -47,17 +50,19 @@ where
         if request.method() == Method::TRACE {
             let refusal = self.shared.refusal().unwrap_or(Refusal::malformed("the request is malformed"));
             self.inner.tell(self.peer, refusal);
-            return Box::pin(std::future::ready(Ok(refusal.answer().map(|body| Watched { body, _watch: watch }))));
+            let answer = self.inner.refused(refusal, self.server_name.as_ref());
+            return Box::pin(std::future::ready(Ok(answer.map(|body| Watched { body, watch }))));
         }
         tell_name(&mut request, self.server_name.as_ref());
         // In a box of its own: a future that is moved into another one is held twice, and copied as often as it is moved.
         let answer = Box::pin((self.inner.handler)(request, self.peer));
+        let (inner, server_name) = (self.inner.clone(), self.server_name.clone());
         Box::pin(async move {
             let mut answer = answer.await.map_err(|Dropped| DroppedError)?;
             let shared = &watch.0;
             // The request's own body broke off or broke the rules: whatever the handler made of that, this is why.
             if let Some(refusal) = shared.refusal() {
-                answer = refusal.answer();
+                answer = inner.refused(refusal, server_name.as_ref());
             }
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                 shared.become_tunnel();
@@ -65,7 +70,7 @@ where
                 // An answer before the body's end: what follows on the connection is not worth telling apart.
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok(answer.map(|body| Watched { body, _watch: watch }))
+            Ok(answer.map(|body| Watched { body, watch }))
         })
     }
 }
@@ -80,11 +85,11 @@ impl Drop for Watch {
     }
 }
 
-/// A body whose end is noticed.
+/// A body whose end is noticed, and of which no more is taken ahead than [`WAITING_BYTES_MAX`] and a piece.
 #[derive(Debug)]
 pub(crate) struct Watched {
     body: Body,
-    _watch: Watch,
+    watch: Watch,
 }
 
 impl http_body::Body for Watched {
@@ -95,7 +100,14 @@ impl http_body::Body for Watched {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        if self.watch.0.holds_back(WAITING_BYTES_MAX) {
+            return Poll::Pending;
+        }
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            self.watch.0.gave(frame.data_ref().map_or(0, Bytes::len));
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -129,7 +141,7 @@ where
         let place = StreamPlace::take(&self.streams);
         if let Err(refusal) = check(&request) {
             self.inner.tell(self.peer, refusal);
-            let mut answer = refusal.answer();
+            let mut answer = self.inner.refused(refusal, self.server_name.as_ref());
             // A field of HTTP/1.x; here each request stands alone.
             answer.headers_mut().remove(CONNECTION);
             return Box::pin(std::future::ready(Ok(answer.map(|body| Stream::new(body, place)))));

@@ -4,7 +4,7 @@
 //! All three run in one task, so the atomics are never contended; they only make the type shareable.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crate::refusal::Refusal;
 
@@ -35,6 +35,9 @@ pub(crate) struct Shared {
     body_bytes: AtomicU64,
     is_write_blocked: AtomicBool,
     written_bytes: AtomicU64,
+    /// Bytes of an answer's body that hyper was given and has not written.
+    waiting_bytes: AtomicUsize,
+    is_held_back: AtomicBool,
     is_answering: AtomicBool,
     has_unseen: AtomicBool,
     is_ahead_full: AtomicBool,
@@ -94,6 +97,32 @@ impl Shared {
 
     pub(crate) fn write_blocked(&self) {
         self.is_write_blocked.store(true, Relaxed);
+    }
+
+    /// hyper was given so many bytes of an answer's body.
+    pub(crate) fn gave(&self, bytes: usize) {
+        self.waiting_bytes.store(self.waiting_bytes.load(Relaxed).saturating_add(bytes), Relaxed);
+    }
+
+    /// hyper has written all that it was given.
+    pub(crate) fn flushed(&self) {
+        self.waiting_bytes.store(0, Relaxed);
+    }
+
+    /// Whether hyper has to write before it is given more; if so, it is to be asked again when it has.
+    pub(crate) fn holds_back(&self, most: usize) -> bool {
+        let holds_back = self.waiting_bytes.load(Relaxed) >= most;
+        if holds_back {
+            self.is_held_back.store(true, Relaxed);
+        }
+        holds_back
+    }
+
+    /// Whether hyper should be asked again, since it has written and can be given more; says so once.
+    pub(crate) fn take_held_back(&self) -> bool {
+        self.is_held_back.load(Relaxed)
+            && self.waiting_bytes.load(Relaxed) == 0
+            && self.is_held_back.swap(false, Relaxed)
     }
 
     /// A request has been handed over; its answer is not finished.

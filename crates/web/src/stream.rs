@@ -13,8 +13,8 @@ use tokio_rustls::server::TlsStream;
 
 use crate::guard::Transport;
 
-/// Bytes that TLS holds for a client that does not read: one record.
-const UNSENT_BYTES_MAX: usize = 16 * 1024;
+/// Bytes that TLS holds for a client that does not read: one record, of half the size that it could have.
+const UNSENT_BYTES_MAX: usize = 8 * 1024;
 
 /// An extension of each request that came through TLS, if the client said for which name it spoke it (RFC 6066, section 3).
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -15,6 +15,8 @@ pub struct EdgeConfig {
     pub http: Option<SocketAddr>,
     /// Where TLS is spoken.
     pub https: SocketAddr,
+    /// Whether connections to both begin with a PROXY header, which is believed of `access.trusted_proxies`.
+    pub proxy_protocol: bool,
     /// Who signs the certificates of sites that have none of their own.
     pub acme: Option<AcmeConfig>,
     /// At least one, each with another host name.
@@ -34,6 +36,8 @@ pub struct SiteConfig {
     pub routes: Vec<RouteConfig>,
     /// Which headers its answers get.
     pub headers: HeadersConfig,
+    /// Which visits of what is not the house's own are recorded.
+    pub records: RecordsConfig,
 }
 
 impl SiteConfig {
@@ -197,6 +201,21 @@ impl BalanceConfig {
     pub fn as_str(self) -> &'static str {
         Self::WORDS.iter().find(|(_, word)| *word == self).map_or("", |(text, _)| text)
     }
+}
+
+/// Which visits of a site are recorded.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum RecordsConfig {
+    /// Each.
+    #[default]
+    All,
+    /// Those that failed, or were answered with a status of 400 or more.
+    Failures,
+}
+
+impl RecordsConfig {
+    /// As it is written.
+    pub const WORDS: [(&'static str, Self); 2] = [("all", Self::All), ("failures", Self::Failures)];
 }
 
 /// Which headers the answers of a site get.

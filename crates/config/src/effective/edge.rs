@@ -5,13 +5,16 @@ use std::fmt::Write;
 use tollhouse_units::format_duration;
 
 use super::{key, list, or_null, scalar};
-use crate::config::{AcmeConfig, EdgeConfig, RouteConfig, RouteTarget, SiteConfig, TlsConfig};
+use crate::config::{AcmeConfig, EdgeConfig, RecordsConfig, RouteConfig, RouteTarget, SiteConfig, TlsConfig};
 
 pub(super) fn write(out: &mut String, edge: Option<&EdgeConfig>) -> std::fmt::Result {
     let Some(edge) = edge else { return writeln!(out, "edge: null") };
     writeln!(out, "edge:")?;
     writeln!(out, "  http: {}", or_null(edge.http.map(|address| scalar(&address.to_string()))))?;
     writeln!(out, "  https: {}", scalar(&edge.https.to_string()))?;
+    if edge.proxy_protocol {
+        writeln!(out, "  proxy_protocol: true")?;
+    }
     write_acme(out, edge.acme.as_ref())?;
     writeln!(out, "  sites:")?;
     edge.sites.iter().try_for_each(|site| write_site(out, site))
@@ -45,6 +48,9 @@ fn write_site(out: &mut String, site: &SiteConfig) -> std::fmt::Result {
         }
     }
     writeln!(out, "      headers: {}", scalar(site.headers.as_str()))?;
+    if site.records == RecordsConfig::Failures {
+        writeln!(out, "      records: failures")?;
+    }
     writeln!(out, "      routes:")?;
     site.routes.iter().try_for_each(|route| writeln!(out, "        - {}", route_yaml(route)))
 }

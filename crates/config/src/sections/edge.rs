@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use super::{base_url, host_name, listen_address};
 use crate::{
     config::{
-        AcmeChallenge, AcmeConfig, Auth, BalanceConfig, EdgeConfig, HeadersConfig, RouteConfig, RouteTarget,
-        SiteConfig, TlsConfig,
+        AcmeChallenge, AcmeConfig, Auth, BalanceConfig, EdgeConfig, HeadersConfig, RecordsConfig, RouteConfig,
+        RouteTarget, SiteConfig, TlsConfig,
     },
     decode::{Decoder, Section},
     problem::{Problem, shown},
@@ -39,6 +39,8 @@ pub(super) fn edge(d: &mut Decoder<'_>, node: &Node, house: SocketAddr, auth: Au
         let mut http = None;
         s.set_some(d, "http", &mut http, listen_address);
         let https = s.require(d, "https", "an address with a port for TLS, such as 0.0.0.0:443", listen_address);
+        let mut proxy_protocol = false;
+        s.set(d, "proxy_protocol", &mut proxy_protocol, Decoder::bool);
         let with_http = http.is_some();
         let acme = s.get("acme").map(|node| acme(d, node, with_http));
         let expected = "host names with settings, such as ai.example.com: {tls: {cert: …, key: …}, routes: […]}";
@@ -62,7 +64,7 @@ pub(super) fn edge(d: &mut Decoder<'_>, node: &Node, house: SocketAddr, auth: Au
             d.wrong(node, &what, "acme: {directory: letsencrypt, terms_agreed: true}");
         }
         let acme = acme.flatten();
-        read = https.zip(sites).map(|(https, sites)| EdgeConfig { http, https, acme, sites });
+        read = https.zip(sites).map(|(https, sites)| EdgeConfig { http, https, proxy_protocol, acme, sites });
     });
     read
 }
@@ -178,7 +180,9 @@ fn site(d: &mut Decoder<'_>, s: &mut Section<'_>, host: String) -> Option<SiteCo
     let routes = s.require(d, "routes", expected, |d, node| routes(d, node, expected));
     let mut headers = HeadersConfig::default();
     s.set(d, "headers", &mut headers, |d, node| d.word(node, &HeadersConfig::WORDS));
-    Some(SiteConfig { host, aliases, tls: tls?, routes: routes?, headers })
+    let mut records = RecordsConfig::default();
+    s.set(d, "records", &mut records, |d, node| d.word(node, &RecordsConfig::WORDS));
+    Some(SiteConfig { host, aliases, tls: tls?, routes: routes?, headers, records })
 }
 
 /// Further names of a site.

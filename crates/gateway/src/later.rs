@@ -29,8 +29,7 @@ const WEBHOOK: &str = "x-tollhouse-webhook";
 pub type Doing<'a> = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Send + 'a>>;
 
 /// A body on its way in.
-pub type LaterBody<'a> =
-    Pin<Box<dyn http_body::Body<Data = Bytes, Error = Box<dyn std::error::Error + Send + Sync>> + Send + 'a>>;
+pub type LaterBody<'a> = Pin<Box<dyn http_body::Body<Data = Bytes, Error = std::io::Error> + Send + 'a>>;
 
 /// Keeps what is answered later.
 pub trait Later: fmt::Debug + Send + Sync {
@@ -118,7 +117,7 @@ impl Gateway {
                 path: head.uri.path(),
                 query: head.uri.query(),
                 headers: &head.headers,
-                body: Box::pin(body.map_err(Into::into)),
+                body: Box::pin(body.map_err(|error| std::io::Error::other(error.into()))),
             })
             .await
     }

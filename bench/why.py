@@ -41,7 +41,7 @@ def request(dice, number):
     )
 
 
-def write_journal(file, count):
+def write_journal(file, count, service="bench"):
     """A journal as the program writes it: numbers without gaps, each line with the digest of the one before."""
     dice, before = random.Random(20_260_127), "0" * 32
     begin = datetime.now(UTC) - timedelta(days=DAYS) + timedelta(hours=1)
@@ -51,7 +51,7 @@ def write_journal(file, count):
         for number in range(count):
             at = begin + timedelta(milliseconds=number * step_ms)
             stamp = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            line = f'{{"ts":"{stamp}","level":"info","service":"bench",{request(dice, number)},"seq":{number + 1},"prev":"{before}"}}'.encode()
+            line = f'{{"ts":"{stamp}","level":"info","service":"{service}",{request(dice, number)},"seq":{number + 1},"prev":"{before}"}}'.encode()
             before = hashlib.sha256(line).hexdigest()[:32]
             out.write(line + b"\n")
 

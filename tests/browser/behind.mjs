@@ -3,40 +3,32 @@
 //
 //   node behind.mjs '{"browser": "/usr/bin/chromium", "address": "http://…/?token=…", "slow": "req_…", "shots": "…"}'
 
-import { start, until } from "./driver.mjs";
+import { addresses } from "./addresses.mjs";
+import { WIDE, start, until } from "./driver.mjs";
+import { compared, outline } from "./layout.mjs";
 
 const task = JSON.parse(process.argv[2]);
 const base = new URL(task.address);
-const { seen, open: opened, shot, inspect, run } = await start(task);
+const { seen, open: opened, shot, lookAt, inspect, run } = await start(task);
 const page = await opened();
 const id = (name) => page.getByTestId(name);
 
-const PAGES = {
-  overview: "/",
-  discover: "/discover",
-  request: `/requests/${task.slow}`,
-  efficiency: "/efficiency",
-  dashboards: "/dashboards",
-  alerts: "/alerts",
-  probes: "/probes",
-  sources: "/sources",
-  processes: "/processes",
-  resources: "/resources",
-  keys: "/keys",
-};
+const PAGES = addresses({ request: task.slow, run: task.run });
 
 /** Parts that show a figure and neither lead to Discover nor give the query as curl, by themselves or by the tools of their page. */
 const withoutQuery = () => {
   const WAYS = 'a[href^="/discover"], a[href^="/requests/"], [data-testid="copy-curl"]';
-  return [...document.querySelectorAll("main .panel, main section.area-layers")]
-    .filter((part) => part.checkVisibility() && /\d/.test(part.innerText))
+  return [...document.querySelectorAll("main .panel, main [data-testid=panel], main section.area-layers")]
+    // A text that somebody writes has no figures of ours.
+    .filter((part) => part.checkVisibility() && /\d/.test(part.innerText) && part.querySelector("textarea") === null)
     .filter((part) => part.querySelector(WAYS) === null && part.closest("main").querySelector(`.toolbar ${WAYS.split(", ")[2]}`) === null)
     .map((part) => part.querySelector("h2, h1")?.textContent ?? part.className);
 };
 /** Panels with a figure that have no way of their own: what stands in the tools of the page is the query of the whole page. */
 const withoutOwn = () =>
-  [...document.querySelectorAll("main section.panel")]
-    .filter((part) => part.checkVisibility() && /\d/.test(part.innerText))
+  [...document.querySelectorAll("main section.panel, main [data-testid=panel]")]
+    // A text that somebody writes has no figures of ours.
+    .filter((part) => part.checkVisibility() && /\d/.test(part.innerText) && part.querySelector("textarea") === null)
     .filter((part) => part.querySelector('a[href^="/discover"], a[href^="/requests/"], [data-testid="copy-curl"]') === null)
     .map((part) => part.querySelector("h2, h1")?.textContent ?? part.getAttribute("aria-label") ?? part.className);
 
@@ -51,6 +43,9 @@ async function look(name) {
   }
 }
 
+const NARROW = { width: 360, height: 780 };
+const outlines = {};
+
 await run(async () => {
   await page.goto(task.address);
   await id("nav-overview").waitFor();
@@ -59,9 +54,16 @@ await run(async () => {
     await page.goto(new URL(path, base).href);
     await until(`${name} is there`, isLoaded);
     // Dashboards draw their panels when they come into view.
-    await until(`${name} has a part`, async () => name === "discover" || (await page.locator("main .panel, main .board-panel").count()) > 0);
+    await until(`${name} has a part`, async () => name === "discover" || (await page.locator("main .panel, main .empty, main [data-testid=panel]").count()) > 0);
     seen.figures[name] = { without: await page.evaluate(withoutQuery), own: await page.evaluate(withoutOwn) };
+    outlines[name] = await page.evaluate(outline);
+    await inspect(page, name);
+    await shot(page, `behind-${name.replace(" ", "-")}`);
+    await page.setViewportSize(NARROW);
+    await lookAt(page, `${name}, narrow`);
+    await page.setViewportSize(WIDE);
   }
+  seen.outlines = await compared(outlines);
 
   // Why was my last request slow: in three clicks.
   await page.goto(new URL("/", base).href);

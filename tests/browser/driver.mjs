@@ -68,6 +68,11 @@ export async function start(task, { base = new URL(task.address), isExpected = (
     const found = await page.evaluate((values) => window.axe.run(document, { runOnly: values }), RULES);
     for (const { id: rule, nodes } of found.violations)
       seen.axe.push(`${name} ${rule}: ${nodes.map((node) => node.html.slice(0, 200)).join(" | ")}`);
+    await lookAt(page, name);
+  }
+
+  /** Looks only at how a page is laid out. */
+  async function lookAt(page, name) {
     for (const what of await page.evaluate(misplaced)) seen.layout.push(`${name}: ${what}`);
   }
 
@@ -86,5 +91,5 @@ export async function start(task, { base = new URL(task.address), isExpected = (
     console.log(JSON.stringify(seen));
   }
 
-  return { seen, open, shot, inspect, run };
+  return { seen, open, shot, lookAt, inspect, run };
 }

@@ -1,19 +1,14 @@
-"""Dashboards in a real Chromium: the tutorial's four views, an own one, one of Kibana's; and every view poisoned."""
+"""Dashboards in a real Chromium: the tutorial's four views, an own one, one of Kibana's."""
 
 import json
-import os
 import shutil
 
 import pytest
 from house import ROOT, Tollhouse, until, walked
-from poison import payloads
-from scripted import MODELS, Scripted
-from test_chats import API, OWN, Chatter
+from scripted import Scripted
+from test_chats import API, OWN
 
 SHOTS = ROOT / "target" / "screenshots"
-# The default run takes 250; TOLLHOUSE_POISON=2000 takes all.
-POISON = int(os.environ.get("TOLLHOUSE_POISON", "250"))
-TITLE_CHARS_MAX = 200
 
 
 def kibana_objects():
@@ -63,55 +58,17 @@ def kibana_objects():
     return "\n".join(json.dumps(row) for row in [*rows, {"exportedCount": len(rows)}])
 
 
-def poison(house, client, texts):
-    """Puts them everywhere where a text can stand; returns the addresses at which they are seen."""
-    chatter = Chatter(client)
-    titles = [text.replace("\n", " ").replace("\t", " ")[:TITLE_CHARS_MAX] for text in texts]
-    seen = []
-    for at in range(0, len(texts), 50):
-        some = texts[at : at + 50]
-        chat = chatter.begin(model=titles[at], system=some[0])
-        parent = None
-        for text in ["\n\n".join(some[n : n + 10]) for n in range(0, len(some), 10)]:
-            _, parent = chatter.ask(chat, text, parent=parent, model="echo")
-            chatter.events(chat, parent)
-        kept = chatter.chat(chat)
-        settings = {name: kept[name] for name in ["model", "system", "options", "head"]}
-        renamed = {**settings, "title": titles[at]}
-        assert client.put(f"{API}/chats/{chat}", json=renamed).status_code == 204
-        seen.append(f"/chat?c={chat}")
-    for text in titles[::3]:
-        client.post(f"{API}/chats", json={"title": text, "model": text})
-    for at in range(0, len(titles), 40):
-        some = titles[at : at + 40]
-        panels = [{"title": text, "view": "number", "query": f'msg:"{n}"', "height": 1, "width": 2} for n, text in enumerate(some)]
-        made = client.post(f"{API}/dashboards", json={"name": some[0] or "-", "panels": panels})
-        if made.status_code == 201:
-            seen.append(f"/dashboards?d={made.json()['id']}")
-    for n, text in enumerate(titles[:60]):
-        search = {"name": text.strip() or str(n), "query": "kind:request", "language": "lucene", "from": "now-1h", "to": "now"}
-        client.post(f"{API}/saved", json=search)
-    for text in texts[:60]:
-        house.chat("hi", model=text)
-    last = house.chat("hi", model=texts[0]).headers["x-request-id"]
-    house.document(last)
-    return [*seen, "/chat", "/dashboards", "/", "/discover", "/discover?kind=all", f"/requests/{last}", "/efficiency"]
-
-
 @pytest.fixture(scope="module")
 def seen(request, tmp_path_factory):
     """One walk for all tests: what a house was sent, and what a browser saw of it."""
     browser = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
     assert browser, "Chromium is not installed"
     directory = tmp_path_factory.mktemp("boards")
-    texts = payloads(POISON)
-    assert len(texts) == POISON
-    scripted = Scripted(models=[*MODELS, *texts[:30]]).start()
+    scripted = Scripted().start()
     request.addfinalizer(scripted.stop)
     house = Tollhouse(
         directory,
         upstreams={"scripted": {"kind": "openai", "url": scripted.url, "parallel": 4}},
-        limits={"prompt_chars": 200_000},
     )
     house.start()
     request.addfinalizer(house.stop)
@@ -131,19 +88,10 @@ def seen(request, tmp_path_factory):
             "address": house.console_address(),
             "shots": str(SHOTS),
             "kibana": str(directory / "kibana.ndjson"),
-            "poisoned": [],
         }
         found = house.search({"query": {"term": {"kind": "request"}}, "size": 100, "sort": [{"seq": "asc"}]})["hits"]["hits"]
-        clean = walk(directory, task)
-        task |= {"address": house.console_address(), "poisoned": poison(house, client, texts)}
-        dirty = walk(directory, task)
-    return {**clean, "house": house, "found": [hit["_source"] for hit in found], "dirty": dirty}
-
-
-def walk(directory, task):
-    (directory / "task.json").write_text(json.dumps(task))
-    told = walked("boards.mjs", directory / "task.json", within=400)
-    return told
+        told = walked("boards.mjs", task, within=400)
+    return {**told, "house": house, "found": [hit["_source"] for hit in found]}
 
 
 def test_scenario_b07_requests_by_minute_with_peaks(seen):
@@ -199,12 +147,5 @@ def test_scenario_b16_our_own_export_for_kibana_comes_back(seen):
 
 
 def test_dashboards_are_accessible_and_stay_at_home(seen):
-    assert seen["axe"] == [] and seen["phoneOverflow"] <= 0
-    assert seen["errors"] == [] and seen["outside"] == [] and seen["ran"] == []
-
-
-def test_poisoned_texts_run_nothing_and_call_nobody(seen):
-    dirty = seen["dirty"]
-    assert dirty["poisonSeen"] >= 5 + POISON // 50 + POISON // 40
-    assert dirty["ran"] == [] and dirty["outside"] == [] and dirty["links"] == []
-    assert dirty["errors"] == [], "no violation of the page's policy either"
+    assert seen["layout"] == [] and seen["axe"] == [] and seen["phoneOverflow"] <= 0
+    assert seen["errors"] == [] and seen["outside"] == []

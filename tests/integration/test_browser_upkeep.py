@@ -44,6 +44,6 @@ def test_scenario_r11_what_happened_and_what_will_be_done_stand_before_each_orde
     stores = dict(seen["stores"])
     assert {"journal", "index", "content", "state", "supervise"} <= set(stores) and stores["state"] > 0
     assert seen["fits"] in ("true", "false")
-    assert seen["axe"] == []
+    assert seen["layout"] == [] and seen["axe"] == []
     assert seen["errors"] == []
     assert seen["outside"] == []

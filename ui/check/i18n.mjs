@@ -64,6 +64,31 @@ for (const file of ["watch/src/told.rs", "tollhouse/src/watching/desk.rs"]) {
   for (const [, one, other] of source.matchAll(/let code = if .*? \{ "([a-z_]+)" \} else \{ "([a-z_]+)" \}/g))
     for (const code of [one, other]) codes.set(code, null);
 }
+// What the doctor says, and what to do when a rule of our own fires: in English the server's own words are shown, in Chinese by codes.
+const doctor = new Map();
+for (const file of ["doctor/src/said.rs", "doctor/src/advise/said.rs"]) {
+  const source = await readFile(path.join(crates, file), "utf8");
+  for (const [, code, figures] of source.matchAll(/^ {4}([a-z_]+) => \w+ \{([^}]*)\}/gm))
+    doctor.set(code, new Set([...figures.matchAll(/(\w+):/g)].map((match) => match[1])));
+}
+const lines = await readFile(path.join(crates, "doctor", "src", "data", "lines.tsv"), "utf8");
+for (const [code] of lines.matchAll(/\b(?:do_)?line_[a-z_]+/g)) doctor.set(code, doctor.get(code) ?? new Set());
+const rules = await readFile(path.join(crates, "config", "src", "config", "default_alerts.rs"), "utf8");
+for (const [, rule] of rules.matchAll(/\b(?:about|probe|objective)\(\s*"([a-z-]+)"/g))
+  doctor.set(`runbook_${rule.replaceAll("-", "_")}`, new Set());
+const doctorZh = new Map();
+for (const file of ["doctor-zh.ts", "runbooks-zh.ts"]) {
+  const source = await readFile(path.join(src, "i18n", file), "utf8");
+  for (const [, code, words] of source.matchAll(/^ {2}([a-z_]+): (["'].*["']),$/gm)) doctorZh.set(code, words);
+}
+for (const [code, figures] of doctor) {
+  if (!doctorZh.has(code)) faults.push(`${code}: the doctor says it, and neither doctor-zh.ts nor runbooks-zh.ts has words for it`);
+  for (const [, name] of (doctorZh.get(code) ?? "").matchAll(/\{(\w+)\}/g))
+    if (!figures.has(name)) faults.push(`${code}: the doctor has no figure ${name}`);
+}
+for (const code of doctorZh.keys()) if (!doctor.has(code)) faults.push(`${code}: the doctor does not say it`);
+if (doctor.size < 250) faults.push(`only ${doctor.size} codes were found in the doctor's catalogues`);
+
 const [saidEn, saidZh] = await Promise.all([said("en"), said("zh")]);
 for (const [code, figures] of codes) {
   const [one, other] = [saidEn.get(code), saidZh.get(code)];
@@ -82,4 +107,4 @@ if (faults.length > 0) {
   console.error(faults.join("\n"));
   process.exit(1);
 }
-console.log(`i18n: ${en.size} texts and ${codes.size} codes of the server in 2 languages`);
+console.log(`i18n: ${en.size} texts and ${codes.size + doctor.size} codes of the server in 2 languages`);

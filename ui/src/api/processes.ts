@@ -1,7 +1,7 @@
 // Processes under supervision, and what the house's stores take on their disks.
 
 import type { Span } from "../lib/range";
-import { get, post } from "./base";
+import { call, type Schemas } from "./call";
 import { histogram, metric, starts, within } from "./requests";
 import { buckets, field, numberField, type SearchAnswer, type SearchBody, textField } from "./search";
 
@@ -9,51 +9,15 @@ export const ORDERS = ["start", "stop", "restart", "confirm"] as const;
 export type Order = (typeof ORDERS)[number];
 
 /** A word that does not change, with the figures that belong to it. */
-export interface Why {
-  code: string;
-  exit?: number;
-  signal?: number;
-  times?: number;
-  error?: string;
-  place?: string;
-  ms?: number;
-  bytes?: number;
-  limit_bytes?: number;
-  percent?: number;
-  limit_percent?: number;
-}
+export type Why = Schemas["Why"];
+export type Process = Schemas["Process"];
 
-export interface Process {
-  name: string;
-  state: string;
-  since: string | null;
-  pid: number | null;
-  starts: number;
-  /** The sentence in English, for what this console has no words. */
-  reason: string | null;
-  why: Why | null;
-  /** Why a human is asked, while it is paused. */
-  asked: Why | null;
-  next_start: string | null;
-  memory_bytes: number | null;
-  memory_soft_bytes: number | null;
-  memory_hard_bytes: number | null;
-  pressure: number | null;
-  pressure_limit: number | null;
-  stop_ms: number;
-  drain_ms: number;
-  command: string[];
-  needs: string[];
-  upstreams: string[];
-  critical: boolean;
-}
-
-export function processes(signal?: AbortSignal): Promise<{ processes: Process[] }> {
-  return get<{ processes: Process[] }>("/processes", signal);
+export async function processes(signal?: AbortSignal): Promise<{ processes: Process[] }> {
+  return call("get", "/processes", { signal });
 }
 
 export function orderProcess(name: string, order: Order): Promise<Process> {
-  return post<Process>(`/processes/${encodeURIComponent(name)}/${order}`, {});
+  return call("post", `/processes/{name}/${order}`, { path: { name } });
 }
 
 /** Which orders fit where it is. */
@@ -74,39 +38,12 @@ export function ordersFor(state: string): Order[] {
   }
 }
 
-export interface Store {
-  name: string;
-  path: string;
-  bytes: number;
-  files: number;
-  /** There is more than was looked at. */
-  cut: boolean;
-  limit_bytes: number | null;
-  /** In how many days its budget is used up as things go; then the oldest goes. */
-  limit_in_days: number | null;
-  disk: string | null;
-}
-
-export interface StoreDisk {
-  id: string;
-  total_bytes: number;
-  free_bytes: number;
-  /** What all stores on it take. */
-  store_bytes: number;
-  /** What their budgets still allow. */
-  may_grow_bytes: number;
-  fits: boolean;
-  full_in_days: number | null;
-}
-
-export interface Stores {
-  at?: string;
-  stores: Store[];
-  disks: StoreDisk[];
-}
+export type Store = Schemas["Store"];
+export type StoreDisk = Schemas["StoreDisk"];
+export type Stores = Schemas["Stores"];
 
 export function stores(signal?: AbortSignal): Promise<Stores> {
-  return get<Stores>("/stores", signal);
+  return call("get", "/stores", { signal });
 }
 
 const STORES_MAX = 16;

@@ -1516,17 +1516,20 @@ export interface components {
         AdvicePiece: {
             advice: components["schemas"]["AdviceWord"];
             change: string | null;
+            change_said: components["schemas"]["Said"][];
             code: string;
             figures: {
                 [key: string]: unknown;
             };
             found: string;
+            found_said: components["schemas"]["Said"][];
             id: string;
             /** @description The search behind it. */
             query: string;
             subject: string | null;
             /** @description How sure that is. */
             sure: string;
+            sure_said: components["schemas"]["Said"][];
         };
         /** @description Which records are to be looked at. */
         AdviceWanted: {
@@ -1581,6 +1584,8 @@ export interface components {
             quiet: components["schemas"]["Quiet"] | null;
             resolve: string | null;
             runbook: string | null;
+            /** @description The same by a code, where it is what the rule says from the start. */
+            runbook_said: components["schemas"]["Said"][];
             /** Format: int64 */
             samples: number;
             saved: components["schemas"]["SavedText"] | null;
@@ -1608,8 +1613,13 @@ export interface components {
             text?: string | null;
         };
         Attempt: {
+            /** Format: double */
+            connect_ms?: number | null;
+            error?: string | null;
             /** Format: int64 */
             number: number;
+            /** @description Where it went: known of the last one. */
+            upstream?: string | null;
         };
         Backtest: {
             /** Format: int32 */
@@ -1806,9 +1816,12 @@ export interface components {
             code: string;
             /** @description How it is mended. */
             fix: string | null;
+            fix_said: components["schemas"]["Said"][];
             found: string;
+            found_said: components["schemas"]["Said"][];
             id: string;
             looked: string;
+            looked_said: components["schemas"]["Said"][];
             /** @description The command by which it is mended without harm. */
             repair: string | null;
             status: components["schemas"]["CheckStatus"];
@@ -2026,6 +2039,8 @@ export interface components {
             link: string | null;
             rule: string;
             runbook: string | null;
+            /** @description The same by a code, where it is what the rule says from the start. */
+            runbook_said: components["schemas"]["Said"][];
             severity: string | null;
             state: components["schemas"]["IncidentState"];
             text: string | null;
@@ -3316,6 +3331,7 @@ export interface components {
             ms?: number | null;
             /** Format: int32 */
             percent?: number | null;
+            place?: string | null;
             /** Format: int32 */
             signal?: number | null;
             /** Format: int32 */

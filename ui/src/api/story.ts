@@ -1,7 +1,7 @@
 // The whole story of one request, as the server tells it.
 
 import type { Phase, PhaseName } from "../lib/phases";
-import { get } from "./base";
+import { call } from "./call";
 import { field, numberField, type Source, textField } from "./search";
 
 export interface Attempt {
@@ -44,7 +44,7 @@ export interface Story {
 }
 
 export async function story(requestId: string, signal?: AbortSignal): Promise<Story> {
-  return readStory(await get<unknown>(`/requests/${encodeURIComponent(requestId)}/story`, signal));
+  return readStory(await call("get", "/requests/{id}/story", { path: { id: requestId }, signal }));
 }
 
 export function readStory(answer: unknown): Story {

@@ -17,8 +17,8 @@ export function saidWords(said: readonly Said[], inEnglish: string, ui: Ui): str
   return told(said, (code) => (isCode(code) ? words[code] : undefined), ui) ?? inEnglish;
 }
 
-/** What the doctor says: in English its own words, in Chinese by codes, of which some are those of probes. */
-export function doctorWords(said: readonly Said[], inEnglish: string, chinese: Readonly<Record<string, string>>, ui: Ui): string {
+/** In English the server's own words; in Chinese by the codes of one catalogue, and by those that probes have, too. */
+export function chineseWords(said: readonly Said[], inEnglish: string, chinese: Readonly<Record<string, string>>, ui: Ui): string {
   if (ui.language !== "zh" || said.length === 0) return inEnglish;
   const words = (code: string) => (Object.hasOwn(chinese, code) ? chinese[code] : isCode(code) ? saidZh[code] : undefined);
   return told(said, words, ui) ?? inEnglish;
@@ -52,7 +52,7 @@ function figure(name: string, value: unknown, { format, t }: Ui): string | null 
   return NAMES.has(name) ? String(value) : format.number(value);
 }
 
-const NAMES = new Set(["pid", "before", "port", "status", "wanted"]);
+const NAMES = new Set(["pid", "before", "port", "status", "wanted", "context", "from_hour", "to_hour"]);
 
 /** What records carry of it; nothing in records from before they did. */
 export function readSaid(value: unknown): Said[] {

@@ -3,10 +3,11 @@
 import { useState } from "preact/hooks";
 import { acknowledge, earlierIncidents, type Incident, incident as loadIncident, type Rule } from "../../api/alerts";
 import type { Session } from "../../api/session";
+import { runbooksZh } from "../../i18n/runbooks-zh";
 import { mayOperate } from "../../lib/rights";
 import { sharedOf } from "../../lib/range";
 import { address, type Changes } from "../../lib/route";
-import { saidWords } from "../../lib/said";
+import { chineseWords, saidWords } from "../../lib/said";
 import { useChange } from "../../lib/use-change";
 import { useQuery } from "../../lib/use-query";
 import { useUi } from "../../ui/context";
@@ -184,7 +185,7 @@ function Details({ incident, rule, session, show, reload }: Omit<RowProps, "open
         {incident.runbook !== null && (
           <section>
             <h3>{t("alerts.runbook")}</h3>
-            <p class="incident-text">{incident.runbook}</p>
+            <p class="incident-text">{chineseWords(incident.runbook_said, incident.runbook, runbooksZh, ui)}</p>
           </section>
         )}
       </div>

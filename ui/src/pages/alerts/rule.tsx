@@ -3,10 +3,12 @@
 import { useState } from "preact/hooks";
 import type { Incident, Rule } from "../../api/alerts";
 import type { Session } from "../../api/session";
+import { runbooksZh } from "../../i18n/runbooks-zh";
 import { mayOperate } from "../../lib/rights";
 import { sharedOf } from "../../lib/range";
 import { address, type Changes, changed } from "../../lib/route";
 import { blockOf } from "../../lib/rule-text";
+import { chineseWords } from "../../lib/said";
 import { useUi } from "../../ui/context";
 import { Icon } from "../../ui/icon";
 import { Lamp } from "../../ui/lamp";
@@ -93,7 +95,8 @@ export function RulePage({ rule, incidents, params, session, show, reload }: Pro
 }
 
 function Settings({ rule }: { rule: Rule }) {
-  const { t, format } = useUi();
+  const ui = useUi();
+  const { t, format } = ui;
   const { quiet, escalate, saved } = rule;
   const rows: [string, string | null][] = [
     [t("alerts.tells_when"), whenWords(rule, t)],
@@ -105,7 +108,7 @@ function Settings({ rule }: { rule: Rule }) {
     [t("alerts.set_needs"), rule.needs.length === 0 ? null : rule.needs.join(", ")],
     [t("alerts.set_notify"), rule.notify === null ? t("alerts.all_channels") : rule.notify.join(", ") || t("alerts.nobody")],
     [t("alerts.set_escalate"), escalate === null ? null : `${escalate.after} → ${escalate.notify.join(", ")}`],
-    [t("alerts.runbook"), rule.runbook],
+    [t("alerts.runbook"), rule.runbook === null ? null : chineseWords(rule.runbook_said, rule.runbook, runbooksZh, ui)],
     [
       t("alerts.saved"),
       saved === null ? null : t("alerts.saved_by", { by: saved.by, time: format.moment(Date.parse(saved.at)) }),

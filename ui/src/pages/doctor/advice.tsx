@@ -5,8 +5,10 @@ import { type Advice, type Advised, advise } from "../../api/doctor";
 import type { SearchBody } from "../../api/search";
 import type { Session } from "../../api/session";
 import { advices, named } from "../../i18n/checks";
+import { doctorZh } from "../../i18n/doctor-zh";
 import type { TextKey } from "../../i18n/en";
 import { address } from "../../lib/route";
+import { chineseWords } from "../../lib/said";
 import { useChange } from "../../lib/use-change";
 import { useUi } from "../../ui/context";
 import { CurlButton } from "../../ui/curl";
@@ -85,7 +87,9 @@ interface PieceProps {
 }
 
 function Piece({ advice, body, days, session }: PieceProps) {
-  const { t, language } = useUi();
+  const ui = useUi();
+  const { t, language } = ui;
+  const said = (codes: Advice["found_said"], inEnglish: string) => chineseWords(codes, inEnglish, doctorZh, ui);
   const words = WORDS[advice.advice];
   const records = Object.hasOwn(RECORDS, advice.query) ? RECORDS[advice.query] : undefined;
   const title = named(advices, advice.id, language);
@@ -112,13 +116,13 @@ function Piece({ advice, body, days, session }: PieceProps) {
         <Lamp colour={words.colour}>{t(words.text)}</Lamp>
         <dl class="step-facts">
           <dt>{t("doctor.found")}</dt>
-          <dd lang="en">{advice.found}</dd>
+          <dd>{said(advice.found_said, advice.found)}</dd>
           <dt>{t("doctor.sure")}</dt>
-          <dd lang="en">{advice.sure}</dd>
+          <dd>{said(advice.sure_said, advice.sure)}</dd>
           {advice.change !== null && (
             <>
               <dt>{t("doctor.to_change")}</dt>
-              <dd lang="en">{advice.change}</dd>
+              <dd>{said(advice.change_said, advice.change)}</dd>
             </>
           )}
         </dl>

@@ -3,6 +3,8 @@
 import { useState } from "preact/hooks";
 import { type Check, type CheckStatus, type Examined, examine } from "../../api/doctor";
 import { areas, checks as CHECKS, named } from "../../i18n/checks";
+import { doctorZh } from "../../i18n/doctor-zh";
+import { chineseWords } from "../../lib/said";
 import { useChange } from "../../lib/use-change";
 import { useUi } from "../../ui/context";
 import { CopyButton } from "../../ui/copy";
@@ -76,9 +78,10 @@ function Area({ area, checks }: { area: string; checks: Check[] }) {
   );
 }
 
-/** What the doctor says of a step is in the words of its command line, in English. */
 function Step({ check }: { check: Check }) {
-  const { t, language } = useUi();
+  const ui = useUi();
+  const { t, language } = ui;
+  const words = (said: Check["found_said"], inEnglish: string) => chineseWords(said, inEnglish, doctorZh, ui);
   const outcome = OUTCOMES[check.status];
   return (
     <li data-testid="doctor-step" data-check={check.id} data-status={check.status} data-code={check.code}>
@@ -90,13 +93,13 @@ function Step({ check }: { check: Check }) {
       </div>
       <dl class="step-facts">
         <dt>{t("doctor.looked_at")}</dt>
-        <dd lang="en">{check.looked}</dd>
+        <dd>{words(check.looked_said, check.looked)}</dd>
         <dt>{t("doctor.found")}</dt>
-        <dd lang="en">{check.found}</dd>
+        <dd>{words(check.found_said, check.found)}</dd>
         {check.fix !== null && (
           <>
             <dt>{t("doctor.fix")}</dt>
-            <dd lang="en">{check.fix}</dd>
+            <dd>{words(check.fix_said, check.fix)}</dd>
           </>
         )}
         {check.repair !== null && (

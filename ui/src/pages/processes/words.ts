@@ -71,9 +71,9 @@ function said(why: Why, t: Translate, format: Format): string | null {
     times: why.times ?? "",
     error: why.error ?? "",
     place: why.place ?? "",
-    time: why.ms === undefined ? "" : format.width(why.ms),
+    time: why.ms == null ? "" : format.width(why.ms),
     bytes: format.bytes(why.bytes ?? null),
-    limit: why.limit_bytes === undefined ? format.percent((why.limit_percent ?? 0) / 100) : format.bytes(why.limit_bytes),
+    limit: why.limit_bytes == null ? format.percent((why.limit_percent ?? 0) / 100) : format.bytes(why.limit_bytes),
     percent: format.percent((why.percent ?? 0) / 100),
   });
 }

@@ -14,7 +14,7 @@ const NEAR = 0.9;
 
 export function StoreList({ stores, records }: { stores: Stores; records: Changes }) {
   const { t, format } = useUi();
-  const at = stores.at === undefined ? null : Date.parse(stores.at);
+  const at = stores.at == null ? null : Date.parse(stores.at);
   return (
     <Panel title={t("resources.stores")} note={t("resources.stores_note")} records={records}>
       {stores.stores.length === 0 && <p class="quiet panel-empty">{t("resources.not_measured")}</p>}

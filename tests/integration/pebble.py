@@ -17,16 +17,17 @@ BLOCKED = "blocked.example.test"
 class Pebble(Process):
     """An ACME authority that looks at names on this machine, at the two ports of a house's edge."""
 
-    def __init__(self, directory, http, https):
-        super().__init__("pebble", directory)
-        self.folder = Path(directory) / "pebble"
+    def __init__(self, directory, http, https, bound=None, name="pebble"):
+        """`bound` are the accounts (id → key) without one of which nobody gets a certificate; any may come where there are none."""
+        super().__init__(name, directory)
+        self.folder = Path(directory) / name
         self.folder.mkdir()
         tools = subprocess.run([ROOT / "tests/tools/pebble.sh"], stdout=subprocess.PIPE, text=True, check=True)
         self.tools = Path(tools.stdout.strip())
         own = Authority(self.folder / "own")
         files = own.sign("localhost")
         self.ca = own.file  # who signed Pebble's own certificate
-        self.port, self.management, self.names = free_port(), free_port(), Process("names", directory)
+        self.port, self.management, self.names = free_port(), free_port(), Process(f"{name}-names", directory)
         self.names_port, self.names_management = free_port(), free_port()
         self.directory_url = f"https://localhost:{self.port}/dir"
         self.file = self.folder / "pebble.json"
@@ -38,7 +39,8 @@ class Pebble(Process):
             "httpPort": http,
             "tlsPort": https,
             "ocspResponderURL": "",
-            "externalAccountBindingRequired": False,
+            "externalAccountBindingRequired": bool(bound),
+            "externalAccountMACKeys": bound or {},
             "domainBlocklist": [BLOCKED],
             "retryAfter": {"authz": 1, "order": 1},
             "keyAlgorithm": "ecdsa",

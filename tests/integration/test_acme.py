@@ -21,9 +21,9 @@ def make_signed(make_house, tmp_path):
     """Makes a house whose sites have certificates by ACME, with its Pebble and visitors that trust it."""
     made = []
 
-    def make(sites, challenge, misbehaviour=None, **acme):
+    def make(sites, challenge, misbehaviour=None, bound=None, **acme):
         https, http = free_port(), free_port()
-        pebble = Pebble(tmp_path, http, https)
+        pebble = Pebble(tmp_path, http, https, bound)
         made.append(pebble)
         pebble.start(**(misbehaviour or {}))
         edge = {"https": f"127.0.0.1:{https}", "sites": {name: {"tls": "acme", "routes": OWN, **site} for name, site in sites.items()}}
@@ -37,6 +37,7 @@ def make_signed(make_house, tmp_path):
         visitors = Visitors(SimpleNamespace(file=pebble.root()), https, http, tmp_path)
         return house, pebble, visitors
 
+    make.made = made
     yield make
     for pebble in made:
         pebble.stop()
@@ -175,3 +176,46 @@ def test_scenario_g13_certificates_come_through_tls_and_failures_are_told_and_su
     later = [record["failures"] for record in house.journal(kind="certificate", host=HOST, outcome="fault")]
     assert later == sorted(later) and max(later) >= failures, later
     assert visitors.ask("/healthz").status == 200 and shown(visitors)[1] != serial
+
+
+def test_scenario_g13_an_account_that_one_has_there_already_is_bound_and_a_wrong_key_is_told(make_signed):
+    known = {"kid-1": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"}
+    # The right id, and a key that is another's.
+    wrong = {"id": "kid-1", "key": "AAAADZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12"}
+    house, _, visitors = make_signed({HOST: {}}, "http-01", bound=known, binding=wrong)
+    refused = until("the refusal is told", lambda: house.journal(kind="certificate", host=HOST, outcome="fault"), within=60)[0]
+    assert refused["level"] == "error" and wrong["key"] not in json.dumps(refused) and wrong["key"] not in house.output()
+    config = json.loads(house.config.read_text())
+    config["edge"]["acme"]["binding"]["key"] = known["kid-1"]
+    house.config.write_text(json.dumps(config))
+    until("a certificate", lambda: days_left(house, HOST), within=90)
+    until("it is served", lambda: visitors.ask("/healthz").status == 200)
+    assert known["kid-1"] not in house.run("check").stdout and known["kid-1"] not in (house.data / "state/state.db").read_bytes().decode("latin-1")
+
+
+def test_scenario_g13_from_a_trial_authority_to_the_real_one_without_a_moment_uncovered(make_signed, tmp_path):
+    house, trial, visitors = make_signed({HOST: {}}, "http-01")
+    until("a certificate for the trial", lambda: days_left(house, HOST), within=60)
+    until("it is served", lambda: visitors.ask("/healthz").status == 200)
+    _, serial = shown(visitors)
+    real = Pebble(tmp_path, visitors.http, visitors.https, name="real")
+    make_signed.made.append(real)
+    config = json.loads(house.config.read_text())
+    config["edge"]["acme"].update(directory=real.directory_url, ca=str(real.ca))
+    # It is away at first: the trial's certificate goes on.
+    house.config.write_text(json.dumps(config))
+    until("that it is away is told", lambda: house.journal(kind="certificate", host=HOST, outcome="fault"), within=60)
+    assert shown(visitors)[1] == serial
+    real.start()
+    both = tmp_path / "both.pem"
+    both.write_text(trial.root().read_text() + real.root().read_text())
+    visitors.authority.file = both
+    with Watching(visitors) as watching:
+        until("one of the real authority is shown", lambda: shown(visitors)[1] not in (serial, None), within=90)
+    assert watching.visits > 3 and not watching.wrong
+    assert len(days_left(house, HOST)) == 2
+    # What was ordered there is still its own: nothing is ordered anew after a restart.
+    _, serial = shown(visitors)
+    house.stop()
+    house.start()
+    assert shown(visitors)[1] == serial and len(days_left(house, HOST)) == 2

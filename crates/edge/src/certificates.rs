@@ -156,6 +156,8 @@ impl Certificates {
         let builder = ServerConfig::builder_with_provider(Arc::new(provider)).with_safe_default_protocol_versions()?;
         let mut config = builder.with_no_client_auth().with_cert_resolver(self.clone());
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        // All are good; a server that has an order of its own is what auditors ask for.
+        config.ignore_client_order = true;
         config.ticketer = Ticketer::new()?;
         config.session_storage = rustls::server::ServerSessionMemoryCache::new(SESSIONS_MAX);
         Ok(Arc::new(config))

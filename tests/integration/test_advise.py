@@ -58,6 +58,8 @@ def advised(make_house, name, **truth):
     told = json.loads(house.run("advise", "--json").stdout)
     for row in told["advice"]:
         assert row["found"] and row["sure"] and told["queries"][row["query"]]
+        # The same by codes, for pages in other languages.
+        assert row["found_said"] and row["sure_said"] and bool(row["change"]) == bool(row["change_said"])
     changes = {(row["id"], row["code"]): row for row in told["advice"] if row["advice"] == "change"}
     assert told["change_needed"] == bool(changes)
     return house, told, changes
@@ -83,7 +85,7 @@ def test_scenario_b14_the_records_say_what_to_change(make_house):
     _, _, changes = advised(make_house, "fight", fight=True, wait=True, card=98.0)
     assert {code for code in changes} == {("loads", "fight"), ("queue", "raise_parallel"), ("memory", "larger_card")}
     pairs = changes["loads", "fight"]["figures"]["pairs"]
-    assert pairs[0]["models"] == "deepseek-r1:32b and qwen3:32b" and pairs[0]["count"] >= 250
+    assert pairs[0]["models"] == "deepseek-r1:32b + qwen3:32b" and pairs[0]["count"] >= 250
     assert "48 GB" in changes["memory", "larger_card"]["change"]
 
 

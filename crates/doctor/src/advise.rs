@@ -8,12 +8,16 @@ mod fit;
 mod lengths;
 mod room;
 mod row;
+mod said;
 mod waiting;
 
 use serde_json::{Map, Value, json};
 
 pub use fit::{Line, Share};
 use row::Row;
+pub use said::Advised;
+
+use crate::sentence::Sentence;
 
 /// Rows that are looked at, the newest.
 const ROWS_MAX: u64 = 10_000;
@@ -74,11 +78,11 @@ pub struct Advice {
     /// A stable word for what was found.
     pub code: &'static str,
     /// For people: what was found, with figures.
-    pub found: String,
+    pub found: Sentence,
     /// How sure that is.
-    pub sure: String,
+    pub sure: Sentence,
     /// What to change, and what that brings.
-    pub change: Option<String>,
+    pub change: Option<Sentence>,
     /// The figures, for programs.
     pub figures: Map<String, Value>,
     /// The search behind it, by its name.
@@ -89,8 +93,11 @@ impl Advice {
     /// The form for programs.
     pub fn to_json(&self) -> Value {
         json!({
-            "id": self.id, "subject": self.subject, "advice": self.word.as_str(), "code": self.code, "found": self.found,
-            "sure": self.sure, "change": self.change, "figures": self.figures, "query": self.query,
+            "id": self.id, "subject": self.subject, "advice": self.word.as_str(), "code": self.code,
+            "found": self.found.text(), "found_said": self.found.said(), "sure": self.sure.text(), "sure_said": self.sure.said(),
+            "change": self.change.as_ref().map(Sentence::text),
+            "change_said": self.change.as_ref().map_or(&[][..], Sentence::said),
+            "figures": self.figures, "query": self.query,
         })
     }
 }

@@ -14,17 +14,17 @@ pub(crate) use server::is_loopback;
 
 use crate::check::{Area, Check, Findings, Status, Step};
 use crate::facts::{Facts, Reach};
+use crate::said::Said;
 
 /// Judges all that was gathered, in the order of the chart.
 pub fn chart(facts: &Facts) -> Findings {
-    let config = Step::new(Area::Configuration, "config.readable", "the configuration file");
+    let config = Step::new(Area::Configuration, "config.readable", Said::AtConfiguration {});
     if let Some(problem) = &facts.config.problem {
-        let fix = "mend the file; `tollhouse check` shows every mistake with its line";
-        return Findings(vec![config.fault("invalid", problem.clone(), fix)]);
+        return Findings(vec![config.fault("invalid", Said::words(problem), Said::DoConfiguration {})]);
     }
     let mut checks = vec![match &facts.config.file {
-        Some(file) => config.ok(format!("{file} is valid")),
-        None => config.ok("there is none: defaults hold"),
+        Some(file) => config.ok(Said::ConfigurationValid { file: file.clone() }),
+        None => config.ok(Said::ConfigurationNone {}),
     }];
     checks.extend(edge::checks(facts));
     checks.extend(gate::checks(facts));
@@ -44,26 +44,15 @@ pub fn chart(facts: &Facts) -> Findings {
 }
 
 /// Judges the connection to an address: nothing where one was made.
-fn unreached(step: &Step, reach: &Reach, whose: &str, fix_down: &str) -> Option<Check> {
+fn unreached(step: &Step, reach: &Reach, fix_down: Said) -> Option<Check> {
     let step = step.clone();
     Some(match reach {
-        Reach::NotAsked => step.skipped("it was not asked"),
-        Reach::NoName { error } => step.fault(
-            "no_name",
-            format!("the name of {whose} has no address: {error}"),
-            "write the address where the name is used, or mend DNS (`getent hosts NAME`, /etc/resolv.conf)",
-        ),
-        Reach::Refused { error } => step.fault("refused", format!("{whose}: {error}"), fix_down),
-        Reach::Unreachable { seconds } => step.fault(
-            "unreachable",
-            format!("no answer of {whose} within {seconds} s, not even to a connection"),
-            "a firewall drops the packets, or the machine is off: check the address, the route, and the rules of both machines",
-        ),
+        Reach::NotAsked => step.skipped(Said::NotAsked {}),
+        Reach::NoName { error } => step.fault("no_name", Said::NoName { error: error.clone() }, Said::DoName {}),
+        Reach::Refused { error } => step.fault("refused", Said::NoConnection { error: error.clone() }, fix_down),
+        Reach::Unreachable { seconds } => {
+            step.fault("unreachable", Said::NoPacket { limit_s: *seconds }, Said::DoWay {})
+        }
         _ => return None,
     })
-}
-
-/// Milliseconds for people.
-fn millis(ms: f64) -> String {
-    if ms >= 1000.0 { format!("{:.1} s", ms / 1000.0) } else { format!("{ms:.0} ms") }
 }

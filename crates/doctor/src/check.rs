@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::sentence::Sentence;
+
 /// How something is, from not known to not working.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -119,11 +121,11 @@ pub struct Check {
     /// A stable word for what was found; `ok` where it is well.
     pub code: &'static str,
     /// What was looked at.
-    pub looked: String,
+    pub looked: Sentence,
     /// What was found there.
-    pub found: String,
+    pub found: Sentence,
     /// How it is mended.
-    pub fix: Option<String>,
+    pub fix: Option<Sentence>,
     /// What `--fix` can do about it.
     pub repair: Option<Repair>,
 }
@@ -133,7 +135,9 @@ impl Check {
     pub fn to_json(&self) -> Value {
         json!({
             "id": self.id, "area": self.area.as_str(), "subject": self.subject, "status": self.status.as_str(), "code": self.code,
-            "looked": self.looked, "found": self.found, "fix": self.fix,
+            "looked": self.looked.text(), "looked_said": self.looked.said(),
+            "found": self.found.text(), "found_said": self.found.said(),
+            "fix": self.fix.as_ref().map(Sentence::text), "fix_said": self.fix.as_ref().map_or(&[][..], Sentence::said),
             "repair": self.repair.as_ref().map(ToString::to_string),
         })
     }
@@ -151,11 +155,11 @@ pub(crate) struct Step {
     id: &'static str,
     area: Area,
     subject: Option<String>,
-    looked: String,
+    looked: Sentence,
 }
 
 impl Step {
-    pub(crate) fn new(area: Area, id: &'static str, looked: impl Into<String>) -> Self {
+    pub(crate) fn new(area: Area, id: &'static str, looked: impl Into<Sentence>) -> Self {
         Self { id, area, subject: None, looked: looked.into() }
     }
 
@@ -164,32 +168,26 @@ impl Step {
         self
     }
 
-    pub(crate) fn ok(self, found: impl Into<String>) -> Check {
-        self.end(Status::Ok, "ok", &found.into(), None)
+    pub(crate) fn ok(self, found: impl Into<Sentence>) -> Check {
+        self.end(Status::Ok, "ok", found.into(), None)
     }
 
-    pub(crate) fn skipped(self, why: impl Into<String>) -> Check {
-        self.end(Status::Skipped, "skipped", &why.into(), None)
+    pub(crate) fn skipped(self, why: impl Into<Sentence>) -> Check {
+        self.end(Status::Skipped, "skipped", why.into(), None)
     }
 
-    pub(crate) fn warn(self, code: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Check {
-        self.end(Status::Warn, code, &found.into(), Some(fix.into()))
+    pub(crate) fn warn(self, code: &'static str, found: impl Into<Sentence>, fix: impl Into<Sentence>) -> Check {
+        self.end(Status::Warn, code, found.into(), Some(fix.into()))
     }
 
-    pub(crate) fn fault(self, code: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Check {
-        self.end(Status::Fault, code, &found.into(), Some(fix.into()))
+    pub(crate) fn fault(self, code: &'static str, found: impl Into<Sentence>, fix: impl Into<Sentence>) -> Check {
+        self.end(Status::Fault, code, found.into(), Some(fix.into()))
     }
 
-    fn end(self, status: Status, code: &'static str, found: &str, fix: Option<String>) -> Check {
+    fn end(self, status: Status, code: &'static str, found: Sentence, fix: Option<Sentence>) -> Check {
         let Self { id, area, subject, looked } = self;
-        Check { id, area, subject, status, code, looked, found: plain(found), fix, repair: None }
+        Check { id, area, subject, status, code, looked, found, fix, repair: None }
     }
-}
-
-/// What other programs said must not move a cursor, and not fill a page.
-fn plain(text: &str) -> String {
-    const CHARS_MAX: usize = 600;
-    text.chars().take(CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// All that was looked at.

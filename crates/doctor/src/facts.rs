@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::check::Status;
+use crate::sentence::Sentence;
 
 /// All that is known of an installation.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
@@ -158,6 +159,10 @@ pub struct AcmeFacts {
     pub has_account: bool,
     /// Whether it tells when it wants certificates to be renewed.
     pub tells_windows: bool,
+    /// Where the authority looks whether the name is ours.
+    pub way: String,
+    /// How that answers from here, by the name as everybody resolves it.
+    pub answer: Reach,
 }
 
 /// A place in nginx' configuration from which requests go to the gate.
@@ -304,6 +309,14 @@ pub struct ProbedFacts {
     pub status: Status,
     /// What was found.
     pub found: String,
+    /// The same by the probe's codes.
+    pub said: Vec<Value>,
+}
+
+impl ProbedFacts {
+    pub(crate) fn sentence(&self) -> Sentence {
+        Sentence::by(&self.found, self.said.clone())
+    }
 }
 
 /// A file or folder that is needed.

@@ -43,12 +43,14 @@ mod holes;
 mod joined;
 pub mod json5;
 pub mod nginx;
+mod said;
 mod security;
+mod sentence;
 mod story;
 mod telling;
 mod verdict;
 
-pub use advise::{Advice, Line, Question, Setup, Share, Word, advice_json, advise, hours_seen, questions};
+pub use advise::{Advice, Advised, Line, Question, Setup, Share, Word, advice_json, advise, hours_seen, questions};
 pub use chart::chart;
 pub use check::{Area, Check, Findings, Repair, Status};
 pub use facts::{
@@ -57,7 +59,9 @@ pub use facts::{
     ServerFacts, SpokeFacts, WantedFacts,
 };
 pub use joined::{By, Joined};
+pub use said::Said;
 pub use security::security;
+pub use sentence::Sentence;
 pub use story::{Around, Event, Evictor, Neighbour, Phase, Story};
 pub use telling::{LINES_MAX, Telling, not_found};
 pub use verdict::Verdict;

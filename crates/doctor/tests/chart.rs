@@ -52,7 +52,11 @@ fn run(name: &str, judge: fn(&Facts) -> Findings) {
             assert!(DOC.contains(&format!("`{}`", check.id)), "{} is not in docs/doctor.md", check.id);
             if check.status >= tollhouse_doctor::Status::Warn {
                 assert!(DOC.contains(&format!("`{}`", check.code)), "{} is not in docs/doctor.md", check.code);
-                assert!(check.fix.as_ref().is_some_and(|fix| !fix.is_empty()), "{}", check.id);
+                assert!(
+                    check.fix.as_ref().is_some_and(|fix| !fix.text().is_empty() && !fix.said().is_empty()),
+                    "{}",
+                    check.id
+                );
             }
         }
     }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
+use tollhouse_units::sentence;
 
 use crate::finding::{Finding, Kind};
 use crate::light::{Known, Light, light};
-use crate::said::{Said, said_json, sentence};
+use crate::said::{Said, said_json};
 use crate::watch::Wish;
 
 /// Samples of resources that pages are shown: cards, and memory.

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use serde_json::{Map, Value};
+use tollhouse_units::sentence;
 
-use crate::said::{Said, sentence};
+use crate::said::Said;
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -1,7 +1,9 @@
 //! One traffic light of all probes: which layer is not well, and why. Pure.
 
+use tollhouse_units::sentence;
+
 use crate::finding::{Layer, Outcome};
-use crate::said::{Said, sentence};
+use crate::said::Said;
 
 /// A colour of the light.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -2,54 +2,13 @@
 //!
 //! Records and the console's API carry code and figures beside the sentence, so that a page can say it in its reader's language.
 
-use std::fmt;
-
-use serde_json::{Map, Value, json};
-
-/// Lines of `code => Variant { figure: type, … } "words";`: the words are a format string over the figures.
-macro_rules! catalogue {
-    ($($code:ident => $name:ident { $($figure:ident: $kind:ty),* } $words:literal $(, $argument:expr)*;)*) => {
-        /// One thing that a probe says.
-        ///
-        /// What a figure is shows in the end of its name: `_percent`, `_bytes`, `_ms`, `_s`, `days`, else a count or a text.
-        /// `error` is what a program or the system said, in its own words.
-        #[derive(Clone, Debug, PartialEq)]
-        #[expect(missing_docs, reason = "each variant stands in the catalogue beside the words that it is said with")]
-        pub enum Said {
-            $($name { $($figure: $kind),* },)*
-        }
-
-        impl Said {
-            /// All codes.
-            pub const CODES: &[&str] = &[$(stringify!($code)),*];
-
-            /// The word that does not change.
-            pub fn code(&self) -> &'static str {
-                match self {
-                    $(Self::$name { .. } => stringify!($code),)*
-                }
-            }
-
-            fn figures(&self) -> Map<String, Value> {
-                let mut figures = Map::new();
-                match self {
-                    $(Self::$name { $($figure),* } => { $(figures.insert(stringify!($figure).to_owned(), json!($figure));)* })*
-                }
-                figures
-            }
-        }
-
-        impl fmt::Display for Said {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self {
-                    $(Self::$name { $($figure),* } => write!(f, $words $(, $argument)*),)*
-                }
-            }
-        }
-    };
-}
+use serde_json::Value;
+use tollhouse_units::catalogue;
 
 catalogue! {
+    /// One thing that a probe says.
+    pub enum Said;
+
     // What belongs to no kind.
     words => Words { error: String } "{error}";
     too_late => TooLate { limit_s: f64 } "no answer within {limit_s} s";
@@ -224,27 +183,6 @@ impl Said {
     pub fn words(error: impl Into<String>) -> Self {
         Self::Words { error: error.into() }
     }
-
-    /// `{"code": …, "figures": {…}}`.
-    pub fn to_json(&self) -> Value {
-        json!({"code": self.code(), "figures": self.figures()})
-    }
-}
-
-/// Several things as one sentence without a full stop.
-pub(crate) fn sentence(said: &[Said]) -> String {
-    let mut told = String::new();
-    for one in said.iter().map(ToString::to_string) {
-        let joint = match told.chars().last() {
-            None => "",
-            Some(':') => " ",
-            Some(_) if one.starts_with('(') => " ",
-            Some(_) => ", ",
-        };
-        told.push_str(joint);
-        told.push_str(&one);
-    }
-    told
 }
 
 /// Several things as records and pages get them.
@@ -264,6 +202,8 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -276,16 +216,5 @@ mod tests {
         assert_eq!(said.to_string(), "91% used (limit 90%), 3.0 GiB free");
         let figures = json!({"used_percent": 91.0, "limit_percent": 90.0, "free_bytes": 3_221_225_472_u64});
         assert_eq!(said.to_json(), json!({"code": "disk_above", "figures": figures}));
-    }
-
-    #[test]
-    fn several_things_are_one_sentence() {
-        let said = [
-            Said::Card { gpu: "A10 (0)".into() },
-            Said::CardHeat { degrees: 60.0 },
-            Said::NoCard {},
-            Said::More { count: 2 },
-        ];
-        assert_eq!(sentence(&said), "A10 (0): 60 °C, there is no graphics card here (and 2 more)");
     }
 }

@@ -192,6 +192,10 @@ struct Phase {
 #[derive(ToSchema)]
 struct Attempt {
     number: u64,
+    /// Where it went: known of the last one.
+    upstream: Option<String>,
+    connect_ms: Option<f64>,
+    error: Option<String>,
 }
 
 /// A record of another source.
@@ -312,6 +316,8 @@ struct AlertRule {
     notify: Option<Vec<String>>,
     escalate: Option<Escalate>,
     runbook: Option<String>,
+    /// The same by a code, where it is what the rule says from the start.
+    runbook_said: Vec<Said>,
     silenced_until: Option<String>,
     /// The rule as it stands in the configuration, in one line.
     yaml: String,
@@ -467,6 +473,8 @@ pub(crate) struct Incident {
     figures: Option<Vec<Figure>>,
     worst: Option<Vec<String>>,
     runbook: Option<String>,
+    /// The same by a code, where it is what the rule says from the start.
+    runbook_said: Vec<Said>,
     link: Option<String>,
     began: String,
     ended: Option<String>,
@@ -546,6 +554,8 @@ struct ForecastSeries {
     /// False: too little is known, or a plain guess does better; then nothing is foretold.
     told: bool,
     why: String,
+    /// The same by codes.
+    said: Vec<Said>,
     error: Option<ForecastError>,
     /// The last hours as they were.
     history: Vec<ForecastHour>,
@@ -703,9 +713,12 @@ struct Check {
     status: CheckStatus,
     code: String,
     looked: String,
+    looked_said: Vec<Said>,
     found: String,
+    found_said: Vec<Said>,
     /// How it is mended.
     fix: Option<String>,
+    fix_said: Vec<Said>,
     /// The command by which it is mended without harm.
     repair: Option<String>,
 }
@@ -735,9 +748,12 @@ struct AdvicePiece {
     advice: AdviceWord,
     code: String,
     found: String,
+    found_said: Vec<Said>,
     /// How sure that is.
     sure: String,
+    sure_said: Vec<Said>,
     change: Option<String>,
+    change_said: Vec<Said>,
     figures: HashMap<String, Value>,
     /// The search behind it.
     query: String,
@@ -800,6 +816,7 @@ struct Why {
     signal: Option<i32>,
     times: Option<u32>,
     error: Option<String>,
+    place: Option<String>,
     ms: Option<u64>,
     bytes: Option<u64>,
     limit_bytes: Option<u64>,

@@ -4,7 +4,8 @@
 use serde_json::json;
 
 use super::row::{Row, by_count};
-use super::{Advice, Setup, Word, figures};
+use super::{Advice, Advised, Setup, Word, figures};
+use crate::sentence::Sentence;
 
 /// Fewer loads an hour nobody minds.
 const LOADS_PER_HOUR: f64 = 1.0;
@@ -24,8 +25,8 @@ pub(super) fn advice(loads: &[Row], requests: u64, setup: &Setup) -> Vec<Advice>
             subject: None,
             word: if requests == 0 { Word::Unknown } else { Word::Keep },
             code: if requests == 0 { "too_few" } else { "rare" },
-            found: "no model was loaded while somebody waited".to_owned(),
-            sure: format!("by all {requests} requests"),
+            found: Advised::LoadsNone {}.into(),
+            sure: Advised::SureAll { requests }.into(),
             change: None,
             figures: figures(json!({"loads": 0, "requests": requests})),
             query: "loads",
@@ -69,11 +70,8 @@ fn of_server(server: &str, loads: &[Row], requests: u64, setup: &Setup) -> Advic
     let spread = 1.96 * (count as f64).sqrt() / hours;
     let waited_s: f64 = of_server.iter().map(|row| row.load_ms).sum::<f64>() / 1000.0;
     let causes = causes(&of_server);
-    let pairs: Vec<String> = causes
-        .fights
-        .iter()
-        .map(|(a, b)| if a < b { format!("{a} and {b}") } else { format!("{b} and {a}") })
-        .collect();
+    let pairs: Vec<String> =
+        causes.fights.iter().map(|(a, b)| if a < b { format!("{a} + {b}") } else { format!("{b} + {a}") }).collect();
     let pairs = by_count(pairs.iter().map(String::as_str));
     let clients = by_count(of_server.iter().map(|row| row.client.as_str()).filter(|client| !client.is_empty()));
     let named = |counts: &[(&str, usize)]| {
@@ -85,41 +83,36 @@ fn of_server(server: &str, loads: &[Row], requests: u64, setup: &Setup) -> Advic
         "pairs": pairs.iter().take(NAMED_MAX).map(|(pair, count)| json!({"models": pair, "count": count})).collect::<Vec<_>>(),
         "clients": clients.iter().take(NAMED_MAX).map(|(client, count)| json!({"client": client, "count": count})).collect::<Vec<_>>(),
     });
-    let mut found = format!(
-        "{count} loads while somebody waited, {per_hour:.2} an hour; they took {waited_s:.0} s together. {} came after another model's, {} by another context, {} after a pause",
-        causes.fights.len(),
-        causes.contexts,
-        causes.ends
-    );
+    let mut found = vec![Advised::LoadsSeen {
+        count,
+        per_hour,
+        waited_s,
+        by_models: causes.fights.len(),
+        by_context: causes.contexts,
+        by_end: causes.ends,
+    }];
     if !clients.is_empty() {
-        found = format!("{found}; asked by {}", named(&clients));
+        found.push(Advised::LoadsBy { clients: named(&clients) });
     }
     let known = (causes.fights.len() + causes.contexts + causes.ends).max(1) as f64;
     let is_often = count >= LOADS_MIN && per_hour - spread.min(per_hour) * 0.5 >= LOADS_PER_HOUR;
     let (word, code, change) = if count < LOADS_MIN || !is_often {
         (Word::Keep, "rare", None)
     } else if causes.fights.len() as f64 / known >= CAUSE_SHARE {
-        let change = format!(
-            "these push each other out of memory: {}. Let them lie side by side (OLLAMA_MAX_LOADED_MODELS=2, where the card has room: see `memory`), or let one model do both",
-            named(&pairs)
-        );
-        (Word::Change, "fight", Some(change))
+        (Word::Change, "fight", Some(Advised::DoSideBySide { models: named(&pairs) }))
     } else if causes.contexts as f64 / known >= CAUSE_SHARE {
-        let change = "one `context` for everybody under `models`, and nobody around the gate: each other num_ctx loads the model anew";
-        (Word::Change, "contexts", Some(change.to_owned()))
+        (Word::Change, "contexts", Some(Advised::DoOneContext {}))
     } else {
-        let saved = waited_s / hours;
-        let change = format!("`keep_alive: 24h` (or -1) for its models: up to {saved:.0} s of waiting an hour less");
-        (Word::Change, "keep_alive", Some(change))
+        (Word::Change, "keep_alive", Some(Advised::DoKeepAlive { saved_s: waited_s / hours }))
     };
     Advice {
         id: "loads",
         subject: Some(server.to_owned()),
         word,
         code,
-        found,
-        sure: format!("95%: {:.2} to {:.2} an hour", (per_hour - spread).max(0.0), per_hour + spread),
-        change,
+        found: found.into(),
+        sure: Advised::SureLoads { low: (per_hour - spread).max(0.0), high: per_hour + spread }.into(),
+        change: change.map(Sentence::from),
         figures: figures(numbers),
         query: "loads",
     }

@@ -80,8 +80,8 @@ impl Share {
         Self { share, low: (middle - half).max(0.0), high: (middle + half).min(1.0) }
     }
 
-    /// For people: percent, with the interval.
-    pub fn text(&self) -> String {
-        format!("{:.1}% (95%: {:.1}–{:.1}%)", self.share * 100.0, self.low * 100.0, self.high * 100.0)
+    /// In percent: the share, and its interval.
+    pub fn percent(&self) -> (f64, f64, f64) {
+        (self.share * 100.0, self.low * 100.0, self.high * 100.0)
     }
 }

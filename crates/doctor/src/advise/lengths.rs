@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::fit::{Line, POINTS_MIN, Share};
 use super::row::{Row, by_count, quantile};
-use super::{Advice, Setup, Word, figures};
+use super::{Advice, Advised, Setup, Word, figures};
+use crate::sentence::Sentence;
 
 /// Models that advice is given of, the most frequent.
 const MODELS_MAX: usize = 5;
@@ -31,28 +32,21 @@ fn prompts_of(model: &str, rows: &[Row]) -> Advice {
     let of_model: Vec<&Row> = rows.iter().filter(|row| row.model == model && row.ttft_ms.is_some()).collect();
     let points: Vec<(f64, f64)> =
         of_model.iter().filter_map(|row| Some((row.read_tokens()?, row.reading_ms()?))).collect();
-    let advice = |word, code, found, sure, change, numbers| Advice {
+    let advice = |word, code, found: Advised, sure: Advised, change: Option<Advised>, numbers| Advice {
         id: "prompts",
         subject: Some(model.to_owned()),
         word,
         code,
-        found,
-        sure,
-        change,
+        found: found.into(),
+        sure: sure.into(),
+        change: change.map(Sentence::from),
         figures: figures(numbers),
         query: "requests",
     };
     let Some(line) = Line::through(&points) else {
-        let found =
-            format!("{} requests with a first token; a line needs {POINTS_MIN} of differing length", points.len());
-        return advice(
-            Word::Unknown,
-            "too_few",
-            found,
-            "not at all".to_owned(),
-            None,
-            json!({"requests": points.len()}),
-        );
+        let requests = points.len();
+        let found = Advised::PromptsFew { requests, needed: POINTS_MIN };
+        return advice(Word::Unknown, "too_few", found, Advised::SureNot {}, None, json!({"requests": requests}));
     };
     let mut tokens: Vec<f64> = points.iter().map(|(tokens, _)| *tokens).collect();
     let (median, long) = (quantile(&mut tokens, 0.5).unwrap_or(0.0), quantile(&mut tokens, 0.95).unwrap_or(0.0));
@@ -64,27 +58,13 @@ fn prompts_of(model: &str, rows: &[Row]) -> Advice {
         "requests": points.len(), "tokens_median": median, "tokens_p95": long, "ttft_ms_median": round(ttft),
         "ms_per_1000_tokens": round(per_thousand), "low": round(low), "high": round(high),
     });
-    let found = format!(
-        "1,000 tokens of prompt take {} before the first token; the middle prompt has {median:.0} tokens, one in twenty more than {long:.0}",
-        seconds(per_thousand)
-    );
-    let sure = format!("95%: {} to {}, by {} requests", seconds(low), seconds(high), line.points);
+    let found = Advised::PromptsCost { per_thousand_ms: per_thousand, tokens_median: median, tokens_long: long };
+    let sure = Advised::SureCost { low_ms: low, high_ms: high, requests: line.points };
     let is_costly = line.low > 0.0 && reading >= READING_MS_MIN && reading >= READING_SHARE * ttft;
     if is_costly {
         let half = median / 2.0;
-        let saved = format!(
-            "prompts of half the length ({half:.0} tokens) begin {} to {} sooner",
-            seconds(line.low * half),
-            seconds(line.high * half)
-        );
-        return advice(
-            Word::Change,
-            "shorten",
-            found,
-            sure,
-            Some(format!("shorten prompts, or let what is the same stand first so that it is cached: {saved}")),
-            numbers,
-        );
+        let change = Advised::DoShorten { tokens: half, low_ms: line.low * half, high_ms: line.high * half };
+        return advice(Word::Change, "shorten", found, sure, Some(change), numbers);
     }
     advice(Word::Keep, "short_enough", found, sure, None, numbers)
 }
@@ -109,18 +89,21 @@ fn context_of(model: &str, count: usize, rows: &[Row], setup: &Setup) -> Advice 
         "requests": count, "truncated": cut, "refused": refused, "share": share.share, "low": share.low, "high": share.high,
         "context": context, "tokens_p99": usual, "tokens_max": longest,
     });
-    let room = context.map_or_else(|| "an unknown context".to_owned(), |context| format!("a context of {context}"));
-    let found = format!(
-        "{cut} prompts were cut and {refused} refused of {count}, with {room}; 99 of 100 have up to {usual:.0} tokens, the longest {longest:.0}"
-    );
-    let advice = |word, code, change| Advice {
+    let room = context.map_or(Advised::RoomUnknown {}, |context| Advised::Room { context });
+    let found = vec![
+        Advised::PromptsCut { cut, refused, requests: count },
+        room,
+        Advised::Lengths { tokens_usual: usual, tokens_longest: longest },
+    ];
+    let (share_percent, low_percent, high_percent) = share.percent();
+    let advice = |word, code, change: Option<Advised>| Advice {
         id: "context",
         subject: Some(model.to_owned()),
         word,
         code,
-        found: found.clone(),
-        sure: format!("share that does not fit: {}", share.text()),
-        change,
+        found: found.clone().into(),
+        sure: Advised::SureRoom { share_percent, low_percent, high_percent }.into(),
+        change: change.map(Sentence::from),
         figures: figures(numbers.clone()),
         query: "requests",
     };
@@ -131,10 +114,8 @@ fn context_of(model: &str, count: usize, rows: &[Row], setup: &Setup) -> Advice 
                 .map_or(0.0, |context| f64::from(context) * 2.0)
                 .min(((longest + ANSWER_TOKENS) / CONTEXT_STEP).ceil() * CONTEXT_STEP),
         );
-        let change = format!(
-            "models: {{\"{model}\": {{context: {to:.0}}}}}: 99 of 100 prompts fit then with {ANSWER_TOKENS:.0} tokens for the answer. The context's memory grows with it ({:.1} times); see `memory`",
-            context.map_or(1.0, |context| to / f64::from(context))
-        );
+        let times = context.map_or(1.0, |context| to / f64::from(context));
+        let change = Advised::DoContext { model: model.to_owned(), context: to, answer_tokens: ANSWER_TOKENS, times };
         return advice(Word::Change, "raise", Some(change));
     }
     if count < REQUESTS_MIN { advice(Word::Unknown, "too_few", None) } else { advice(Word::Keep, "fits", None) }
@@ -142,8 +123,4 @@ fn context_of(model: &str, count: usize, rows: &[Row], setup: &Setup) -> Advice 
 
 fn round(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
-}
-
-fn seconds(ms: f64) -> String {
-    if ms.abs() >= 1000.0 { format!("{:.1} s", ms / 1000.0) } else { format!("{ms:.0} ms") }
 }

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::row::Row;
-use super::{Advice, Setup, Word, figures};
+use super::{Advice, Advised, Setup, Word, figures};
+use crate::sentence::Sentence;
 
 /// A card that is fuller than this has no room for more, in percent.
 const FULL_PERCENT: f64 = 90.0;
@@ -32,43 +33,34 @@ pub(super) fn advice(answer: &Value, loads: &[Row], setup: &Setup) -> Advice {
         "samples": samples, "peak_percent": percent, "peak_at": peak["@timestamp"], "total_bytes": total,
         "loads_by_other_models_per_day": (per_day * 10.0).round() / 10.0, "waited_s_per_day": (waited_ms / 1000.0 / days).round(),
     });
-    let advice = |word, code, found: String, change| Advice {
+    let advice = |word, code, found: Vec<Advised>, change: Option<Advised>| Advice {
         id: "memory",
         subject: None,
         word,
         code,
-        found,
-        sure: format!("by {samples} samples; between two of them it may have been fuller"),
-        change,
+        found: found.into(),
+        sure: Advised::SureSamples { samples }.into(),
+        change: change.map(Sentence::from),
         figures: figures(numbers.clone()),
         query: "memory",
     };
-    let Some(percent) = percent.filter(|_| samples >= SAMPLES_MIN) else {
-        let found =
-            "the memory of a graphics card was not sampled: there is none here, or no driver tells of it".to_owned();
-        return advice(Word::Unknown, "no_samples", found, None);
+    let Some(peak_percent) = percent.filter(|_| samples >= SAMPLES_MIN) else {
+        return advice(Word::Unknown, "no_samples", vec![Advised::MemoryUnsampled {}], None);
     };
-    let size = total.map_or_else(String::new, |total| format!(" of {:.0} GB", total / 1e9));
-    let found = format!(
-        "the card was {percent:.0}%{size} full at its peak; {per_day:.1} loads a day came after another model's, {:.0} s of waiting a day",
-        waited_ms / 1000.0 / days
-    );
-    let is_full = percent >= FULL_PERCENT;
+    let waited_s = waited_ms / 1000.0 / days;
+    let peak = match total {
+        Some(total_bytes) => Advised::MemoryPeakOf { peak_percent, total_bytes },
+        None => Advised::MemoryPeak { peak_percent },
+    };
+    let found = vec![peak, Advised::LoadsDaily { per_day, waited_s }];
+    let is_full = peak_percent >= FULL_PERCENT;
     let is_smaller = total.is_none_or(|total| total < LARGER_BYTES * 0.95);
     if is_full && is_smaller && per_day >= LOADS_PER_DAY {
-        let change = format!(
-            "a card of 48 GB would hold these models side by side: up to {:.0} s of waiting a day less",
-            waited_ms / 1000.0 / days
-        );
-        return advice(Word::Change, "larger_card", found, Some(change));
+        return advice(Word::Change, "larger_card", found, Some(Advised::DoLargerCard { saved_s: waited_s }));
     }
-    let code = match (is_full, per_day >= LOADS_PER_DAY) {
-        (false, true) => "room_for_two",
-        (true, _) => "full_and_quiet",
-        (false, false) => "room",
-    };
-    let change = (code == "room_for_two").then(|| {
-        "there is room: let models lie side by side (OLLAMA_MAX_LOADED_MODELS=2); no larger card is needed".to_owned()
-    });
-    advice(if change.is_some() { Word::Change } else { Word::Keep }, code, found, change)
+    match (is_full, per_day >= LOADS_PER_DAY) {
+        (false, true) => advice(Word::Change, "room_for_two", found, Some(Advised::DoRoomForTwo {})),
+        (true, _) => advice(Word::Keep, "full_and_quiet", found, None),
+        (false, false) => advice(Word::Keep, "room", found, None),
+    }
 }

@@ -136,7 +136,7 @@ fn prompts_that_do_not_fit_ask_for_a_larger_context() {
     let all = advise(&answers(&requests, &[], None), &setup());
     let advice = of(&all, "context");
     assert_eq!((advice.word, advice.code, &advice.figures["truncated"]), (Word::Change, "raise", &json!(30)));
-    let change = advice.change.as_ref().unwrap();
+    let change = advice.change.as_ref().unwrap().text();
     let to: f64 = change.split("context: ").nth(1).unwrap().split('}').next().unwrap().parse().unwrap();
     assert!((12_300.0..=20_480.0).contains(&to), "{change}");
 }
@@ -167,8 +167,8 @@ fn the_cause_of_loads_is_found() {
     }
     let all = advise(&answers(&loads(60, fight, |_| 8192), &[], None), &setup());
     let advice = of(&all, "loads");
-    assert_eq!(advice.figures["pairs"], json!([{"models": "a and b", "count": 59}]));
-    assert!(advice.change.as_ref().unwrap().contains("a and b (59)"));
+    assert_eq!(advice.figures["pairs"], json!([{"models": "a + b", "count": 59}]));
+    assert!(advice.change.as_ref().unwrap().text().contains("a + b (59)"));
 }
 
 #[test]
@@ -193,11 +193,12 @@ fn waiting_is_told_with_its_hour() {
     let advice = of(&all, "queue");
     assert_eq!((advice.word, advice.code), (Word::Change, "raise_parallel"));
     assert!(
-        advice.found.contains("92 of 250") && advice.found.contains("between 9:00 and 10:00 UTC (90 of 150)"),
+        advice.found.text().contains("92 of 250")
+            && advice.found.text().contains("between 9:00 and 10:00 UTC (90 of 150)"),
         "{}",
         advice.found
     );
-    assert!(advice.change.as_ref().unwrap().contains("local works on 2"));
+    assert!(advice.change.as_ref().unwrap().text().contains("(at once now: local 2)"));
 }
 
 #[test]

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::fit::Share;
 use super::row::Row;
-use super::{Advice, Setup, Word, figures};
+use super::{Advice, Advised, Setup, Word, figures};
+use crate::sentence::Sentence;
 
 /// A wait that people notice, in milliseconds.
 pub(super) const LONG_MS: u64 = 2_000;
@@ -32,6 +33,7 @@ pub(super) fn advice(answer: &Value, rows: &[Row], setup: &Setup) -> Advice {
     let all: u64 = hours.iter().map(|hour| hour.1).sum();
     let long: u64 = hours.iter().map(|hour| hour.2).sum();
     let share = Share::of(long as usize, all as usize);
+    let (share_percent, low_percent, high_percent) = share.percent();
     // By the hour of the day (UTC): when people come.
     let mut days = [(0u64, 0u64); 24];
     for (at_ms, count, long, _) in &hours {
@@ -44,23 +46,19 @@ pub(super) fn advice(answer: &Value, rows: &[Row], setup: &Setup) -> Advice {
         .filter(|hour| days[*hour].0 > 0)
         .map(|hour| json!({"hour": hour, "requests": days[hour].0, "waited": days[hour].1}))
         .collect();
-    let at = worst.map_or_else(String::new, |hour| {
-        format!("; most between {hour}:00 and {}:00 UTC ({} of {})", (hour + 1) % 24, days[hour].1, days[hour].0)
-    });
-    let found = format!("{long} of {all} requests waited more than {} s for their turn{at}", LONG_MS / 1000);
-    let servers: Vec<String> = setup
-        .upstreams
-        .iter()
-        .filter_map(|(name, parallel)| parallel.map(|parallel| format!("{name} works on {parallel}")))
-        .collect();
+    let mut found = vec![Advised::Waited { waited: long, requests: all, limit_s: LONG_MS / 1000 }];
+    found.extend(worst.map(|hour| {
+        let (requests, waited) = days[hour];
+        Advised::WaitedMost { from_hour: hour, to_hour: (hour + 1) % 24, waited, requests }
+    }));
+    let servers = setup.upstreams.iter().filter_map(|(name, parallel)| Some(format!("{name} {}", (*parallel)?)));
+    let servers = servers.collect::<Vec<_>>().join(", ");
     let is_loaded = rows.iter().filter(|row| row.queue_ms > LONG_MS as f64 && row.load_ms > 0.0).count();
     let (word, code, change) = if all < REQUESTS_MIN {
         (Word::Unknown, "too_few", None)
     } else if share.low >= LONG_SHARE {
-        let now = if servers.is_empty() { String::new() } else { format!(" ({} at once now)", servers.join(", ")) };
-        let change = format!(
-            "raise `parallel` by one step and look again{now}: others begin sooner, each writes somewhat more slowly, and the context's memory is needed once more for each. A second server of the same model halves the waiting"
-        );
+        let now = (!servers.is_empty()).then_some(Advised::DoParallelNow { servers });
+        let change: Vec<Advised> = [Advised::DoRaiseParallel {}].into_iter().chain(now).collect();
         (Word::Change, "raise_parallel", Some(change))
     } else {
         (Word::Keep, "short", None)
@@ -70,9 +68,9 @@ pub(super) fn advice(answer: &Value, rows: &[Row], setup: &Setup) -> Advice {
         subject: None,
         word,
         code,
-        found,
-        sure: share.text(),
-        change,
+        found: found.into(),
+        sure: Advised::SureShare { share_percent, low_percent, high_percent }.into(),
+        change: change.map(Sentence::from),
         figures: figures(json!({
             "requests": all, "waited": long, "share": share.share, "low": share.low, "high": share.high, "p95_ms_max": p95,
             "with_a_load": is_loaded, "by_hour": by_hour,

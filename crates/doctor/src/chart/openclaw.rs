@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::check::{Area, Check, Step};
 use crate::facts::{Facts, OpenClawFacts};
+use crate::said::Said;
 
 /// Keys that OpenClaw takes for "this server wants none": with them it sends no key at all.
 const MARKER_KEYS: [&str; 6] = ["ollama-local", "ollama", "local", "none", "sk-local", "THE-KEY-THAT-KEY-CREATE-SHOWS"];
@@ -12,20 +13,21 @@ const TIMEOUT_S: f64 = 120.0;
 
 pub(super) fn checks(facts: &Facts) -> Vec<Check> {
     let Some(openclaw) = &facts.openclaw else { return Vec::new() };
-    let readable = step(openclaw, "openclaw.settings", "its settings");
+    let looked = Said::AtOpenClawSettings { file: openclaw.file.clone() };
+    let readable = Step::new(Area::Assistant, "openclaw.settings", looked);
     if let Some(problem) = &openclaw.problem {
-        let fix = "mend the file; OpenClaw itself says more: openclaw doctor";
-        return vec![readable.fault("unreadable", problem.clone(), fix)];
+        return vec![readable.fault("unreadable", Said::words(problem), Said::DoOpenClawSettings {})];
     }
-    let mut checks = vec![readable.ok("readable")];
+    let mut checks = vec![readable.ok(Said::SettingsReadable {})];
     checks.extend(providers(facts, openclaw));
     checks.extend(behind_proxy(facts, openclaw));
     checks.push(log_file(openclaw));
     checks
 }
 
-fn step(openclaw: &OpenClawFacts, id: &'static str, looked: &str) -> Step {
-    Step::new(Area::Assistant, id, format!("{looked} in {}", openclaw.file))
+fn step(openclaw: &OpenClawFacts, id: &'static str, setting: &str) -> Step {
+    let looked = Said::AtOpenClaw { setting: setting.to_owned(), file: openclaw.file.clone() };
+    Step::new(Area::Assistant, id, looked)
 }
 
 /// The port at the end of an address.
@@ -50,54 +52,43 @@ fn providers(facts: &Facts, openclaw: &OpenClawFacts) -> Vec<Check> {
             comes_here = true;
             checks.extend(provider_of_ours(facts, openclaw, name, provider));
         } else if port(base).is_some_and(|port| servers.contains(&port)) {
-            let found = format!("the provider {name} goes to {base}, around the gate: no limit, no record, no `why`");
-            let fix = format!("baseUrl: \"http://{}/v1\" and a key of this house", facts.gate.listen);
-            checks.push(
-                step(openclaw, "openclaw.base_url", "models.providers.*.baseUrl")
-                    .of(name.clone())
-                    .warn("around", found, fix),
-            );
+            let step = step(openclaw, "openclaw.base_url", "models.providers.*.baseUrl").of(name.clone());
+            let found = Said::ProviderAround { provider: name.clone(), url: base.to_owned() };
+            checks.push(step.warn("around", found, Said::DoProviderAround { address: facts.gate.listen.clone() }));
         }
     }
     if !comes_here && checks.is_empty() {
         let step = step(openclaw, "openclaw.base_url", "models.providers.*.baseUrl");
-        let fix = "`tollhouse init --from` its settings prints the lines that make it ask this house";
-        checks.push(step.warn("not_here", "no provider asks this house for its models", fix));
+        checks.push(step.warn("not_here", Said::ProviderNone {}, Said::DoProvider {}));
     }
     checks
 }
 
 fn provider_of_ours(facts: &Facts, openclaw: &OpenClawFacts, name: &str, provider: &Value) -> Vec<Check> {
-    let step = |id, looked: &str| step(openclaw, id, looked).of(name);
-    let mut checks = vec![step("openclaw.base_url", "baseUrl").ok("it asks this house")];
+    let step = |id, setting: &str| step(openclaw, id, setting).of(name);
+    let mut checks = vec![step("openclaw.base_url", "baseUrl").ok(Said::ProviderOurs {})];
     let key = provider["apiKey"].as_str().unwrap_or_default();
     let key_step = step("openclaw.api_key", "apiKey");
     checks.push(if !facts.gate.needs_keys {
-        key_step.ok("this house asks for none")
+        key_step.ok(Said::KeyNotNeeded {})
     } else if key.is_empty() && provider["apiKey"].is_object() {
-        key_step.ok("it is kept elsewhere")
-    } else if key.is_empty() || MARKER_KEYS.contains(&key) {
-        let found = if key.is_empty() {
-            "there is none".to_owned()
-        } else {
-            format!("{key:?} is a marker: OpenClaw sends no key with it")
-        };
-        let fix = "tollhouse key create --name openclaw, and write the key there";
-        key_step.fault("no_key", format!("{found}, so every request is refused with 401"), fix)
+        key_step.ok(Said::KeyElsewhere {})
+    } else if key.is_empty() {
+        key_step.fault("no_key", Said::KeyMissing {}, Said::DoOpenClawKey {})
+    } else if MARKER_KEYS.contains(&key) {
+        key_step.fault("no_key", Said::KeyMarker { key: key.to_owned() }, Said::DoOpenClawKey {})
     } else {
-        key_step.ok("there is one")
+        key_step.ok(Said::KeyThere {})
     });
-    let timeout = provider["timeoutSeconds"].as_f64();
     let timeout_step = step("openclaw.timeout", "timeoutSeconds");
-    let wanted = facts.gate.first_byte_s.max(TIMEOUT_S);
-    checks.push(match timeout {
-        Some(seconds) if seconds < wanted => timeout_step.warn(
-            "too_short",
-            format!("it gives up after {seconds} s, and the gate waits {wanted} s for a model: it asks again with the whole prompt meanwhile"),
-            format!("timeoutSeconds: {:.0}", wanted.max(600.0)),
-        ),
-        Some(seconds) => timeout_step.ok(format!("{seconds} s")),
-        None => timeout_step.ok("not set: its own, which is long enough"),
+    let wanted_s = facts.gate.first_byte_s.max(TIMEOUT_S);
+    checks.push(match provider["timeoutSeconds"].as_f64() {
+        Some(timeout_s) if timeout_s < wanted_s => {
+            let fix = Said::command(format!("timeoutSeconds: {:.0}", wanted_s.max(600.0)));
+            timeout_step.warn("too_short", Said::OpenClawImpatient { timeout_s, wanted_s }, fix)
+        }
+        Some(timeout_s) => timeout_step.ok(Said::WaitsFor { timeout_s }),
+        None => timeout_step.ok(Said::TimeoutOwn {}),
     });
     checks
 }
@@ -116,19 +107,19 @@ fn behind_proxy(facts: &Facts, openclaw: &OpenClawFacts) -> Vec<Check> {
         .any(|net| net.starts_with("127.") || net.starts_with("::1"));
     let proxies = step(openclaw, "openclaw.trusted_proxies", "gateway.trustedProxies");
     let proxies = if trusts {
-        proxies.ok("this machine is among them")
+        proxies.ok(Said::ProxiesTrusted {})
     } else {
-        let found = "the proxy on this machine is not among them: OpenClaw answers 403 proxy_attribution_required";
-        proxies.warn("missing", found, "\"trustedProxies\": [\"127.0.0.1\"]")
+        let fix = Said::command("\"trustedProxies\": [\"127.0.0.1\"]");
+        proxies.warn("missing", Said::ProxiesUntrusted {}, fix)
     };
     let origins = gateway.pointer("/controlUi/allowedOrigins").and_then(Value::as_array);
     let allows = origins.into_iter().flatten().filter_map(Value::as_str).any(|origin| origin == url || origin == "*");
     let origin = step(openclaw, "openclaw.allowed_origins", "gateway.controlUi.allowedOrigins");
     let origin = if allows {
-        origin.ok("the public address is among them")
+        origin.ok(Said::OriginAllowed {})
     } else {
-        let found = format!("{url} is not among them: browsers that come that way are refused (1008)");
-        origin.warn("missing", found, format!("\"controlUi\": {{\"allowedOrigins\": [\"{url}\"]}}"))
+        let fix = Said::command(format!("\"controlUi\": {{\"allowedOrigins\": [\"{url}\"]}}"));
+        origin.warn("missing", Said::OriginRefused { url: url.to_owned() }, fix)
     };
     vec![proxies, origin]
 }
@@ -136,11 +127,7 @@ fn behind_proxy(facts: &Facts, openclaw: &OpenClawFacts) -> Vec<Check> {
 fn log_file(openclaw: &OpenClawFacts) -> Check {
     let step = step(openclaw, "openclaw.log_file", "logging.file");
     match openclaw.settings.pointer("/logging/file").and_then(Value::as_str) {
-        Some(file) => step.ok(file),
-        None => step.warn(
-            "thrown_away",
-            "it is not set: OpenClaw writes below /tmp/openclaw and throws that away after a day",
-            "\"logging\": {\"file\": \"/var/log/openclaw/gateway.log\"}, and a source of format openclaw here",
-        ),
+        Some(file) => step.ok(Said::words(file)),
+        None => step.warn("thrown_away", Said::LogThrownAway {}, Said::DoLogFile {}),
     }
 }

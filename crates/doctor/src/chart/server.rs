@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::check::{Area, Check, Step};
 use crate::facts::{Facts, Reach, ServerFacts};
+use crate::said::Said;
 
 /// A model in memory answers a small question within this, in milliseconds (B03).
 const ANSWER_MS_MAX: f64 = 1000.0;
@@ -33,64 +34,47 @@ pub(super) fn checks(facts: &Facts, server: &ServerFacts) -> Vec<Check> {
     checks
 }
 
-fn step(server: &ServerFacts, id: &'static str, looked: impl Into<String>) -> Step {
+fn step(server: &ServerFacts, id: &'static str, looked: Said) -> Step {
     Step::new(Area::Server, id, looked).of(server.name.clone())
 }
 
 fn port(server: &ServerFacts) -> Check {
-    let step = step(server, "server.port", format!("a connection to {}", server.url));
+    let step = step(server, "server.port", Said::AtServerPort { url: server.url.clone() });
     let fix = match (server.is_ollama(), server.is_here) {
-        (true, true) => {
-            "start it: systemctl start ollama (or `ollama serve`); let tollhouse look after it with `supervise`"
-        }
-        (true, false) => {
-            "start Ollama there, and let it listen where this machine reaches it (OLLAMA_HOST) behind a firewall"
-        }
-        _ => "start the model server, or mend its `url` under `upstreams`",
+        (true, true) => Said::DoOllamaHere {},
+        (true, false) => Said::DoOllamaThere {},
+        _ => Said::DoServer {},
     };
-    let whose = format!("the model server {}", server.name);
-    super::unreached(&step, &server.version, &whose, fix).unwrap_or_else(|| step.ok("connected"))
+    super::unreached(&step, &server.version, fix).unwrap_or_else(|| step.ok(Said::Connected {}))
 }
 
 fn answer(server: &ServerFacts) -> Check {
-    let what = if server.is_ollama() { "/api/version" } else { "its list of models" };
-    let step = step(server, "server.answer", format!("{what} of {}", server.url));
-    let restart = if server.is_ollama() && server.is_here {
-        "it is stuck or stopped: systemctl restart ollama (or `kill -CONT PID` where it was stopped)"
-    } else {
-        "it is stuck: restart it; its own log says what it did last"
-    };
+    let url = server.url.clone();
+    let looked = if server.is_ollama() { Said::AtServerVersion { url } } else { Said::AtServerList { url } };
+    let step = step(server, "server.answer", looked);
+    let restart = if server.is_ollama() && server.is_here { Said::DoOllamaStuck {} } else { Said::DoServerStuck {} };
     match &server.version {
-        Reach::Silent { seconds } => {
-            step.fault("silent", format!("it takes connections and says nothing for {seconds} s"), restart)
-        }
-        Reach::Broken { error } => {
-            step.fault("broken", error.clone(), "check `url` under `upstreams`: scheme (http or https), port and path")
-        }
+        Reach::Silent { seconds } => step.fault("silent", Said::ServerSilent { limit_s: *seconds }, restart),
+        Reach::Broken { error } => step.fault("broken", Said::words(error), Said::DoServerUrl {}),
         Reach::Answered { status: 401 | 403, .. } => {
-            let found =
-                if server.has_key { "it refuses the configured key" } else { "it wants a key, and none is configured" };
-            step.fault("key_refused", found, "write its key to `key` under `upstreams`")
+            let found = if server.has_key { Said::ServerRefusesKey {} } else { Said::ServerWantsKey {} };
+            step.fault("key_refused", found, Said::DoServerKey {})
         }
         Reach::Answered { status: 200..=299, body, ms, .. } => {
             let is_right = if server.is_ollama() { body["version"].is_string() } else { body["data"].is_array() };
             if is_right {
-                return step.ok(format!("it answers in {}", super::millis(*ms)));
+                return step.ok(Said::AnswersIn { took_ms: *ms });
             }
             wrong_kind(step, server)
         }
         Reach::Answered { status: 404 | 405, .. } => wrong_kind(step, server),
-        Reach::Answered { status, .. } => step.fault("failed", format!("it answers with status {status}"), restart),
-        _ => step.skipped("it cannot be reached"),
+        Reach::Answered { status, .. } => step.fault("failed", Said::ServerStatus { status: *status }, restart),
+        _ => step.skipped(Said::ServerAway {}),
     }
 }
 
 fn wrong_kind(step: Step, server: &ServerFacts) -> Check {
-    step.fault(
-        "other_api",
-        format!("what answers there is no {} server", server.kind),
-        "mend `kind` or `url` under `upstreams`: kind ollama has no /v1 at the end of its url, kind openai has",
-    )
+    step.fault("other_api", Said::ServerOther { kind: server.kind.clone() }, Said::DoServerKind {})
 }
 
 /// Names of the models that it has.
@@ -106,9 +90,9 @@ fn is_same(a: &str, b: &str) -> bool {
 }
 
 fn models(server: &ServerFacts) -> Check {
-    let step = step(server, "server.models", "the models that it has");
+    let step = step(server, "server.models", Said::AtModels {});
     if server.models.body().is_none() {
-        return step.skipped("it did not tell them");
+        return step.skipped(Said::ModelsUntold {});
     }
     let has = names(server);
     let missing: Vec<&str> = server
@@ -121,81 +105,70 @@ fn models(server: &ServerFacts) -> Check {
         if server.is_ollama() { format!("ollama pull {model}") } else { format!("serve {model} there") }
     };
     match (missing.first(), has.is_empty()) {
-        (Some(first), _) => step.fault(
-            "missing",
-            format!("it does not have {}", missing.join(", ")),
-            format!("{}, or take it out of `models`", pull(first)),
-        ),
-        (None, true) => step.fault("none", "it has no model at all", pull("qwen3:32b")),
-        (None, false) => step.ok(format!("{} models", has.len())),
+        (Some(first), _) => {
+            let found = Said::ModelsMissing { models: missing.join(", ") };
+            step.fault("missing", found, Said::DoModels { command: pull(first) })
+        }
+        (None, true) => step.fault("none", Said::ModelsNone {}, Said::command(pull("qwen3:32b"))),
+        (None, false) => step.ok(Said::ModelsThere { count: has.len() }),
     }
 }
 
 fn spoke(server: &ServerFacts) -> Check {
     let spoke = server.spoke.clone().unwrap_or_default();
-    let step = step(server, "server.speaks", format!("a question of one word to {}", spoke.model));
+    let step = step(server, "server.speaks", Said::AtQuestion { model: spoke.model.clone() });
     match &spoke.answer {
         Reach::Answered { status: 200..=299, ms, .. } if *ms <= ANSWER_MS_MAX || !spoke.was_loaded => {
-            let loaded = if spoke.was_loaded { "" } else { ", with loading it" };
-            step.ok(format!("answered in {}{loaded}", super::millis(*ms)))
+            let answered = Said::ModelAnswered { took_ms: *ms };
+            step.ok(if spoke.was_loaded { vec![answered] } else { vec![answered, Said::WithLoading {}] })
         }
-        Reach::Answered { status: 200..=299, ms, .. } => step.warn(
-            "slow",
-            format!("it answered after {}, though it was in memory", super::millis(*ms)),
-            "it is busy with others (`tollhouse advise`), or works on the processor: `ollama ps` shows where",
-        ),
+        Reach::Answered { status: 200..=299, ms, .. } => {
+            step.warn("slow", Said::ModelLateInMemory { took_ms: *ms }, Said::DoModelSlow {})
+        }
         Reach::Answered { status, body, .. } => {
-            let why =
-                body["error"].as_str().or_else(|| body["error"]["message"].as_str()).unwrap_or("it does not say why");
-            step.fault(
-                "failed",
-                format!("status {status}: {why}"),
-                "its log says more; a damaged model is mended by `ollama pull`",
-            )
+            let status = *status;
+            let found = match body["error"].as_str().or_else(|| body["error"]["message"].as_str()) {
+                Some(error) => Said::ModelFailed { status, error: error.to_owned() },
+                None => Said::ModelFailedUnsaid { status },
+            };
+            step.fault("failed", found, Said::DoModelFailed {})
         }
-        Reach::Silent { seconds } | Reach::Unreachable { seconds } if spoke.was_loaded => step.warn(
-            "no_answer",
-            format!("no answer within {seconds} s, though it is in memory"),
-            "others are before it, or its runner is stuck: `ollama ps`; if that does not change, restart the server",
-        ),
+        Reach::Silent { seconds } | Reach::Unreachable { seconds } if spoke.was_loaded => {
+            step.warn("no_answer", Said::ModelNoAnswer { limit_s: *seconds }, Said::DoModelNoAnswer {})
+        }
         Reach::Silent { seconds } | Reach::Unreachable { seconds } => {
-            step.skipped(format!("it was not in memory, and was not loaded within {seconds} s"))
+            step.skipped(Said::ModelNotLoaded { limit_s: *seconds })
         }
-        Reach::NotAsked => step.skipped("no model is in memory that could be asked without loading it"),
+        Reach::NotAsked => step.skipped(Said::ModelNoneLoaded {}),
         Reach::Refused { error } | Reach::NoName { error } | Reach::Broken { error } => {
-            step.fault("broken", error.clone(), "its log says more")
+            step.fault("broken", Said::words(error), Said::DoServerLog {})
         }
     }
 }
 
 fn version(server: &ServerFacts) -> Check {
-    let step = step(server, "server.version", "its version, and the holes that are known of it");
-    let Some(version) = server.version() else { return step.skipped("it does not tell its version") };
+    let step = step(server, "server.version", Said::AtServerHoles {});
+    let Some(version) = server.version() else { return step.skipped(Said::VersionUntold {}) };
     let holes = crate::holes::of("ollama", version);
     if holes.is_empty() {
-        return step.ok(version);
+        return step.ok(Said::words(version));
     }
     let names: Vec<&str> = holes.iter().map(|hole| hole.id).collect();
-    let found = format!("{version} has known holes: {}", names.join(", "));
-    let fixed = crate::holes::fixed_in(&holes);
-    step.warn(
-        "known_holes",
-        found,
-        format!("update Ollama to {fixed} or later; `tollhouse doctor --security` says more"),
-    )
+    let found = Said::HolesKnown { version: version.to_owned(), holes: names.join(", ") };
+    let fixed = crate::holes::fixed_in(&holes).to_owned();
+    step.warn("known_holes", found, Said::DoUpdateOllamaMore { version: fixed })
 }
 
 fn bind(server: &ServerFacts) -> Option<Check> {
     if !server.is_here || server.listens.is_empty() {
         return None;
     }
-    let step = step(server, "server.bind", "where it listens");
+    let step = step(server, "server.bind", Said::AtListens {});
     let open: Vec<&str> = server.listens.iter().map(String::as_str).filter(|address| !is_loopback(address)).collect();
     Some(if open.is_empty() {
-        step.ok(format!("{}, on this machine only", server.listens.join(", ")))
+        step.ok(Said::ListensHere { addresses: server.listens.join(", ") })
     } else {
-        let found = format!("it listens at {}: who reaches that goes around the gate, without a key", open.join(", "));
-        step.warn("open", found, "OLLAMA_HOST=127.0.0.1 in its environment (`systemctl edit ollama`), then restart it")
+        step.warn("open", Said::ListensOpen { addresses: open.join(", ") }, Said::DoOllamaHost {})
     })
 }
 
@@ -207,19 +180,12 @@ pub(crate) fn is_loopback(address: &str) -> bool {
 fn parallel(server: &ServerFacts) -> Option<Check> {
     let environment = server.environment.as_ref()?;
     let given = server.parallel?;
-    let step = step(server, "server.parallel", "OLLAMA_NUM_PARALLEL, and `parallel` here");
-    let has: u32 = environment.get("OLLAMA_NUM_PARALLEL").and_then(|value| value.parse().ok()).unwrap_or(PARALLEL);
-    Some(if given > has {
-        let found = format!(
-            "the house gives it {given} requests at once, and it works on {has}: the others wait inside it, unseen"
-        );
-        step.warn(
-            "too_many",
-            found,
-            format!("parallel: {has} under `upstreams`, or OLLAMA_NUM_PARALLEL={given} for Ollama"),
-        )
+    let step = step(server, "server.parallel", Said::AtParallel {});
+    let works_on: u32 = environment.get("OLLAMA_NUM_PARALLEL").and_then(|value| value.parse().ok()).unwrap_or(PARALLEL);
+    Some(if given > works_on {
+        step.warn("too_many", Said::ParallelTooMany { given, works_on }, Said::DoParallel { given, works_on })
     } else {
-        step.ok(format!("it works on {has} at once and is given {given}"))
+        step.ok(Said::ParallelFits { given, works_on })
     })
 }
 
@@ -228,22 +194,21 @@ fn context(server: &ServerFacts) -> Vec<Check> {
     let mut checks = Vec::new();
     for wanted in &server.wanted {
         let Some(context) = wanted.context else { continue };
-        let step = step(server, "server.context", format!("the context of {}", wanted.name));
+        let step = step(server, "server.context", Said::AtContext { model: wanted.name.clone() });
         if let Some(most) = wanted.context_max.filter(|most| u64::from(context) > *most) {
-            let found = format!("{context} tokens are configured, and the model was made for {most}");
-            checks.push(step.warn("too_long", found, format!("context: {most} under `models`")));
+            let found = Said::ContextTooLong { tokens: context, tokens_max: most };
+            checks.push(step.warn("too_long", found, Said::command(format!("models: context: {most}"))));
             continue;
         }
         let in_memory = |model: &&Value| model["name"].as_str().is_some_and(|name| is_same(name, &wanted.name));
         let has = loaded.into_iter().flatten().find(in_memory).and_then(|model| model["context_length"].as_u64());
         checks.push(match has {
-            Some(has) if has != u64::from(context) => step.warn(
-                "differs",
-                format!("it is in memory with {has} tokens, and configured with {context}: somebody asks around the gate, and each change loads it anew"),
-                "let everybody come through the gate; Ollama for others than the house is closed by OLLAMA_HOST=127.0.0.1",
-            ),
-            Some(has) => step.ok(format!("{has} tokens")),
-            None => step.ok(format!("{context} tokens, when it is loaded")),
+            Some(tokens) if tokens != u64::from(context) => {
+                let found = Said::ContextDiffers { tokens, configured: context };
+                step.warn("differs", found, Said::DoContextDiffers {})
+            }
+            Some(tokens) => step.ok(Said::ContextIs { tokens }),
+            None => step.ok(Said::ContextWhenLoaded { tokens: context }),
         });
     }
     checks
@@ -268,13 +233,12 @@ fn memory(facts: &Facts, server: &ServerFacts) -> Vec<Check> {
         else {
             continue;
         };
-        let step = step(server, "server.spilled", format!("where {name} lies"));
-        let share = 100.0 * (size - on_card) / size;
-        checks.push(if share >= 1.0 {
-            let found = format!("{share:.0}% of it lies in the processor's memory: it writes many times slower");
-            step.warn("spilled", found, "a smaller `context`, a smaller or more compressed model, or a card with more memory; see `tollhouse advise`")
+        let step = step(server, "server.spilled", Said::AtSpilled { model: name.to_owned() });
+        let spilled_percent = 100.0 * (size - on_card) / size;
+        checks.push(if spilled_percent >= 1.0 {
+            step.warn("spilled", Said::Spilled { spilled_percent }, Said::DoSpilled {})
         } else {
-            step.ok("all of it is on the card")
+            step.ok(Said::AllOnCard {})
         });
     }
     checks
@@ -285,15 +249,11 @@ fn flash_attention(facts: &Facts, server: &ServerFacts) -> Option<Check> {
     if !has_cards(facts) {
         return None;
     }
-    let step = step(server, "server.flash_attention", "OLLAMA_FLASH_ATTENTION");
+    let step = step(server, "server.flash_attention", Said::AtFlashAttention {});
     let value = environment.get("OLLAMA_FLASH_ATTENTION").map_or("", String::as_str);
     Some(match value {
-        "0" | "false" => step.warn(
-            "off",
-            "it is switched off: long contexts take more of the card's memory than they need",
-            "OLLAMA_FLASH_ATTENTION=1 in its environment; with it, OLLAMA_KV_CACHE_TYPE=q8_0 halves the context's memory",
-        ),
-        "" => step.ok("not set: Ollama decides by model"),
-        _ => step.ok("on"),
+        "0" | "false" => step.warn("off", Said::FlashAttentionOff {}, Said::DoFlashAttention {}),
+        "" => step.ok(Said::FlashAttentionUnset {}),
+        _ => step.ok(Said::FlashAttentionOn {}),
     })
 }

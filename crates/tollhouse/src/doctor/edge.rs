@@ -1,22 +1,27 @@
 //! Gathers what stands before the gate: the public address, its certificate, nginx.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tollhouse_config::Config;
 use tollhouse_doctor::{AcmeFacts, EdgeFacts, NginxFacts, ProbedFacts, Reach, nginx};
-use tollhouse_edge::{Authority, Certificate, Examined};
+use tollhouse_edge::{Authority, Certificate, Challenge, Examined};
 use tollhouse_probe::{CertificateLook, CertificatePlace, Look};
 use tollhouse_state::State;
 use tollhouse_units::chain;
 
-use super::asker::{Asked, Asker};
+use super::asker::{Asked, Asker, connected, side_by_side};
 use super::machine;
 use crate::edging::renewing;
 
 /// How long the public address may take.
 const ANSWER_TIME_MAX: Duration = Duration::from_millis(2500);
+/// Sites whose way of the authority is tried; all of them together take no longer than one.
+const WAYS_MAX: usize = 16;
+/// Where RFC 8737 looks.
+const HTTPS_PORT: u16 = 443;
 /// A certificate is told of so long before its end.
 const BEFORE: Duration = Duration::from_secs(14 * 86_400);
 /// Where nginx' configuration lies.
@@ -43,7 +48,7 @@ pub(super) async fn facts(config: &Config, asker: &Asker, root: &Path) -> EdgeFa
         asker.ask(Asked::get(format!("{url}/healthz"), ANSWER_TIME_MAX)).await
     };
     let host = url.and_then(https_host);
-    let (answer, certificate, acme) = tokio::join!(answer, certificate(config, host.as_ref()), acme(config));
+    let (answer, certificate, acme) = tokio::join!(answer, certificate(config, host.as_ref()), acme(config, asker));
     let trusts_loopback =
         config.access.trusted_proxies.iter().any(|net| net.contains(&std::net::IpAddr::from([127, 0, 0, 1])));
     EdgeFacts {
@@ -75,9 +80,9 @@ async fn certificate(config: &Config, host: Option<&(String, u16)>) -> Option<Pr
 }
 
 /// The certificates that the house renews itself. Its authority is asked for the account; nothing is ordered.
-async fn acme(config: &Config) -> Vec<AcmeFacts> {
+async fn acme(config: &Config, asker: &Asker) -> Vec<AcmeFacts> {
     let Some(settings) = renewing::settings(config.edge.as_ref()) else { return Vec::new() };
-    let directory = settings.directory.clone();
+    let (directory, challenge) = (settings.directory.clone(), settings.challenge);
     let vault = renewing::vault(config);
     let examined = async {
         let vault = vault.clone();
@@ -86,12 +91,18 @@ async fn acme(config: &Config) -> Vec<AcmeFacts> {
         authority.examine().await
     };
     let slow = || Err(format!("no answer within {ANSWER_TIME_MAX:?}"));
-    let examined = tokio::time::timeout(ANSWER_TIME_MAX, examined).await.unwrap_or_else(|_| slow());
+    let examined = async { tokio::time::timeout(ANSWER_TIME_MAX, examined).await.unwrap_or_else(|_| slow()) };
+    let sites = renewing::sites(config.edge.as_ref());
+    let asked = sites.iter().take(WAYS_MAX).map(|site| way(asker.clone(), site.host.clone(), challenge));
+    let ways = side_by_side(asked);
+    let (examined, ways) = tokio::join!(examined, ways);
     // One that is not there is not made.
     let has_state = config.data_dir.join("state/state.db").exists();
     let state = if has_state { State::open(&config.data_dir).await.ok() } else { None };
     let mut facts = Vec::new();
-    for site in renewing::sites(config.edge.as_ref()) {
+    let mut ways = ways.into_iter();
+    for site in sites {
+        let (way, answer) = ways.next().unwrap_or_else(|| (site.host.clone(), Reach::NotAsked));
         let memory = match &state {
             Some(state) => renewing::recall(state, &site.host).await.ok().flatten(),
             None => None,
@@ -111,12 +122,37 @@ async fn acme(config: &Config) -> Vec<AcmeFacts> {
             directory: directory.clone(),
             has_account: known.has_account,
             tells_windows: known.tells_windows,
+            way,
+            answer,
         });
     }
     if let Some(state) = state {
         state.close().await;
     }
     facts
+}
+
+/// Where the authority looks whether a name is ours, and how that answers.
+async fn way(asker: Asker, host: String, challenge: Challenge) -> (String, Reach) {
+    match challenge {
+        Challenge::Http => {
+            // No token is called so: it is not there, and who says that is known to answer.
+            let url = format!("http://{host}/.well-known/acme-challenge/tollhouse-doctor");
+            let answer = asker.ask(Asked::get(&url, ANSWER_TIME_MAX)).await;
+            (url, answer)
+        }
+        Challenge::Tls => {
+            let began = Instant::now();
+            let answer = match connected(&host, HTTPS_PORT).await {
+                Ok(_) => {
+                    let ms = began.elapsed().as_secs_f64() * 1000.0;
+                    Reach::Answered { status: 0, ms, body: serde_json::Value::Null, headers: BTreeMap::new() }
+                }
+                Err(reach) => reach,
+            };
+            (format!("{host}:{HTTPS_PORT}"), answer)
+        }
+    }
 }
 
 /// What renews a certificate that certbot knows; empty where nothing does.

@@ -85,13 +85,14 @@ pub(super) async fn probed(name: &str, kind: &str, look: Look) -> Option<ProbedF
     let finding = found?;
     let status = match finding.outcome {
         // No card is nothing that could be well.
-        Outcome::Ok if kind == "gpu" && finding.found().starts_with("there is no") => Status::Skipped,
+        Outcome::Ok if kind == "gpu" && finding.said == [Said::NoCard {}] => Status::Skipped,
         Outcome::Skipped => Status::Skipped,
         Outcome::Ok => Status::Ok,
         Outcome::Warn => Status::Warn,
         Outcome::Fault => Status::Fault,
     };
-    Some(ProbedFacts { kind: kind.to_owned(), name: name.to_owned(), status, found: finding.found() })
+    let said = finding.said.iter().map(Said::to_json).collect();
+    Some(ProbedFacts { kind: kind.to_owned(), name: name.to_owned(), status, found: finding.found(), said })
 }
 
 /// Files and folders that the house needs. Reads them, so it blocks.

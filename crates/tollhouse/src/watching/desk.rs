@@ -1,5 +1,6 @@
 //! What the console and the command line ask about alerts: how rules stand, incidents, silences, what would have been told.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -35,6 +36,9 @@ const OBJECTIVE_TIME_MAX: Duration = Duration::from_secs(10);
 const NAME_BYTES_MAX: usize = 64;
 /// Incidents beside the rules.
 const INCIDENTS_SHOWN: i64 = 100;
+
+/// The rules that everybody has until the configuration says otherwise.
+static BUILT_IN: LazyLock<Vec<AlertConfig>> = LazyLock::new(|| Config::default().alerts);
 
 /// Answers about the alerts of one configuration.
 #[derive(Debug)]
@@ -375,7 +379,7 @@ fn rule_json(
         "origin": alert.origin.as_str(),
         "saved": null,
         "objective": objective_json(alert),
-        "built_in": Config::default().alerts.iter().any(|default| default.name == alert.name),
+        "built_in": BUILT_IN.iter().any(|default| default.name == alert.name),
         "state": state,
         "error": error,
         "held_by": held_by.filter(|_| alert.on),
@@ -395,6 +399,7 @@ fn rule_json(
         "notify": alert.notify,
         "escalate": escalate.map(|to| json!({"after": format_duration(to.after), "notify": to.notify})),
         "runbook": alert.runbook,
+        "runbook_said": runbook_said(&alert.name, alert.runbook.as_deref()),
         "silenced_until": silence.map(time),
         "yaml": alert.yaml(),
         "groups": groups.iter().map(group).collect::<Vec<_>>(),
@@ -447,6 +452,7 @@ pub(crate) fn incident_json(incident: &Incident) -> Value {
         "worst": told["worst"],
         "around": told["timeline"],
         "runbook": told["runbook"],
+        "runbook_said": runbook_said(&incident.rule, told["runbook"].as_str()),
         "link": told["link"],
         "began": time(incident.began_ms),
         "ended": incident.ended_ms.map(time),
@@ -454,6 +460,14 @@ pub(crate) fn incident_json(incident: &Incident) -> Value {
         "escalated": incident.escalated_ms.map(time),
         "timeline": timeline,
     })
+}
+
+/// What to do by a code, `runbook_` and the name of the rule, where it is what that rule says from the start; nothing where
+/// somebody has written it.
+fn runbook_said(rule: &str, runbook: Option<&str>) -> Vec<Value> {
+    let is_own = |default: &&AlertConfig| default.name == rule && default.runbook.as_deref() == runbook;
+    let own = BUILT_IN.iter().find(is_own).filter(|_| runbook.is_some());
+    own.map(|rule| said(&format!("runbook_{}", rule.name.replace('-', "_")), json!({}))).into_iter().collect()
 }
 
 /// One thing that is said, by a code that does not change.

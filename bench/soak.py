@@ -10,6 +10,7 @@ and threads there are at most five more. Exit status 1 where that is not so, or 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -68,7 +69,9 @@ def look(pid):
 def children(pid):
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():
-        found += map(int, (task / "children").read_text().split())
+        # A thread may end between the two looks.
+        with contextlib.suppress(FileNotFoundError):
+            found += map(int, (task / "children").read_text().split())
     return found
 
 

@@ -175,7 +175,8 @@ impl Trial {
 
     /// The share that intervals have to say they hold so that they hold `level`: hours of a day miss together, so that the
     /// days that are known tell too little of the next one. Each of them is taken as not known in turn (cross-conformal): the
-    /// smallest share of the others' misses within which `level` of its own lie.
+    /// smallest share of the others' misses within which `level` of its own lie, where one more hour counts as missed: that
+    /// which is to come (the correction of conformal prediction for few misses, Vovk et al. 2005).
     fn calibrated(&self, level: f64) -> f64 {
         let others: Vec<Vec<f64>> = (0..self.days.len()).map(|day| sorted(self.days_but(day).flatten())).collect();
         let holds = |share: f64| {
@@ -184,7 +185,7 @@ impl Trial {
                 misses.iter().filter(|miss| (low..=high).contains(*miss)).count()
             };
             let held: usize = self.days.iter().enumerate().map(within).sum();
-            held as f64 >= level * self.misses.len() as f64
+            held as f64 >= level * (self.misses.len() + 1) as f64
         };
         let mut share = level.clamp(0.0, 1.0);
         while share < 1.0 && !holds(share) {

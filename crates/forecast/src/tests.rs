@@ -76,6 +76,48 @@ fn a_season_is_found_better_than_by_last_week() {
     assert!((0.75..=1.0).contains(&share), "{share}");
 }
 
+/// Requests as public traces of model servers have them: days and weeks that multiply, a level that wanders, bursts, a day without anybody,
+/// and twice as many users from one day on.
+fn as_in_public_traces(seed: u64, hours: usize) -> Vec<f64> {
+    let mut dice = Dice(seed);
+    let mut wander: f64 = 0.0;
+    (0..hours)
+        .map(|hour| {
+            wander = 0.8 * wander + 0.12 * dice.normal();
+            let burst = if dice.next() < 0.02 { 1.0 + 3.0 * dice.next() } else { 1.0 };
+            let grown = if hour >= 3 * WEEK { 2.0 } else { 1.0 };
+            let is_closed = hour / DAY == 2 * WEEK / DAY + 3;
+            let level = if is_closed { 0.0 } else { truth(hour, 120.0) * wander.exp() * burst * grown };
+            (level + level.max(1.0).sqrt() * dice.normal()).max(0.0).round()
+        })
+        .collect()
+}
+
+#[test]
+fn a_trace_with_bursts_and_breaks_is_told_better_than_by_last_week_or_not_at_all() {
+    let known = 6 * WEEK;
+    let (mut told, mut within, mut all) = (0, 0, 0);
+    for seed in 1..=4 {
+        let values = as_in_public_traces(seed, known + DAY);
+        match forecast(&values[..known], DAY, 0.9) {
+            Outcome::Told { hours, error } => {
+                println!(
+                    "seed {seed}: off by {:.1}%, last week's hour by {:.1}%",
+                    error.model * 100.0,
+                    error.naive * 100.0
+                );
+                assert!(error.model < error.naive);
+                let day = hours.iter().zip(&values[known..]);
+                within += day.filter(|(hour, value)| (hour.low..=hour.high).contains(*value)).count();
+                (told, all) = (told + 1, all + hours.len());
+            }
+            Outcome::Silent { why, error } => println!("seed {seed}: silent, {why}: {error:?}"),
+        }
+    }
+    println!("told {told} of 4, {within} of {all} hours within intervals of 90%");
+    assert!(told >= 2 && within as f64 >= 0.75 * all as f64, "{told} told, {within} of {all}");
+}
+
 #[test]
 fn what_has_no_season_is_not_told() {
     // A walk: the best that can be said is what was last, and a season in it is an accident.

@@ -463,10 +463,10 @@ pub(crate) async fn release(console: State<Console>, doer: Doer, task: Path<Stri
 async fn schedule(console: &Console, doer: &Doer, task: &str, is_held: bool) -> Response {
     with_desk(console, async |desk| {
         let what = if is_held {
-            desk.hold(task).await?;
+            desk.hold(task, &who(&doer.session)).await?;
             "schedule of a task held"
         } else {
-            desk.release(task).await?;
+            desk.release(task, &who(&doer.session)).await?;
             "schedule of a task released"
         };
         tell(console, audit(what, &doer.session, doer.client).field("task", task));

@@ -14,6 +14,12 @@ use tollhouse_tasks::{
 
 /// Steps of the task that is measured.
 const STEPS: usize = 20;
+/// Runs that are ordered at a time.
+const AT_ONCE: usize = 5_000;
+/// How often a list is asked for.
+const LOOKS: usize = 21;
+/// Bytes of events of a run of one step, about.
+const RUN_BYTES: u64 = 290;
 
 /// Hands that do nothing, at once.
 struct Idle;
@@ -83,8 +89,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             (runs * STEPS) as f64 / took.as_secs_f64()
         );
     }
-    order(&desk, "one", ended).await?;
-    until_done(&book, &desk, 8).await?;
+    let mut took = Duration::ZERO;
+    for begun in (0..ended).step_by(AT_ONCE) {
+        order(&desk, "one", AT_ONCE.min(ended - begun)).await?;
+        took += until_done(&book, &desk, 8).await?;
+    }
+    println!("8 workers: {:.0} runs of one step a second ({ended} runs)", ended as f64 / took.as_secs_f64());
     order(&desk, "wait", waiting).await?;
     let engine = start(&book, 8).await?;
     while count_of(&desk, Status::Queued).await? + count_of(&desk, Status::Running).await? > 0 {
@@ -100,14 +110,42 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("of a task", Filter { task: Some("one".into()), ..Filter::default() }),
         ("words that are nowhere", Filter { text: Some("nowhere at all".into()), ..Filter::default() }),
     ] {
-        let begun = Instant::now();
-        desk.list(&filter).await?;
-        println!("list, {what}, of {} runs: {:.1} ms", 2 * runs + ended + waiting, begun.elapsed().as_secs_f64() * 1e3);
+        let mut times = Vec::new();
+        for _ in 0..LOOKS {
+            let begun = Instant::now();
+            desk.list(&filter).await?;
+            times.push(begun.elapsed().as_secs_f64() * 1e3);
+        }
+        times.sort_by(f64::total_cmp);
+        let (median, worst) = (times[LOOKS / 2], times[LOOKS - 1]);
+        println!("list, {what}, of {} runs: {median:.1} ms, worst of {LOOKS} {worst:.1}", 2 * runs + ended + waiting);
     }
     let begun = Instant::now();
     order(&desk, "one", 1).await?;
     until_done(&book, &desk, 1).await?;
     println!("a new engine on this book finishes one more run after {:?}", begun.elapsed());
+    let bytes = |what: &str| {
+        if let Ok(file) = std::fs::metadata(place) {
+            println!("the file, {what}: {:.1} MiB", file.len() as f64 / f64::from(1 << 20));
+        }
+    };
+    bytes("with all of them");
+    for (what, keep_runs, keep_bytes) in
+        [("half of the bytes", u32::MAX, ended as u64 * RUN_BYTES / 2), ("1,000 of each task", 1_000, u64::MAX)]
+    {
+        let begun = Instant::now();
+        let mut removed = 0;
+        // As many rounds as the engine would take.
+        loop {
+            let gone = desk.retain(keep_runs, 90, keep_bytes).await?;
+            removed += gone;
+            if gone == 0 {
+                break;
+            }
+        }
+        println!("down to {what}: {removed} runs removed in {:?}", begun.elapsed());
+        bytes("after that");
+    }
     Ok(())
 }
 
@@ -119,7 +157,7 @@ async fn order(desk: &Desk, task: &str, count: usize) -> Result<(), TaskError> {
 }
 
 async fn start(book: &Book, workers: u32) -> Result<Engine, TaskError> {
-    let options = Options { workers, is_alone: true, keep_runs: u32::MAX, ..Options::default() };
+    let options = Options { workers, is_alone: true, keep_runs: u32::MAX, keep_bytes: u64::MAX, ..Options::default() };
     Engine::start(book.clone(), Arc::new(SystemClock), Arc::new(Idle), options).await
 }
 

@@ -14,13 +14,16 @@ mod keep;
 mod lists;
 mod runs;
 mod tasks;
+mod time;
 
 use std::path::Path;
 
-use database::Database;
+use database::{Database, args};
+pub(crate) use keep::Keep;
 pub(crate) use lists::RunRow;
 pub(crate) use runs::{Added, Claimed, NewRun, Parked};
 pub(crate) use tasks::TaskRow;
+pub(crate) use time::SET_MIN_MS;
 
 use crate::error::TaskError;
 
@@ -52,6 +55,26 @@ impl Book {
     /// Opens the book in a Postgres database, in tables that begin with `task`.
     pub async fn postgres(url: &str) -> Result<Self, TaskError> {
         Ok(Self { database: Database::postgres(url).await? })
+    }
+
+    /// Writes a copy of the book, as it is at one moment, to a file that is not there yet. A book in Postgres is copied by Postgres'
+    /// own means.
+    pub async fn copy_to(&self, path: &Path) -> Result<(), TaskError> {
+        self.database.copy_to(path).await
+    }
+
+    /// Looks through the whole file for damage.
+    pub async fn check(&self) -> Result<(), TaskError> {
+        match self.database.damage().await? {
+            None => Ok(()),
+            Some(why) => Err(TaskError::Book { what: "the file".to_owned(), why }),
+        }
+    }
+
+    /// The name of the newest run.
+    pub async fn newest(&self) -> Result<Option<String>, TaskError> {
+        let rows = self.database.rows("SELECT id FROM task_runs ORDER BY id DESC LIMIT 1", args![]).await?;
+        rows.first().map(|row| row.text("id")).transpose()
     }
 
     /// Closes all connections.

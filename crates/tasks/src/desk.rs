@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::book::{Added, Book, NewRun};
+use crate::book::{Added, Book, Keep, NewRun};
 use crate::clock::Clock;
 use crate::definition::Definition;
 use crate::engine::Definitions;
@@ -120,13 +120,13 @@ impl Desk {
     }
 
     /// Holds a task's schedule: no run begins by itself until it is released.
-    pub async fn hold(&self, task: &str) -> Result<(), TaskError> {
-        self.book.set_held(task, true, self.clock.now_ms()).await
+    pub async fn hold(&self, task: &str, who: &str) -> Result<(), TaskError> {
+        self.book.set_held(task, true, who, self.clock.now_ms()).await
     }
 
     /// Lets a task's schedule go on. The times that passed meanwhile get no run.
-    pub async fn release(&self, task: &str) -> Result<(), TaskError> {
-        self.book.set_held(task, false, self.clock.now_ms()).await
+    pub async fn release(&self, task: &str, who: &str) -> Result<(), TaskError> {
+        self.book.set_held(task, false, who, self.clock.now_ms()).await
     }
 
     // Runs
@@ -249,10 +249,11 @@ impl Desk {
         .await
     }
 
-    /// Removes runs that ended more than `keep_days` ago, and of each task those beyond the `keep_runs` newest; tells how many.
-    pub async fn retain(&self, keep_runs: u32, keep_days: u32) -> Result<u64, TaskError> {
+    /// Removes runs that ended more than `keep_days` ago, of each task those beyond the `keep_runs` newest, and then the oldest
+    /// of all until `keep_bytes` of events are left; tells how many.
+    pub async fn retain(&self, keep_runs: u32, keep_days: u32, keep_bytes: u64) -> Result<u64, TaskError> {
         let now_ms = self.clock.now_ms();
-        self.book.remove_old(keep_runs, now_ms - i64::from(keep_days) * 86_400_000, now_ms).await
+        self.book.remove_old(&Keep::new(keep_runs, keep_days, keep_bytes, now_ms), now_ms).await
     }
 
     // How
@@ -293,7 +294,7 @@ impl Desk {
             };
             let now_ms = self.clock.now_ms();
             let after = state.length();
-            let entry = Entry { at_ms: now_ms, event };
+            let entry = Entry { at_ms: now_ms, clock_set_ms: self.book.clock_set_ms().await?, event };
             state.apply(&entry);
             let added = Added {
                 entries: &[entry],

@@ -1,9 +1,11 @@
 //! Workers that take runs and bring them forward, and the scheduler that begins them.
 
+mod children;
 mod definitions;
 mod drive;
 mod held;
 mod scheduler;
+mod time;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,15 +15,17 @@ use tokio::task::{JoinHandle, JoinSet};
 
 pub(crate) use definitions::Definitions;
 use held::Held;
+use time::EvenTime;
+pub(crate) use time::Now;
 
-use crate::book::Book;
+use crate::book::{Book, Claimed, Keep};
 use crate::clock::Clock;
 use crate::error::TaskError;
 use crate::event::Told;
 use crate::hands::Hands;
 
 /// How often old runs are removed.
-const RETAIN_EVERY: Duration = Duration::from_secs(3600);
+const RETAIN_EVERY: Duration = Duration::from_secs(600);
 /// How long is waited after the book could not be asked.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(2);
 
@@ -44,6 +48,8 @@ pub struct Options {
     pub keep_runs: u32,
     /// How long ended runs are kept.
     pub keep_days: u32,
+    /// Bytes of events of ended runs that are kept, of all tasks together.
+    pub keep_bytes: u64,
     /// Whether this engine begins the runs of schedules.
     pub schedules: bool,
 }
@@ -59,6 +65,7 @@ impl Default for Options {
             room_retry: Duration::from_secs(15 * 60),
             keep_runs: 1_000,
             keep_days: 90,
+            keep_bytes: 1 << 30,
             schedules: true,
         }
     }
@@ -86,6 +93,7 @@ pub(crate) enum Stopping {
 pub(crate) struct Shared {
     pub(crate) book: Book,
     pub(crate) clock: Arc<dyn Clock>,
+    time: EvenTime,
     pub(crate) hands: Arc<dyn Hands>,
     pub(crate) options: Options,
     pub(crate) owner: String,
@@ -117,7 +125,9 @@ impl Engine {
         }
         let (stopping, follow) = watch::channel(Stopping::No);
         let owner = format!("{}-{:016x}", options.node, getrandom::u64().unwrap_or_default());
+        let time = EvenTime::new(&*clock, book.clock_set_ms().await?);
         let shared = Arc::new(Shared {
+            time,
             definitions: Definitions::new(book.clone()),
             held: Held::default(),
             wake: Notify::new(),
@@ -197,8 +207,7 @@ async fn dispatch(shared: Arc<Shared>) {
             () = shared.stopped(Stopping::Soon) => break,
         };
         let Ok(place) = place else { break };
-        let claimed = shared.book.claim(&shared.owner, shared.lease_ms(), shared.now_ms()).await;
-        match claimed {
+        match claim(&shared).await {
             Ok(Some(claimed)) => {
                 // The hold is there before the drive, so that no heartbeat misses it.
                 let hold = shared.held.take(&claimed.lease);
@@ -229,6 +238,12 @@ async fn dispatch(shared: Arc<Shared>) {
     while drives.join_next().await.is_some() {}
 }
 
+/// The run that has waited longest, if there is one.
+async fn claim(shared: &Shared) -> Result<Option<Claimed>, TaskError> {
+    let now = shared.now().await?;
+    shared.book.claim(&shared.owner, shared.lease_ms(), now.ms).await
+}
+
 /// Brings back what waits for room as soon as the house is idle.
 async fn watch_idle(shared: Arc<Shared>) {
     loop {
@@ -250,11 +265,14 @@ async fn tidy(shared: Arc<Shared>) {
         if let Err(error) = tell_the_rest(&shared).await {
             tracing::warn!(error = tollhouse_units::chain(&error), "cannot tell what happened to ended task runs");
         }
+        if let Err(error) = tell_turns(&shared).await {
+            tracing::warn!(error = tollhouse_units::chain(&error), "cannot tell who held schedules of tasks");
+        }
         if since_retained >= RETAIN_EVERY {
             since_retained = Duration::ZERO;
             let (now_ms, options) = (shared.now_ms(), &shared.options);
-            let before_ms = now_ms - i64::from(options.keep_days) * 86_400_000;
-            match shared.book.remove_old(options.keep_runs, before_ms, now_ms).await {
+            let keep = Keep::new(options.keep_runs, options.keep_days, options.keep_bytes, now_ms);
+            match shared.book.remove_old(&keep, now_ms).await {
                 Ok(0) => {}
                 Ok(runs) => tracing::info!(runs, "old task runs were removed"),
                 Err(error) => tracing::warn!(error = tollhouse_units::chain(&error), "cannot remove old task runs"),
@@ -274,6 +292,15 @@ async fn tell_the_rest(shared: &Shared) -> Result<(), TaskError> {
             shared.hands.told(&told);
         }
         shared.book.set_told(&run, history.len() as i64, shared.now_ms()).await?;
+    }
+    Ok(())
+}
+
+/// Schedules that were held or let go on.
+async fn tell_turns(shared: &Shared) -> Result<(), TaskError> {
+    for turned in shared.book.untold_turns().await? {
+        shared.hands.turned(&turned);
+        shared.book.turn_told(&turned).await?;
     }
     Ok(())
 }

@@ -10,9 +10,20 @@ use crate::work::Work;
 pub struct Entry {
     /// When, in milliseconds since 1970 UTC.
     pub at_ms: i64,
+    /// By how much that clock was set while runs were under way, in all until then. What is counted down goes by the difference,
+    /// so that a clock that is set ends nothing too early and delays nothing.
+    #[serde(default, skip_serializing_if = "is_unset")]
+    pub clock_set_ms: i64,
     /// What.
     #[serde(flatten)]
     pub event: Event,
+}
+
+impl Entry {
+    /// When it happened by the even time: the clock less what it was set by.
+    pub(crate) fn even_ms(&self) -> i64 {
+        self.at_ms - self.clock_set_ms
+    }
 }
 
 /// What can happen. `step` is a step's name, `item` the place in its list when it has `each`.
@@ -262,41 +273,9 @@ pub struct Told {
 impl Told {
     /// What happened, in one English sentence without values, prompts or answers.
     pub fn sentence(&self) -> String {
-        let run = format!("task {} run {}", self.task, self.run);
-        match &self.entry.event {
-            Event::Started => format!("{run} started"),
-            Event::Skipped { step } => format!("{run}: step {step} skipped"),
-            Event::Spread { step, items } => format!("{run}: step {step} has {} items", items.len()),
-            Event::Begun { step, item, attempt, .. } => {
-                format!("{run}: step {step}{} begun, attempt {attempt}", of(*item))
-            }
-            Event::Resumed { step, item, maybe_twice } => {
-                let twice = if *maybe_twice { "; its effect may come twice" } else { "" };
-                format!("{run}: step {step}{} resumed after its worker was lost{twice}", of(*item))
-            }
-            Event::Finished { step, item, .. } => format!("{run}: step {step}{} finished", of(*item)),
-            Event::Failed { step, item, error, .. } => format!("{run}: step {step}{} failed: {error}", of(*item)),
-            Event::NotYet { step, item, .. } => format!("{run}: step {step}{} waits on", of(*item)),
-            Event::Reminded { step } => format!("{run}: step {step} still waits for an answer"),
-            Event::Halted { step, odd } => format!("{run} halted at step {step}: {}", odd.sentence()),
-            Event::Answered { step, verdict, who, .. } => {
-                let verdict = match verdict {
-                    Verdict::Approve => "approved",
-                    Verdict::Reject => "rejected",
-                };
-                format!("{run}: step {step} {verdict} by {who}")
-            }
-            Event::Retried { step, who, .. } => format!("{run} retried from step {step} by {who}"),
-            Event::Paused { who } => format!("{run} paused by {who}"),
-            Event::Continued { who } => format!("{run} continued by {who}"),
-            Event::Cancelled { who } => format!("{run} cancelled by {who}"),
-            Event::TimedOut => format!("{run} ran out of time"),
-            Event::FailureBegun { step, .. } => format!("{run}: step {step} failed, the steps of on_failure begin"),
-            Event::Ended { outcome: Ending::Done, .. } => format!("{run} done"),
-            Event::Ended { outcome: Ending::Failed, error } => {
-                format!("{run} failed: {}", error.as_deref().unwrap_or("no reason is known"))
-            }
-        }
+        let what = self.entry.event.sentence();
+        let colon = if what.starts_with("step ") { ":" } else { "" };
+        format!("task {} run {}{colon} {what}", self.task, self.run)
     }
 }
 
@@ -340,6 +319,37 @@ impl Event {
         }
     }
 
+    /// What it says, in English, without values, prompts or answers: `step draft begun, attempt 1`.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Started => "started".to_owned(),
+            Self::Skipped { step } => format!("step {step} skipped"),
+            Self::Spread { step, items } => format!("step {step} has {} items", items.len()),
+            Self::Begun { step, item, attempt, .. } => format!("step {step}{} begun, attempt {attempt}", of(*item)),
+            Self::Resumed { step, item, maybe_twice } => {
+                let twice = if *maybe_twice { "; its effect may come twice" } else { "" };
+                format!("step {step}{} resumed after its worker was lost{twice}", of(*item))
+            }
+            Self::Finished { step, item, .. } => format!("step {step}{} finished", of(*item)),
+            Self::Failed { step, item, error, .. } => format!("step {step}{} failed: {error}", of(*item)),
+            Self::NotYet { step, item, .. } => format!("step {step}{} waits on", of(*item)),
+            Self::Reminded { step } => format!("step {step} still waits for an answer"),
+            Self::Halted { step, odd } => format!("halted at step {step}: {}", odd.sentence()),
+            Self::Answered { step, verdict: Verdict::Approve, who, .. } => format!("step {step} approved by {who}"),
+            Self::Answered { step, verdict: Verdict::Reject, who, .. } => format!("step {step} rejected by {who}"),
+            Self::Retried { step, who, .. } => format!("retried from step {step} by {who}"),
+            Self::Paused { who } => format!("paused by {who}"),
+            Self::Continued { who } => format!("continued by {who}"),
+            Self::Cancelled { who } => format!("cancelled by {who}"),
+            Self::TimedOut => "ran out of time".to_owned(),
+            Self::FailureBegun { step, .. } => format!("step {step} failed, the steps of on_failure begin"),
+            Self::Ended { outcome: Ending::Done, .. } => "done".to_owned(),
+            Self::Ended { outcome: Ending::Failed, error } => {
+                format!("failed: {}", error.as_deref().unwrap_or("no reason is known"))
+            }
+        }
+    }
+
     /// The step that it is about.
     pub fn step(&self) -> Option<&str> {
         match self {
@@ -367,6 +377,11 @@ impl Event {
 
 fn of(item: Option<u32>) -> String {
     item.map(|item| format!(" [{item}]")).unwrap_or_default()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_unset(by_ms: &i64) -> bool {
+    *by_ms == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]

@@ -47,6 +47,20 @@ pub trait Hands: Send + Sync + 'static {
     /// Hears what happened, after it was committed. After a crash the last few things may be told a second time, never
     /// left out. Must not block.
     fn told(&self, told: &Told);
+
+    /// Hears that somebody held a task's schedule or let it go on. After a crash it may be told a second time. Must not block.
+    fn turned(&self, _turned: &Turned) {}
+}
+
+/// A schedule that somebody held or let go on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Turned {
+    /// The task.
+    pub task: String,
+    /// Whether its schedule stands still now.
+    pub is_held: bool,
+    /// Who did it.
+    pub who: String,
 }
 
 /// For which step of which run something is done.

@@ -49,13 +49,13 @@ mod template;
 mod work;
 
 pub use book::{Book, DEPTH_MAX, QUEUED_MAX};
-pub use clock::{Clock, SimulatedClock, SystemClock};
+pub use clock::{Clock, Moment, SimulatedClock, SystemClock};
 pub use definition::{CatchUp, DEFINITION_BYTES_MAX, Definition, Each, ITEMS_MAX, InDoubt, Retries, STEPS_MAX, Step};
 pub use desk::{Answer, Desk, Order, TASKS_MAX};
 pub use engine::{Engine, Options};
 pub use error::TaskError;
 pub use event::{Edits, Ending, Entry, Event, Odd, Told, Verdict};
-pub use hands::{Call, Doing, Hands, Need, Outcome, Room, StepError};
+pub use hands::{Call, Doing, Hands, Need, Outcome, Room, StepError, Turned};
 pub use partial::Partial;
 pub use run::{Begin, Divergence, Run, replay};
 pub use schedule::{CATCH_UP_MAX, Cron, Schedule};

@@ -8,6 +8,7 @@ mod next;
 mod outcome;
 mod replay;
 mod show;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -20,12 +21,13 @@ pub(crate) use next::{Next, Rest};
 pub(crate) use outcome::{Doing, is_compared};
 pub use replay::{Divergence, replay};
 pub(crate) use show::Digest;
+use state::{Halt, ItemState, StepState};
 
 use crate::definition::{Definition, Step};
 use crate::event::{Edits, Ending, Entry, Event, Odd, Verdict};
 use crate::shown::{Progress, Status};
 use crate::template::Names;
-use crate::work::{Kind, Question, Work};
+use crate::work::Question;
 
 /// How a run began: what its state depends on beside its history.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,13 +42,16 @@ pub struct Begin {
     pub who: String,
 }
 
-/// A run.
+/// A run. Times are even ones, in milliseconds: what the clock showed less what it was set by; but for those that are only shown.
 #[derive(Clone, Debug)]
 pub struct Run {
     definition: Arc<Definition>,
     begin: Begin,
     /// Events so far.
     length: i64,
+    /// By how much the clock was set until now, in all.
+    clock_set_ms: i64,
+    /// As the clock showed it.
     started_ms: Option<i64>,
     /// When the time that `timeout` counts began.
     counted_from_ms: i64,
@@ -65,54 +70,8 @@ pub struct Run {
     tokens: u64,
     /// Which step failed, and why.
     failure: Option<(String, String)>,
+    /// How and when it ended, as the clock showed it.
     over: Option<(Status, i64)>,
-}
-
-/// A stop at something odd.
-#[derive(Clone, Debug)]
-struct Halt {
-    step: usize,
-    odd: Odd,
-    since_ms: i64,
-    /// The number of the event, which names the question.
-    number: i64,
-    reminded_ms: i64,
-}
-
-/// How far a step is.
-#[derive(Clone, Debug, Default)]
-struct StepState {
-    progress: Progress,
-    generation: u32,
-    /// The list of a step with `each`, once it is known; one item otherwise.
-    items: Vec<ItemState>,
-    list: Vec<Value>,
-    is_spread: bool,
-    value: Option<Value>,
-    /// What a human put in place of what the template gives.
-    edits: Map<String, Value>,
-    /// Questions: when it was asked, and by which event.
-    asked: Option<(i64, i64)>,
-    reminded_ms: i64,
-    error: Option<String>,
-}
-
-/// How far an item is.
-#[derive(Clone, Debug, Default)]
-struct ItemState {
-    progress: Progress,
-    generation: u32,
-    attempts: u32,
-    work: Option<Work>,
-    value: Option<Value>,
-    error: Option<String>,
-    /// When the first attempt of this generation began, and the last one.
-    first_ms: Option<i64>,
-    begun_ms: Option<i64>,
-    ended_ms: Option<i64>,
-    /// When it goes on.
-    again_ms: Option<i64>,
-    maybe_twice: bool,
 }
 
 impl Run {
@@ -124,6 +83,7 @@ impl Run {
             definition,
             begin,
             length: 0,
+            clock_set_ms: 0,
             started_ms: None,
             human_ms: 0,
             human_since_ms: None,
@@ -151,40 +111,44 @@ impl Run {
     /// Takes in what happened.
     pub fn apply(&mut self, entry: &Entry) {
         self.length += 1;
-        let at_ms = entry.at_ms;
+        self.clock_set_ms = entry.clock_set_ms;
+        let at_ms = entry.even_ms();
         let step = entry.event.step().and_then(|name| self.index(name));
         match &entry.event {
             Event::Started => {
-                self.started_ms = Some(at_ms);
+                self.started_ms = Some(entry.at_ms);
                 self.counted_from_ms = at_ms;
             }
             Event::Skipped { .. } => self.with(step, |state| state.close(Progress::Skipped, Value::Null)),
             Event::Spread { items, .. } => self.with(step, |state| state.spread(items)),
             Event::Begun { item, generation, attempt, work, .. } => {
                 let number = self.length;
-                self.with(step, |state| state.begin(*item, *generation, *attempt, work, at_ms, number));
+                self.with(step, |state| state.begin((*item, *generation, *attempt), work, entry, number));
             }
             Event::Resumed { item, maybe_twice, .. } => {
                 self.with_item(step, *item, |item| {
                     item.attempts += 1;
-                    item.begun_ms = Some(at_ms);
+                    item.begun_ms = Some(entry.at_ms);
                     item.maybe_twice |= maybe_twice;
                 });
             }
             Event::Finished { item, value, tokens, maybe_twice, .. } => {
                 self.tokens = self.tokens.saturating_add(*tokens);
                 self.with_item(step, *item, |item| {
-                    item.end(Progress::Done, at_ms);
+                    item.end(Progress::Done, entry.at_ms);
                     item.value = Some(value.clone());
                     item.error = None;
                     item.maybe_twice |= maybe_twice;
                 });
                 self.close_step(step);
             }
-            Event::Failed { item, error, again_ms, .. } => self.failed(step, *item, error, *again_ms, at_ms),
+            Event::Failed { item, error, again_ms, .. } => {
+                let again_ms = again_ms.map(|again_ms| again_ms - entry.clock_set_ms);
+                self.failed(step, *item, error, again_ms, entry.at_ms);
+            }
             Event::NotYet { item, again_ms, .. } => self.with_item(step, *item, |item| {
-                item.end(Progress::Waiting, at_ms);
-                item.again_ms = Some(*again_ms);
+                item.end(Progress::Waiting, entry.at_ms);
+                item.again_ms = Some(*again_ms - entry.clock_set_ms);
             }),
             Event::Reminded { .. } => {
                 if let Some(halt) = &mut self.halted {
@@ -194,12 +158,12 @@ impl Run {
             }
             Event::Halted { odd, .. } => self.halt(step, odd, at_ms),
             Event::Answered { verdict, who, comment, edits, .. } => {
-                self.answered(step, *verdict, who, comment, edits, at_ms);
+                self.answered(step, *verdict, who, comment, edits, entry.at_ms);
             }
             Event::Retried { edits, .. } => self.retried(step, edits, at_ms),
             Event::Paused { .. } => self.is_paused = true,
             Event::Continued { .. } => self.is_paused = false,
-            Event::Cancelled { .. } => self.over = Some((Status::Cancelled, at_ms)),
+            Event::Cancelled { .. } => self.over = Some((Status::Cancelled, entry.at_ms)),
             Event::TimedOut => {
                 let limit = tollhouse_units::format_duration(self.definition.timeout);
                 if self.at < self.end() {
@@ -219,11 +183,16 @@ impl Run {
                     let error = self.steps[self.at].error.clone().unwrap_or_default();
                     self.failure = Some((self.step_at(self.at).name.clone(), error));
                 }
-                self.over = Some((status, at_ms));
+                self.over = Some((status, entry.at_ms));
             }
         }
         self.count_human_time(at_ms);
         self.advance();
+    }
+
+    /// Says by how much the clock was set until now, where no event has said it yet.
+    pub(crate) fn set_clock(&mut self, clock_set_ms: i64) {
+        self.clock_set_ms = clock_set_ms;
     }
 
     /// Events so far.
@@ -474,74 +443,5 @@ impl Run {
             names.insert("index".to_owned(), item.into());
         }
         names
-    }
-}
-
-impl StepState {
-    fn spread(&mut self, list: &[Value]) {
-        self.is_spread = true;
-        self.list = list.to_vec();
-        self.items = vec![ItemState::default(); list.len()];
-        self.progress = Progress::Doing;
-        if list.is_empty() {
-            self.close(Progress::Done, Value::Array(Vec::new()));
-        }
-    }
-
-    fn begin(&mut self, item: Option<u32>, generation: u32, attempt: u32, work: &Work, at_ms: i64, number: i64) {
-        if self.items.is_empty() {
-            self.items.push(ItemState::default());
-        }
-        self.progress = Progress::Doing;
-        let Some(item) = self.items.get_mut(item.unwrap_or(0) as usize) else { return };
-        if item.generation != generation || attempt == 1 {
-            item.first_ms = Some(at_ms);
-        }
-        item.generation = generation;
-        item.attempts = attempt;
-        item.begun_ms = Some(at_ms);
-        item.ended_ms = None;
-        item.again_ms = None;
-        item.work = Some(work.clone());
-        item.progress = match work {
-            Work::Approve(_) => Progress::Asking,
-            Work::Wait(wait) if wait.collect.is_none() => Progress::Waiting,
-            _ => Progress::Doing,
-        };
-        if work.kind() == Kind::Approve {
-            self.progress = Progress::Asking;
-            self.asked = Some((at_ms, number));
-            self.reminded_ms = at_ms;
-        }
-    }
-
-    fn close(&mut self, progress: Progress, value: Value) {
-        self.progress = progress;
-        self.value = Some(value);
-    }
-
-    /// Makes it undone, for a new generation.
-    fn reopen(&mut self, keeps_items: bool) {
-        let kept = std::mem::take(self);
-        self.generation = kept.generation + 1;
-        if keeps_items {
-            self.is_spread = kept.is_spread;
-            self.list = kept.list;
-            let open = |item: ItemState| if item.progress == Progress::Done { item } else { ItemState::default() };
-            self.items = kept.items.into_iter().map(open).collect();
-            self.progress = Progress::Doing;
-        }
-    }
-}
-
-impl ItemState {
-    fn end(&mut self, progress: Progress, at_ms: i64) {
-        self.progress = progress;
-        self.ended_ms = Some(at_ms);
-        self.again_ms = None;
-    }
-
-    fn is_stuck(&self) -> bool {
-        matches!(self.progress, Progress::Failed | Progress::Asking)
     }
 }

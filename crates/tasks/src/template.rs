@@ -86,8 +86,18 @@ fn environment() -> &'static Environment<'static> {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
         environment.set_formatter(write_value);
+        environment.add_filter("flatten", flatten);
         environment
     })
+}
+
+/// One list of the items of several: `[[1, 2], [3]] | flatten` is `[1, 2, 3]`.
+fn flatten(lists: &Known) -> Result<Vec<Known>, Error> {
+    let mut flat = Vec::new();
+    for list in lists.try_iter()? {
+        flat.extend(list.try_iter()?);
+    }
+    Ok(flat)
 }
 
 /// Lists and objects are written as JSON, nothing as nothing, everything else as it is.

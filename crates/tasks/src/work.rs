@@ -50,7 +50,7 @@ pub struct Ask {
     pub schema: Option<Value>,
 }
 
-/// Where facts come from: exactly one of `search`, `report`, `file` and `url` leads; `report` may narrow `search`.
+/// Where facts come from: exactly one of `search`, `report`, `forecast`, `file` and `url` leads; `report` may narrow `search`.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Collect {
@@ -63,6 +63,9 @@ pub struct Collect {
     /// The tables of a report (`slow`, `errors`, `tokens`, `top`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<String>,
+    /// What is to be expected of the next day: `requests` or `tokens` by the hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<String>,
     /// A file to be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
@@ -156,6 +159,9 @@ pub struct Wait {
     /// Until a time, in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
+    /// So long before that time.
+    #[serde(default, with = "maybe_duration", skip_serializing_if = "Option::is_none")]
+    pub before: Option<Duration>,
     /// What is looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collect: Option<Collect>,

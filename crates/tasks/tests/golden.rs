@@ -18,8 +18,24 @@ use tollhouse_tasks::{Answer, Begin, Book, Definition, Entry, Filter, Run, Statu
 
 /// Everything that can happen; a history of each is kept.
 const CODES: [&str; 18] = [
-    "started", "skipped", "spread", "begun", "resumed", "finished", "failed", "not_yet", "reminded", "halted", "answered",
-    "retried", "paused", "continued", "cancelled", "timed_out", "failure_begun", "ended",
+    "started",
+    "skipped",
+    "spread",
+    "begun",
+    "resumed",
+    "finished",
+    "failed",
+    "not_yet",
+    "reminded",
+    "halted",
+    "answered",
+    "retried",
+    "paused",
+    "continued",
+    "cancelled",
+    "timed_out",
+    "failure_begun",
+    "ended",
 ];
 /// Templates that come along.
 const TEMPLATES: [&str; 5] = ["daily-report", "nightly-quality", "weekly-log-digest", "model-warm-up", "backup"];
@@ -51,7 +67,8 @@ fn read(path: PathBuf) -> Golden {
     let definition = Definition::read(&format!("{}.yaml", text(&kept["task"])), &text(&kept["text"]));
     let begin = &kept["begin"];
     let input: Map<String, Value> = serde_json::from_value(begin["input"].clone()).unwrap();
-    let begin = Begin { id: text(&begin["id"]), input, for_ms: begin["for_ms"].as_i64().unwrap(), who: text(&begin["who"]) };
+    let begin =
+        Begin { id: text(&begin["id"]), input, for_ms: begin["for_ms"].as_i64().unwrap(), who: text(&begin["who"]) };
     let definition = definition.unwrap_or_else(|errors| panic!("{}: {errors}", path.display()));
     assert_eq!(definition.version, text(&kept["version"]), "{}: the same text is the same version", path.display());
     Golden {
@@ -79,7 +96,8 @@ fn scenario_r06_histories_of_earlier_builds_replay_to_the_state_that_they_had() 
         assert_eq!(state_of(&run), state, "{path}");
         // So does every beginning of it: a worker may have been lost anywhere.
         for length in 0..history.len() {
-            replay(definition.clone(), begin.clone(), &history[..length]).unwrap_or_else(|wrong| panic!("{path}: {wrong}"));
+            replay(definition.clone(), begin.clone(), &history[..length])
+                .unwrap_or_else(|wrong| panic!("{path}: {wrong}"));
         }
     }
     assert_eq!(seen, CODES.into(), "a history of everything that can happen is kept");

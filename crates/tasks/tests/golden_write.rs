@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use support::{BEGIN_MS, House, fails, gives, object};
 use tollhouse_tasks::{Answer, Book, Edits, Options, Order, Outcome, RunDetail, Status, StepError};
 
 /// The form of events that this build writes.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 /// A task with everything that the templates do not have.
 const EVERYTHING: &str = "
@@ -68,7 +69,9 @@ async fn write_histories() {
     house.until(&run, Status::Asking).await;
     house.desk.reject(&run, Answer { comment: "wrong figures".into(), ..answer() }).await.unwrap();
     keep(&house, "daily-report-rejected", &house.until(&run, Status::Failed).await).await;
-    house.hands.script("draft", |call| call.key.ends_with(".0").then(|| Ok(Outcome { value: " ".into(), ..Outcome::default() })));
+    house.hands.script("draft", |call| {
+        call.key.ends_with(".0").then(|| Ok(Outcome { value: " ".into(), ..Outcome::default() }))
+    });
     let run = house.run("daily-report").await;
     for pause in [10, 20] {
         house.until(&run, Status::Waiting).await;
@@ -92,12 +95,22 @@ async fn write_histories() {
     keep(&house, "weekly-log-digest", &done(&house, "weekly-log-digest").await).await;
     house.hands.script("lines", |_| gives(json!({"total": 0, "records": []})));
     keep(&house, "weekly-log-digest-empty", &done(&house, "weekly-log-digest").await).await;
-    house.hands.script("load", |call| if call.attempt == 1 { fails("no server has the model") } else { gives("ready") });
+    let peak = jiff::Timestamp::from_millisecond(house.now_ms() + 1_800_000).unwrap().to_string();
+    house.hands.script("day", move |_| gives(json!({"told": true, "peak": {"at": peak, "value": 50.0}})));
+    house
+        .hands
+        .script("load", |call| if call.attempt == 1 { fails("no server has the model") } else { gives("ready") });
     let run = house.run("model-warm-up").await;
-    house.until(&run, Status::Waiting).await;
+    let wakes_in = async |ms: i64| {
+        let at_ms = Some(house.now_ms() + ms);
+        house.wait_for("the time to wake", async || house.show(&run).await.summary.wake_ms == at_ms).await;
+    };
+    wakes_in(600_000).await;
+    house.advance(600);
+    wakes_in(60_000).await;
     house.advance(60);
     keep(&house, "model-warm-up", &house.until(&run, Status::Done).await).await;
-    house.hands.script("copy", |_| gives(json!({"status": 0, "stdout": "", "stderr": ""})));
+    house.hands.script("copy", |_| gives(json!({"status": 0, "stdout": "{}", "stderr": ""})));
     keep(&house, "backup", &done(&house, "backup").await).await;
     house.hands.script("copy", |_| Some(Err(StepError::lasting("the disk is full"))));
     keep(&house, "backup-failed", &failed(&house, "backup").await).await;
@@ -149,6 +162,8 @@ async fn everything(house: &House) {
     house.until(&run, Status::Paused).await;
     house.desk.resume(&run, "bob").await.unwrap();
     house.until(&run, Status::Waiting).await;
+    // The clock is set by a day and an hour; ten minutes are ten minutes all the same.
+    house.clock.set(house.now_ms() + 25 * 3_600_000);
     house.advance(600);
     at("come").await;
     house.until(&run, Status::Waiting).await;
@@ -170,7 +185,9 @@ async fn everything(house: &House) {
     let engine = house.engine_with(schedules).await;
     house.until(&run, Status::Asking).await;
     house.advance(3600);
-    house.wait_for("the reminder", async || house.show(&run).await.history.last().unwrap().event.code() == "reminded").await;
+    house
+        .wait_for("the reminder", async || house.show(&run).await.history.last().unwrap().event.code() == "reminded")
+        .await;
     gates[0].add_permits(2);
     house.desk.retry(&run, None, "ann", Edits::default()).await.unwrap();
     attempts("note", 1).await;
@@ -184,7 +201,9 @@ async fn everything(house: &House) {
     at("ok").await;
     house.until(&run, Status::Asking).await;
     house.advance(4 * 3600);
-    house.wait_for("the reminder", async || house.show(&run).await.history.last().unwrap().event.code() == "reminded").await;
+    house
+        .wait_for("the reminder", async || house.show(&run).await.history.last().unwrap().event.code() == "reminded")
+        .await;
     house.advance(20 * 3600);
     let detail = house.until(&run, Status::Done).await;
     keep(house, "everything", &detail).await;
@@ -234,24 +253,35 @@ async fn write_a_book() {
     }
     house.advance(60);
     let run = house.run("moving").await;
-    house.wait_for("the second step", async || house.hands.attempts.lock().unwrap().contains_key(&format!("{run}.b.0"))).await;
+    house
+        .wait_for("the second step", async || house.hands.attempts.lock().unwrap().contains_key(&format!("{run}.b.0")))
+        .await;
     drop(engine);
     house.publish(&[("moving", &BEFORE.replace("before", "after")), ("asks", asks), ("waits", waits)]).await;
     house.book.close().await;
 
-    let mut book = <sqlx::SqliteConnection as sqlx::Connection>::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+    let mut book =
+        <sqlx::SqliteConnection as sqlx::Connection>::connect(&format!("sqlite://{}", path.display())).await.unwrap();
     let mut dump = String::new();
     let made: Vec<(String, String, String)> =
-        sqlx::query_as("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type DESC, name").fetch_all(&mut book).await.unwrap();
+        sqlx::query_as("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type DESC, name")
+            .fetch_all(&mut book)
+            .await
+            .unwrap();
     for (kind, name, sql) in made {
-        dump.push_str(&format!("{sql};\n"));
+        writeln!(dump, "{sql};").unwrap();
         if kind == "table" {
-            let columns: Vec<(String,)> =
-                sqlx::query_as("SELECT name FROM pragma_table_info($1) ORDER BY cid").bind(&name).fetch_all(&mut book).await.unwrap();
+            let columns: Vec<(String,)> = sqlx::query_as("SELECT name FROM pragma_table_info($1) ORDER BY cid")
+                .bind(&name)
+                .fetch_all(&mut book)
+                .await
+                .unwrap();
             let quoted: Vec<String> = columns.iter().map(|(column,)| format!("quote({column})")).collect();
             let select = format!("SELECT {} FROM {name}", quoted.join(" || ', ' || "));
             let rows: Vec<(String,)> = sqlx::query_as(sqlx::AssertSqlSafe(select)).fetch_all(&mut book).await.unwrap();
-            rows.iter().for_each(|(row,)| dump.push_str(&format!("INSERT INTO {name} VALUES ({row});\n")));
+            for (row,) in rows {
+                writeln!(dump, "INSERT INTO {name} VALUES ({row});").unwrap();
+            }
         }
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(FORMAT).join("book.sql");

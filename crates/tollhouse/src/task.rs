@@ -43,7 +43,7 @@ pub(crate) async fn task(args: &TaskArgs) -> anyhow::Result<ExitCode> {
     }
     let tasks = config.tasks.as_ref().context("the configuration has no `tasks`; write `tasks: {dir: ./tasks}`")?;
     let book = tasking::open(&config, tasks).await?;
-    let desk = Desk::new(book.clone(), Arc::new(SystemClock));
+    let desk = Desk::new(book.clone(), book.clock(Arc::new(SystemClock)).await?);
     let done = asked(&desk, tasks, &args.command).await;
     book.close().await;
     done
@@ -168,9 +168,9 @@ async fn turned(desk: &Desk, run: &str, as_json: bool) -> anyhow::Result<()> {
 
 async fn schedule(desk: &Desk, turn: &TurnArgs, is_held: bool) -> anyhow::Result<()> {
     if is_held {
-        desk.hold(&turn.name).await?;
+        desk.hold(&turn.name, WHO).await?;
     } else {
-        desk.release(&turn.name).await?;
+        desk.release(&turn.name, WHO).await?;
     }
     let tasks: Vec<TaskSummary> = desk.tasks().await?.into_iter().filter(|task| task.name == turn.name).collect();
     say(&if turn.json { format!("{:#}\n", json!(tasks.first())) } else { task_table(&tasks, &[]) })
@@ -254,8 +254,7 @@ fn told(run: &RunDetail) -> String {
     }
     let _ = writeln!(text, "\nWhat happened:");
     for entry in &run.history {
-        let step = entry.event.step().map(|step| format!(" {step}")).unwrap_or_default();
-        let _ = writeln!(text, "  {}  {}{step}", time(Some(entry.at_ms)), entry.event.code());
+        let _ = writeln!(text, "  {}  {}", time(Some(entry.at_ms)), entry.event.sentence());
     }
     text
 }

@@ -114,6 +114,22 @@ impl Database {
         })
     }
 
+    /// Copies the file.
+    pub(super) async fn copy_to(&self, path: &Path) -> Result<(), TaskError> {
+        let Self::Sqlite { write, .. } = self else {
+            return Err(TaskError::Wrong("a book in Postgres is copied by pg_dump".to_owned()));
+        };
+        sqlx::query("VACUUM INTO $1").bind(path.to_string_lossy().into_owned()).execute(write).await?;
+        Ok(())
+    }
+
+    /// What is damaged in the file, if anything is.
+    pub(super) async fn damage(&self) -> Result<Option<String>, TaskError> {
+        let Self::Sqlite { read, .. } = self else { return Ok(None) };
+        let (found,): (String,) = sqlx::query_as("PRAGMA integrity_check(1)").fetch_one(read).await?;
+        Ok((found != "ok").then_some(found))
+    }
+
     /// Gives room that is free inside of the file back to the disk, a bounded piece at a time.
     pub(super) async fn shrink(&self) -> Result<(), TaskError> {
         if let Self::Sqlite { write, .. } = self {
@@ -275,7 +291,10 @@ fn postgres(sql: &str, args: Vec<Arg>) -> Query<'static, Postgres, PgArguments> 
 
 /// The steps by which the tables came to be, the same on both. A step that has been released is only followed by another.
 fn migrations() -> Migrator {
-    let steps = [(1, "first", include_str!("../../migrations/0001_first.sql"))];
+    let steps = [
+        (1, "first", include_str!("../../migrations/0001_first.sql")),
+        (2, "clock", include_str!("../../migrations/0002_clock.sql")),
+    ];
     let migration = |(number, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(number, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
     };

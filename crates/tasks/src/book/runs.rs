@@ -304,7 +304,7 @@ async fn append(
     now_ms: i64,
 ) -> Result<(), TaskError> {
     const UPDATE: &str = "UPDATE task_runs SET status = $5, step = $6, steps_done = $7, tokens = $8, error = $9,
-            started_ms = $10, ended_ms = $11, asked = $12, words = $13, events = $14, place = $15,
+            started_ms = $10, ended_ms = $11, asked = $12, words = $13, events = $14, place = $15, bytes = bytes + $18,
             told = CASE WHEN $16 > told THEN $16 ELSE told END,
             wake_ms = CASE WHEN $15 = 2 THEN NULL ELSE COALESCE($17, wake_ms) END, waiting = NULL
         WHERE id = $1 AND events = $2 AND ($3 IS NULL OR (lease_owner = $3 AND fence = $4))
@@ -316,6 +316,8 @@ async fn append(
     let words = words(run, &row.text("task")?, &row.text("who")?, digest);
     let asked = digest.asked.as_ref().and_then(|asked| serde_json::to_string(asked).ok());
     let count = after + added.entries.len() as i64;
+    let bodies = added.entries.iter().map(text_of).collect::<Result<Vec<_>, _>>()?;
+    let bytes: u64 = bodies.iter().map(|body| body.len() as u64).sum();
     let args = args![
         run,
         *after,
@@ -333,7 +335,8 @@ async fn append(
         count,
         if status.is_over() { 2_i64 } else { 1 },
         added.told,
-        added.wake_ms
+        added.wake_ms,
+        bytes
     ];
     let updated = tx.rows(UPDATE, args).await?;
     let Some(updated) = updated.first() else {
@@ -345,12 +348,12 @@ async fn append(
         };
         return Err(if is_lost { TaskError::Lost } else { TaskError::Changed });
     };
-    for (chunk_at, chunk) in added.entries.chunks(ROWS_MAX).enumerate() {
+    for (chunk_at, chunk) in bodies.chunks(ROWS_MAX).enumerate() {
         let mut values = Vec::with_capacity(chunk.len());
         let mut bound = args![run, lease.map(|lease| lease.fence)];
-        for (at, entry) in chunk.iter().enumerate() {
+        for (at, body) in chunk.iter().enumerate() {
             values.push(format!("($1, $2, ${}, ${})", 2 * at + 3, 2 * at + 4));
-            bound.extend(args![*after + (chunk_at * ROWS_MAX + at) as i64 + 1, text_of(entry)?]);
+            bound.extend(args![*after + (chunk_at * ROWS_MAX + at) as i64 + 1, body]);
         }
         tx.execute(&format!("INSERT INTO task_events (run, fence, number, body) VALUES {}", values.join(", ")), bound)
             .await?;

@@ -5,6 +5,7 @@ use super::database::args;
 use super::runs::{NewRun, insert};
 use crate::definition::Definition;
 use crate::error::TaskError;
+use crate::hands::Turned;
 
 /// A task in force.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,13 +57,33 @@ impl Book {
     }
 
     /// Holds a task's schedule, or lets it go on from now.
-    pub(crate) async fn set_held(&self, task: &str, is_held: bool, now_ms: i64) -> Result<(), TaskError> {
+    pub(crate) async fn set_held(&self, task: &str, is_held: bool, who: &str, now_ms: i64) -> Result<(), TaskError> {
         let mut tx = self.database.begin(now_ms).await?;
-        let update = "UPDATE tasks SET is_held = $2, cursor_ms = CASE WHEN is_held = 1 THEN $3 ELSE cursor_ms END
+        let update = "UPDATE tasks SET cursor_ms = CASE WHEN is_held = 1 THEN $3 ELSE cursor_ms END,
+                turned_by = CASE WHEN is_held = $2 THEN turned_by ELSE $4 END,
+                is_turn_told = CASE WHEN is_held = $2 THEN is_turn_told ELSE 0 END, is_held = $2
             WHERE name = $1 AND is_there = 1";
-        if tx.execute(update, args![task, is_held, now_ms]).await? == 0 {
+        if tx.execute(update, args![task, is_held, now_ms, who]).await? == 0 {
             return Err(TaskError::NoTask(task.to_owned()));
         }
+        tx.commit().await
+    }
+
+    /// Schedules that were held or let go on, of which the house has not heard.
+    pub(crate) async fn untold_turns(&self) -> Result<Vec<Turned>, TaskError> {
+        let select = "SELECT name, is_held, turned_by FROM tasks WHERE is_turn_told = 0 ORDER BY name";
+        let rows = self.database.rows(select, args![]).await?;
+        let turned = |row: &super::database::Row| {
+            Ok(Turned { task: row.text("name")?, is_held: row.int("is_held")? != 0, who: row.text("turned_by")? })
+        };
+        rows.iter().map(turned).collect()
+    }
+
+    /// Notes that the house has heard of it.
+    pub(crate) async fn turn_told(&self, turned: &Turned) -> Result<(), TaskError> {
+        let mut tx = self.database.begin(0).await?;
+        let update = "UPDATE tasks SET is_turn_told = 1 WHERE name = $1 AND is_held = $2";
+        tx.execute(update, args![&turned.task, turned.is_held]).await?;
         tx.commit().await
     }
 

@@ -250,12 +250,12 @@ fn expected(kind: Kind) -> &'static str {
 fn keys(kind: Kind) -> (&'static [&'static str], usize) {
     match kind {
         Kind::Ask => (&["model", "prompt", "system", "max_tokens", "temperature", "schema"], 2),
-        Kind::Collect => (&["search", "within", "report", "file", "url", "limit"], 0),
+        Kind::Collect => (&["search", "within", "report", "forecast", "file", "url", "limit"], 0),
         Kind::Run => (&["command", "stdin", "env", "idempotent"], 1),
         Kind::Write => (&["path", "text"], 2),
         Kind::Send => (&["channel", "text", "subject"], 2),
         Kind::Approve => (&["by", "text", "expires", "default", "remind"], 0),
-        Kind::Wait => (&["for", "until", "collect", "every"], 0),
+        Kind::Wait => (&["for", "until", "before", "collect", "every"], 0),
         Kind::Task => (&["name", "input"], 1),
     }
 }
@@ -388,9 +388,13 @@ fn refuse_unfitting(
     let place = s.get(kind.key()).unwrap_or(node);
     match kind {
         Kind::Collect => {
-            let sources = ["search", "file", "url"].iter().filter(|key| has(key)).count();
+            let sources = ["search", "forecast", "file", "url"].iter().filter(|key| has(key)).count();
             if sources > 1 || (sources == 0 && !has("report")) {
-                d.wrong(place, &format!("{sources} sources stand here"), "one of `search`, `report`, `file` and `url`");
+                d.wrong(
+                    place,
+                    &format!("{sources} sources stand here"),
+                    "one of `search`, `report`, `forecast`, `file` and `url`",
+                );
             }
         }
         Kind::Wait => {
@@ -403,6 +407,8 @@ fn refuse_unfitting(
                     &"it is not said what is waited for",
                     "a `check` of the step, such as \"value | length > 0\"",
                 );
+            } else if has("before") && !has("until") {
+                d.wrong(place, &"there is no time that it is before", "`before` together with `until`");
             } else if has("every") && !looks {
                 d.wrong(place, &"nothing is looked at", "`every` together with `collect`");
             }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 use super::held::Hold;
-use super::{Shared, Stopping, TROUBLE_PAUSE};
-use crate::book::{Added, Claimed, NewRun, Parked};
+use super::{Now, Shared, Stopping, TROUBLE_PAUSE};
+use crate::book::{Added, Claimed, Parked};
 use crate::error::TaskError;
 use crate::event::{Entry, Event, Told};
 use crate::hands::{Call, Hands, Need, Outcome, Room, StepError};
@@ -23,6 +23,8 @@ const UNREADABLE_PAUSE_MS: i64 = 3_600_000;
 const CHILD_PAUSE_MS: i64 = 60_000;
 /// Events that are committed at a time.
 const BATCH_MAX: usize = 500;
+/// A run that is being worked at is looked at at least so often: a time that people named comes sooner when the clock is set.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 /// What is being done, by step and item; without a handle where another run does it.
 type InFlight = HashMap<(String, Option<u32>), Option<(AbortHandle, Doing)>>;
@@ -43,6 +45,7 @@ pub(super) async fn drive(shared: &Arc<Shared>, claimed: Claimed, hold: Arc<Hold
         let state = Run::of(definition, claimed.begin.clone(), &history);
         let told = claimed.told;
         let mut drive = Drive {
+            now: shared.now().await?,
             shared,
             claimed,
             hold: &hold,
@@ -93,11 +96,13 @@ async fn unreadable(shared: &Shared, claimed: &Claimed, why: &str) -> Result<(),
     shared.book.park(&claimed.lease, &parked, now_ms).await
 }
 
-struct Drive<'a> {
-    shared: &'a Arc<Shared>,
-    claimed: Claimed,
+pub(super) struct Drive<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    /// The moment by which is decided.
+    now: Now,
+    pub(super) claimed: Claimed,
     hold: &'a Hold,
-    run: Run,
+    pub(super) run: Run,
     told: i64,
     /// What is being done.
     calls: JoinSet<Ended>,
@@ -108,7 +113,7 @@ struct Drive<'a> {
     pending: Vec<Entry>,
     /// What was being done when the run was taken, and was lost with its worker, is not in the book as such yet.
     is_taken_over: bool,
-    /// Until when there is no room, and why.
+    /// Until when there is no room, an even time, and why.
     no_room: Option<(i64, String)>,
 }
 
@@ -144,6 +149,8 @@ impl Drive<'_> {
     }
 
     async fn decide_once(&mut self) -> Result<Option<Rest>, TaskError> {
+        self.now = self.shared.now().await?;
+        self.run.set_clock(self.now.set_ms);
         if self.is_taken_over {
             for doing in self.run.doing() {
                 self.ask_room(&doing.work, &doing.step).await;
@@ -167,8 +174,7 @@ impl Drive<'_> {
             return Err(error);
         }
         let rest = loop {
-            let now_ms = self.shared.now_ms();
-            match self.run.next(now_ms) {
+            match self.run.next(self.now.even_ms()) {
                 Next::Note(events) if !self.shared.is_stopping() || !begins(&events) => {
                     let Some(events) = self.with_room(events).await else { break None };
                     self.note(events);
@@ -201,7 +207,7 @@ impl Drive<'_> {
         } else {
             Vec::new()
         };
-        let events = self.run.ended(doing, result, &earlier, self.shared.now_ms());
+        let events = self.run.ended(doing, result, &earlier, self.now.even_ms());
         if doing.work.kind() == Kind::Task {
             reported.extend(self.child_id(doing).await?);
         }
@@ -210,9 +216,8 @@ impl Drive<'_> {
     }
 
     fn note(&mut self, events: Vec<Event>) {
-        let at_ms = self.shared.now_ms();
         for event in events {
-            let entry = Entry { at_ms, event };
+            let entry = Entry { at_ms: self.now.ms, clock_set_ms: self.now.set_ms, event };
             self.run.apply(&entry);
             self.pending.push(entry);
         }
@@ -302,7 +307,7 @@ impl Drive<'_> {
             _ if gpu => None,
             _ => return,
         };
-        let now_ms = self.shared.now_ms();
+        let now_ms = self.now.even_ms();
         if self.no_room.as_ref().is_some_and(|(until_ms, _)| now_ms < *until_ms) {
             return;
         }
@@ -380,10 +385,11 @@ impl Drive<'_> {
             }
             () = async {
                 match until_ms {
-                    Some(until_ms) => self.shared.clock.sleep_until(until_ms).await,
+                    Some(until_ms) => self.shared.sleep_until(until_ms).await,
                     None => std::future::pending().await,
                 }
             } => {}
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
             () = self.shared.stopped(Stopping::Now) => {
                 self.calls.abort_all();
                 self.give_back(None).await?;
@@ -422,15 +428,15 @@ impl Drive<'_> {
 
     /// Gives the run back, to be taken when it is to go on.
     async fn give_back(&mut self, rest: Option<Rest>) -> Result<(), TaskError> {
-        let now_ms = self.shared.now_ms();
+        let Now { ms: now_ms, set_ms } = self.now;
         let events = self.run.length();
         let over = self.run.over();
         let no_room = self.no_room.take().filter(|_| over.is_none());
         let is_for_child = rest.as_ref().is_some_and(|rest| rest.is_for_child);
         let status = over.or_else(|| rest.as_ref().map(|rest| rest.status)).unwrap_or(Status::Running);
-        let wakes = rest.as_ref().and_then(|rest| rest.until_ms);
+        let wakes = rest.as_ref().and_then(|rest| rest.until_ms).map(|until_ms| until_ms + set_ms);
         let (waiting, wake_ms) = match (&no_room, status) {
-            (Some((until_ms, why)), _) => (Some(format!("room: {why}")), Some(*until_ms)),
+            (Some((until_ms, why)), _) => (Some(format!("room: {why}")), Some(*until_ms + set_ms)),
             // A human's turn, unless there is a time for it.
             (None, Status::Paused | Status::Asking) => (None, wakes),
             (None, Status::Waiting) if is_for_child => {
@@ -444,70 +450,6 @@ impl Drive<'_> {
         let status = if no_room.is_some() { Status::Waiting } else { status };
         let parked = Parked { status, waiting, wake_ms, told: self.told, is_for_child, events };
         self.shared.book.park(&self.claimed.lease, &parked, now_ms).await
-    }
-
-    // Other runs
-
-    fn child_origin(&self, doing: &Doing) -> Option<String> {
-        Some(format!("step:{}", self.run.key(&doing.step, doing.item)?))
-    }
-
-    async fn child_id(&self, doing: &Doing) -> Result<Option<String>, TaskError> {
-        let Some(origin) = self.child_origin(doing) else { return Ok(None) };
-        self.shared.book.run_of(&origin).await
-    }
-
-    /// The run that a step began: begins it where it is not there, and tells how it ended when it did.
-    async fn child(&self, doing: &Doing) -> Result<Option<Result<Outcome, StepError>>, TaskError> {
-        let (Work::Task(subtask), Some(origin)) = (&doing.work, self.child_origin(doing)) else { return Ok(None) };
-        let book = &self.shared.book;
-        let id = if let Some(id) = book.run_of(&origin).await? {
-            id
-        } else {
-            let tasks = book.tasks().await?;
-            let Some(row) = tasks.into_iter().find(|row| row.name == subtask.name) else {
-                return Ok(Some(Err(StepError::lasting(format!("there is no task {}", subtask.name)))));
-            };
-            let definition = self.shared.definitions.get(&row.version).await?;
-            let new = NewRun {
-                origin: Some(origin),
-                task: row.name,
-                version: row.version,
-                steps: definition.steps.len() as u32,
-                concurrency: definition.concurrency,
-                who: self.claimed.begin.who.clone(),
-                input: subtask.input.clone(),
-                scheduled_ms: None,
-                parent: Some(self.claimed.lease.run.clone()),
-                depth: self.claimed.depth + 1,
-            };
-            match book.begin_run(&new, self.shared.now_ms()).await {
-                Ok(id) => {
-                    self.shared.wake.notify_one();
-                    id
-                }
-                Err(error @ TaskError::TooMuch { .. }) => {
-                    return Ok(Some(Err(StepError::lasting(format!("the run cannot begin: {error}")))));
-                }
-                Err(error) => return Err(error),
-            }
-        };
-        let row = book.run_row(&id).await?;
-        Ok(match row.summary.status {
-            Status::Done => {
-                let definition = self.shared.definitions.get(&row.summary.version).await?;
-                let run = Run::of(definition, row.begin, &book.history(&id).await?);
-                let last = run.definition().steps.last().map(|step| step.name.clone()).unwrap_or_default();
-                let value = run.value(&last).cloned().unwrap_or_default();
-                Some(Ok(Outcome { value, tokens: run.tokens(), is_surely_once: true }))
-            }
-            Status::Failed | Status::Cancelled => {
-                let why = row.summary.error.map(|why| format!(": {why}")).unwrap_or_default();
-                let ending = row.summary.status.word();
-                Some(Err(StepError::lasting(format!("run {id} of task {} {ending}{why}", subtask.name))))
-            }
-            _ => None,
-        })
     }
 }
 

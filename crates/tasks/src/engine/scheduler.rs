@@ -21,10 +21,10 @@ pub(super) async fn schedule(shared: Arc<Shared>) {
         if let Err(error) = look(&shared).await {
             tracing::warn!(error = tollhouse_units::chain(&error), "cannot look at the schedules of tasks");
         }
-        let next_ms = shared.now_ms() + 1000;
+        let next_ms = shared.clock.moment().steady_ms + 1000;
         tokio::select! {
             () = shared.clock.sleep_until(next_ms) => {}
-            // A clock that was set back would be slept through.
+            // A clock that was set is not slept through.
             () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
         }
     }

@@ -33,14 +33,14 @@ pub(crate) enum Next {
 pub(crate) struct Rest {
     /// How the run stands meanwhile.
     pub(crate) status: Status,
-    /// When it is to be looked at again.
+    /// When it is to be looked at again, an even time.
     pub(crate) until_ms: Option<i64>,
     /// The run that it waits for, as the work of a step.
     pub(crate) is_for_child: bool,
 }
 
 impl Run {
-    /// What is to happen now.
+    /// What is to happen now, an even time.
     pub(crate) fn next(&self, now_ms: i64) -> Next {
         if self.over.is_some() {
             return Next::Over;
@@ -144,7 +144,7 @@ impl Run {
         if let Some(event) = self.waited(now_ms) {
             return Next::Note(vec![event]);
         }
-        let again_ms = state.items.iter().filter_map(ItemState::wakes_ms).min();
+        let again_ms = state.items.iter().filter_map(|item| item.wakes_ms(self.clock_set_ms)).min();
         let until_ms = [again_ms, self.deadline_ms()].into_iter().flatten().min();
         let mut doing = state.items.iter().filter(|item| item.progress == Progress::Doing).peekable();
         let is_doing = doing.peek().is_some();
@@ -233,7 +233,7 @@ impl Run {
         let mut waiting = state.items.iter().enumerate().filter(|(_, item)| item.is_pure_wait());
         waiting.find_map(|(index, item)| {
             let index = step.each.is_some().then_some(index as u32);
-            match item.waits_until_ms() {
+            match item.waits_until_ms(self.clock_set_ms) {
                 Ok(until_ms) if now_ms >= until_ms => Some(Event::Finished {
                     step: step.name.clone(),
                     item: index,
@@ -261,9 +261,11 @@ impl ItemState {
     }
 
     /// When something is to be done with it.
-    fn wakes_ms(&self) -> Option<i64> {
+    fn wakes_ms(&self, clock_set_ms: i64) -> Option<i64> {
         match self.progress {
-            Progress::Waiting => self.again_ms.or_else(|| self.waits_until_ms().ok().filter(|_| self.is_pure_wait())),
+            Progress::Waiting => {
+                self.again_ms.or_else(|| self.waits_until_ms(clock_set_ms).ok().filter(|_| self.is_pure_wait()))
+            }
             _ => None,
         }
     }
@@ -278,8 +280,8 @@ impl ItemState {
         is_pure && self.progress == Progress::Waiting
     }
 
-    /// When a wait is over, or has lasted too long.
-    pub(super) fn waits_until_ms(&self) -> Result<i64, String> {
+    /// When a wait is over, or has lasted too long. A time that people named is one of the clock as it is set now.
+    pub(super) fn waits_until_ms(&self, clock_set_ms: i64) -> Result<i64, String> {
         let Some(Work::Wait(wait)) = &self.work else { return Err("it is no wait".to_owned()) };
         let since_ms = self.first_ms.unwrap_or_default();
         match (&wait.until, wait.lasts) {
@@ -290,7 +292,7 @@ impl ItemState {
                         until.chars().take(60).collect::<String>()
                     )
                 })?;
-                Ok(until.as_millisecond())
+                Ok(until.as_millisecond() - wait.before.map_or(0, millis) - clock_set_ms)
             }
             (None, Some(lasts)) => Ok(since_ms + millis(lasts)),
             (None, None) => Err("it is not said how long".to_owned()),

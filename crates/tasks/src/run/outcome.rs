@@ -109,7 +109,7 @@ impl Run {
         self.over.is_none() && !has_failed && is_doing
     }
 
-    /// What follows from the end of an attempt. `earlier` are the lengths of the step's output in earlier runs.
+    /// What follows from the end of an attempt at an even time. `earlier` are the lengths of the step's output in earlier runs.
     pub(crate) fn ended(
         &self,
         doing: &Doing,
@@ -174,9 +174,10 @@ impl Run {
         let (Work::Wait(wait), Some(item)) = (&doing.work, self.item(&doing.step, doing.item)) else {
             return Vec::new();
         };
-        match item.waits_until_ms() {
+        match item.waits_until_ms(self.clock_set_ms) {
             Ok(until_ms) if now_ms < until_ms => {
                 let again_ms = (now_ms + millis(wait.every.unwrap_or(LOOK_EVERY))).min(until_ms);
+                let again_ms = again_ms + self.clock_set_ms;
                 vec![Event::NotYet { step: doing.step.clone(), item: doing.item, again_ms }]
             }
             Ok(_) => {
@@ -192,7 +193,7 @@ impl Run {
         let attempts = self.item(&doing.step, doing.item).map_or(1, |item| item.attempts.max(1));
         let again_ms = (error.may_retry && attempts <= step.retries.times).then(|| {
             let doubled = step.retries.delay.saturating_mul(1 << (attempts - 1).min(16));
-            now_ms + millis(doubled.max(error.retry_after.unwrap_or_default()).min(RETRY_DELAY_MAX))
+            now_ms + self.clock_set_ms + millis(doubled.max(error.retry_after.unwrap_or_default()).min(RETRY_DELAY_MAX))
         });
         let text: String = error.message.chars().take(ERROR_CHARS_MAX).collect();
         vec![Event::Failed { step: doing.step.clone(), item: doing.item, error: text, again_ms }]

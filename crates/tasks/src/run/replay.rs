@@ -25,8 +25,9 @@ pub fn replay(definition: Arc<Definition>, begin: Begin, history: &[Entry]) -> R
     let mut expected: Vec<Event> = Vec::new();
     for (index, entry) in history.iter().enumerate() {
         if is_decided(&entry.event) {
+            run.set_clock(entry.clock_set_ms);
             if expected.is_empty()
-                && let Next::Note(events) = run.next(entry.at_ms)
+                && let Next::Note(events) = run.next(entry.even_ms())
             {
                 expected = events;
             }

@@ -72,14 +72,15 @@ impl Run {
                 step: self.step_at(halt.step).name.clone(),
                 why: why.to_owned(),
                 text: halt.odd.sentence(),
-                expires_ms: expires(&question, halt.since_ms),
+                expires_ms: expires(&question, halt.since_ms + self.clock_set_ms),
                 by: question.by,
-                since_ms: halt.since_ms,
+                since_ms: halt.since_ms + self.clock_set_ms,
                 number: halt.number,
             });
         }
         let state = self.steps.get(self.at).filter(|state| state.progress == Progress::Asking)?;
         let (since_ms, number) = state.asked?;
+        let since_ms = since_ms + self.clock_set_ms;
         let Some(Work::Approve(question)) = state.items.first().and_then(|item| item.work.clone()) else { return None };
         Some(Asked {
             run,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::hands::{Outcome, StepError};
+use crate::work::Work;
 
 const BEGIN_MS: i64 = 1_772_438_400_000;
 
@@ -11,18 +12,20 @@ const BEGIN_MS: i64 = 1_772_438_400_000;
 struct Machine {
     run: Run,
     history: Vec<Entry>,
+    /// The even time.
     now_ms: i64,
+    clock_set_ms: i64,
 }
 
 impl Machine {
     fn new(text: &str) -> Self {
         let definition = Definition::read("task.yaml", text).unwrap_or_else(|errors| panic!("{errors}"));
         let begin = Begin { id: "r".into(), input: Map::new(), for_ms: BEGIN_MS, who: "ann".into() };
-        Self { run: Run::new(Arc::new(definition), begin), history: Vec::new(), now_ms: BEGIN_MS }
+        Self { run: Run::new(Arc::new(definition), begin), history: Vec::new(), now_ms: BEGIN_MS, clock_set_ms: 0 }
     }
 
     fn add(&mut self, event: Event) {
-        let entry = Entry { at_ms: self.now_ms, event };
+        let entry = Entry { at_ms: self.now_ms + self.clock_set_ms, clock_set_ms: self.clock_set_ms, event };
         self.run.apply(&entry);
         self.history.push(entry);
     }
@@ -30,6 +33,7 @@ impl Machine {
     /// Lets the machine decide until it rests or is over.
     fn settle(&mut self) -> Next {
         for _ in 0..1000 {
+            self.run.set_clock(self.clock_set_ms);
             match self.run.next(self.now_ms) {
                 Next::Note(events) => events.into_iter().for_each(|event| self.add(event)),
                 next => return next,
@@ -40,6 +44,7 @@ impl Machine {
 
     /// Ends what is being done.
     fn end(&mut self, result: &Result<Value, StepError>) {
+        self.run.set_clock(self.clock_set_ms);
         for doing in self.run.doing() {
             let outcome = result.clone().map(|value| Outcome { value, tokens: 1, is_surely_once: false });
             for event in self.run.ended(&doing, outcome, &[], self.now_ms) {
@@ -50,6 +55,11 @@ impl Machine {
 
     fn pass(&mut self, seconds: u64) {
         self.now_ms += Duration::from_secs(seconds).as_millis() as i64;
+    }
+
+    /// Sets the clock while no time passes.
+    fn set_clock(&mut self, hours: i64) {
+        self.clock_set_ms += hours * 3_600_000;
     }
 
     fn codes(&self) -> Vec<&'static str> {
@@ -129,6 +139,43 @@ fn the_time_of_a_run_stands_still_while_a_human_is_waited_for() {
     let tail = &machine.codes()[4..];
     assert_eq!(tail, ["timed_out", "failure_begun", "begun", "finished", "ended"]);
     assert!(machine.run.digest().error.unwrap().contains("longer than its timeout of 1h"));
+    machine.check();
+}
+
+#[test]
+fn a_clock_that_is_set_ends_nothing_too_early_and_delays_nothing() {
+    for hours in [-50, -2, 25, 800] {
+        let mut machine = Machine::new(
+            "{timeout: 1h, steps: [{name: a, retries: {times: 1, delay: 10m}, ask: {model: m, prompt: p}}, {name: b, approve: {expires: 2h}}]}",
+        );
+        machine.settle();
+        machine.set_clock(hours);
+        machine.end(&Err(StepError::passing("busy")));
+        assert_eq!(rest_of(machine.settle()).until_ms, Some(machine.now_ms + 600_000));
+        machine.set_clock(hours);
+        machine.settle();
+        machine.pass(600);
+        assert_eq!(rest_of(machine.settle()).status, Status::Running);
+        machine.end(&Ok("x".into()));
+        machine.settle();
+        let asked = machine.run.asked().unwrap();
+        assert_eq!(asked.expires_ms, Some(machine.now_ms + machine.clock_set_ms + 7_200_000));
+        machine.set_clock(hours);
+        assert_eq!(rest_of(machine.settle()).status, Status::Asking);
+        machine.pass(7_200);
+        assert_eq!(machine.settle(), Next::Over);
+        machine.check();
+    }
+}
+
+#[test]
+fn a_time_that_people_name_is_one_of_the_clock_as_it_is_set() {
+    let mut machine = Machine::new("steps: [{name: a, wait: {until: '2026-03-02T10:00:00Z'}}]");
+    assert_eq!(rest_of(machine.settle()).until_ms, Some(BEGIN_MS + 7_200_000));
+    machine.set_clock(1);
+    assert_eq!(rest_of(machine.settle()).until_ms, Some(BEGIN_MS + 3_600_000));
+    machine.set_clock(1);
+    assert_eq!(machine.settle(), Next::Over);
     machine.check();
 }
 

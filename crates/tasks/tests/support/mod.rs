@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 use tollhouse_tasks::{
     Ask, Book, Call, Clock, Collect, Command, Definition, Desk, Doing, Engine, File, Hands, Message, Need, Options,
-    Order, Outcome, Room, RunDetail, SimulatedClock, Status, StepError, Told,
+    Order, Outcome, Room, RunDetail, SimulatedClock, Status, StepError, Told, Turned,
 };
 
 /// Nothing here takes nearly as long; a dead-lock ends after it.
@@ -29,6 +29,7 @@ pub(crate) struct TestHands {
     /// Effects in a sink that knows keys.
     pub(crate) sink: Mutex<BTreeMap<String, Value>>,
     pub(crate) told: Mutex<Vec<Told>>,
+    pub(crate) turned: Mutex<Vec<Turned>>,
     scripts: Mutex<HashMap<String, Script>>,
     /// Steps that wait for the test before they do anything.
     gates: Mutex<HashMap<String, Arc<Semaphore>>>,
@@ -124,6 +125,10 @@ impl Hands for TestHands {
 
     fn told(&self, told: &Told) {
         self.told.lock().unwrap().push(told.clone());
+    }
+
+    fn turned(&self, turned: &Turned) {
+        self.turned.lock().unwrap().push(turned.clone());
     }
 }
 

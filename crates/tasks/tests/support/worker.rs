@@ -13,19 +13,20 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tollhouse_tasks::{
     Ask, Book, Call, Clock, Collect, Command, Definition, Desk, Doing, Engine, Event, File, Filter, Hands, Message,
-    Need, Options, Order, Outcome, Room, RunSummary, Status, StepError, SystemClock, Told,
+    Moment, Need, Options, Order, Outcome, Room, RunSummary, Status, StepError, SystemClock, Told,
 };
 
 const BOOK: &str = "TOLLHOUSE_TEST_TASKS_BOOK";
 const FOLDER: &str = "TOLLHOUSE_TEST_TASKS_FOLDER";
 const CLOCK: &str = "TOLLHOUSE_TEST_TASKS_CLOCK";
+const WORKER: &str = "TOLLHOUSE_TEST_TASKS_WORKER";
 /// Steps of the task, and items of the two steps that have a list.
 const STEPS: usize = 20;
 const ITEMS: usize = 5;
 
-/// The task, with a time that no clock of these tests leaps over: twenty steps of all kinds that have effects, two of them with lists.
+/// The task, with a time that clocks of these tests leap over: twenty steps of all kinds that have effects, two of them with lists.
 pub(crate) fn definition() -> Definition {
-    let mut text = "{name: long, concurrency: 1000, timeout: 720h, steps: [\n".to_owned();
+    let mut text = "{name: long, concurrency: 1000, timeout: 12h, steps: [\n".to_owned();
     for number in 0..STEPS {
         let before = if number == 0 { "begin".to_owned() } else { format!("{{{{ s{} | length }}}}", number - 1) };
         let each = if number == 4 || number == 13 {
@@ -99,6 +100,7 @@ pub(crate) fn spawn(book: &str, folder: &Path, name: &str) -> Child {
         .args(["--exact", "helper", "--nocapture"])
         .env(BOOK, book)
         .env(FOLDER, folder)
+        .env(WORKER, name)
         .env(CLOCK, folder.join(format!("clock-{name}")))
         .stdout(Stdio::piped())
         .spawn()
@@ -119,9 +121,14 @@ pub(crate) fn work() {
     runtime.block_on(async {
         let is_alone = !book.starts_with("postgres:");
         let lease = if is_alone { Duration::from_secs(10) } else { Duration::from_millis(1000) };
-        let options = Options { workers: 4, is_alone, lease, poll: Duration::from_millis(20), ..Options::default() };
-        let hands = Arc::new(FileHands { folder });
-        let _engine = Engine::start(open_book(&book).await, Arc::new(clock), hands, options).await.unwrap();
+        let poll = Duration::from_millis(20);
+        // All are kept, so that all can be checked.
+        let (keep_runs, keep_bytes) = (u32::MAX, u64::MAX);
+        let options = Options { workers: 4, is_alone, lease, poll, keep_runs, keep_bytes, ..Options::default() };
+        let hands = Arc::new(FileHands { folder, worker: std::env::var(WORKER).unwrap() });
+        let book = open_book(&book).await;
+        let clock = book.clock(Arc::new(clock)).await.unwrap();
+        let _engine = Engine::start(book, clock, hands, options).await.unwrap();
         println!("\nready");
         std::future::pending::<()>().await;
     });
@@ -133,28 +140,26 @@ struct SteppedClock {
 }
 
 impl Clock for SteppedClock {
-    fn now_ms(&self) -> i64 {
+    fn moment(&self) -> Moment {
         let ahead = std::fs::read_to_string(&self.file).ok().and_then(|text| text.trim().parse::<i64>().ok());
-        SystemClock.now_ms() + ahead.unwrap_or_default()
+        let Moment { now_ms, steady_ms } = SystemClock.moment();
+        Moment { now_ms: now_ms + ahead.unwrap_or_default(), steady_ms }
     }
 
-    fn sleep_until(&self, ms: i64) -> Doing<'_, ()> {
-        Box::pin(async move {
-            while self.now_ms() < ms {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        })
+    fn sleep_until(&self, steady_ms: i64) -> Doing<'_, ()> {
+        Box::pin(async move { SystemClock.sleep_until(steady_ms).await })
     }
 }
 
 /// Hands whose effects are files: one that is there already is not made a second time.
 struct FileHands {
     folder: PathBuf,
+    worker: String,
 }
 
 impl FileHands {
     async fn act(&self, call: Call, value: Value) -> Result<Outcome, StepError> {
-        let line = format!("{} {} {}\n", call.key, call.fence, SystemClock.now_ms());
+        let line = format!("{} {} {} {}\n", call.key, call.fence, SystemClock.now_ms(), self.worker);
         let log = OpenOptions::new().append(true).create(true).open(self.folder.join("attempts"));
         log.unwrap().write_all(line.as_bytes()).unwrap();
         // So that a crash finds it before, in the middle of and after its effect.
@@ -195,13 +200,26 @@ impl Hands for FileHands {
     fn told(&self, _told: &Told) {}
 }
 
-/// What the attempts of a worker say: key, fence and time of each.
-pub(crate) fn attempts(folder: &Path) -> Vec<(String, i64, i64)> {
+/// One attempt, as its worker noted it when it began.
+pub(crate) struct Attempt {
+    pub(crate) key: String,
+    pub(crate) fence: i64,
+    pub(crate) at_ms: i64,
+    pub(crate) worker: String,
+}
+
+/// All attempts.
+pub(crate) fn attempts(folder: &Path) -> Vec<Attempt> {
     let text = std::fs::read_to_string(folder.join("attempts")).unwrap_or_default();
     let parse = |line: &str| {
         let mut words = line.split(' ');
         let number = |word: Option<&str>| word.unwrap().parse::<i64>().unwrap();
-        (words.next().unwrap().to_owned(), number(words.next()), number(words.next()))
+        Attempt {
+            key: words.next().unwrap().to_owned(),
+            fence: number(words.next()),
+            at_ms: number(words.next()),
+            worker: words.next().unwrap().to_owned(),
+        }
     };
     text.lines().map(parse).collect()
 }

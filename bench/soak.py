@@ -121,7 +121,9 @@ def soak(binary, seconds):
                     house.send_signal(signal.SIGHUP)
                 if passed // KILL_S >= kills + 1 and (own := children(house.pid)):
                     kills += 1
-                    os.kill(own[kills % len(own)], signal.SIGKILL)
+                    # It may have ended by itself meanwhile.
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(own[kills % len(own)], signal.SIGKILL)
             stop.set()
             for one in clients:
                 one.join(90)

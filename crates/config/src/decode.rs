@@ -15,6 +15,7 @@ use tollhouse_units::{Bytes, parse_duration};
 
 use crate::{
     problem::{PROBLEMS_MAX, Place, Problem, shown},
+    schema::{Form, Seen},
     secret::Secret,
     source::{Mask, Source, is_secret_name, reference_len},
     tree::{Data, Entry, Node, is_null, join},
@@ -37,6 +38,8 @@ pub struct Decoder<'a> {
     env: Option<Env<'a>>,
     problems: Vec<Problem>,
     left_out: usize,
+    /// What was asked of each value, for whoever wants to know.
+    seen: Option<Seen>,
 }
 
 /// A scalar after `${NAME}` was replaced.
@@ -54,18 +57,35 @@ pub struct Section<'n> {
     place: Place,
     entries: &'n [Entry],
     known: Vec<&'static str>,
+    required: Vec<&'static str>,
     /// Unknown keys are no problem.
     is_open: bool,
 }
 
 impl<'a> Decoder<'a> {
     pub(crate) fn new(source: &'a Source<'a>, env: Env<'a>, problems: Vec<Problem>) -> Self {
-        Self { source, env: Some(env), problems, left_out: 0 }
+        Self { source, env: Some(env), problems, left_out: 0, seen: None }
     }
 
     /// One for texts in which `${NAME}` means nothing.
     pub(crate) fn without_variables(source: &'a Source<'a>, problems: Vec<Problem>) -> Self {
-        Self { source, env: None, problems, left_out: 0 }
+        Self { source, env: None, problems, left_out: 0, seen: None }
+    }
+
+    /// From now on notes what is asked of each value.
+    pub(crate) fn note_forms(&mut self) {
+        self.seen = Some(Seen::default());
+    }
+
+    /// What was asked of each value since [`Self::note_forms`].
+    pub(crate) fn take_forms(&mut self) -> Seen {
+        self.seen.take().unwrap_or_default()
+    }
+
+    fn note(&mut self, node: &Node, form: impl FnOnce() -> Form) {
+        if let Some(seen) = &mut self.seen {
+            seen.entry(node.path.clone()).or_default().push(form());
+        }
     }
 
     /// The problems found, and the number of those that were not kept.
@@ -97,15 +117,22 @@ impl<'a> Decoder<'a> {
 
     /// Reads a mapping with fixed keys; a key that `read` did not ask for is a problem.
     pub fn section(&mut self, node: &Node, read: impl FnOnce(&mut Self, &mut Section<'_>)) {
-        let Some(entries) = self.entries(node, "keys with values") else { return };
+        let Some(entries) = self.map(node, "keys with values") else { return };
         let place = node.key_place.unwrap_or(node.place);
-        let mut section = Section { path: &node.path, place, entries, known: Vec::new(), is_open: false };
+        let mut section =
+            Section { path: &node.path, place, entries, known: Vec::new(), required: Vec::new(), is_open: false };
         read(self, &mut section);
+        self.note(node, || Form::Section { known: section.known.clone(), required: section.required.clone() });
         section.refuse_unknown(self);
     }
 
     /// The entries of a mapping whose keys are names given by the user.
     pub fn entries<'n>(&mut self, node: &'n Node, expected: &str) -> Option<&'n [Entry]> {
+        self.note(node, || Form::Names(expected.to_owned()));
+        self.map(node, expected)
+    }
+
+    fn map<'n>(&mut self, node: &'n Node, expected: &str) -> Option<&'n [Entry]> {
         if let Data::Map(entries) = &node.data {
             return Some(entries);
         }
@@ -120,6 +147,7 @@ impl<'a> Decoder<'a> {
         expected: &str,
         mut read: impl FnMut(&mut Self, &Node) -> Option<T>,
     ) -> Option<Vec<T>> {
+        self.note(node, || Form::List(expected.to_owned()));
         let Data::List(items) = &node.data else {
             let hint = match &node.data {
                 Data::Scalar { .. } => "put it in brackets: [ … ]",
@@ -135,6 +163,17 @@ impl<'a> Decoder<'a> {
 
     /// Any text, number or truth value as text; never empty.
     pub fn text(&mut self, node: &Node, expected: &str) -> Option<Text> {
+        self.note(node, || Form::Text(expected.to_owned()));
+        self.scalar(node, expected)
+    }
+
+    /// Whether exactly this word stands here, which means something of its own.
+    pub fn is_word(&mut self, node: &Node, word: &'static str) -> bool {
+        self.note(node, || Form::Beside(word));
+        matches!(&node.data, Data::Scalar { text, .. } if text == word)
+    }
+
+    fn scalar(&mut self, node: &Node, expected: &str) -> Option<Text> {
         let Data::Scalar { text, plain } = &node.data else {
             self.wrong(node, &format!("{} stands here", found(node)), expected);
             return None;
@@ -154,7 +193,17 @@ impl<'a> Decoder<'a> {
         expected: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
-        let text = self.text(node, expected)?;
+        self.note(node, || Form::Text(expected.to_owned()));
+        self.understood(node, expected, parse)
+    }
+
+    fn understood<T, E: Display>(
+        &mut self,
+        node: &Node,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.scalar(node, expected)?;
         match parse(&text.value) {
             Ok(value) => Some(value),
             Err(error) => {
@@ -166,14 +215,25 @@ impl<'a> Decoder<'a> {
 
     /// One of a few words.
     pub fn word<T: Copy>(&mut self, node: &Node, words: &[(&'static str, T)]) -> Option<T> {
-        let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&'static str> = words.iter().map(|(name, _)| *name).collect();
         Some(words[self.one_of(node, &names)?].1)
     }
 
-    /// The index of the one of `names` that is written here.
-    pub fn one_of(&mut self, node: &Node, names: &[&str]) -> Option<usize> {
+    /// The index of the one of these words that is written here.
+    pub fn one_of(&mut self, node: &Node, words: &[&'static str]) -> Option<usize> {
+        self.note(node, || Form::Words(words.to_vec()));
+        self.among(node, words)
+    }
+
+    /// The index of the one of these names, which the file itself gives, that is written here.
+    pub fn name_of(&mut self, node: &Node, names: &[&str]) -> Option<usize> {
+        self.note(node, || Form::Text("a name that stands elsewhere in the file".to_owned()));
+        self.among(node, names)
+    }
+
+    fn among(&mut self, node: &Node, names: &[&str]) -> Option<usize> {
         let expected = format!("one of: {}", names.join(", "));
-        let text = self.text(node, &expected)?;
+        let text = self.scalar(node, &expected)?;
         let found = names.iter().position(|name| *name == text.value);
         if found.is_none() {
             let what = format!("`{}` is not known here", shown(&text.value));
@@ -188,7 +248,8 @@ impl<'a> Decoder<'a> {
     /// A truth value.
     pub fn bool(&mut self, node: &Node) -> Option<bool> {
         let expected = "true or false";
-        let text = self.text(node, expected)?;
+        self.note(node, || Form::Bool);
+        let text = self.scalar(node, expected)?;
         match text.value.as_str() {
             "true" | "True" | "TRUE" if text.typed => Some(true),
             "false" | "False" | "FALSE" if text.typed => Some(false),
@@ -205,7 +266,8 @@ impl<'a> Decoder<'a> {
             COUNT_MAX | TOKENS_MAX => "a whole number, at least 1".to_owned(),
             _ => format!("a whole number from 1 to {max}"),
         };
-        let text = self.text(node, &expected)?;
+        self.note(node, || Form::Count { max });
+        let text = self.scalar(node, &expected)?;
         if !text.typed {
             self.wrong_hint(node, &"a text in quotes stands here", &expected, "take the quotes away");
             return None;
@@ -237,7 +299,8 @@ impl<'a> Decoder<'a> {
     /// A duration longer than zero.
     pub fn duration(&mut self, node: &Node) -> Option<Duration> {
         let expected = "a duration such as 250ms, 30s, 5m or 24h";
-        let duration = self.parsed(node, expected, parse_duration)?;
+        self.note(node, || Form::Duration);
+        let duration = self.understood(node, expected, parse_duration)?;
         if duration.is_zero() {
             self.wrong(node, &"a duration of zero stands here", expected);
             return None;
@@ -248,7 +311,8 @@ impl<'a> Decoder<'a> {
     /// A size larger than zero.
     pub(crate) fn bytes(&mut self, node: &Node) -> Option<Bytes> {
         let expected = "a size such as 512, 8MiB or 12GB";
-        let bytes = self.parsed(node, expected, Bytes::from_str)?;
+        self.note(node, || Form::Bytes);
+        let bytes = self.understood(node, expected, Bytes::from_str)?;
         if bytes == Bytes(0) {
             self.wrong(node, &"a size of zero stands here", expected);
             return None;
@@ -270,6 +334,7 @@ impl<'a> Decoder<'a> {
     /// and no problem either, since that is what `${NAME:-}` makes of a variable that does not exist.
     pub(crate) fn secret(&mut self, node: &Node) -> Option<Secret> {
         let expected = "a text, \"${NAME}\" or file:/path";
+        self.note(node, || Form::Text(expected.to_owned()));
         let Data::Scalar { text, .. } = &node.data else {
             self.wrong(node, &format!("{} stands here", found(node)), expected);
             return None;
@@ -298,6 +363,7 @@ impl<'a> Decoder<'a> {
 
     /// Any data, as JSON.
     pub fn json(&mut self, node: &Node) -> Option<Value> {
+        self.note(node, || Form::Anything);
         match &node.data {
             Data::Scalar { text, plain } => {
                 let (value, _) = self.substitute(node, text)?;
@@ -321,7 +387,8 @@ impl<'a> Decoder<'a> {
 
     /// A mapping of any data, as a JSON object.
     pub fn json_map(&mut self, node: &Node) -> Option<Map<String, Value>> {
-        let entries = self.entries(node, "keys with values")?;
+        self.note(node, || Form::AnyNames);
+        let entries = self.map(node, "keys with values")?;
         self.json_entries(entries)
     }
 
@@ -458,6 +525,7 @@ impl<'n> Section<'n> {
         expected: &str,
         read: impl FnOnce(&mut Decoder<'d>, &Node) -> Option<T>,
     ) -> Option<T> {
+        self.required.push(name);
         if let Some(node) = self.get(name) {
             return read(decoder, node);
         }

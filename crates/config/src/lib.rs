@@ -10,6 +10,7 @@
 //! - [`Config::settings`] says where each value in force comes from. [`mask()`] gives a file's text as it may be shown, and
 //!   [`unmask`] puts the secrets back into one that was changed.
 //! - [`reading`] reads other files of the house in the same way, such as a task's.
+//! - [`schema()`] gives a JSON Schema of the file, for editors.
 //! - [`init::first_config`] writes a first file for somebody who has none, [`import()`] one from older files of other programs.
 //!
 //! Inside, a text goes through `tree` (YAML to nodes with places; bounded in size, depth and alias copies), `decode` (nodes to
@@ -39,6 +40,7 @@ mod masks;
 mod origin;
 mod problem;
 pub mod reading;
+mod schema;
 mod secret;
 mod sections;
 mod source;
@@ -63,5 +65,6 @@ pub use load::{FILE_BYTES_MAX, find, load, parse, parse_alert};
 pub use masks::{Unmasked, mask, unmask};
 pub use origin::{Origin, Setting};
 pub use problem::{ConfigErrors, Place, Problem};
+pub use schema::schema;
 pub use secret::Secret;
 pub use tollhouse_units::Bytes;

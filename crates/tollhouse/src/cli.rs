@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Validate the configuration; print it with all defaults (secrets masked)
     Check(ConfigArgs),
+    /// Print the JSON Schema of the configuration, with which editors check and complete it
+    Schema(SchemaArgs),
     /// Make, list, rotate and revoke keys
     Key(KeyArgs),
     /// Make, list and remove users of the console; set their roles and passwords
@@ -129,6 +131,20 @@ impl UpArgs {
     pub(crate) fn source(&self) -> Source {
         Source { path: tollhouse_config::find(self.config.config.as_deref()), demo: self.demo }
     }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tollhouse schema --out tollhouse.schema.json
+
+Editors with the YAML language server (VS Code, Neovim, Helix, JetBrains' plugin, …) take it by a first line of the configuration, which
+`tollhouse init` writes:
+  # yaml-language-server: $schema=tollhouse.schema.json")]
+pub(crate) struct SchemaArgs {
+    /// Write it into this file, whole or not at all
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

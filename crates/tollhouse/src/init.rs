@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tollhouse_config::init::{Found, first_config};
 
 use crate::cli::InitArgs;
-use crate::say;
+use crate::{say, schema};
 
 pub(crate) use from::Unreadable;
 
@@ -66,15 +66,19 @@ pub(crate) async fn init(args: &InitArgs) -> anyhow::Result<()> {
     let models = from::models(&config, ollama.unwrap_or_default());
     let advice = settings.map(|settings| openclaw::Advice::new(settings, &config, plan.listen, models));
 
-    write_whole(&path, &plan.text).with_context(|| format!("writing {}", path.display()))?;
+    let schema = path.with_extension("schema.json");
+    schema::write(&schema)?;
+    let text = format!("{}\n{}", schema::line(&schema), plan.text);
+    write_whole(&path, &text).with_context(|| format!("writing {}", path.display()))?;
     if args.json {
         let mut json = plan.json;
         json["file"] = json!(path);
+        json["schema"] = json!(schema);
         json["listen"] = json!(plan.listen.to_string());
         json["openclaw"] = advice.as_ref().map_or(Value::Null, openclaw::Advice::json);
         return say(&format!("{json:#}\n"));
     }
-    eprintln!("wrote {}\n{}", path.display(), plan.told.trim_end());
+    eprintln!("wrote {}, and {} for editors\n{}", path.display(), schema.display(), plan.told.trim_end());
     if let Some(advice) = advice {
         eprintln!("\n{advice}");
     }
@@ -111,7 +115,7 @@ fn free_address() -> anyhow::Result<SocketAddr> {
 }
 
 /// Writes beside and renames: a reader never sees half a file.
-fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+pub(crate) fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::create_dir_all(parent)?;
     }

@@ -32,6 +32,7 @@ mod probe;
 mod probing;
 mod ps;
 mod ring;
+mod schema;
 mod search;
 mod settings;
 mod shelf;
@@ -90,6 +91,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Up(args) => runtime()?.block_on(up::up(args.source())),
         Command::Init(args) => runtime()?.block_on(init::init(&args)),
         Command::Check(args) => check::check(&args),
+        Command::Schema(args) => schema::schema(&args),
         Command::Key(args) => runtime()?.block_on(keys::key(&args)),
         Command::User(args) => runtime()?.block_on(users::user(&args)),
         Command::Token(args) => runtime()?.block_on(keys::token(&args)),

@@ -208,7 +208,7 @@ fn alert(
     s.set(d, "severity", &mut alert.severity, |d, node| d.word(node, &AlertSeverity::WORDS));
     s.set(d, "cooldown", &mut alert.cooldown, Decoder::duration);
     s.set(d, "resolve", &mut alert.resolve, |d, node| {
-        let is_off = matches!(&node.data, Data::Scalar { text, .. } if text == "off");
+        let is_off = d.is_word(node, "off");
         if is_off { Some(None) } else { d.duration(node).map(Some) }
     });
     if let Some(node) = s.get("quiet") {
@@ -488,7 +488,7 @@ fn channel(d: &mut Decoder<'_>, node: &Node, channels: &[ChannelConfig]) -> Opti
         d.wrong(node, &"the configuration has no channels", "a name of a channel in `channels`");
         return None;
     }
-    d.one_of(node, &names).map(|index| names[index].to_owned())
+    d.name_of(node, &names).map(|index| names[index].to_owned())
 }
 
 fn quiet(d: &mut Decoder<'_>, node: &Node) -> Option<QuietConfig> {

@@ -202,7 +202,7 @@ fn names(d: &mut Decoder<'_>, node: &Node, host: &str) -> Option<Vec<String>> {
 
 fn tls(d: &mut Decoder<'_>, node: &Node) -> Option<TlsConfig> {
     if let Data::Scalar { text, .. } = &node.data {
-        if text == "acme" {
+        if d.is_word(node, "acme") {
             return Some(TlsConfig::Acme);
         }
         d.wrong(node, &format!("`{}` is not known here", shown(text)), TLS);

@@ -168,7 +168,7 @@ fn tiers(d: &mut Decoder<'_>, node: &Node, known: &[String]) -> Option<Vec<Vec<S
 
 fn upstream_name(d: &mut Decoder<'_>, item: &Node, known: &[String], named: &mut HashSet<usize>) -> Option<String> {
     let words: Vec<&str> = known.iter().map(String::as_str).collect();
-    let index = d.one_of(item, &words)?;
+    let index = d.name_of(item, &words)?;
     if !named.insert(index) {
         d.wrong(item, &format!("upstream `{}` is named twice", shown(&known[index])), "each upstream once");
         return None;
@@ -185,7 +185,7 @@ fn fallback(d: &mut Decoder<'_>, node: &Node, of: &str, names: &[&str]) -> Optio
             d.wrong(item, &"there is no other model in `models`", "no such key, or another model there");
             return None;
         }
-        let index = d.one_of(item, &others)?;
+        let index = d.name_of(item, &others)?;
         if !named.insert(index) {
             d.wrong(item, &format!("`{}` is named twice", shown(others[index])), "each model once");
             return None;

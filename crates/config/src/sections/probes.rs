@@ -108,7 +108,7 @@ fn unless_off<T>(
 ) {
     let Some(node) = node else { return };
     *target = None;
-    if !matches!(&node.data, Data::Scalar { text, .. } if text == "off") {
+    if !d.is_word(node, "off") {
         d.section(node, |d, s| *target = read(d, s));
     }
 }
@@ -117,7 +117,7 @@ fn process(d: &mut Decoder<'_>, s: &mut Section<'_>, every: Duration) -> Option<
     let name = s.require(d, "name", "a name, such as ollama", name);
     let mut process = name.clone();
     s.set(d, "process", &mut process, |d, node| {
-        let is_off = matches!(&node.data, Data::Scalar { text, .. } if text == "off");
+        let is_off = d.is_word(node, "off");
         if is_off { Some(None) } else { d.text(node, "the name of a process, or off").map(|text| Some(text.value)) }
     });
     let mut host = "127.0.0.1".to_owned();

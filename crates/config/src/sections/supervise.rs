@@ -12,7 +12,7 @@ use crate::{
     },
     decode::{Decoder, Section},
     problem::{Problem, shown},
-    tree::{Data, Node},
+    tree::Node,
 };
 
 /// Most processes.
@@ -104,14 +104,14 @@ fn process(
     s.set(d, "needs", &mut read.needs, |d, node| {
         let others: Vec<&str> = names.iter().copied().filter(|other| *other != name).collect();
         d.list(node, "a list of names of other processes", |d, node| {
-            d.one_of(node, &others).map(|index| others[index].to_owned())
+            d.name_of(node, &others).map(|index| others[index].to_owned())
         })
     });
     read.upstreams = own_upstreams(name, &read.ready, upstreams);
     s.set(d, "upstreams", &mut read.upstreams, |d, node| {
         let known: Vec<&str> = upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
         d.list(node, "a list of names of upstreams", |d, node| {
-            d.one_of(node, &known).map(|index| known[index].to_owned())
+            d.name_of(node, &known).map(|index| known[index].to_owned())
         })
     });
     s.section(d, "memory", |d, s| {
@@ -120,7 +120,7 @@ fn process(
         s.set_some(d, "pressure", &mut read.memory_pressure, |d, node| d.parsed(node, PRESSURE, pressure));
     });
     if let Some(node) = s.get("stalled") {
-        read.stalled = if is_off(node) { None } else { d.duration(node).or(read.stalled) };
+        read.stalled = if d.is_word(node, "off") { None } else { d.duration(node).or(read.stalled) };
     }
     is_known.then_some(read)
 }
@@ -200,10 +200,6 @@ fn ready(text: &str) -> Result<ReadyConfig, String> {
     }
 }
 
-fn is_off(node: &Node) -> bool {
-    matches!(&node.data, Data::Scalar { text, .. } if text == "off")
-}
-
 /// `40%`.
 fn pressure(text: &str) -> Result<u32, String> {
     let percent = text.strip_suffix('%').and_then(|percent| percent.trim().parse().ok());
@@ -212,7 +208,7 @@ fn pressure(text: &str) -> Result<u32, String> {
 
 /// `off`, or how often and how often in vain.
 fn live(d: &mut Decoder<'_>, node: &Node) -> Option<(Duration, u32)> {
-    if is_off(node) {
+    if d.is_word(node, "off") {
         return None;
     }
     let (mut every, mut failures) = (Duration::from_secs(10), 3);

@@ -7,7 +7,7 @@ use crate::{
     config::{ChannelConfig, TaskCommand, TaskStore, TasksConfig},
     decode::{Decoder, Section},
     problem::{Problem, shown},
-    tree::{Data, Node},
+    tree::Node,
 };
 
 /// Most steps that are worked on at the same time.
@@ -30,7 +30,7 @@ pub(super) fn tasks(
     data_dir: &Path,
     channels: &[ChannelConfig],
 ) -> Option<TasksConfig> {
-    if matches!(&node.data, Data::Scalar { text, .. } if text == "off") {
+    if d.is_word(node, "off") {
         return None;
     }
     let mut read = TasksConfig::new(data_dir);
@@ -50,7 +50,7 @@ pub(super) fn tasks(
         s.set(d, "notify", &mut read.notify, |d, node| {
             let known: Vec<&str> = channels.iter().map(|channel| channel.name.as_str()).collect();
             d.list(node, "a list of names of channels", |d, node| {
-                d.one_of(node, &known).map(|index| known[index].to_owned())
+                d.name_of(node, &known).map(|index| known[index].to_owned())
             })
         });
         s.section(d, "keep", |d, s| {

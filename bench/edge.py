@@ -4,8 +4,8 @@
     cargo build --release -p tollhouse -p tollhouse-load
     bench/edge.py --rounds 3 --seconds 4
 
-Both have core 0, one after the other in each round; load and servers have core 1. nginx has one worker and no access log; the
-edge writes a record of each request into its journal, and indexes it, on the same core. Both speak TLS 1.3 with one P-256
+All have core 0, one after the other in each round; load and servers have core 1. nginx has one worker and no access log; the
+edge writes a record of each request into its journal, and indexes it, on the same core; a second one (`records: failures`) does not. Both speak TLS 1.3 with one P-256
 certificate. Needs nginx, wrk, openssl.
 """
 
@@ -43,8 +43,8 @@ def certificate(folder):
     )
 
 
-def start_edge(directory, files, back, drip, program):
-    port, root = free_port(), directory / "edge"
+def start_edge(directory, files, back, drip, program, plain=None, records="all"):
+    port, root = free_port(), directory / f"edge-{records}"
     root.mkdir()
     config = {
         "data_dir": f"{root}/data",
@@ -53,10 +53,12 @@ def start_edge(directory, files, back, drip, program):
         "limits": {"per_address": 100_000},
         "edge": {
             "https": f"127.0.0.1:{port}",
+            **({"http": f"127.0.0.1:{plain}"} if plain else {}),
             "sites": {
                 HOST: {
                     "tls": {"cert": f"{directory}/cert.pem", "key": f"{directory}/key.pem"},
                     "headers": "off",
+                    "records": records,
                     "routes": [
                         {"path": "/files/", "to": f"dir:{files}"},
                         {"path": "/v1/", "to": f"http://127.0.0.1:{drip}"},
@@ -73,12 +75,13 @@ def start_edge(directory, files, back, drip, program):
     return process, port
 
 
-def start_peer(directory, files, back, drip):
+def start_peer(directory, files, back, drip, plain=None):
     port = free_port()
     proxy = "proxy_http_version 1.1; proxy_set_header Connection ''; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr;"
     body = (
         f"upstream back {{ server 127.0.0.1:{back}; keepalive 64; }} upstream drip {{ server 127.0.0.1:{drip}; keepalive 64; }}"
-        f" server {{ listen 127.0.0.1:{port} ssl backlog=8192; server_name {HOST};"
+        + (f" server {{ listen 127.0.0.1:{plain} backlog=8192; return 301 https://$host$request_uri; }}" if plain else "")
+        + f" server {{ listen 127.0.0.1:{port} ssl backlog=8192; server_name {HOST};"
         f" ssl_certificate {directory}/cert.pem; ssl_certificate_key {directory}/key.pem; ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets off;"
         f" location /files/ {{ alias {files}/; add_header Cache-Control 'public, max-age=31536000, immutable'; }}"
         f" location /v1/ {{ proxy_pass http://drip; proxy_buffering off; proxy_read_timeout 600s; {proxy} }}"
@@ -166,18 +169,20 @@ def measure(args, directory):
     }
     try:
         edge, nginx = start_edge(directory, files, back, drip, args.program), start_peer(directory, files, back, drip)
-        started += [edge[0], nginx[0]]
+        silent = start_edge(directory, files, back, drip, args.program, records="failures")
+        started += [edge[0], silent[0], nginx[0]]
+        of = {"nginx": nginx, "edge": edge, "edge without records": silent}
         # Before any load: what a load has left behind is used again, and would count as nothing.
         memory = {
             what: {who: held(process, port, request) for who, (process, port) in (("nginx", nginx), ("edge", edge))}
             for what, request in (("an idle TLS connection", None), ("a stream", stream_request()))
         }
-        figures = {name: {"edge": [], "nginx": []} for name in runs}
-        for process, port in (edge, nginx):
+        figures = {name: {who: [] for who in of} for name in runs}
+        for process, port in of.values():
             wrk(directory, process, port, small, 1, False)
         for _ in range(args.rounds):
             for name, (path, is_new) in runs.items():
-                for who, (process, port) in (("nginx", nginx), ("edge", edge)):
+                for who, (process, port) in of.items():
                     figures[name][who].append(wrk(directory, process, port, path, args.seconds, is_new))
     finally:
         for process in reversed(started):
@@ -195,11 +200,12 @@ def show(args, figures, memory):
     table(f"The edge and nginx ({args.rounds} rounds of {args.seconds} s, {CONNECTIONS} connections, TLS 1.3)")
     for name, of in figures.items():
         for key, what, form in (("rate", "requests/s", "{:.0f}"), ("cpu_us", "CPU of each, µs", "{:.1f}"), ("p99_ms", "p99, ms", "{:.2f}")):
-            for who in ("nginx", "edge"):
-                print(row(f"{name}: {what}, {who}", [one[key] for one in of[who]], form))
-            ratios = [ours[key] / theirs[key] for ours, theirs in zip(of["edge"], of["nginx"], strict=True) if theirs[key]]
+            for who, runs in of.items():
+                print(row(f"{name}: {what}, {who}", [one[key] for one in runs], form))
             goal = goals.get((name, key))
-            print(row(f"**{name}: {what}, edge ÷ nginx**" + (f" (goal {goal})" if goal else ""), ratios or [float("nan")]))
+            for who in ("edge", "edge without records"):
+                ratios = [ours[key] / theirs[key] for ours, theirs in zip(of[who], of["nginx"], strict=True) if theirs[key]]
+                print(row(f"**{name}: {what}, {who} ÷ nginx**" + (f" (goal {goal})" if goal else ""), ratios or [float("nan")]))
     print(f"\n### Memory of what is held open ({HELD} each)\n\n| | nginx, KB | edge, KB | edge ÷ nginx |\n|---|---|---|---|")
     for what, of in memory.items():
         print(f"| {what} | {of['nginx'] / 1000:.1f} | {of['edge'] / 1000:.1f} | {of['edge'] / max(of['nginx'], 1):.2f} |")

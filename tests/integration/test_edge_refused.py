@@ -1,5 +1,6 @@
 """What is refused at the edge: the headers of the site on every status, a record of each, and answers that come before a body's end."""
 
+import json
 import socket
 import ssl
 
@@ -71,3 +72,14 @@ def test_scenario_g12_each_refusal_is_recorded_and_read_before_the_end_of_a_body
     assert all(record["client_ip"] == "127.0.0.1" and record["request_id"] for record in told)
     assert {record["host"] for record in told if record["status"] == 421} == {"unknown"}, "what a stranger made up is not repeated"
     assert "no route" in next(record for record in told if record["status"] == 404)["error"]
+
+
+def test_scenario_g12_a_site_may_have_its_failures_recorded_alone(at_the_edge):  # noqa: F811
+    house, visitors = at_the_edge(ROUTES)
+    config = json.loads(house.config.read_text())
+    config["edge"]["sites"][HOST].update(records="failures", headers="off")
+    house.config.write_text(json.dumps(config))
+    until("the change is in force", lambda: not visitors.ask("/only/x").header("x-frame-options"), within=30)
+    assert [visitors.ask(path).status for path in ("/only/good", "/none")] == [301, 404]
+    until("the failure is told", lambda: house.journal(kind="access", path="/none"))
+    assert not house.journal(kind="access", path="/only/good")

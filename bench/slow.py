@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Slow clients at the edge and at nginx: slowhttptest's header, body and read modes, what each client costs, and how a good one fares.
+
+    cargo build --release -p tollhouse
+    bench/slow.py --clients 5000
+
+The server has core 0; slowhttptest (at a lower priority), the good client and the server behind have core 1. Memory is the proportional
+set size of the whole program when most clients were held, less what it was before the first, divided by them. The good client asks for a
+file of 1 KiB through TLS on one connection, again and again. Needs nginx, slowhttptest, openssl.
+"""
+
+import argparse
+import pathlib
+import os
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+
+from edge import HOST, certificate, start_edge, start_peer
+from rig import LOAD_CORE, ROOT, family, free_port, memory_bytes, need, pinned, start_nginx, stop
+
+SMALL, LARGE = "small-4f2a9c1b.css", "huge-9c1b4f2a.bin"
+LARGE_BYTES = 16 * 1024 * 1024
+# slowhttptest's words for each way to be slow; a read is one of the smallest windows.
+HEADS = ["-H", "-i", "5", "-x", "24"]
+BODIES = ["-B", "-i", "5", "-s", "100000", "-x", "10"]
+READS = ["-X", "-w", "512", "-y", "1024", "-n", "10", "-z", "16", "-k", "1"]
+
+
+class Good(threading.Thread):
+    """A client that behaves: the times of its requests, in seconds."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        self.connection = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname=HOST)
+        self.times, self.failure, self.over = [], None, threading.Event()
+
+    def run(self):
+        request = f"GET /files/{SMALL} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+        try:
+            while not self.over.wait(0.005):
+                begun, received = time.perf_counter(), 0
+                self.connection.sendall(request)
+                while received < 1024:
+                    piece = self.connection.recv(65536)
+                    if not piece:
+                        raise ConnectionError("closed")
+                    received += len(piece)
+                self.times.append(time.perf_counter() - begun)
+        except OSError as error:
+            self.failure = error
+
+    def end(self):
+        self.over.set()
+        self.join()
+        self.connection.close()
+        times = sorted(self.times)
+        return len(times), times[len(times) // 2] * 1e3, times[len(times) * 99 // 100] * 1e3
+
+
+def sockets(pid):
+    return sum(len(os.listdir(f"/proc/{one}/fd")) for one in family(pid))
+
+
+def slow(process, port, mode, url, clients, seconds):
+    """Memory of each client and of how many, and the good client's requests, median and p99."""
+    good = Good(port)
+    good.start()
+    # What the first requests cost once is no client's.
+    time.sleep(4)
+    before, open_before, most = memory_bytes(process.pid), sockets(process.pid), (0, 0)
+    command = ["nice", "-n", "10", "taskset", "-c", str(LOAD_CORE), "slowhttptest", *mode, "-c", clients, "-r", max(clients // 5, 50), "-l", seconds, "-p", "5", "-u", url]
+    attack = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while attack.poll() is None:
+        held = min(sockets(process.pid) - open_before, sockets(attack.pid))
+        # What a client costs is looked at when nearly all are there: the same number of them then weighs the most.
+        if held >= most[0] * 0.98:
+            most = (max(held, most[0]), max(memory_bytes(process.pid) - before, most[1] if held < most[0] else 0))
+        time.sleep(0.3)
+    asked, median, p99 = good.end()
+    if good.failure:
+        print(f"the good client failed: {good.failure}")
+    return most[1] / max(most[0], 1), most[0], asked, median, p99
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--program", type=pathlib.Path, default=ROOT / "target/release/tollhouse")
+    options.add_argument("--clients", type=int, default=5000)
+    options.add_argument("--seconds", type=int, default=20)
+    options.add_argument("--only", default="", help="modes whose name holds this")
+    options.add_argument("--alone", action="store_true", help="without nginx")
+    args = options.parse_args()
+    os.environ["PATH"] += ":/usr/sbin"
+    need("nginx", "slowhttptest", "openssl", "taskset")
+    with tempfile.TemporaryDirectory(prefix="slow-") as folder:
+        pathlib.Path(folder).chmod(0o755)
+        measure(args, pathlib.Path(folder))
+
+
+def measure(args, directory):
+    certificate(directory)
+    files = directory / "files"
+    files.mkdir()
+    (files / SMALL).write_bytes(b"x" * 1024)
+    (files / LARGE).write_bytes(os.urandom(LARGE_BYTES))
+    back, drip = free_port(), free_port()
+    behind = start_nginx(directory, "back", back, f"server {{ listen 127.0.0.1:{back} backlog=8192; client_max_body_size 0; root {files}; }}", LOAD_CORE)
+    modes = {
+        "heads, without TLS": (HEADS, "plain", "/"),
+        "heads": (HEADS, "tls", "/"),
+        "bodies, to a server behind": (BODIES, "tls", "/form"),
+        "reads of a file": (READS, "tls", f"/files/{LARGE}"),
+        "reads of a server behind": (READS, "tls", f"/{LARGE}"),
+    }
+    print(f"| {args.clients} clients, slow in | | KiB a client (of most held) | good client: requests | median, ms | p99, ms |\n|---|---|---|---|---|---|")
+    for name, (mode, kind, path) in modes.items():
+        if args.only not in name:
+            continue
+        for who, start in (("tollhouse", start_edge), ("nginx", start_peer)):
+            if who == "nginx" and args.alone:
+                continue
+            # A program that has held nothing before: what others have left behind would be used again.
+            own = directory / f"{who}-{name.replace(' ', '-')}"
+            own.mkdir()
+            own.chmod(0o755)
+            for file in ("cert.pem", "key.pem"):
+                (own / file).write_bytes((directory / file).read_bytes())
+            plain = free_port()
+            process, port = start(own, files, back, drip, *((args.program,) if who == "tollhouse" else ()), plain=plain)
+            try:
+                scheme, at = ("http", plain) if kind == "plain" else ("https", port)
+                cost, held, asked, median, p99 = slow(process, port, mode, f"{scheme}://{HOST}:{at}{path}", args.clients, args.seconds)
+                print(f"| {name} | {who} | {cost / 1024:.1f} ({held}) | {asked} | {median:.2f} | {p99:.2f} |", flush=True)
+            finally:
+                stop(process)
+    stop(behind)
+
+
+if __name__ == "__main__":
+    main()

@@ -58,7 +58,7 @@ const codes = new Map();
 const catalogue = await readFile(path.join(crates, "probe", "src", "said.rs"), "utf8");
 for (const [, code, figures] of catalogue.matchAll(/^ {4}([a-z_]+) => \w+ \{([^}]*)\}/gm))
   codes.set(code, new Set([...figures.matchAll(/(\w+):/g)].map((match) => match[1])));
-for (const file of ["watch/src/told.rs", "tollhouse/src/watching/desk.rs"]) {
+for (const file of ["watch/src/told.rs", "watch/src/expected.rs", "tollhouse/src/watching/desk.rs"]) {
   const source = await readFile(path.join(crates, file), "utf8");
   for (const [, code] of source.matchAll(/\b(?:told|said)\(\s*"([a-z_]+)"/g)) codes.set(code, null);
   for (const [, one, other] of source.matchAll(/let code = if .*? \{ "([a-z_]+)" \} else \{ "([a-z_]+)" \}/g))
@@ -87,6 +87,12 @@ for (const [code, figures] of doctor) {
     if (!figures.has(name)) faults.push(`${code}: the doctor has no figure ${name}`);
 }
 for (const code of doctorZh.keys()) if (!doctor.has(code)) faults.push(`${code}: the doctor does not say it`);
+const verdicts = await readFile(path.join(crates, "doctor", "src", "verdict.rs"), "utf8");
+const inRules = await readFile(path.join(src, "i18n", "rules-zh.ts"), "utf8");
+const rulesZh = new Set([...inRules.matchAll(/^ {2}"?([a-z-]+)"?: "/gm)].map((match) => match[1]));
+const rulesOfVerdicts = new Set([...verdicts.match(/const RULES[^=]*= \[([^\]]+)\]/)[1].matchAll(/"([a-z-]+)"/g)].map((match) => match[1]));
+for (const rule of rulesOfVerdicts) if (!rulesZh.has(rule)) faults.push(`${rule}: a rule of verdicts has no words in rules-zh.ts`);
+for (const rule of rulesZh) if (!rulesOfVerdicts.has(rule)) faults.push(`${rule}: no rule of verdicts`);
 if (doctor.size < 250) faults.push(`only ${doctor.size} codes were found in the doctor's catalogues`);
 
 const [saidEn, saidZh] = await Promise.all([said("en"), said("zh")]);

@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
-use tollhouse_forecast::{DAY, Error, Expected, HOURS_MAX, Outcome, WEEK, forecast};
+use tollhouse_forecast::{DAY, Error, Expected, HOURS_MAX, Outcome, Silence, WEEK, forecast};
 use tollhouse_remote::Shelf;
 use tollhouse_state::{AlertChanges, AlertIntent};
 
@@ -127,11 +127,20 @@ fn series_json(outcome: &Outcome, series: &Series, end_ms: i64) -> Value {
         })
     };
     let percent = |error: &Error| format!("{:.0}% against {:.0}%", error.model * 100.0, error.naive * 100.0);
+    let tried = match outcome {
+        Outcome::Told { error, .. } => Some(error),
+        Outcome::Silent { error, .. } => error.as_ref(),
+    };
+    let off = |error: &Error| {
+        said("forecast_off", json!({"model_percent": error.model * 100.0, "naive_percent": error.naive * 100.0}))
+    };
+    let mut all_said: Vec<Value> = tried.map(off).into_iter().collect();
     let (told, why, error, hours): (bool, String, Value, &[Expected]) = match outcome {
         Outcome::Told { hours, error } => {
             (true, format!("better than last week's hour: off by {}", percent(error)), error_json(error), hours)
         }
         Outcome::Silent { why, error } => {
+            all_said.insert(0, silence_said(why));
             let tried = error.as_ref().map_or_else(String::new, |error| format!(": off by {}", percent(error)));
             (false, format!("{why}{tried}"), error.as_ref().map_or(Value::Null, error_json), &[])
         }
@@ -143,9 +152,23 @@ fn series_json(outcome: &Outcome, series: &Series, end_ms: i64) -> Value {
         json!({"at": time(at), "value": round(hour.value), "high": round(hour.high)})
     });
     json!({
-        "name": series.name, "unit": series.unit, "told": told, "why": why, "error": error, "history": history,
+        "name": series.name, "unit": series.unit, "told": told, "why": why, "said": all_said, "error": error, "history": history,
         "forecast": forecast, "peak": peak,
     })
+}
+
+/// Why nothing is foretold, by a code that does not change.
+fn silence_said(why: &Silence) -> Value {
+    match why {
+        Silence::TooShort { known, wanted } => said("forecast_short", json!({"known": known, "needed": wanted})),
+        Silence::Empty => said("forecast_empty", json!({})),
+        Silence::NotBetter => said("forecast_not_better", json!({})),
+        Silence::NoFit => said("forecast_no_fit", json!({})),
+    }
+}
+
+fn said(code: &str, figures: Value) -> Value {
+    json!({"code": code, "figures": figures})
 }
 
 /// The highest hour, and when it begins.

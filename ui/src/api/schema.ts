@@ -1975,6 +1975,8 @@ export interface components {
             history: components["schemas"]["ForecastHour"][];
             name: string;
             peak: components["schemas"]["ForecastPeak"] | null;
+            /** @description The same by codes. */
+            said: components["schemas"]["Said"][];
             /** @description False: too little is known, or a plain guess does better; then nothing is foretold. */
             told: boolean;
             unit: string;

@@ -40,7 +40,7 @@ export interface Story {
   lines: StoryLine[];
   neighbours: Neighbour[];
   phases: Phase[];
-  verdict: { cause: string; text: string; rule: string; confidence: number } | null;
+  verdict: { cause: string; text: string; rule: string; ruleName: string; confidence: number } | null;
 }
 
 export async function story(requestId: string, signal?: AbortSignal): Promise<Story> {
@@ -67,6 +67,7 @@ export function readStory(answer: unknown): Story {
             cause,
             text: textField(verdict, "text") ?? "",
             rule: textField(verdict, "rule") ?? "",
+            ruleName: textField(verdict, "rule_name") ?? "",
             confidence: numberField(verdict, "confidence") ?? 0,
           },
   };

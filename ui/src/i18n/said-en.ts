@@ -145,6 +145,11 @@ export const saidEn = {
   moment_escalated: "nobody had acknowledged it: others were told",
   moment_acknowledged: "acknowledged by {by}",
   moment_over: "over",
+  forecast_short: "too little is known: {known} of {needed} days",
+  forecast_empty: "there was next to nothing to learn from",
+  forecast_not_better: "the same hour of last week tells as much",
+  forecast_no_fit: "no season could be fitted",
+  forecast_off: "off by {model_percent}, last week’s hour by {naive_percent}",
 } as const;
 
 export type SaidCode = keyof typeof saidEn;

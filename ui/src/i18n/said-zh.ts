@@ -147,4 +147,9 @@ export const saidZh: Record<SaidCode, string> = {
   moment_escalated: "无人确认，已通知其他人",
   moment_acknowledged: "由 {by} 确认",
   moment_over: "已结束",
+  forecast_short: "已知的天数不足：{known} 天，需要 {needed} 天",
+  forecast_empty: "几乎没有可供学习的数据",
+  forecast_not_better: "上周同一小时同样准确",
+  forecast_no_fit: "无法拟合周期",
+  forecast_off: "误差 {model_percent}，上周同一小时的误差 {naive_percent}",
 };

@@ -5,6 +5,7 @@ import { readRow, timestamp } from "../api/requests";
 import { type Hit, numberField, textField } from "../api/search";
 import type { Session } from "../api/session";
 import { type Attempt, type Story, type StoryLine, story as loadStory } from "../api/story";
+import { rulesZh } from "../i18n/rules-zh";
 import { causeOf } from "../lib/causes";
 import { clause } from "../lib/lucene";
 import { sharedOf } from "../lib/range";
@@ -150,6 +151,8 @@ function Verdict({ story, own }: { story: Story; own: Changes }) {
   if (verdict === null) return null;
   const sentence = language === "en" ? null : sentenceOf(story, format);
   const known = causeOf(verdict.cause);
+  const chinese = Object.hasOwn(rulesZh, verdict.ruleName) ? rulesZh[verdict.ruleName] : undefined;
+  const rule = language === "zh" ? (chinese ?? verdict.rule) : verdict.rule;
   const tone = known?.tone ?? "warn";
   return (
     <section class={`panel verdict verdict-${tone}`} data-testid="verdict" data-cause={verdict.cause}>
@@ -158,7 +161,7 @@ function Verdict({ story, own }: { story: Story; own: Changes }) {
         <h2>{known === null ? verdict.cause : t(known.text)}</h2>
         {sentence === null ? <p lang="en">{verdict.text}</p> : <p data-testid="verdict-sentence">{t(sentence.text, sentence.values)}</p>}
         <p class="quiet">
-          {t("request.rule", { rule: verdict.rule, share: format.percent(verdict.confidence) })}
+          {t("request.rule", { rule, share: format.percent(verdict.confidence) })}
         </p>
       </div>
       <InDiscover records={own} />

@@ -1,0 +1,28 @@
+// What in the records led to a verdict, in Chinese, by the names of the rules; in English the server's own words are shown.
+
+export const rulesZh: Readonly<Record<string, string>> = {
+  "no-end": "还没有结束的记录",
+  interrupted: "记录中的错误为 interrupted",
+  cancelled: "记录说明客户端已离开",
+  "out-of-memory": "在服务器上失败，而当时的一行日志说明内存不足",
+  restart: "在服务器上失败，而受照看的进程在此期间结束或被启动过",
+  refusal: "记录中的错误说明为何拒绝",
+  "server-fault": "记录中的错误说明模型服务器出了什么问题",
+  "client-status": "其状态码说明请求本身有误",
+  failed: "其状态码说明失败",
+  truncated: "记录说明提示词被截断",
+  "slow-queue": "排队占总时间的一半以上",
+  "slow-load-evicted": "加载模型占总时间的一半以上，而它是被另一个请求挤出内存的",
+  "slow-load": "加载模型占总时间的一半以上",
+  "slow-read": "阅读提示词占总时间的一半以上",
+  "slow-write-spilled": "生成占总时间的一半以上，而模型的一部分位于处理器内存中",
+  "slow-write-hot": "生成占总时间的一半以上，而显卡当时过热",
+  "slow-write-shared": "生成占总时间的一半以上，而同一服务器上还有其他请求",
+  "slow-write": "生成占总时间的一半以上",
+  "slow-server": "等待模型服务器占总时间的一半以上",
+  "slow-connect": "连接模型服务器占总时间的一半以上",
+  "slow-gateway": "tollhouse 自身占总时间的一半以上",
+  "slow-client": "客户端接收回答占总时间的一半以上",
+  "not-explained": "没有哪个阶段占到总时间的一半",
+  well: "状态码为成功，且没有其他异常",
+};

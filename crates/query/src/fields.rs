@@ -1,6 +1,6 @@
 //! Which fields a document may have, of what kind, and under which other names they are asked for.
 
-use std::collections::BTreeMap;
+use rustc_hash::FxHashMap;
 
 use crate::error::ParseError;
 
@@ -24,8 +24,9 @@ pub enum FieldKind {
 /// The declared fields and their aliases.
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
-    kinds: BTreeMap<String, FieldKind>,
-    aliases: BTreeMap<String, String>,
+    // Looked up for each document that is held against a query.
+    kinds: FxHashMap<String, FieldKind>,
+    aliases: FxHashMap<String, String>,
 }
 
 impl Fields {
@@ -56,14 +57,19 @@ impl Fields {
         self.kinds.get(self.canonical(name)).copied()
     }
 
-    /// All declared fields by name.
+    /// All declared fields in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, FieldKind)> {
-        self.kinds.iter().map(|(name, kind)| (name.as_str(), *kind))
+        let mut all: Vec<(&str, FieldKind)> = self.kinds.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
+        all.sort_unstable_by_key(|(name, _)| *name);
+        all.into_iter()
     }
 
-    /// All aliases as (alias, name).
+    /// All aliases as (alias, name), in their order.
     pub fn aliases(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.aliases.iter().map(|(alias, name)| (alias.as_str(), name.as_str()))
+        let mut all: Vec<(&str, &str)> =
+            self.aliases.iter().map(|(alias, name)| (alias.as_str(), name.as_str())).collect();
+        all.sort_unstable();
+        all.into_iter()
     }
 }
 

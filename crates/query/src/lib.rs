@@ -51,7 +51,7 @@ pub use error::{ErrorKind, ParseError};
 pub use expression::{Expression, Number};
 pub use fields::{FieldKind, Fields};
 pub use fit::Fit;
-pub use matches::{matches, matches_at, validate};
+pub use matches::{Source, matches, matches_at, validate};
 pub use minimum::Minimum;
 pub use phrase::{PhraseWord, stand_near};
 pub use regexp::{AUTOMATON_BYTES_MAX, REGEXP_CHARS_MAX, REGEXPS_MAX, Regexp, RegexpOptions};

@@ -142,22 +142,52 @@ pub(crate) const RENAMED: [(&str, &str); 5] = [
     ("tag", "tags"),
 ];
 
-/// The name in the index of a declared field of a journal record, and its kind; nothing for an undeclared one.
-pub(crate) fn declared(name: &str) -> Option<(&'static str, FieldKind)> {
-    /// By the length of the name: few are of the same, and comparing them costs less than hashing.
-    type ByLength = Vec<Vec<(&'static str, &'static str, FieldKind)>>;
-    static DECLARED_BY_LENGTH: LazyLock<ByLength> = LazyLock::new(|| {
-        let renamed = RENAMED.iter().filter_map(|(old, new)| Some((*old, *new, catalogue().kind(new)?)));
-        let all = DECLARED.iter().map(|(name, kind)| (*name, *name, *kind)).chain(renamed);
-        let mut by_length = ByLength::new();
-        for (name, in_index, kind) in all {
-            by_length.resize_with(by_length.len().max(name.len() + 1), Vec::new);
-            by_length[name.len()].push((name, in_index, kind));
+/// A declared field: its place among all, its name in the index, and its kind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Declared {
+    pub(crate) place: usize,
+    pub(crate) name: &'static str,
+    pub(crate) kind: FieldKind,
+}
+
+/// Names of the declared fields in the index, by the places that [`Member`](crate::Member)s tell.
+pub fn declared_names() -> impl Iterator<Item = &'static str> {
+    DECLARED.iter().map(|(name, _)| *name)
+}
+
+/// How many places there are.
+pub(crate) const PLACES: usize = DECLARED.len();
+
+/// What a name in journal records stands for; nothing for an undeclared one.
+pub(crate) fn declared(name: &str) -> Option<Declared> {
+    /// By a mark that few names share: comparing them costs less than hashing.
+    type ByMark = Vec<Vec<(&'static str, Declared)>>;
+    static DECLARED_BY_MARK: LazyLock<ByMark> = LazyLock::new(|| {
+        let own =
+            |(place, (name, kind)): (usize, &(&'static str, FieldKind))| (*name, Declared { place, name, kind: *kind });
+        let mut all: Vec<(&'static str, Declared)> = DECLARED.iter().enumerate().map(own).collect();
+        for (old, new) in RENAMED {
+            let renamed = all.iter().find(|(name, _)| *name == new).map(|(_, declared)| (old, *declared));
+            all.extend(renamed);
         }
-        by_length
+        let mut by_mark = vec![Vec::new(); MARKS];
+        for (name, declared) in all {
+            by_mark[mark(name)].push((name, declared));
+        }
+        by_mark
     });
-    let same_length = DECLARED_BY_LENGTH.get(name.len())?;
-    same_length.iter().find(|(known, ..)| *known == name).map(|(_, in_index, kind)| (*in_index, *kind))
+    let same_mark = &DECLARED_BY_MARK[mark(name)];
+    same_mark.iter().find(|(known, _)| *known == name).map(|(_, declared)| *declared)
+}
+
+/// How many marks there are.
+const MARKS: usize = 1024;
+
+/// What equal names share, and few others.
+fn mark(name: &str) -> usize {
+    let (length, bytes) = (name.len(), name.as_bytes());
+    let byte = |at: usize| bytes.get(at).copied().map_or(0, usize::from);
+    (37 * length + byte(0) + 11 * byte(length / 2) + 101 * byte(length.wrapping_sub(1))) % MARKS
 }
 
 fn build() -> Fields {
@@ -178,11 +208,12 @@ mod tests {
 
     #[test]
     fn each_declared_field_is_found() {
-        for (name, kind) in DECLARED {
-            assert_eq!(declared(name), Some((name, kind)));
+        for (place, (name, kind)) in DECLARED.into_iter().enumerate() {
+            assert_eq!(declared(name), Some(Declared { place, name, kind }));
         }
         for (old, new) in RENAMED {
-            assert_eq!(declared(old), catalogue().kind(new).map(|kind| (new, kind)));
+            assert_eq!(declared(old), declared(new));
+            assert!(declared(old).is_some_and(|declared| declared.name == new));
         }
         for name in ["", "x", "model_name.keyword", "a name that is longer than all of those that are declared"] {
             assert_eq!(declared(name), None, "{name}");

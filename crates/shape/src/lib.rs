@@ -2,7 +2,8 @@
 //!
 //! - [`catalogue()`] declares every field that has a fixed kind, and the aliases people ask by.
 //! - [`Shaper`] holds the tag queries and makes one [`Document`] of each journal line: `ts` becomes `@timestamp`,
-//!   `status` becomes `http_status`, numbers become numbers, a request gets its `token_efficiency` and its tags.
+//!   `status` becomes `http_status`, numbers become numbers, a request gets its `token_efficiency` and its tags. The index is
+//!   written from [`Shaped`], which is the same with its texts and numbers left in the line.
 //! - A collected line (kind `log`) brings its own time, service and caller: `time` becomes `@timestamp`, and so chooses the
 //!   day; one that tells of a request is derived from and tagged as our own requests are.
 //! - [`Kinds`] brings the own fields of collected lines into the kinds that users declare, before they become records.
@@ -27,11 +28,16 @@ mod cap;
 mod catalogue;
 mod fit;
 mod kinds;
+mod part;
 mod pattern;
+mod scan;
+mod shaped;
 mod shaper;
 
 pub use cap::{Cap, LeftOut, LeftOutPattern, PATTERNS_MAX, TOLD_MAX};
-pub use catalogue::catalogue;
+pub use catalogue::{catalogue, declared_names};
 pub use kinds::{KINDS_MAX, KindError, Kinds, OwnKind};
+pub use part::{Leaf, Part};
 pub use pattern::{LOOKED_AT_BYTES_MAX, PATTERN_BYTES_MAX, pattern};
+pub use shaped::{Member, Shaped};
 pub use shaper::{Document, INGEST_ERROR, ShapeError, Shaper};

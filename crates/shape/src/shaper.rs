@@ -5,15 +5,17 @@ use std::fmt;
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::map::Entry;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use thiserror::Error;
 use tollhouse_query::date::{Zone, parse_rfc3339};
 use tollhouse_query::lucene::LuceneOptions;
 use tollhouse_query::{ParseError, Query, lucene, matches_at, validate};
 
-use crate::catalogue::{catalogue, declared};
-use crate::fit::fit;
+use crate::catalogue::catalogue;
+use crate::part::{Leaf, Part};
+use crate::scan::members;
+use crate::shaped::{Draft, Shaped};
 
 /// The tag of a document of which something did not fit, and the field that says what.
 pub const INGEST_ERROR: &str = "ingest_error";
@@ -29,14 +31,12 @@ const EVENT: &str = "event";
 /// The same line as it came, and how it was read: the journal has them.
 const LINE: [&str; 2] = ["line", "line_form"];
 /// Room for the members of a line.
-const MEMBERS: usize = 32;
+pub(crate) const MEMBERS: usize = 32;
 /// How the callers of these begin.
 const COLLECTING: &str = "collect/";
 
 /// Longest piece of a wrong value that is told, in characters.
-const SHOWN_CHARS_MAX: usize = 256;
-/// Most wrong values that are told of one record.
-const PROBLEMS_MAX: usize = 16;
+pub(crate) const SHOWN_CHARS_MAX: usize = 256;
 /// Longest text that is kept of a line that is no record, in characters.
 const BAD_LINE_CHARS_MAX: usize = 8 * 1024;
 
@@ -66,12 +66,27 @@ pub enum ShapeError {
     },
 }
 
-/// The members of a line in their order. Looking through some dozens costs less than hashing each of them.
-struct Record<'a>(Vec<(Cow<'a, str>, Value)>);
+/// Why a record could not be shaped.
+enum Fault {
+    Lacks(ShapeError),
+    /// A value is no JSON.
+    Unreadable,
+}
 
-impl Record<'_> {
-    fn get(&self, name: &str) -> Option<&Value> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+/// The members of a line in their order, not read yet. Looking through some dozens costs less than hashing each of them.
+struct Record<'a>(Vec<(Cow<'a, str>, &'a str)>);
+
+impl<'a> Record<'a> {
+    fn read(line: &'a str) -> Result<Self, serde_json::Error> {
+        members(line).map_or_else(|| serde_json::from_str(line), |members| Ok(Self(members)))
+    }
+
+    fn json(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, json)| *json)
+    }
+
+    fn get(&self, name: &str) -> Option<Part<'a>> {
+        Part::read(self.json(name)?).ok()
     }
 }
 
@@ -87,8 +102,8 @@ impl<'de> Deserialize<'de> for Record<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record<'de>, A::Error> {
                 let mut members = Vec::with_capacity(MEMBERS);
-                while let Some((Name(name), value)) = map.next_entry()? {
-                    members.push((name, value));
+                while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+                    members.push((name, value.get()));
                 }
                 Ok(Record(members))
             }
@@ -127,15 +142,23 @@ impl Shaper {
 
     /// The document of a journal line, with or without its line end.
     pub fn document(&self, line: &[u8]) -> Result<Document, ShapeError> {
+        self.shape(line).map(Shaped::into_document)
+    }
+
+    /// As [`Shaper::document`], with what is the same in the line left there.
+    pub fn shape<'a>(&self, line: &'a [u8]) -> Result<Shaped<'a>, ShapeError> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        // Looked at as a whole, it is quickly seen to be UTF-8; bytes that are not are told by their place.
-        let read = std::str::from_utf8(line).map_or_else(|_| serde_json::from_slice(line), serde_json::from_str);
-        match read {
-            Ok(record) => self.shape(record),
-            Err(error) => {
+        let record = std::str::from_utf8(line).ok().and_then(|line| Record::read(line).ok());
+        match record.map(|record| self.shape_record(record)) {
+            Some(Ok(shaped)) => Ok(shaped),
+            Some(Err(Fault::Lacks(what))) => Err(what),
+            // What is wrong is told by its place in the whole of the line.
+            None | Some(Err(Fault::Unreadable)) => {
+                let read = serde_json::from_slice::<Map<String, Value>>(line);
+                let why = read.err().map_or_else(|| "a value cannot be read".to_owned(), |error| error.to_string());
                 let seq = find_seq(line).ok_or(ShapeError::NoSeq)?;
                 let timestamp_ms = find_ts(line).ok_or(ShapeError::NoTime { seq })?;
-                Ok(Self::dead_letter(seq, timestamp_ms, line, &error.to_string()))
+                Ok(Self::dead_letter(seq, timestamp_ms, line, &why).into())
             }
         }
     }
@@ -153,144 +176,92 @@ impl Shaper {
         Document { seq, timestamp_ms, source }
     }
 
-    fn shape(&self, record: Record<'_>) -> Result<Document, ShapeError> {
-        let seq = record.get("seq").and_then(Value::as_u64).ok_or(ShapeError::NoSeq)?;
-        let is_log = record.get("kind").is_some_and(|kind| kind == "log");
-        let is_collected = record.get("caller").and_then(Value::as_str).is_some_and(|by| by.starts_with(COLLECTING));
-        let is_letter = is_collected && record.get("kind").is_some_and(|kind| kind == "dead_letter");
-        let (timestamp, timestamp_ms) = time_of(&record, is_log).ok_or(ShapeError::NoTime { seq })?;
-        let replaced: Vec<&str> =
-            OWN.iter().filter(|(own, _)| is_log && record.get(own).is_some()).map(|(_, replaced)| *replaced).collect();
-        let mut source = Map::with_capacity(record.0.len() + 2);
-        source.insert("@timestamp".into(), timestamp.into());
-        let mut problems = Vec::new();
-        for (key, value) in record.0 {
+    fn shape_record<'a>(&self, record: Record<'a>) -> Result<Shaped<'a>, Fault> {
+        let seq = record.get("seq").and_then(|seq| seq.as_u64()).ok_or(Fault::Lacks(ShapeError::NoSeq))?;
+        let kind = record.json("kind");
+        let is_log = kind == Some("\"log\"");
+        let is_collected =
+            record.get("caller").is_some_and(|by| by.as_str().is_some_and(|by| by.starts_with(COLLECTING)));
+        let is_letter = is_collected && kind == Some("\"dead_letter\"");
+        let no_time = Fault::Lacks(ShapeError::NoTime { seq });
+        let (timestamp, timestamp_ms) = time_of(&record, is_log).ok_or(no_time)?;
+        let is_replaced = OWN.map(|(own, _)| is_log && record.json(own).is_some());
+        let replaced = |name: &str| OWN.iter().zip(is_replaced).any(|((_, other), is)| is && *other == name);
+        let replacing = |name: &str| OWN.iter().zip(is_replaced).find(|((own, _), is)| *is && *own == name);
+
+        let mut draft = Draft::with_capacity(record.0.len() + 3);
+        draft.put(Cow::Borrowed("@timestamp"), timestamp);
+        for (key, json) in record.0 {
             match &*key {
-                "seq" => {
-                    source.insert(key.into_owned(), value);
-                }
                 // The chain is verified on the journal; in the index it would only take room.
-                "ts" | "prev" => {}
+                "ts" | "prev" => continue,
                 // As would these, which nobody searches for: they are others on each line.
-                name if is_collected && PROGRESS.contains(&name) => {}
-                name if is_letter && LINE.contains(&name) => {}
+                name if is_collected && PROGRESS.contains(&name) => continue,
+                name if is_letter && LINE.contains(&name) => continue,
+                name if replaced(name) => continue,
+                _ => {}
+            }
+            let part = Part::read(json).map_err(|_| Fault::Unreadable)?;
+            match &*key {
                 // Used for the time above unless it could not be read.
                 EVENT if is_letter => {
-                    if let Some(Value::String(msg)) = source.get_mut("msg") {
-                        msg.push_str(": ");
-                        msg.push_str(&shortened(&value.to_string(), BAD_LINE_CHARS_MAX));
+                    if let Some(msg) = draft.get("msg").and_then(Part::as_str) {
+                        let msg = format!("{msg}: {}", shortened(part.json(), BAD_LINE_CHARS_MAX));
+                        draft.set_declared("msg", msg);
                     }
                 }
                 "@timestamp" | "time" if is_log || key == "@timestamp" => {
-                    if !value.is_null() && value.as_str().and_then(parse_rfc3339).is_none() {
-                        problems.push(problem(&key, &value, "is not a date"));
+                    if *part.leaf() != Leaf::Null && part.as_str().and_then(parse_rfc3339).is_none() {
+                        draft.is_not_a_date(&key, &part);
                     }
                 }
-                name if replaced.contains(&name) => {}
-                name => {
-                    let own = OWN.iter().find(|(own, replaced_name)| *own == name && replaced.contains(replaced_name));
-                    let name = own.map(|(_, replaced)| Cow::Borrowed(*replaced));
-                    put(&mut source, &mut problems, name.unwrap_or(key), value);
-                }
+                name => match replacing(name) {
+                    Some(((_, replaced), _)) => draft.put(Cow::Borrowed(*replaced), part),
+                    None => draft.put(key, part),
+                },
             }
         }
-        let is_request = source.get("kind").is_some_and(|kind| kind == "request");
+        let is_request = draft.is("kind", "request");
         if (is_request || is_log)
-            && let Some(efficiency) = token_efficiency(&source)
+            && let Some(efficiency) = token_efficiency(&draft)
         {
-            source.insert("token_efficiency".into(), efficiency.into());
+            draft.set_declared("token_efficiency", efficiency);
         }
         let mut tags = Vec::new();
         // A collected line with a status tells of a request; `NOT http_status:…` would be true of all others.
-        if is_request || (is_log && source.get("http_status").is_some_and(Value::is_number)) {
+        let has_status = || draft.get("http_status").is_some_and(|status| matches!(status.leaf(), Leaf::Number(_)));
+        if is_request || (is_log && has_status()) {
             // `now` in a tag query is the record's own time, so that the index can be built again.
-            let fulfilled = |query: &Query| matches_at(query, &source, catalogue(), timestamp_ms);
+            let fulfilled = |query: &Query| matches_at(query, &draft, catalogue(), timestamp_ms);
             let fulfilled = self.tags.iter().filter(|(_, query)| fulfilled(query));
             tags.extend(fulfilled.map(|(name, _)| name.as_str()));
         }
-        if problems.is_empty() {
-            // Of a value that did not fit before it came into the journal.
-            if is_collected && source.contains_key(INGEST_ERROR) {
-                tags.push(INGEST_ERROR);
-            }
-        } else {
+        if draft.has_problems() {
             tags.push(INGEST_ERROR);
-            add_problems(&mut source, problems);
+            draft.tell_problems();
+        } else if is_collected && draft.get(INGEST_ERROR).is_some() {
+            // Of a value that did not fit before it came into the journal.
+            tags.push(INGEST_ERROR);
         }
-        add_tags(&mut source, &tags);
-        Ok(Document { seq, timestamp_ms, source })
+        draft.add_tags(&tags);
+        Ok(Shaped { seq, timestamp_ms, members: draft.members })
     }
 }
 
 /// The record's own time if it has one that can be read (a collected line's), else the journal's.
-fn time_of(record: &Record<'_>, is_log: bool) -> Option<(String, i64)> {
-    let own = is_log.then_some("time");
-    ["@timestamp"].into_iter().chain(own).chain(["ts"]).find_map(|key| {
-        let text = record.get(key)?.as_str()?;
-        Some((text.to_owned(), parse_rfc3339(text)?))
-    })
-}
-
-/// Puts a field under its name in the index, or into the problems.
-fn put(source: &mut Map<String, Value>, problems: &mut Vec<String>, key: Cow<'_, str>, value: Value) {
-    let (name, kind) = match declared(&key) {
-        Some((name, kind)) => (name.to_owned(), Some(kind)),
-        // Taken as it is, also when it ends as Elasticsearch's `.keyword` does.
-        None => (key.into_owned(), None),
+fn time_of<'a>(record: &Record<'a>, is_log: bool) -> Option<(Part<'a>, i64)> {
+    let time = |key: &str| {
+        let part = record.get(key)?;
+        let ms = parse_rfc3339(part.as_str()?)?;
+        Some((part, ms))
     };
-    match source.entry(name) {
-        // Two spellings of one field, such as `status` and `http_status`.
-        Entry::Occupied(entry) => problems.push(problem(entry.key(), &value, "is a second value")),
-        Entry::Vacant(entry) => {
-            let fitted = if let Some(kind) = kind { fit(kind, value) } else { Ok(value) };
-            match fitted {
-                Ok(value) => {
-                    entry.insert(value);
-                }
-                Err((value, expected)) => problems.push(problem(entry.key(), &value, &format!("is not {expected}"))),
-            }
-        }
-    }
-}
-
-fn problem(name: &str, value: &Value, what: &str) -> String {
-    format!("{name}: {} {what}", shortened(&value.to_string(), SHOWN_CHARS_MAX))
-}
-
-fn add_problems(source: &mut Map<String, Value>, mut problems: Vec<String>) {
-    let more = problems.len().saturating_sub(PROBLEMS_MAX);
-    if more > 0 {
-        problems.truncate(PROBLEMS_MAX);
-        problems.push(format!("and {more} more"));
-    }
-    if let Some(Value::String(own)) = source.get(INGEST_ERROR) {
-        problems.insert(0, own.clone());
-    }
-    source.insert(INGEST_ERROR.into(), problems.join("; ").into());
-}
-
-/// Adds tags behind those that the record brought along.
-fn add_tags(source: &mut Map<String, Value>, tags: &[&str]) {
-    if tags.is_empty() {
-        return;
-    }
-    let mut all = match source.remove("tags") {
-        Some(Value::Array(own)) => own,
-        None | Some(Value::Null) => Vec::new(),
-        Some(own) => vec![own],
-    };
-    for tag in tags {
-        if !all.iter().any(|own| own == tag) {
-            all.push(Value::from(*tag));
-        }
-    }
-    source.insert("tags".into(), all.into());
+    time("@timestamp").or_else(|| time("time").filter(|_| is_log)).or_else(|| time("ts"))
 }
 
 /// Output tokens per input token with two decimals, half away from zero. Counted in whole numbers, so that 201/200 is
 /// 1.01 and not what binary fractions make of it.
-fn token_efficiency(source: &Map<String, Value>) -> Option<f64> {
-    let count = |name: &str| source.get(name).and_then(Value::as_u64).map(u128::from);
+fn token_efficiency(draft: &Draft<'_>) -> Option<f64> {
+    let count = |name: &str| draft.get(name).and_then(Part::as_u64).map(u128::from);
     let (input, output) = (count("input_tokens")?, count("output_tokens")?);
     if input == 0 {
         return None;
@@ -313,7 +284,7 @@ fn find_ts(line: &[u8]) -> Option<i64> {
     parse_rfc3339(rest.split('"').next()?)
 }
 
-fn shortened(text: &str, chars_max: usize) -> String {
+pub(crate) fn shortened(text: &str, chars_max: usize) -> String {
     match text.char_indices().nth(chars_max) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

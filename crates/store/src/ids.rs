@@ -13,7 +13,7 @@ use tollhouse_query::dsl;
 use tollhouse_shape::catalogue;
 
 use crate::column::{Columns, ValueKind, text_at};
-use crate::day::{date_of, day_name};
+use crate::day::{Entry, date_of, day_name, read_name};
 use crate::error::StoreError;
 use crate::field::DOC_ID;
 use crate::filter::Moment;
@@ -67,6 +67,11 @@ impl Store {
     /// The name of the index of a service's day.
     pub fn name_of_day(service: &str, day: Date) -> String {
         day_name(service, day)
+    }
+
+    /// Whether an index can have this name: that of a service, and a date.
+    pub fn is_index_name(name: &str) -> bool {
+        matches!(read_name(name), Some((_, Entry::Day(_))))
     }
 
     /// Whether documents of this day are kept by their age.

@@ -24,11 +24,12 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tollhouse_journal::{JournalError, Line, Position, Reader};
 use tollhouse_query::date::parse_rfc3339;
-use tollhouse_shape::{Document, Shaper};
+use tollhouse_shape::{Leaf, Part, Shaped, Shaper};
 use tollhouse_units::chain;
 
 use crate::day::{Day, Entry, Payload, date_of, day_name, read_name};
 use crate::error::StoreError;
+use crate::row::Row;
 use crate::schema::layout;
 use crate::store::Inner;
 
@@ -39,7 +40,7 @@ const ROUND_EVERY: Duration = Duration::from_millis(400);
 /// The same while there is a backlog: fewer, larger segments.
 const ROUND_EVERY_BEHIND: Duration = Duration::from_secs(2);
 /// Bytes of the records of a round: no more can be on the way to the writers, however slow they are.
-const ROUND_BYTES_MAX: usize = 32 << 20;
+const ROUND_BYTES_MAX: usize = 20 << 20;
 /// Lines read at once.
 const BATCH_LINES: usize = 1_000;
 /// Rows handed to a day's writer at once: each time costs waking its thread.
@@ -59,6 +60,9 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 const SYNC_TIME_MAX: Duration = Duration::from_secs(30);
 /// A record that says it is from later than this after it was written is put into the day it was written.
 pub(crate) const FUTURE_MS_MAX: i64 = 24 * 3_600 * 1_000;
+
+/// A day of UTC.
+const DAY_MS: i64 = 24 * 3_600 * 1_000;
 
 /// Kind of the records that say that indices are taken out of searching, in their field `index`. The journal keeps what was in
 /// them; an index that is made again from it obeys them again.
@@ -290,6 +294,8 @@ struct Round<'a> {
     /// Time of the last record, for lines that have none.
     last_ms: i64,
     today: Date,
+    /// Of the last document: days since 1970, the index, and its date.
+    last_own_day: Option<(i64, Arc<str>, Date)>,
     durable: Durable,
 }
 
@@ -316,9 +322,9 @@ impl Durable {
 
 struct DayWriter {
     day: Arc<Day>,
-    writer: IndexWriter,
+    writer: IndexWriter<Row>,
     /// Not handed over to the writer yet.
-    rows: Vec<UserOperation>,
+    rows: Vec<UserOperation<Row>>,
     extra_fields: HashSet<String>,
     is_dirty: bool,
     used: Instant,
@@ -341,6 +347,7 @@ impl<'a> Round<'a> {
             new_day: false,
             last_ms: now_ms,
             today: date_of(now_ms),
+            last_own_day: None,
             durable,
         }
     }
@@ -348,10 +355,11 @@ impl<'a> Round<'a> {
     fn take(&mut self, line: Line, shaper: &Shaper) -> Result<(), StoreError> {
         let written_ms = written_ms(&line.bytes).unwrap_or(self.last_ms);
         self.last_ms = written_ms;
-        let document = match shaper.document(&line.bytes) {
+        let dead_letter = |why: &str| Shaper::dead_letter(line.seq, written_ms, &line.bytes, why).into();
+        let document: Shaped<'_> = match shaper.shape(&line.bytes) {
             Ok(document) if document.seq == line.seq => document,
-            Ok(_) => Shaper::dead_letter(line.seq, written_ms, &line.bytes, "the record's number is not the line's"),
-            Err(error) => Shaper::dead_letter(line.seq, written_ms, &line.bytes, &error.to_string()),
+            Ok(_) => dead_letter("the record's number is not the line's"),
+            Err(error) => dead_letter(&error.to_string()),
         };
         self.delete(deleted_by(&document), line.seq)?;
         self.add(&document, written_ms)?;
@@ -362,12 +370,11 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    fn add(&mut self, document: &Document, written_ms: i64) -> Result<(), StoreError> {
-        let (name, date) = named_by(document).unwrap_or_else(|| {
-            let is_from_future = document.timestamp_ms.saturating_sub(written_ms) > FUTURE_MS_MAX;
-            let date = date_of(if is_from_future { written_ms } else { document.timestamp_ms });
-            (day_name(&self.store.options.service, date), date)
-        });
+    fn add(&mut self, document: &Shaped<'_>, written_ms: i64) -> Result<(), StoreError> {
+        let (name, date) = match named_by(document) {
+            Some((name, date)) => (name.into(), date),
+            None => self.own_day(document.timestamp_ms, written_ms),
+        };
         if !self.store.is_kept(date, self.today) {
             self.store.counters.expired_records.fetch_add(1, Ordering::Relaxed);
             return Ok(());
@@ -376,6 +383,22 @@ impl<'a> Round<'a> {
             return Ok(());
         }
         self.writer(&name)?.add(document)
+    }
+
+    /// The index of the house's own documents of this time, which most often is that of the one before.
+    fn own_day(&mut self, timestamp_ms: i64, written_ms: i64) -> (Arc<str>, Date) {
+        let is_from_future = timestamp_ms.saturating_sub(written_ms) > FUTURE_MS_MAX;
+        let ms = if is_from_future { written_ms } else { timestamp_ms };
+        let day = ms.div_euclid(DAY_MS);
+        if let Some((last, name, date)) = &self.last_own_day
+            && *last == day
+        {
+            return (Arc::clone(name), *date);
+        }
+        let date = date_of(ms);
+        let name: Arc<str> = day_name(&self.store.options.service, date).into();
+        self.last_own_day = Some((day, Arc::clone(&name), date));
+        (name, date)
     }
 
     /// Up to which record an index has all that it is to have.
@@ -511,15 +534,15 @@ impl DayWriter {
             .memory_budget_per_thread(WRITER_BYTES)
             .num_merge_threads(1)
             .build();
-        let writer: IndexWriter =
+        let writer: IndexWriter<Row> =
             day.index.writer_with_options(options).map_err(StoreError::tantivy("opening an index writer"))?;
         writer.set_merge_policy(Box::new(LogMergePolicy::default()));
         let (extra_fields, rows) = (day.extra_field_names()?, Vec::with_capacity(ROWS_AT_ONCE));
         Ok(Self { extra_fields, day, writer, rows, is_dirty: false, used: Instant::now() })
     }
 
-    fn add(&mut self, document: &Document) -> Result<(), StoreError> {
-        let row = layout().row(document, &mut self.extra_fields)?;
+    fn add(&mut self, document: &Shaped<'_>) -> Result<(), StoreError> {
+        let row = layout().row(document, &mut self.extra_fields);
         self.rows.push(UserOperation::Add(row));
         if self.rows.len() == ROWS_AT_ONCE {
             self.hand_over()?;
@@ -555,9 +578,8 @@ impl DayWriter {
 }
 
 /// The index that a document which a client wrote was written to; others are in the day of their time.
-pub(crate) fn named_by(document: &Document) -> Option<(String, Date)> {
-    let is_log = document.source.get("kind").is_some_and(|kind| kind == "log");
-    let name = document.source.get("index").filter(|_| is_log)?.as_str()?;
+pub(crate) fn named_by(document: &Shaped<'_>) -> Option<(String, Date)> {
+    let name = document.text("index").filter(|_| document.text("kind") == Some("log"))?;
     match read_name(name)? {
         (_, Entry::Day(date)) => Some((name.to_owned(), date)),
         _ => None,
@@ -565,12 +587,14 @@ pub(crate) fn named_by(document: &Document) -> Option<(String, Date)> {
 }
 
 /// The indices that a record says are taken away.
-pub(crate) fn deleted_by(document: &Document) -> Vec<String> {
-    if document.source.get("kind").is_none_or(|kind| kind != INDEX_DELETED) {
+pub(crate) fn deleted_by(document: &Shaped<'_>) -> Vec<String> {
+    if document.text("kind") != Some(INDEX_DELETED) {
         return Vec::new();
     }
-    let names = document.source.get("index").and_then(Value::as_array);
-    names.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    match document.get("index").map(Part::leaf) {
+        Some(Leaf::Deep(Value::Array(names))) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The time a line was written, which it begins with.

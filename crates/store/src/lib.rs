@@ -55,6 +55,7 @@ mod filter;
 mod ids;
 mod indexer;
 mod lock;
+mod row;
 mod schema;
 mod search;
 mod seqs;

@@ -6,21 +6,20 @@
 //! Undeclared fields are columns inside [`EXTRA`], typed by their values, bounded by the constants below; what goes
 //! beyond these bounds is in the source, but cannot be searched for.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use serde_json::{Map, Value};
-use tantivy::TantivyDocument;
+use serde_json::Value;
 use tantivy::schema::{
-    Field, IndexRecordOption, JsonObjectOptions, NumericOptions, OwnedValue, Schema, TextFieldIndexing, TextOptions,
+    Field, IndexRecordOption, JsonObjectOptions, NumericOptions, Schema, TextFieldIndexing, TextOptions,
 };
 use tollhouse_query::date::parse_date;
 use tollhouse_query::fields::FieldKind;
-use tollhouse_shape::{Document, catalogue};
+use tollhouse_shape::{Leaf, Member, Shaped, catalogue, declared_names};
 
-use crate::error::StoreError;
 use crate::field::{EXTRA, SEQ, SOURCE, TIMESTAMP, is_column_name, presence_column};
-use crate::filter::{boolean, text};
+use crate::filter::boolean;
+use crate::row::{Cell, Row};
 
 /// Version of all that is below; an index of another version is set aside and made again from the journal. So is one of
 /// other declared fields, without a new version.
@@ -37,6 +36,9 @@ const EXTRA_DEPTH_MAX: usize = 8;
 /// Different undeclared fields of one day that get a column.
 pub(crate) const EXTRA_FIELDS_MAX: usize = 512;
 
+/// Columns of a row beside those of its members: presence of texts, number, source, undeclared fields.
+const BESIDE_MEMBERS: usize = 5;
+
 /// Fields of the index.
 pub(crate) struct Layout {
     pub(crate) schema: Schema,
@@ -45,6 +47,8 @@ pub(crate) struct Layout {
     extra: Field,
     /// By the length of their names, as few are of the same.
     declared: Vec<Vec<(&'static str, Column)>>,
+    /// By the places of members.
+    by_place: Vec<Option<Column>>,
 }
 
 #[derive(Clone, Copy)]
@@ -93,65 +97,72 @@ impl Layout {
         let source = builder.add_text_field(SOURCE, TextOptions::default().set_stored());
         let extra =
             builder.add_json_field(EXTRA, JsonObjectOptions::default().set_fast("raw").set_expand_dots_enabled());
-        Self { schema: builder.build(), source, seq, extra, declared }
+        let by_place = declared_names().map(|name| column(&declared, name)).collect();
+        Self { schema: builder.build(), source, seq, extra, declared, by_place }
     }
 
     fn column(&self, name: &str) -> Option<Column> {
-        self.declared.get(name.len())?.iter().find(|(known, _)| *known == name).map(|(_, column)| *column)
+        column(&self.declared, name)
     }
 
     /// The row of a document. `extra_fields` are the undeclared fields that this day has columns for; new ones are added
     /// as long as there are not too many.
-    pub(crate) fn row(
-        &self,
-        document: &Document,
-        extra_fields: &mut HashSet<String>,
-    ) -> Result<TantivyDocument, StoreError> {
-        let source = serde_json::to_string(&document.source)
-            .map_err(|error| StoreError::Column { doing: "writing a document as JSON", source: error.into() })?;
-        let mut row = Row {
-            layout: self,
-            timestamp_ms: document.timestamp_ms,
-            values: TantivyDocument::with_capacity(2 * source.len()),
-            extra: BTreeMap::new(),
-            extra_values: 0,
-            extra_fields,
-        };
-        row.object("", &document.source, 0);
-        let Row { values: mut row, extra, .. } = row;
-        if !extra.is_empty() {
-            let extra = extra.into_iter().map(|(name, mut values)| match values.len() {
-                1 => (name, values.swap_remove(0)),
-                _ => (name, OwnedValue::Array(values)),
-            });
-            row.add_object(self.extra, extra.collect());
+    pub(crate) fn row(&self, document: &Shaped<'_>, extra_fields: &mut HashSet<String>) -> Row {
+        let members = document.members();
+        let bytes: usize = members.iter().map(|member| member.name.len() + member.part.json().len() + 4).sum();
+        let mut row = Row::with_capacity(bytes + 1, members.len() + BESIDE_MEMBERS);
+        let mut places: Vec<usize> = Vec::with_capacity(members.len());
+        for member in members {
+            let texts = row.texts();
+            texts.push(if texts.is_empty() { '{' } else { ',' });
+            member.push_name(texts);
+            places.push(texts.len());
+            texts.push_str(member.part.json());
         }
-        row.add_u64(self.seq, document.seq);
-        row.add_text(self.source, &source);
-        Ok(row)
+        let is_empty = members.is_empty();
+        row.texts().push_str(if is_empty { "{}" } else { "}" });
+        row.set(self.source, Cell::Text(row.span_from(0)));
+        row.set(self.seq, Cell::Unsigned(document.seq));
+
+        let mut filling = Filling { layout: self, row, extra_fields, place: 0 };
+        for (member, place) in members.iter().zip(places) {
+            filling.place = place;
+            filling.member(member, document.timestamp_ms);
+        }
+        let mut row = filling.row;
+        if row.extra_values() > 0 {
+            row.set(self.extra, Cell::Extra);
+        }
+        row
     }
 }
 
-struct Row<'a> {
+/// A row whose source is written, and whose columns are filled.
+struct Filling<'a> {
     layout: &'a Layout,
-    timestamp_ms: i64,
-    values: TantivyDocument,
-    extra: BTreeMap<String, Vec<OwnedValue>>,
-    extra_values: usize,
+    row: Row,
     extra_fields: &'a mut HashSet<String>,
+    /// Where the value at hand begins in the source.
+    place: usize,
 }
 
-impl Row<'_> {
-    fn object(&mut self, prefix: &str, object: &Map<String, Value>, depth: usize) {
-        for (key, value) in object {
-            if prefix.is_empty() {
-                self.value(key, value, depth);
-            } else {
-                self.value(&format!("{prefix}.{key}"), value, depth);
+impl Filling<'_> {
+    fn member(&mut self, member: &Member<'_>, timestamp_ms: i64) {
+        let column = member.place.and_then(|place| self.layout.by_place[place]);
+        match (member.part.leaf(), column) {
+            (Leaf::Null, _) => {}
+            (Leaf::Deep(value), _) => self.value(&member.name, value, 0),
+            // Read when the document was made.
+            (_, Some(column)) if member.name == TIMESTAMP => self.row.set(column.field, Cell::Signed(timestamp_ms)),
+            (leaf, Some(column)) => {
+                let is_plain = matches!(leaf, Leaf::Text(text) if text.len() + 2 == member.part.json().len());
+                self.declared(column, leaf, is_plain);
             }
+            (leaf, None) => self.undeclared(&member.name, leaf),
         }
     }
 
+    /// What is inside of an array or an object.
     fn value(&mut self, name: &str, value: &Value, depth: usize) {
         match value {
             Value::Array(items) if depth < EXTRA_DEPTH_MAX => {
@@ -159,78 +170,87 @@ impl Row<'_> {
                     self.value(name, item, depth + 1);
                 }
             }
-            Value::Object(object) if depth < EXTRA_DEPTH_MAX => self.object(name, object, depth + 1),
+            Value::Object(object) if depth < EXTRA_DEPTH_MAX => {
+                for (key, value) in object {
+                    if name.is_empty() {
+                        self.value(key, value, depth + 1);
+                    } else {
+                        self.value(&format!("{name}.{key}"), value, depth + 1);
+                    }
+                }
+            }
             Value::Null | Value::Array(_) | Value::Object(_) => {}
             leaf => match self.layout.column(name) {
-                // Read when the document was made.
-                Some(column) if name == TIMESTAMP => self.values.add_i64(column.field, self.timestamp_ms),
-                Some(column) => self.declared(column, leaf),
-                None => self.undeclared(name, leaf),
+                Some(column) => self.declared(column, &leaf.into(), false),
+                None => self.undeclared(name, &leaf.into()),
             },
         }
     }
 
-    fn declared(&mut self, column: Column, value: &Value) {
-        match column.kind {
-            FieldKind::Keyword => {
-                if let Some(text) = text(value).filter(|text| text.len() <= KEYWORD_BYTES_MAX) {
-                    self.values.add_text(column.field, text);
-                }
+    /// `is_plain` says that a text stands in the source as it is.
+    fn declared(&mut self, column: Column, leaf: &Leaf<'_>, is_plain: bool) {
+        let cell = match (column.kind, leaf) {
+            (FieldKind::Keyword, Leaf::Text(text)) if text.len() > KEYWORD_BYTES_MAX => None,
+            (FieldKind::Keyword | FieldKind::Text, Leaf::Text(text)) if is_plain => {
+                Some(Cell::Text(self.row.span(self.place + 1, self.place + 1 + text.len())))
             }
-            FieldKind::Text => {
-                if let Some(text) = text(value) {
-                    self.values.add_text(column.field, text);
-                }
-                if let Some(presence) = column.presence {
-                    self.values.add_bool(presence, true);
-                }
+            (FieldKind::Keyword | FieldKind::Text, Leaf::Text(text)) => Some(Cell::Text(self.row.push_text(text))),
+            (FieldKind::Keyword | FieldKind::Text, Leaf::Number(number)) => {
+                Some(Cell::Text(self.row.push_text(&number.to_string())))
             }
-            FieldKind::Long => {
-                if let Some(whole) = value.as_i64() {
-                    self.values.add_i64(column.field, whole);
-                }
+            (FieldKind::Keyword | FieldKind::Text, Leaf::Boolean(on)) => {
+                Some(Cell::Text(self.row.push_text(if *on { "true" } else { "false" })))
             }
-            FieldKind::Double => {
-                if let Some(number) = value.as_f64() {
-                    // -0 equals 0 as a number.
-                    self.values.add_f64(column.field, number + 0.0);
-                }
-            }
-            FieldKind::Boolean => {
-                if let Some(on) = boolean(value) {
-                    self.values.add_bool(column.field, on);
-                }
-            }
-            FieldKind::Date => {
-                if let Ok(ms) = parse_date(value, false, 0, None) {
-                    self.values.add_i64(column.field, ms);
-                }
-            }
+            (FieldKind::Long, Leaf::Number(number)) => number.as_i64().map(Cell::Signed),
+            // -0 equals 0 as a number.
+            (FieldKind::Double, Leaf::Number(number)) => number.as_f64().map(|number| Cell::Fraction(number + 0.0)),
+            (FieldKind::Boolean, Leaf::Boolean(on)) => Some(Cell::Boolean(*on)),
+            (FieldKind::Boolean, Leaf::Text(text)) => boolean(&text.as_ref().into()).map(Cell::Boolean),
+            (FieldKind::Date, Leaf::Text(text)) => date(&text.as_ref().into()),
+            (FieldKind::Date, Leaf::Number(number)) => date(&number.clone().into()),
+            _ => None,
+        };
+        if let Some(cell) = cell {
+            self.row.set(column.field, cell);
+        }
+        if let Some(presence) = column.presence {
+            self.row.set(presence, Cell::Boolean(true));
         }
     }
 
-    fn undeclared(&mut self, name: &str, value: &Value) {
-        if name == "seq" || self.extra_values >= EXTRA_VALUES_MAX || !is_column_name(name) {
+    fn undeclared(&mut self, name: &str, leaf: &Leaf<'_>) {
+        if name == "seq" || self.row.extra_values() >= EXTRA_VALUES_MAX || !is_column_name(name) {
             return;
         }
-        let value = match value {
-            Value::String(text) if text.len() <= EXTRA_TEXT_BYTES_MAX => OwnedValue::Str(text.clone()),
-            Value::Bool(on) => OwnedValue::Bool(*on),
-            Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
-                (Some(whole), ..) => OwnedValue::I64(whole),
-                (None, Some(whole), _) => OwnedValue::U64(whole),
-                (None, None, Some(fraction)) => OwnedValue::F64(fraction + 0.0),
-                (None, None, None) => return,
-            },
-            Value::String(_) | Value::Null | Value::Array(_) | Value::Object(_) => return,
-        };
+        let is_text_too_long = matches!(leaf, Leaf::Text(text) if text.len() > EXTRA_TEXT_BYTES_MAX);
+        if is_text_too_long || matches!(leaf, Leaf::Null | Leaf::Deep(_)) {
+            return;
+        }
         if !self.extra_fields.contains(name) {
             if self.extra_fields.len() >= EXTRA_FIELDS_MAX {
                 return;
             }
             self.extra_fields.insert(name.to_owned());
         }
-        self.extra_values += 1;
-        self.extra.entry(name.to_owned()).or_default().push(value);
+        let cell = match leaf {
+            Leaf::Text(text) => Cell::Text(self.row.push_text(text)),
+            Leaf::Boolean(on) => Cell::Boolean(*on),
+            Leaf::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+                (Some(whole), ..) => Cell::Signed(whole),
+                (None, Some(whole), _) => Cell::Unsigned(whole),
+                (None, None, fraction) => Cell::Fraction(fraction.unwrap_or_default() + 0.0),
+            },
+            Leaf::Null | Leaf::Deep(_) => return,
+        };
+        let name = self.row.push_text(name);
+        self.row.add_extra(name, cell);
     }
+}
+
+fn column(declared: &[Vec<(&'static str, Column)>], name: &str) -> Option<Column> {
+    declared.get(name.len())?.iter().find(|(known, _)| *known == name).map(|(_, column)| *column)
+}
+
+fn date(value: &Value) -> Option<Cell> {
+    parse_date(value, false, 0, None).ok().map(Cell::Signed)
 }

@@ -1,6 +1,6 @@
 //! Which records of the journal have a document: to be compared with the journal itself.
 
-use tollhouse_shape::Document;
+use tollhouse_shape::Shaped;
 
 use crate::day::{Rebuild, date_of, day_name};
 use crate::error::StoreError;
@@ -31,13 +31,25 @@ impl Store {
         furthest.and_then(|payload| payload.from).map_or(0, |from| from.seq.saturating_sub(1))
     }
 
+    /// How many documents an index has of records before this number. Blocks meanwhile.
+    pub fn docs_before(&self, index: &str, seq: u64) -> Result<u64, StoreError> {
+        let Some(day) = self.inner.day(index) else { return Ok(0) };
+        let mut docs = 0;
+        for segment in day.reader.searcher().segment_readers() {
+            let seqs = segment.fast_fields().u64(SEQ).map_err(StoreError::tantivy("opening a column"))?;
+            let is_before = |doc: &u32| seqs.first(*doc).is_some_and(|own| own < seq);
+            docs += segment.doc_ids_alive().filter(is_before).count() as u64;
+        }
+        Ok(docs)
+    }
+
     /// Names of the indices that are being made again from the journal.
     pub fn rebuilding(&self) -> Vec<String> {
         Rebuild::read(&self.inner.options.dir, &self.inner.options.service).days
     }
 
     /// Name of the index in which a document belongs whose record was written then, in milliseconds since 1970.
-    pub fn index_of(&self, document: &Document, written_ms: i64) -> String {
+    pub fn index_of(&self, document: &Shaped<'_>, written_ms: i64) -> String {
         if let Some((name, _)) = named_by(document) {
             return name;
         }
@@ -51,7 +63,7 @@ impl Store {
     }
 
     /// Names of the indices that are taken away because this record says so.
-    pub fn deleted_by(document: &Document) -> Vec<String> {
+    pub fn deleted_by(document: &Shaped<'_>) -> Vec<String> {
         deleted_by(document)
     }
 }

@@ -227,6 +227,37 @@ impl Store {
         self.inner.days().iter().map(info).collect()
     }
 
+    /// Takes indices off the disk so that they are made again from the journal once it is followed; also those that are
+    /// not there. A kill in between forgets none of them.
+    pub fn make_again(&self, indices: &[String]) -> Result<(), StoreError> {
+        if !self.inner.is_writable || self.inner.is_followed.load(Ordering::SeqCst) {
+            return Err(StoreError::NotWritable { state: "not open for making indices again" });
+        }
+        let Options { dir, service } = self.inner.place();
+        // All of them first: what is left without its folder is not known to be missing.
+        for name in indices {
+            self.inner.rebuild.lock().add(dir, service, name)?;
+        }
+        for name in indices {
+            self.inner.remove(name);
+            remove_dir(&dir.join(name))?;
+        }
+        self.inner.indexed.send_replace(0);
+        Ok(())
+    }
+
+    /// Folders of indices that were set aside, because they could not be opened or were of another version: their names,
+    /// and their bytes. Nothing reads them any more.
+    pub fn set_aside(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let entries = self.inner.entries()?.into_iter();
+        let aside = entries.filter(|(_, entry)| matches!(entry, Entry::Aside(_)));
+        let sized = |name: String| {
+            let bytes = folder_bytes(&self.inner.options.dir.join(&name));
+            (name, bytes)
+        };
+        Ok(aside.map(|(name, _)| sized(name)).collect())
+    }
+
     /// `_mapping` as Elasticsearch shows it: the declared fields, their aliases, and the undeclared fields seen that day.
     pub fn mapping(&self, indices: &str) -> Result<Value, StoreError> {
         let mut mapping = Map::new();

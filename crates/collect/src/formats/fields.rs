@@ -1,6 +1,7 @@
 //! The fields of a line: so many, so large, under names that the house does not need itself.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
@@ -85,6 +86,13 @@ impl Fields {
         Self { overflow: kept.to_owned(), is_cut, ..Self::default() }
     }
 
+    /// Makes room for so many, where there are none yet.
+    pub(super) fn expect(&mut self, fields: usize) {
+        if self.map.is_empty() {
+            self.map = Map::with_capacity(fields.min(FIELDS_MAX));
+        }
+    }
+
     /// Adds a field. Where the name has a value already, that one keeps it.
     pub(super) fn put(&mut self, name: &str, value: Value) {
         let name = name.strip_prefix('@').unwrap_or(name);
@@ -131,10 +139,20 @@ impl Fields {
 }
 
 fn own_name(name: &str) -> String {
-    if !HOUSE_NAMES.contains(&name) {
+    if !is_of_the_house(name) {
         return name.to_owned();
     }
     format!("own_{}", name.strip_prefix('_').unwrap_or(name))
+}
+
+fn is_of_the_house(name: &str) -> bool {
+    /// Few are of the same length.
+    static BY_LENGTH: LazyLock<Vec<Vec<&'static str>>> = LazyLock::new(|| {
+        let longest = HOUSE_NAMES.iter().map(|name| name.len()).max().unwrap_or_default();
+        let of = |length| HOUSE_NAMES.into_iter().filter(|name| name.len() == length).collect();
+        (0..=longest).map(of).collect()
+    });
+    BY_LENGTH.get(name.len()).is_some_and(|same| same.contains(&name))
 }
 
 /// About how many bytes a value takes as JSON; never fewer than there are in its texts.

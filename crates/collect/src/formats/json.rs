@@ -1,5 +1,10 @@
 //! Lines that are JSON objects, under the names that loggers and Beats use.
 
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::fields::Fields;
@@ -17,6 +22,9 @@ const METADATA: &str = "@metadata";
 const LINE_BYTES_MAX: usize = 1 << 10;
 /// JSON inside of the text of JSON is read; what is in that text is not.
 const NESTED_MAX: usize = 1;
+
+/// Members of an object that are looked through for each name; of more, names are hashed.
+const LOOKED_THROUGH_MAX: usize = 64;
 
 /// Reads a line that programs write as JSON; nothing when it is no JSON object.
 pub fn json(line: &str) -> Option<Entry> {
@@ -71,6 +79,65 @@ pub(super) fn not_json(error: &serde_json::Error) -> String {
     format!("not a JSON object: {error}")
 }
 
+/// The members of an object in their order, each name once with its last value. Looking through some dozens costs less than
+/// hashing each of them.
+#[derive(Debug, Default)]
+pub(super) struct Members<'a>(Vec<(Cow<'a, str>, Value)>);
+
+impl Members<'_> {
+    fn find(&self, name: &str) -> Option<usize> {
+        self.0.iter().position(|(known, _)| known == name)
+    }
+
+    fn remove(&mut self, name: &str) -> Option<Value> {
+        self.find(name).map(|at| self.0.remove(at).1)
+    }
+}
+
+impl From<Map<String, Value>> for Members<'_> {
+    fn from(map: Map<String, Value>) -> Self {
+        Self(map.into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect())
+    }
+}
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Members(Vec::with_capacity(LOOKED_THROUGH_MAX / 4));
+                while let Some((Name(name), value)) = map.next_entry()? {
+                    if let Some(at) = members.find(&name) {
+                        members.0[at].1 = value;
+                    } else if members.0.len() < LOOKED_THROUGH_MAX {
+                        members.0.push((name, value));
+                    } else {
+                        let first = members.0.into_iter().chain([(name, value)]);
+                        let mut all: Map<String, Value> =
+                            first.map(|(name, value)| (name.into_owned(), value)).collect();
+                        while let Some((name, value)) = map.next_entry()? {
+                            all.insert(name, value);
+                        }
+                        return Ok(all.into());
+                    }
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// A name without escapes stays where it is in the line.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// Reads an object; also one in which bytes stand as `\xNN`, which JSON does not know: nginx writes it so, and so do we.
 pub(super) fn parse(text: &str) -> Result<Map<String, Value>, serde_json::Error> {
     serde_json::from_str(text).or_else(|error| match with_bytes_escaped(text) {
@@ -99,13 +166,20 @@ fn with_bytes_escaped(text: &str) -> Option<String> {
 
 /// Adds what a JSON object says. An error leaves the draft as it was.
 pub(super) fn read(draft: &mut Draft, text: &str, nested_max: usize) -> Result<(), serde_json::Error> {
-    take_object(draft, parse(text)?, text, nested_max);
+    match serde_json::from_str(text) {
+        Ok(members) => take_members(draft, members, text, nested_max),
+        Err(_) => take_object(draft, parse(text)?, text, nested_max),
+    }
     Ok(())
 }
 
 /// Adds what an object says, which stands as `text`.
-pub(super) fn take_object(draft: &mut Draft, mut object: Map<String, Value>, text: &str, nested_max: usize) {
-    object.shift_remove(METADATA);
+pub(super) fn take_object(draft: &mut Draft, object: Map<String, Value>, text: &str, nested_max: usize) {
+    take_members(draft, object.into(), text, nested_max);
+}
+
+fn take_members(draft: &mut Draft, mut object: Members<'_>, text: &str, nested_max: usize) {
+    object.remove(METADATA);
     // The text first: a line that lies in the text of an envelope knows better.
     let own = take(&mut object, &TEXTS, |value| value.as_str().map(str::to_owned));
     let mut is_line = false;
@@ -128,31 +202,35 @@ pub(super) fn take_object(draft: &mut Draft, mut object: Map<String, Value>, tex
             draft.fields.put("level", value);
         }
     }
-    for (name, value) in object {
+    draft.fields.expect(object.0.len());
+    for (name, value) in object.0 {
         draft.fields.put(&name, value);
     }
 }
 
 /// Takes the first value out that can be read, by these names.
-fn take<T>(object: &mut Map<String, Value>, names: &[&str], read: impl Fn(&Value) -> Option<T>) -> Option<T> {
-    let (name, found) = names.iter().find_map(|name| Some((name, read(object.get(*name)?)?)))?;
-    object.shift_remove(*name);
+fn take<T>(object: &mut Members<'_>, names: &[&str], read: impl Fn(&Value) -> Option<T>) -> Option<T> {
+    let of = |name: &&str| object.find(name).and_then(|at| Some((at, read(&object.0[at].1)?)));
+    let (at, found) = names.iter().find_map(of)?;
+    object.0.remove(at);
     Some(found)
 }
 
 /// Takes the level out; with its value, where that says more than the level.
-fn take_level(object: &mut Map<String, Value>) -> Option<(Level, Option<Value>)> {
+fn take_level(object: &mut Members<'_>) -> Option<(Level, Option<Value>)> {
     for name in LEVELS {
-        let Some((level, is_all)) = object.get(name).and_then(Level::read) else { continue };
-        let value = object.shift_remove(name);
-        return Some((level, value.filter(|_| !is_all)));
+        let Some(at) = object.find(name) else { continue };
+        let Some((level, is_all)) = Level::read(&object.0[at].1) else { continue };
+        let (_, value) = object.0.remove(at);
+        return Some((level, Some(value).filter(|_| !is_all)));
     }
     // {"log": {"level": …}}, as the Elastic Common Schema has it.
-    let log = object.get_mut("log")?.as_object_mut()?;
+    let at = object.find("log")?;
+    let log = object.0[at].1.as_object_mut()?;
     let (level, is_all) = log.get("level").and_then(Level::read)?;
     let value = log.shift_remove("level");
     if log.is_empty() {
-        object.shift_remove("log");
+        object.0.remove(at);
     }
     Some((level, value.filter(|_| !is_all)))
 }

@@ -4,6 +4,8 @@
 mod validate;
 mod values;
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -27,17 +29,29 @@ pub fn matches(query: &Query, document: &Map<String, Value>, fields: &Fields) ->
 }
 
 /// [`matches()`] with the moment that `now` stands for, in milliseconds since 1970.
-pub fn matches_at(query: &Query, document: &Map<String, Value>, fields: &Fields, now_ms: i64) -> bool {
+pub fn matches_at(query: &Query, document: &impl Source, fields: &Fields, now_ms: i64) -> bool {
     Document { source: document, fields, now_ms }.fulfils(query)
 }
 
-struct Document<'a> {
-    source: &'a Map<String, Value>,
+/// What a query can be held against: values by their names.
+pub trait Source {
+    /// The value of this name, as it is written: dots are a part of it.
+    fn field(&self, name: &str) -> Option<Cow<'_, Value>>;
+}
+
+impl Source for Map<String, Value> {
+    fn field(&self, name: &str) -> Option<Cow<'_, Value>> {
+        self.get(name).map(Cow::Borrowed)
+    }
+}
+
+struct Document<'a, S> {
+    source: &'a S,
     fields: &'a Fields,
     now_ms: i64,
 }
 
-impl Document<'_> {
+impl<S: Source> Document<'_, S> {
     fn fulfils(&self, query: &Query) -> bool {
         match query {
             Query::MatchAll => true,
@@ -56,7 +70,7 @@ impl Document<'_> {
             Query::Lenient(query) => self.fulfils(query),
             Query::Ids(ids) => self.id().is_some_and(|id| ids.contains(&id)),
             Query::Slice { id, max } => {
-                self.source.get("seq").and_then(Value::as_u64).is_some_and(|seq| seq % max == *id)
+                self.source.field("seq").and_then(|seq| seq.as_u64()).is_some_and(|seq| seq % max == *id)
             }
             Query::Bool(query) => self.fulfils_bool(query),
         }
@@ -72,8 +86,8 @@ impl Document<'_> {
     }
 
     fn id(&self) -> Option<String> {
-        let id = self.source.get("_id").or_else(|| self.source.get("seq"))?;
-        Some(text_of(id)?.into_owned())
+        let id = self.source.field("_id").or_else(|| self.source.field("seq"))?;
+        Some(text_of(&id)?.into_owned())
     }
 
     /// Whether one of the field's values fulfils a condition.

@@ -3,21 +3,22 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
 use crate::ast::Bound;
 use crate::fit::text_of;
+use crate::matches::Source;
 
 /// Looks a name up: as it is written, then dot by dot into objects. Visits each value, those of arrays one by one, until
 /// `test` says yes.
-pub(super) fn any_value(document: &Map<String, Value>, name: &str, test: &mut impl FnMut(&Value) -> bool) -> bool {
-    if let Some(value) = document.get(name)
-        && any_leaf(value, test)
+pub(super) fn any_value(document: &impl Source, name: &str, test: &mut impl FnMut(&Value) -> bool) -> bool {
+    if let Some(value) = document.field(name)
+        && any_leaf(&value, test)
     {
         return true;
     }
-    name.match_indices('.').any(|(dot, _)| match document.get(&name[..dot]) {
-        Some(inner) => any_inside(inner, &name[dot + 1..], test),
+    name.match_indices('.').any(|(dot, _)| match document.field(&name[..dot]) {
+        Some(inner) => any_inside(&inner, &name[dot + 1..], test),
         None => false,
     })
 }

@@ -20,7 +20,7 @@ use crate::field::FieldRef;
 pub(crate) use cache::FilterCache;
 use planner::Planner;
 pub(crate) use segment::SegmentFilter;
-pub(crate) use values::{boolean, text};
+pub(crate) use values::boolean;
 
 /// The present, for `now` in dates; one moment for a whole request.
 #[derive(Clone, Copy, Debug)]

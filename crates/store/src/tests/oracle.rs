@@ -124,7 +124,7 @@ impl World {
 
     fn matching(&self, query: &Value) -> Vec<&Map<String, Value>> {
         let query = dsl::parse_query(query).unwrap();
-        self.documents.iter().filter(|document| matches_at(&query, document, catalogue(), NOW_MS)).collect()
+        self.documents.iter().filter(|document| matches_at(&query, *document, catalogue(), NOW_MS)).collect()
     }
 }
 

@@ -145,7 +145,7 @@ impl Recount {
 
     /// Records of an index that was taken away later are no longer missing.
     fn forget_deleted(&mut self, line: &Line) {
-        let Ok(document) = self.shaper.document(&line.bytes) else { return };
+        let Ok(document) = self.shaper.shape(&line.bytes) else { return };
         for name in Store::deleted_by(&document) {
             let Missing { settled, unsettled } = self.missing.remove(&name).unwrap_or_default();
             self.dropped += settled.numbers + unsettled.numbers;
@@ -180,7 +180,7 @@ impl Recount {
 
     /// The index in which the document of a record belongs; of a damaged one, the newest.
     fn index_of(&self, line: &Line) -> String {
-        let Ok(document) = self.shaper.document(&line.bytes) else { return self.store.day_of(i64::MAX) };
+        let Ok(document) = self.shaper.shape(&line.bytes) else { return self.store.day_of(i64::MAX) };
         let record: Option<Value> = serde_json::from_slice(&line.bytes).ok();
         let written_ms = record.and_then(|record| parse_rfc3339(record["ts"].as_str()?));
         self.store.index_of(&document, written_ms.unwrap_or(document.timestamp_ms))

@@ -30,7 +30,7 @@ class Mail(Process):
             + [f"-Dgreenmail.{name}={value}" for name, value in options.items()]
             + ["-Dgreenmail.auth.disabled", "-jar", self.archive]
         )
-        until("the mail server answers", lambda: self.alive() and self.messages() is not None, within=30, every=0.1)
+        until("the mail server answers", lambda: self.alive() and self.messages() is not None, within=90, every=0.1)
         return self
 
     @property

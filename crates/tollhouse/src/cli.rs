@@ -8,6 +8,7 @@ use crate::advise::AdviseArgs;
 use crate::bench::BenchArgs;
 use crate::dead::DeadArgs;
 use crate::doctor::DoctorArgs;
+use crate::index::IndexArgs;
 use crate::journal::JournalArgs;
 use crate::source::Source;
 use crate::task::TaskArgs;
@@ -68,6 +69,8 @@ pub(crate) enum Command {
     Content(ContentArgs),
     /// Recount the journal, write records out, and take old log files in
     Journal(JournalArgs),
+    /// List the day indices, make them again from the journal, or take them away
+    Index(IndexArgs),
     /// List and replay what could not be shaped or delivered
     Dead(DeadArgs),
     /// Write files for the programs around the house, by its configuration

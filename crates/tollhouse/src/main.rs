@@ -19,6 +19,7 @@ mod ground;
 mod handed;
 mod health;
 mod house;
+mod index;
 mod init;
 mod journal;
 mod keeper;
@@ -106,6 +107,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Content(args) => runtime()?.block_on(content::content(&args)),
         // So does this one, of the journal.
         Command::Journal(args) => return journal::journal(&args),
+        Command::Index(args) => return index::index(&args),
         Command::Export(args) => export::export(&args),
         // It tells by its exit status whether all that was to be replayed was.
         Command::Dead(args) => return dead::dead(&args),

@@ -274,7 +274,8 @@ def test_scenario_g12_floods_of_frames_end_their_connection_and_nobody_elses(bot
             assert came[0] == "closed", came
         if flood in (rapid_resets, pings, settings, empty_data):
             assert came[1] in (CALM, None), came
-        assert resident(house) - before < 16 * 1024 * 1024, "what it costs is bounded"
+        # The index takes some 20 MiB with its first record, whenever that is; the head that grows would be 62 MiB.
+        assert resident(house) - before < 48 * 1024 * 1024, "what it costs is bounded"
         # Another connection does not notice.
         assert good.ask(GET, stream=3) == ("status", 200)
 
@@ -294,4 +295,5 @@ def test_scenario_g12_a_window_that_stays_shut_costs_little(at_the_edge, authori
         assert connection.outcome(stream=201) == ("status", 200)
         cost = resident(house) - before
         print(f"a hundred answers that nobody takes: {cost / 1024 / 1024:.1f} MiB")
-        assert cost < 16 * 1024 * 1024
+        # The index's own memory may be in it; all answers together are 400 MB.
+        assert cost < 48 * 1024 * 1024

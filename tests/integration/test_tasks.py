@@ -337,7 +337,7 @@ def test_the_command_line_works_without_a_house(make_tasks, scripted, tmp_path):
     assert (house.directory / "files/hello.txt").read_text() == "me"
     assert "hello" in house.run("task", "list").stdout
     shown = house.run("task", "show", run[:8] if len(run) > 8 else run).stdout
-    assert "What happened:" in shown and "done" in shown
+    assert "What happened:" in shown and "step file finished" in shown and "done" in shown
     waited = house.run("task", "run", "hello", "--wait", "--json")
     assert json.loads(waited.stdout)["summary"]["status"] == "done"
     for command in (["task"], ["task", "run"], ["task", "approve"], ["task", "new"]):

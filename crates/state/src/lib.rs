@@ -117,6 +117,9 @@ pub enum StateError {
     /// A password cannot be hashed, or its hash not be read.
     #[error("hashing a password: {0}")]
     Password(String),
+    /// The file is damaged.
+    #[error("the state database is damaged: {0}")]
+    Damaged(String),
     /// A statement failed.
     #[error("asking the state database")]
     Database(#[from] sqlx::Error),
@@ -149,6 +152,19 @@ impl State {
     /// The key under which secrets are hashed.
     pub fn pepper(&self) -> &Pepper {
         &self.pepper
+    }
+
+    /// Writes a copy of the state, as it is at one moment, to a file that is not there yet. The pepper is not in it.
+    pub async fn copy_to(&self, path: &Path) -> Result<(), StateError> {
+        let path = path.to_string_lossy().into_owned();
+        sqlx::query("VACUUM INTO ?").bind(path).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Looks through the whole file for damage.
+    pub async fn check(&self) -> Result<(), StateError> {
+        let (found,): (String,) = sqlx::query_as("PRAGMA integrity_check(1)").fetch_one(&self.pool).await?;
+        if found == "ok" { Ok(()) } else { Err(StateError::Damaged(found)) }
     }
 
     /// Closes all connections; the write-ahead log is folded into the file.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::backup::BackupArgs;
 use crate::advise::AdviseArgs;
 use crate::bench::BenchArgs;
 use crate::dead::DeadArgs;
@@ -101,6 +102,8 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// Run durable tasks, look at them, and answer what they ask
     Task(TaskArgs),
+    /// Copy the state and the runs of tasks, try such a copy, and put it back
+    Backup(BackupArgs),
     /// Print the version
     Version,
 }

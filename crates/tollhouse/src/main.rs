@@ -2,6 +2,7 @@
 
 mod advise;
 mod alert;
+mod backup;
 mod bench;
 mod check;
 mod cli;
@@ -117,6 +118,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Probe(args) => return runtime()?.block_on(probe::probe(&args)),
         // It tells by its exit status whether a tried channel works.
         Command::Alert(args) => return runtime()?.block_on(alert::alert(&args)),
+        Command::Backup(args) => runtime()?.block_on(backup::backup(&args)),
         Command::Task(args) => return runtime()?.block_on(task::task(&args)),
         Command::Ps(args) => runtime()?.block_on(ps::ps(&args)),
         Command::Start(args) => runtime()?.block_on(ps::order("start", &args)),

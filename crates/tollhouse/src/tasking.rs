@@ -182,7 +182,8 @@ impl Parts {
         let book = book.context("the book of runs is not open")?;
         audience.console = console.unwrap_or_default();
         let (reach, audience) = (Arc::new(reach), Arc::new(RwLock::new(Arc::new(audience))));
-        let desk = Desk::new(book.clone(), Arc::new(SystemClock));
+        let clock = book.clock(Arc::new(SystemClock)).await.context("asking the server of the tasks for the time")?;
+        let desk = Desk::new(book.clone(), clock.clone());
         let folder = Arc::new(Folder::new(tasks.dir.clone()));
         let counts = counts::Counts::default();
         let office =
@@ -193,7 +194,15 @@ impl Parts {
         let is_alone = tasks.store == TaskStore::Sqlite;
         let (questions, heard) = Questions::channel();
         let gate = Gate::new(self.current.clone(), self.probed.clone());
-        let hands = HouseHands::new(reach, gate, self.shelf.clone(), self.journal.clone(), questions, counts);
+        let hands = HouseHands::new(
+            reach,
+            gate,
+            self.shelf.clone(),
+            self.state.clone(),
+            self.journal.clone(),
+            questions,
+            counts,
+        );
         let hands = Arc::new(hands);
         let options = Options {
             workers: tasks.workers,
@@ -202,9 +211,10 @@ impl Parts {
             room_retry: tasks.gpu_retry,
             keep_runs: tasks.keep_runs,
             keep_days: tasks.keep_days,
+            keep_bytes: tasks.keep_bytes.0,
             ..Options::default()
         };
-        let engine = Engine::start(book.clone(), Arc::new(SystemClock), hands.clone(), options).await;
+        let engine = Engine::start(book.clone(), clock, hands.clone(), options).await;
         let engine = engine.context("starting the tasks")?;
         let (state, journal) = (self.state.clone(), self.journal.clone());
         let teller = Teller { desk, state, journal, audience: audience.clone(), is_alone };
@@ -219,7 +229,7 @@ impl Running {
     /// Whether the engine needs not be started anew for this.
     fn is_as(&self, tasks: &TasksConfig) -> bool {
         let print =
-            |tasks: &TasksConfig| (tasks.workers, tasks.keep_days, tasks.keep_runs, tasks.gpu_retry, tasks.dir.clone());
+            |tasks: &TasksConfig| (tasks.workers, tasks.keep_days, tasks.keep_runs, tasks.keep_bytes, tasks.gpu_retry, tasks.dir.clone());
         print(&self.tasks) == print(tasks)
     }
 

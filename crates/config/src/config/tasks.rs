@@ -39,6 +39,8 @@ pub struct TasksConfig {
     pub keep_days: u32,
     /// How many of them for each task.
     pub keep_runs: u32,
+    /// How much of what happened in them, of all tasks together; the oldest go first.
+    pub keep_bytes: Bytes,
 }
 
 /// Where runs are kept.
@@ -90,6 +92,7 @@ impl TasksConfig {
             notify: Vec::new(),
             keep_days: 90,
             keep_runs: 1_000,
+            keep_bytes: Bytes(1 << 30),
         }
     }
 }

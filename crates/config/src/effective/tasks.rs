@@ -29,7 +29,7 @@ pub(super) fn write(out: &mut String, tasks: Option<&TasksConfig>) -> std::fmt::
     writeln!(out, "  write: {}", paths(&tasks.write))?;
     writeln!(out, "  hosts: {}", list(&tasks.hosts))?;
     writeln!(out, "  notify: {}", list(&tasks.notify))?;
-    writeln!(out, "  keep: {{days: {}, runs: {}}}", tasks.keep_days, tasks.keep_runs)
+    writeln!(out, "  keep: {{days: {}, runs: {}, bytes: {}}}", tasks.keep_days, tasks.keep_runs, tasks.keep_bytes)
 }
 
 fn command_yaml(command: &TaskCommand) -> String {

@@ -19,7 +19,7 @@ const PARTS_MAX: usize = 256;
 /// Most folders, and most hosts.
 const PLACES_MAX: usize = 256;
 /// What stands as a host.
-const HOST: &str = "a host as it stands in addresses, such as example.com, *.example.com or 127.0.0.1:8080";
+pub(super) const HOST: &str = "a host as it stands in addresses, such as example.com, *.example.com or 127.0.0.1:8080";
 /// What stands as a PostgreSQL's URL.
 const POSTGRES: &str = "a URL such as postgres://tollhouse@127.0.0.1/tollhouse";
 
@@ -56,6 +56,7 @@ pub(super) fn tasks(
         s.section(d, "keep", |d, s| {
             s.set(d, "days", &mut read.keep_days, Decoder::count_u32);
             s.set(d, "runs", &mut read.keep_runs, Decoder::count_u32);
+            s.set(d, "bytes", &mut read.keep_bytes, Decoder::bytes);
         });
     });
     Some(read)
@@ -66,7 +67,7 @@ fn folders(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<PathBuf>> {
     few(d, node, "a list of folders", |d, node| d.path(node))
 }
 
-fn few<T>(
+pub(super) fn few<T>(
     d: &mut Decoder<'_>,
     node: &Node,
     expected: &str,
@@ -152,7 +153,7 @@ fn command(d: &mut Decoder<'_>, s: &mut Section<'_>, name: &str) -> Option<TaskC
 }
 
 /// A host with its port, as it stands in an address, in small letters.
-fn host(text: &str) -> Result<String, String> {
+pub(super) fn host(text: &str) -> Result<String, String> {
     let name = text.strip_prefix("*.").unwrap_or(text);
     let uri: http::Uri = format!("http://{name}/").parse().map_err(|_| wrong_host(text))?;
     let authority = uri.authority().filter(|authority| authority.as_str() == name && !name.contains('@'));

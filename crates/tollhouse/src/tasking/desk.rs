@@ -173,6 +173,9 @@ fn wrong(step: &Step, reach: &Reach) -> Option<String> {
     match step.kind {
         Kind::Send => reach.no_channel(text("channel")?),
         Kind::Collect => {
+            if let Some(series) = text("forecast") {
+                return (!facts::is_forecast(series)).then(|| facts::no_forecast(series));
+            }
             let report = text("report")?;
             let is_none = facts::report_kind(report).is_none();
             is_none.then(|| format!("`{report}` is no report; there are errors, slow, tokens and top"))

@@ -1,4 +1,4 @@
-//! Fetches facts for steps: records of the book, a report, a file, or an address that the configuration allows.
+//! Fetches facts for steps: records of the book, a report, the forecast, a file, or an address that the configuration allows.
 
 use std::time::Duration;
 
@@ -13,9 +13,10 @@ use tokio::time::timeout;
 use tollhouse_elastic::searched_here;
 use tollhouse_outbound::{Client, GuardedResolver, Trust, is_forbidden, rare_client, whole};
 use tollhouse_remote::Shelf;
+use tollhouse_state::State;
 use tollhouse_tasks::{Collect, Outcome, StepError};
 use tollhouse_units::{chain, format_duration};
-use tollhouse_watch::{ReportKind, Span};
+use tollhouse_watch::{FORECAST_MEMORY, ReportKind, Span};
 
 use super::files::Folders;
 
@@ -37,6 +38,7 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// Where facts are.
 pub(super) struct Sources<'a> {
     pub(super) shelf: &'a Shelf,
+    pub(super) state: &'a State,
     pub(super) service: &'a str,
     pub(super) folders: &'a Folders,
     pub(super) hosts: &'a [String],
@@ -49,6 +51,8 @@ pub(super) async fn collect(sources: &Sources<'_>, wanted: Collect) -> Result<Ou
         read.map_err(|error| StepError::passing(error.to_string()))??.into()
     } else if let Some(url) = &wanted.url {
         fetched(sources.hosts, url).await?
+    } else if let Some(series) = &wanted.forecast {
+        forecast(sources.state, series).await?
     } else {
         let span = span(wanted.within.unwrap_or(WITHIN));
         match &wanted.report {
@@ -90,6 +94,31 @@ async fn reported(sources: &Sources<'_>, report: &str, query: Option<&str>, span
         parts.push(format!("nothing for the report {report}"));
     }
     Ok(parts.join("\n\n").into())
+}
+
+/// What is to be expected of the next day, as it was last foretold: `{told, why, peak: {at, value, high}, hours}`. `told` is false,
+/// and there is no peak, while there is too little to go by.
+async fn forecast(state: &State, series: &str) -> Result<Value, StepError> {
+    if !is_forecast(series) {
+        return Err(StepError::lasting(no_forecast(series)));
+    }
+    let kept = state.alert_memory(FORECAST_MEMORY).await;
+    let kept = kept.map_err(|error| StepError::passing(format!("reading the forecast: {}", chain(&error))))?;
+    let kept: Value = kept.and_then(|kept| serde_json::from_str(&kept).ok()).unwrap_or_default();
+    let found = kept["series"].as_array().into_iter().flatten().find(|found| found["name"] == series);
+    let Some(found) = found else {
+        return Ok(json!({"told": false, "why": "no forecast has been made yet", "peak": null, "hours": []}));
+    };
+    Ok(json!({"told": found["told"], "why": found["why"], "peak": found["peak"], "hours": found["forecast"]}))
+}
+
+/// Whether there is a forecast of this name.
+pub(super) fn is_forecast(series: &str) -> bool {
+    matches!(series, "requests" | "tokens")
+}
+
+pub(super) fn no_forecast(series: &str) -> String {
+    format!("`{series}` is not forecast; there are requests and tokens")
 }
 
 /// The report of a name.

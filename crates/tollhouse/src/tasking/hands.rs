@@ -10,7 +10,8 @@ use tollhouse_config::TaskCommand;
 use tollhouse_journal::Journal;
 use tollhouse_notify::{Channel, Message, Phase, Severity};
 use tollhouse_remote::Shelf;
-use tollhouse_tasks::{Ask, Call, Collect, Command, Doing, File, Hands, Need, Outcome, Room, StepError, Told};
+use tollhouse_state::State;
+use tollhouse_tasks::{Ask, Call, Collect, Command, Doing, File, Hands, Need, Outcome, Room, StepError, Told, Turned};
 
 use super::counts::Counts;
 use super::files::Folders;
@@ -36,6 +37,7 @@ pub(super) struct HouseHands {
     reach: RwLock<Arc<Reach>>,
     gate: Gate,
     shelf: Shelf,
+    state: State,
     journal: Journal,
     questions: Questions,
     counts: Counts,
@@ -46,11 +48,12 @@ impl HouseHands {
         reach: Arc<Reach>,
         gate: Gate,
         shelf: Shelf,
+        state: State,
         journal: Journal,
         questions: Questions,
         counts: Counts,
     ) -> Self {
-        Self { reach: RwLock::new(reach), gate, shelf, journal, questions, counts }
+        Self { reach: RwLock::new(reach), gate, shelf, state, journal, questions, counts }
     }
 
     /// Steps reach this from now on; those under way keep what they have.
@@ -73,6 +76,7 @@ impl Hands for HouseHands {
             let reach = self.reach();
             let sources = facts::Sources {
                 shelf: &self.shelf,
+                state: &self.state,
                 service: &reach.service,
                 folders: &reach.folders,
                 hosts: &reach.hosts,
@@ -144,6 +148,12 @@ impl Hands for HouseHands {
         }
         self.questions.hear(told);
         self.counts.told(told);
+    }
+
+    fn turned(&self, turned: &Turned) {
+        if let Err(error) = self.journal.enqueue(telling::turned(turned)) {
+            tracing::error!(error = %error, "recording who turned the schedule of a task");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What happens to a task, as a record: who, what, where it is, and no prompt, answer or value.
 
 use tollhouse_journal::{Level, Record};
-use tollhouse_tasks::{Ending, Event, Told, Verdict, Work};
+use tollhouse_tasks::{Ending, Event, Told, Turned, Verdict, Work};
 
 /// Where these records come from.
 const CALLER: &str = "tollhouse/tasking.rs";
@@ -63,6 +63,16 @@ pub(super) fn record(told: &Told) -> Record {
         | Event::Reminded { .. } => {}
     }
     record
+}
+
+/// The record of a schedule that somebody held or let go on.
+pub(super) fn turned(turned: &Turned) -> Record {
+    let (event, what) = if turned.is_held { ("held", "held") } else { ("released", "let go on") };
+    Record::new("task", Level::Info, format!("schedule of task {} {what} by {}", turned.task, turned.who))
+        .caller(CALLER)
+        .field("task", turned.task.as_str())
+        .field("task_event", event)
+        .field("by", turned.who.as_str())
 }
 
 fn level(event: &Event) -> Level {

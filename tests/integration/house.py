@@ -381,7 +381,9 @@ class Tollhouse(Process):
 
     def journal(self, **wanted):
         """The journal's records that have these values."""
-        records = map(json.loads, self.journal_bytes().splitlines())
+        whole = self.journal_bytes()
+        # Behind the last line end something is being written.
+        records = map(json.loads, whole[: whole.rfind(b"\n") + 1].splitlines())
         return [record for record in records if all(record.get(key) == value for key, value in wanted.items())]
 
     def record(self, request_id):

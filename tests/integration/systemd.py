@@ -110,9 +110,13 @@ class Systemd(Process):
         # What units of a whole machine wait for is not there.
         text = ["[Unit]", "DefaultDependencies=no", *(f"{key}={value}" for key, value in unit.items())]
         text += ["[Service]", *(f"{key}={value}" for key, value in service.items())]
+        self.write(name, "\n".join(text) + "\n", folder)
+
+    def write(self, name, text, folder="run/systemd/system"):
+        """Puts a unit there as it is."""
         file = Path("/proc", str(self.init), "root", folder, name)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("\n".join(text) + "\n")
+        file.write_text(text)
         self.ask("daemon-reload")
 
     def brings(self, house, **environment):

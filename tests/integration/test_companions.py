@@ -5,21 +5,25 @@ import os
 import re
 import shutil
 import socket
+import ssl
 
 import pytest
-from house import Process, finished, free_port, until
+import systemd
+from house import BINARY, LOGS, Process, finished, free_port, until
 from edges import HOST, Authority, Visitors
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/bin")
 
 
 @pytest.fixture
-def behind_nginx(make_house, tmp_path):
+def behind_nginx(make_house, scripted, tmp_path):
     """A house, and visitors of a real nginx that has the exported site."""
     authority = Authority(tmp_path / "authority")
     https, plain = free_port(), free_port()
     house = make_house(
-        upstreams={"demo": {"kind": "demo"}}, hosts=[HOST], access={"trusted_proxies": ["127.0.0.1"], "rate_limit": None}
+        upstreams={"demo": {"kind": "demo"}, "scripted": {"kind": "openai", "url": scripted.url}},
+        hosts=[HOST],
+        access={"trusted_proxies": ["127.0.0.1"], "rate_limit": None},
     )
     site = house.run("export", "nginx").stdout
     assert "ATTENTION" not in site
@@ -67,6 +71,24 @@ def test_scenario_g01_the_exported_site_of_a_real_nginx_passes_everything_on(beh
     assert visitors.ask("/v1/none", *key).header("strict-transport-security") == "max-age=31536000", "on errors too"
 
 
+def test_scenario_g01_through_nginx_answers_come_piece_by_piece_and_leaving_reaches_the_model(behind_nginx, scripted):
+    house, visitors = behind_nginx
+    body = json.dumps({"model": "endless", "messages": [{"role": "user", "content": "hi"}], "stream": True})
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {HOST}\r\nX-Api-Key: {house.key}\r\nContent-Type: application/json\r\n"
+    trusted = ssl.create_default_context(cafile=visitors.authority.file)
+    with socket.create_connection(("127.0.0.1", visitors.https), timeout=30) as plain, trusted.wrap_socket(plain, server_hostname=HOST) as client:
+        client.sendall(f"{head}X-Request-Id: through\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        heard = b""
+        # It never ends: whoever gathered it would hand on nothing.
+        while heard.count(b"data: ") < 5:
+            piece = client.recv(4096)
+            assert piece, heard
+            heard += piece
+        assert not any(call.closed_at for call in scripted.chats())
+    until("the model server is left alone", lambda: scripted.chats() and all(call.closed_at for call in scripted.chats()))
+    assert house.record("through")["cancelled"] is True
+
+
 def test_without_a_trusted_proxy_the_site_says_what_is_missing(make_house):
     house = make_house(start=False, upstreams={"demo": {"kind": "demo"}})
     assert "ATTENTION" in house.run("export", "nginx").stdout
@@ -75,19 +97,79 @@ def test_without_a_trusted_proxy_the_site_says_what_is_missing(make_house):
 SUPERVISED = {"supervise": {"ollama": {"command": ["/usr/bin/ollama", "serve"], "stop": "330s"}}}
 
 
-@pytest.mark.parametrize(("more", "exposure"), [({}, 15), (SUPERVISED, 25)], ids=["gate", "supervisor"])
-def test_scenario_g20_the_exported_unit_is_taken_by_systemd_and_hardened(make_house, tmp_path, more, exposure):
-    house = make_house(start=False, upstreams={"demo": {"kind": "demo"}}, **more)
-    text = house.run("export", "systemd").stdout
-    assert f"ExecStart=/usr/bin/tollhouse up --config {house.config}\n" in text
-    assert str(house.data) in text.partition("ReadWritePaths=")[2]
-    unit = tmp_path / "tollhouse.service"
+def hardened(unit, text, exposure):
+    """The unit is taken by systemd, and is exposed at most so much, in tenths."""
     unit.write_text(text.replace("/usr/bin/tollhouse", "/bin/true"))
     verified = finished(["systemd-analyze", "verify", "--man=no", unit])
-    assert verified.returncode == 0 and "tollhouse.service" not in verified.stderr, verified.stderr
-    # Tenths: 15 is an exposure of 1.5.
+    assert verified.returncode == 0 and unit.name not in verified.stderr, verified.stderr
     analysed = finished(["systemd-analyze", "security", "--offline=true", f"--threshold={exposure}", "--no-pager", unit])
     assert analysed.returncode == 0, analysed.stdout[-6000:] + analysed.stderr
+
+
+def test_scenario_g20_the_exported_unit_is_taken_by_systemd_and_hardened(tmp_path):
+    text = finished([BINARY, "export", "systemd"], cwd=tmp_path).stdout
+    assert "ExecStart=/usr/bin/tollhouse up --config /etc/tollhouse/tollhouse.yaml\n" in text
+    assert "PrivateTmp=yes\n" in text and "ProtectHome=yes\n" in text
+    hardened(tmp_path / "tollhouse.service", text, 15)
+
+
+def test_scenario_g20_the_exported_unit_of_a_supervisor_and_its_sockets(make_house, tmp_path):
+    search = f"127.0.0.1:{free_port()}"
+    house = make_house(start=False, upstreams={"demo": {"kind": "demo"}}, search={"listen": search}, **SUPERVISED)
+    told = house.run("export", "systemd", "--out", tmp_path / "units")
+    assert told.returncode == 0, told.stderr
+    text = (tmp_path / "units/tollhouse.service").read_text()
+    assert f"ExecStart=/usr/bin/tollhouse up --config {house.config}\n" in text
+    assert str(house.data) in text.partition("ReadWritePaths=")[2]
+    assert "\nPrivateTmp" not in text, "its own files lie below /tmp here, which it has to see"
+    hardened(tmp_path / "units/tollhouse.service", text, 25)
+    sockets = (tmp_path / "units/tollhouse.socket").read_text()
+    assert sockets == house.run("export", "systemd", "--socket").stdout
+    for address in (f"127.0.0.1:{house.port}", search):
+        assert f"ListenStream={address}\n" in sockets
+    verified = finished(["systemd-analyze", "verify", "--man=no", tmp_path / "units/tollhouse.socket", tmp_path / "units/tollhouse.service"])
+    assert verified.returncode == 0 and "tollhouse" not in verified.stderr, verified.stderr
+
+
+@pytest.fixture
+def manager():
+    reason = systemd.why_not()
+    if reason:
+        pytest.skip(reason)
+    manager = systemd.Systemd().start()
+    yield manager
+    manager.end()
+
+
+def test_scenario_g20_the_exported_units_run_under_a_real_systemd(manager, make_house):
+    """Its sandbox, notifications and sockets as exported; only the user and what a whole machine starts before are others."""
+    house = make_house(start=False, upstreams={"demo": {"kind": "demo"}})
+    units = {"service": house.run("export", "systemd").stdout, "socket": house.run("export", "systemd", "--socket").stdout}
+    for old, new in {
+        "/usr/bin/tollhouse": str(BINARY),
+        "User=tollhouse\nGroup=tollhouse\n": f"StandardError=append:{house.log}\n",
+        "StateDirectory=tollhouse\nStateDirectoryMode=0700\nWorkingDirectory=/var/lib/tollhouse\n": "",
+        "After=network-online.target\nWants=network-online.target\n": "",
+    }.items():
+        assert old in units["service"], old
+        units["service"] = units["service"].replace(old, new)
+    for kind, text in units.items():
+        manager.write(f"tollhouse.{kind}", text.replace("[Unit]", "[Unit]\nDefaultDependencies=no"))
+    LOGS.append(house.log)
+    started = manager.ask("start", "tollhouse.socket")
+    assert started.returncode == 0, started.stderr
+    assert manager.shown("tollhouse.service", "ActiveState") == "inactive", "it begins when somebody comes"
+    until("it answers", lambda: house.get("/healthz", key="").is_success, within=60)
+    until("it has said that it is ready", lambda: manager.shown("tollhouse.service", "ActiveState") == "active", within=60)
+    assert manager.shown("tollhouse.service", "NRestarts") == "0"
+    # Whoever comes while it restarts waits, and nobody is refused.
+    before = manager.shown("tollhouse.service", "MainPID")
+    restarted = manager.ask("restart", "--no-block", "tollhouse.service")
+    assert restarted.returncode == 0, restarted.stderr
+    while manager.shown("tollhouse.service", "MainPID") in (before, "0"):
+        assert house.get("/healthz", key="", timeout=60).is_success
+    assert house.get("/healthz", key="", timeout=60).is_success
+    until("the new one is ready", lambda: manager.shown("tollhouse.service", "ActiveState") == "active", within=60)
 
 
 def test_scenario_g20_the_house_tells_systemd_when_it_is_ready_and_that_it_lives(make_house, tmp_path):

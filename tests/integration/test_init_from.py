@@ -200,6 +200,17 @@ def test_scenario_g10_a_port_in_use_is_told(tmp_path):
     assert f"listen: {address}" in (tmp_path / "tollhouse.yaml").read_text()
 
 
+def test_editors_find_the_schema_beside_the_configuration(tmp_path):
+    done = finished([BINARY, "init"], cwd=tmp_path)
+    assert done.returncode == 0 and "tollhouse.schema.json for editors" in done.stderr, done.stderr
+    line = (tmp_path / "tollhouse.yaml").read_text().splitlines()[0]
+    assert line == "# yaml-language-server: $schema=tollhouse.schema.json"
+    schema = json.loads((tmp_path / "tollhouse.schema.json").read_text())
+    assert {"listen", "upstreams", "access", "edge", "tasks"} <= schema["properties"].keys() and schema["additionalProperties"] is False
+    assert json.loads(finished([BINARY, "schema"]).stdout) == schema
+    assert finished([BINARY, "check"], cwd=tmp_path).returncode == 0
+
+
 def test_the_lines_for_openclaw_are_printed(tmp_path):
     """Where its settings are, or are named; they are not changed."""
     (tmp_path / ".openclaw").mkdir()

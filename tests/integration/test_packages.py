@@ -5,7 +5,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
+from pathlib import Path
 
 import pytest
 from house import BINARY, ROOT, finished
@@ -17,6 +19,8 @@ def xtask(*arguments, **environment):
     # TOLLHOUSE_XTASK: one that is built already, where somebody else is building.
     built = os.environ.get("TOLLHOUSE_XTASK")
     command = [built] if built else ["cargo", "run", "-q", "-p", "xtask", "--"]
+    # One time for all: whoever tests may commit meanwhile.
+    environment = {"SOURCE_DATE_EPOCH": "1769500000", **environment}
     done = finished([*command, *map(str, arguments)], cwd=ROOT, timeout=600, env={**os.environ, **environment})
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -54,6 +58,8 @@ def test_scenario_g20_the_package_has_all_that_belongs_to_it(packages, tmp_path)
         assert file in files, file
         assert "root/root" in files[file]
     assert files["/etc/tollhouse/tollhouse.yaml"].startswith("-rw-r-----"), "keys may stand in it"
+    closed = [file for file, line in files.items() if not re.match(r".{7}r", line) and not file.startswith("/etc/tollhouse")]
+    assert not closed, "everybody reads what is installed"
     assert not [line for line in files.values() if re.match(r".{5}w|.{8}w", line)], "nobody else writes there"
     told = finished(["dpkg-deb", "--field", deb(packages), "Depends"]).stdout
     assert re.search(r"libc6 \(>= 2\.\d+\)", told), told
@@ -173,6 +179,18 @@ def test_the_containerfile_keeps_the_rules():
             assert json.loads(text), "as a list: no shell in between that swallows signals"
         if name == "COPY":
             assert not re.search(r"\s\.\s", text), "nothing but what is named"
+
+
+def test_the_containerfile_is_taken_by_hadolint():
+    done = finished([Path(sys.executable).with_name("hadolint"), ROOT / "packaging/Containerfile"])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif("TOLLHOUSE_TEST_LINTIAN" not in os.environ, reason="Debian's lintian has to be there: TOLLHOUSE_TEST_LINTIAN=1")
+def test_scenario_g20_lintian_says_nothing_of_the_package(tmp_path):
+    xtask("package", "--binary", BINARY, "--out", tmp_path)
+    done = finished(["lintian", "--allow-root", "--fail-on", "error,warning", deb(tmp_path)], timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def in_chroot(root, *command, check=True):

@@ -133,16 +133,18 @@ fn fill(root: &Path, order: &Order, about: &About) -> Result<(), Failed> {
     fs::set_permissions(root.join("etc/tollhouse"), fs::Permissions::from_mode(0o750))?;
 
     // The unit is what the program itself says of this configuration.
-    let staged = fs::canonicalize(&config)?;
-    let unit = output(Command::new(&program).args(["export", "systemd", "--config"]).arg(&staged))?;
-    let unit = unit.replace(&staged.display().to_string(), "/etc/tollhouse/tollhouse.yaml");
+    let installed = ["export", "systemd", "--installed", "/etc/tollhouse/tollhouse.yaml", "--config"];
+    let unit = output(Command::new(&program).args(installed).arg(&config))?;
     // What there is to do by hand is done by the package.
     let unit: String = unit.split_inclusive('\n').filter(|line| !line.starts_with("#  ")).collect();
     write(&root.join("usr/lib/systemd/system/tollhouse.service"), &unit)?;
 
     let pages = root.join("usr/share/man/man1");
+    // The program lets nobody else read what it writes; what is installed is for everybody.
+    fs::create_dir_all(&pages)?;
     output(Command::new(&program).args(["man", "--out"]).arg(&pages))?;
     for page in sorted(&pages)? {
+        fs::set_permissions(&page, fs::Permissions::from_mode(0o644))?;
         gzip(&page)?;
     }
     for (shell, file) in [
@@ -153,18 +155,42 @@ fn fill(root: &Path, order: &Order, about: &About) -> Result<(), Failed> {
         write(&root.join(file), &output(Command::new(&program).args(["completions", shell]))?)?;
     }
     let documents = root.join("usr/share/doc/tollhouse");
-    let licence = fs::read_to_string("LICENSE")?;
-    write(&documents.join("copyright"), &format!("{COPYRIGHT}\n{licence}"))?;
-    copy(Path::new("CHANGELOG.md"), &documents.join("changelog"), 0o644)?;
+    write(&documents.join("copyright"), COPYRIGHT)?;
+    copy(Path::new("CHANGELOG.md"), &documents.join("NEWS"), 0o644)?;
+    gzip(&documents.join("NEWS"))?;
+    write(&documents.join("changelog"), &changelog(about)?)?;
     gzip(&documents.join("changelog"))?;
+    // What Debian's own rules ask and is otherwise here on purpose.
+    copy(Path::new("packaging/debian/lintian-overrides"), &root.join("usr/share/lintian/overrides/tollhouse"), 0o644)?;
     write(&documents.join("tollhouse.cdx.json"), &sbom::text(&about.version)?)?;
     Ok(())
 }
 
 const COPYRIGHT: &str = "\
-tollhouse and what it is built of are under the Apache License 2.0 and the licences that
-/usr/share/doc/tollhouse/tollhouse.cdx.json names for each part; no part is under a licence that asks for the sources of all.
+Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+Upstream-Name: tollhouse
+
+Files: *
+Copyright: the authors of tollhouse
+License: Apache-2.0
+ On Debian systems the whole text is in /usr/share/common-licenses/Apache-2.0.
+Comment:
+ What it is built of is under the licences that
+ /usr/share/doc/tollhouse/tollhouse.cdx.json names for each part; no part is
+ under a licence that asks for the sources of all.
 ";
+
+/// What is new stands in NEWS; a changelog of Debian's names the version.
+fn changelog(about: &About) -> Result<String, Failed> {
+    let About { version, epoch, .. } = about;
+    let when = output(Command::new("date").args(["--utc", "--rfc-email", "--date"]).arg(format!("@{epoch}")))?;
+    Ok(format!(
+        "tollhouse ({version}) unstable; urgency=medium\n\n  * See NEWS.gz.\n\n -- {MAINTAINER}  {}\n",
+        when.trim()
+    ))
+}
+
+const MAINTAINER: &str = "tollhouse <tollhouse@example.com>";
 
 fn debian(root: &Path, order: &Order, about: &About) -> Result<PathBuf, Failed> {
     let control = root.join("DEBIAN");
@@ -177,7 +203,7 @@ fn debian(root: &Path, order: &Order, about: &About) -> Result<PathBuf, Failed> 
 Package: tollhouse
 Version: {version}
 Architecture: {architecture}
-Maintainer: tollhouse <tollhouse@localhost>
+Maintainer: {MAINTAINER}
 Installed-Size: {kilobytes}
 Depends: libc6 (>= {glibc}), libgcc-s1, init-system-helpers (>= 1.54), passwd
 Recommends: ca-certificates

@@ -353,8 +353,25 @@ Examples:
   systemd-analyze verify tollhouse.service && systemd-analyze security --offline=true tollhouse.service
   sudo cp tollhouse.service /etc/systemd/system/ && sudo systemctl daemon-reload && sudo systemctl enable --now tollhouse
 
-A house that supervises others needs more than one that does not: they have its rights.")]
-    Systemd,
+A house that supervises others needs more than one that does not: they have its rights.
+
+With the socket unit nobody is refused while the house restarts, and ports below 1024 need no right of their own:
+  tollhouse export systemd --socket > tollhouse.socket
+  sudo cp tollhouse.socket /etc/systemd/system/ && sudo systemctl daemon-reload && sudo systemctl enable --now tollhouse.socket")]
+    Systemd(SystemdArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SystemdArgs {
+    /// Write tollhouse.service and tollhouse.socket into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// The unit of the sockets, which stay open over a restart
+    #[arg(long)]
+    pub(crate) socket: bool,
+    /// Where the configuration will lie [default: where it lies now]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) installed: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -44,8 +44,13 @@ pub(crate) fn export(args: &ExportArgs) -> anyhow::Result<()> {
         ExportCommand::Nginx => say(&nginx::site(&config)),
         ExportCommand::Ollama => say(&ollama::drop_in(&config)),
         ExportCommand::Rsyslog(wanted) => say(&rsyslog::rules(&config, wanted)),
-        ExportCommand::Systemd => {
-            say(&systemd::unit(&config, tollhouse_config::find(args.config.config.as_deref()).as_deref()))
+        ExportCommand::Systemd(wanted) => {
+            let file = wanted.installed.clone().or_else(|| tollhouse_config::find(args.config.config.as_deref()));
+            let files = [
+                ("tollhouse.service", systemd::unit(&config, file.as_deref())),
+                ("tollhouse.socket", systemd::socket(&config)),
+            ];
+            give(wanted.out.as_deref(), &files, usize::from(wanted.socket))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! For systemd: a unit that starts the house and lets it touch as little as it needs.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,8 +18,7 @@ pub(super) fn unit(config: &Config, file: Option<&Path>) -> String {
     let stop = config.supervise.iter().map(|process| process.stop + process.drain).max().unwrap_or_default();
     let stop = stop.max(config.timeouts.drain) + STOP_MORE;
     let low_ports = has_low_ports(config);
-    let file =
-        file.map_or_else(|| "/etc/tollhouse/tollhouse.yaml".to_owned(), |file| absolute(file).display().to_string());
+    let file = file.map_or_else(|| PathBuf::from("/etc/tollhouse/tollhouse.yaml"), absolute);
     let mut lines = vec![
         "# tollhouse under systemd. Written by `tollhouse export systemd`.".to_owned(),
         "#   try:           systemd-analyze verify THIS && systemd-analyze security --offline=true THIS".to_owned(),
@@ -35,7 +35,7 @@ pub(super) fn unit(config: &Config, file: Option<&Path>) -> String {
         "Type=notify".to_owned(),
         "NotifyAccess=main".to_owned(),
         "WatchdogSec=60".to_owned(),
-        format!("ExecStart={PROGRAM} up --config {file}"),
+        format!("ExecStart={PROGRAM} up --config {}", file.display()),
         "ExecReload=/bin/kill -HUP $MAINPID".to_owned(),
         "Restart=always".to_owned(),
         "RestartSec=2".to_owned(),
@@ -61,17 +61,45 @@ pub(super) fn unit(config: &Config, file: Option<&Path>) -> String {
     if !writes.is_empty() {
         lines.push(format!("ReadWritePaths={}", writes.into_iter().collect::<Vec<_>>().join(" ")));
     }
-    lines.extend(sandbox(config, supervises, low_ports));
+    lines.push("# A secret that only root can read: here its file, and in the configuration".to_owned());
+    lines.push("# `file:${CREDENTIALS_DIRECTORY:-/etc/tollhouse}/upstream-key`.".to_owned());
+    lines.push("#LoadCredential=upstream-key:/etc/tollhouse/upstream-key".to_owned());
+    lines.extend(sandbox(config, &file, supervises, low_ports));
     lines.extend(["", "[Install]", "WantedBy=multi-user.target"].map(str::to_owned));
     lines.join("\n") + "\n"
 }
 
-fn sandbox(config: &Config, supervises: bool, low_ports: bool) -> Vec<String> {
+/// The sockets that systemd keeps over restarts of the house.
+pub(super) fn socket(config: &Config) -> String {
+    let mut lines = vec![
+        "# The sockets of tollhouse, which systemd keeps: nobody is refused while the house restarts.".to_owned(),
+        "# Written by `tollhouse export systemd --socket`.".to_owned(),
+        "#   try:           systemd-analyze verify THIS".to_owned(),
+        "#   put in force:  as /etc/systemd/system/tollhouse.socket beside tollhouse.service, then".to_owned(),
+        "#                  systemctl daemon-reload && systemctl stop tollhouse && systemctl enable --now tollhouse.socket"
+            .to_owned(),
+        "[Unit]".to_owned(),
+        "Description=Sockets of tollhouse".to_owned(),
+        String::new(),
+        "[Socket]".to_owned(),
+    ];
+    let edge = config.edge.iter().flat_map(|edge| [edge.http, Some(edge.https)]).flatten();
+    let wanted: BTreeSet<SocketAddr> = edge.chain([config.listen.address]).chain(config.search.listen).collect();
+    lines.extend(wanted.iter().map(|address| format!("ListenStream={address}")));
+    lines.push("Backlog=4096".to_owned());
+    lines.extend(["", "[Install]", "WantedBy=sockets.target"].map(str::to_owned));
+    lines.join("\n") + "\n"
+}
+
+fn sandbox(config: &Config, file: &Path, supervises: bool, low_ports: bool) -> Vec<String> {
     let mut lines = vec!["NoNewPrivileges=yes".to_owned()];
-    let reads = |folder: &str| reads_below(config, folder);
+    let written = written(config);
+    let is_ours =
+        |folder: &str| file.starts_with(folder) || written.iter().any(|path| Path::new(path).starts_with(folder));
+    let reads = |folder: &str| is_ours(folder) || reads_below(config, folder);
     lines.push(if reads("/home") || reads("/root") { "ProtectHome=read-only" } else { "ProtectHome=yes" }.to_owned());
     if reads("/tmp") || reads("/var/tmp") || supervises {
-        lines.push("# No PrivateTmp: logs or sockets of other programs lie there.".to_owned());
+        lines.push("# No PrivateTmp: what is read or written lies there, or sockets of other programs.".to_owned());
     } else {
         lines.push("PrivateTmp=yes".to_owned());
     }
@@ -101,6 +129,8 @@ fn sandbox(config: &Config, supervises: bool, low_ports: bool) -> Vec<String> {
             "RemoveIPC=yes",
             "LockPersonality=yes",
             "SystemCallArchitectures=native",
+            // What is not allowed is refused, not killed for: some libraries only try.
+            "SystemCallErrorNumber=EPERM",
             "SystemCallFilter=@system-service",
         ]
         .map(str::to_owned),

@@ -8,6 +8,7 @@ export const checks = {
   "config.readable": { en: "Configuration file", zh: "配置文件" },
   "edge.certificate": { en: "Certificate of the public address", zh: "公开地址的证书" },
   "edge.acme": { en: "Renewal by the house itself (ACME)", zh: "由本程序自动续期（ACME）" },
+  "edge.challenge": { en: "Way of the authority", zh: "证书颁发机构的访问路径" },
   "edge.renewal": { en: "Renewal of the certificate", zh: "证书续期" },
   "edge.answer": { en: "Public address", zh: "公开地址" },
   "edge.proxy_timeout": { en: "Patience of the proxy", zh: "代理的超时时间" },

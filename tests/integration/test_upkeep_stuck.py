@@ -39,7 +39,7 @@ def test_scenario_r07_a_stopped_runner_is_found_because_nothing_comes_from_it(ma
     began = time.monotonic()
     os.kill(runner, signal.SIGSTOP)
     # Its port goes on to answer: only its progress tells.
-    until("its requests are taken back", lambda: told(house, process_name="ollama", msg="ollama does not get on: unanswered requests are taken back"), 20, 0.1)
+    until("its requests are taken back", lambda: told(house, process_name="ollama", msg="ollama does not get on: unanswered requests are taken back"), 60, 0.1)
     print(f"found after {time.monotonic() - began:.1f} s")
     again = until("it is well again", lambda: (row := ps(house)["ollama"])["state"] == "ready" and not lives(runner) and row, 60, 0.2)
     finish_well(house, streams)

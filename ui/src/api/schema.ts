@@ -1613,13 +1613,8 @@ export interface components {
             text?: string | null;
         };
         Attempt: {
-            /** Format: double */
-            connect_ms?: number | null;
-            error?: string | null;
             /** Format: int64 */
             number: number;
-            /** @description Where it went: known of the last one. */
-            upstream?: string | null;
         };
         Backtest: {
             /** Format: int32 */

@@ -192,10 +192,6 @@ struct Phase {
 #[derive(ToSchema)]
 struct Attempt {
     number: u64,
-    /// Where it went: known of the last one.
-    upstream: Option<String>,
-    connect_ms: Option<f64>,
-    error: Option<String>,
 }
 
 /// A record of another source.

@@ -25,6 +25,7 @@ CREATE TABLE answers (
     batch TEXT NOT NULL REFERENCES batches (id) ON DELETE CASCADE,
     line INTEGER NOT NULL,
     is_ok INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
     body TEXT NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX answers_of ON answers (batch, line);

@@ -13,6 +13,9 @@ use crate::error::BatchError;
 use crate::files::Part;
 use crate::lines::LineError;
 
+/// Batches of a key that are over and still told of.
+const OVER_MAX: i64 = 1_000;
+
 /// The owner of what belongs to nobody in particular: where no key is asked for.
 pub(crate) fn owner_name(owner: &Owner) -> &str {
     owner.key_id.as_deref().unwrap_or_default()
@@ -130,6 +133,11 @@ impl Cabinet {
         let insert =
             sqlx::query("INSERT INTO batches (id, owner, is_open, created_ms, doc) VALUES ($1, $2, 1, $3, $4)");
         insert.bind(&batch.id).bind(owner).bind(batch.created_ms).bind(doc).execute(&mut *tx).await?;
+        let trim = sqlx::query(
+            "DELETE FROM batches WHERE owner = $1 AND is_open = 0 AND rowid NOT IN \
+             (SELECT rowid FROM batches WHERE owner = $1 AND is_open = 0 ORDER BY rowid DESC LIMIT $2)",
+        );
+        trim.bind(owner).bind(OVER_MAX).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -205,8 +213,9 @@ impl Cabinet {
     /// Keeps the answer to a line; the first one stays.
     pub(crate) async fn keep_answer(&self, batch: &str, answer: &LineAnswer) -> Result<(), BatchError> {
         let insert =
-            sqlx::query("INSERT OR IGNORE INTO answers (batch, line, is_ok, body) VALUES ($1, $2, $3, $4)").bind(batch);
-        let insert = insert.bind(answer.line as i64).bind(i64::from(answer.is_ok)).bind(&answer.body);
+            sqlx::query("INSERT OR IGNORE INTO answers (batch, line, is_ok, bytes, body) VALUES ($1, $2, $3, $4, $5)");
+        let insert = insert.bind(batch).bind(answer.line as i64).bind(i64::from(answer.is_ok));
+        let insert = insert.bind(answer.body.len() as i64).bind(&answer.body);
         insert.execute(&self.write).await?;
         Ok(())
     }
@@ -216,6 +225,12 @@ impl Cabinet {
         let rows = sqlx::query("SELECT line FROM answers WHERE batch = $1 AND line BETWEEN $2 AND $3").bind(batch);
         let rows = rows.bind(first as i64).bind(last as i64).fetch_all(&self.read).await?;
         Ok(rows.iter().map(|row| row.get::<i64, _>(0) as u64).collect())
+    }
+
+    /// Bytes of all answers of a batch so far.
+    pub(crate) async fn answer_bytes(&self, batch: &str) -> Result<u64, BatchError> {
+        let sum = sqlx::query("SELECT coalesce(sum(bytes), 0) FROM answers WHERE batch = $1").bind(batch);
+        Ok(sum.fetch_one(&self.read).await?.get::<i64, _>(0) as u64)
     }
 
     /// Answers in the order of their lines, behind this one.

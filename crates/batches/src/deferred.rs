@@ -11,6 +11,9 @@ use tollhouse_gateway::Owner;
 use crate::cabinet::Cabinet;
 use crate::error::BatchError;
 
+/// Answers of a key that are kept; the oldest go first.
+const ANSWERS_MAX: i64 = 1_000;
+
 /// By which API it came.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -178,6 +181,11 @@ impl Cabinet {
         );
         let insert = insert.bind(&new.id).bind(owner).bind(new.expires_ms).bind(doc).bind(request.as_ref());
         insert.execute(&mut *tx).await?;
+        let trim = sqlx::query(
+            "DELETE FROM later WHERE owner = $1 AND is_open = 0 AND rowid NOT IN \
+             (SELECT rowid FROM later WHERE owner = $1 AND is_open = 0 ORDER BY rowid DESC LIMIT $2)",
+        );
+        trim.bind(owner).bind(ANSWERS_MAX).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -114,7 +114,7 @@ impl Cabinet {
         }
         now.output_file_id = good.map(|file| file.id);
         now.error_file_id = bad.map(|file| file.id);
-        (now.completed, now.failed) = (completed, failed);
+        (now.total, now.completed, now.failed) = (completed + failed, completed, failed);
         now.end(status, now_ms());
         let update = sqlx::query("UPDATE batches SET doc = $2, is_open = 0 WHERE id = $1").bind(&now.id);
         update.bind(serde_json::to_string(&now)?).execute(&mut *tx).await?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyDataStream;
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use tokio::fs::File;
@@ -69,6 +69,10 @@ pub(crate) async fn upload(
     })?;
     cabinet.check_room(owner_name(owner), 0, settings).await?;
     let whole = settings.file_bytes_max.saturating_add(FORM_BYTES_MAX);
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > whole) {
+        return Err(too_large(settings));
+    }
     let limits =
         SizeLimit::new().whole_stream(whole).per_field(FIELD_BYTES_MAX).for_field("file", settings.file_bytes_max);
     let constraints = Constraints::new().size_limit(limits);
@@ -157,15 +161,17 @@ async fn piece(field: &mut Field<'_>, settings: &Settings) -> Result<Option<byte
     piece.map_err(|error| trouble(&error, settings))
 }
 
+fn too_large(settings: &Settings) -> BatchError {
+    BatchError::TooLarge(format!("a file may have {} bytes, and the other fields few", settings.file_bytes_max))
+}
+
 fn late() -> BatchError {
     BatchError::Wrong { message: "the upload did not arrive in time".to_owned(), param: None }
 }
 
 fn trouble(error: &multer::Error, settings: &Settings) -> BatchError {
     match error {
-        multer::Error::FieldSizeExceeded { .. } | multer::Error::StreamSizeExceeded { .. } => {
-            BatchError::TooLarge(format!("a file may have {} bytes, and the other fields few", settings.file_bytes_max))
-        }
+        multer::Error::FieldSizeExceeded { .. } | multer::Error::StreamSizeExceeded { .. } => too_large(settings),
         _ => BatchError::Wrong { message: format!("the form cannot be read: {error}"), param: None },
     }
 }

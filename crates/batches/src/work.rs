@@ -67,8 +67,10 @@ pub struct Event {
 /// Pauses between attempts: the first, and the longest.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// How often a request is asked that a server fails at. One that nobody has room for is asked until its time is over.
+/// How often a request is asked that a server fails at, and one that no server takes now (503: full, loading, away, or failing in a way
+/// that may pass), which is nearly an hour. One that its key's limits hold back (429) is asked until its time is over.
 const FAILURES_MAX: u32 = 3;
+const REFUSALS_MAX: u32 = 60;
 /// How often is looked whether somebody has given up on it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -94,12 +96,13 @@ where
         }
     };
     let ask = async {
-        let (mut failures, mut pause) = (0, PAUSE);
+        let (mut failures, mut refusals, mut pause) = (0, 0, PAUSE);
         loop {
             let reply = house.ask(question.clone()).await;
             match reply.status {
-                429 | 503 => {}
-                408 | 500..=599 if failures + 1 < FAILURES_MAX => failures += 1,
+                429 => {}
+                503 if refusals + 1 < REFUSALS_MAX => refusals += 1,
+                408 | 500..=502 | 504..=599 if failures + 1 < FAILURES_MAX => failures += 1,
                 _ => return reply,
             }
             tokio::time::sleep(reply.retry_after.unwrap_or(pause).clamp(PAUSE, PAUSE_MAX)).await;

@@ -52,6 +52,15 @@ impl Config {
                 paths.push(path);
             }
         }
+        let webhooks =
+            |config: &Self| config.batches.as_ref()?.webhooks.as_ref().map(|webhooks| webhooks.secret.clone());
+        if webhooks(self) != webhooks(other) && !paths.iter().any(|path| path.starts_with("batches")) {
+            paths.push("batches.webhooks.secret".to_owned());
+        }
+        let openclaw = |config: &Self| config.approvals.as_ref().map(|openclaw| openclaw.token.clone());
+        if openclaw(self) != openclaw(other) && !paths.iter().any(|path| path.starts_with("approvals")) {
+            paths.push("approvals.openclaw.token".to_owned());
+        }
         if let (Some(tasks), Some(others)) = (&self.tasks, &other.tasks) {
             if tasks.store != others.store && !paths.iter().any(|path| path.starts_with("tasks.store")) {
                 paths.push("tasks.store.url".to_owned());

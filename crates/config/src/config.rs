@@ -1,6 +1,7 @@
 //! What is usable: every value of a configuration with its type, its unit and its default.
 
 mod alerts;
+mod batches;
 mod chat;
 mod console;
 mod default_alerts;
@@ -26,6 +27,7 @@ pub use self::alerts::{
     AlertConfig, AlertMeasure, AlertOrigin, AlertSeverity, ChannelConfig, ChannelKind, EscalateConfig, QuietConfig,
     ReportConfig, ReportKind, SmtpConfig, SmtpTls,
 };
+pub use self::batches::{BatchesConfig, OpenclawApprovals, WebhooksConfig};
 pub use self::chat::ChatConfig;
 pub use self::console::{ConsoleConfig, ConsoleRole, OidcConfig};
 pub use self::edge::{
@@ -106,6 +108,10 @@ pub struct Config {
     pub probes: ProbesConfig,
     /// Long jobs; none without.
     pub tasks: Option<TasksConfig>,
+    /// Files, batches and requests that are answered later; none without.
+    pub batches: Option<BatchesConfig>,
+    /// An OpenClaw whose questions are shown among those of tasks.
+    pub approvals: Option<OpenclawApprovals>,
 }
 
 impl Config {
@@ -163,6 +169,8 @@ impl Default for Config {
             search: SearchConfig::default(),
             supervise: Vec::new(),
             tasks: None,
+            batches: None,
+            approvals: None,
             ship: Vec::new(),
             channels: Vec::new(),
             alerts: AlertConfig::defaults(),

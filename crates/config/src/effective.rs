@@ -1,6 +1,7 @@
 //! A configuration as YAML, with every default filled in and every secret masked.
 
 mod alerts;
+mod batches;
 mod console;
 mod edge;
 mod probes;
@@ -82,6 +83,7 @@ impl Config {
         probes::write(out, &self.probes)?;
         supervise::write(out, &self.supervise)?;
         tasks::write(out, self.tasks.as_ref())?;
+        batches::write(out, self.batches.as_ref(), self.approvals.as_ref())?;
         self.write_telemetry(out)
     }
 

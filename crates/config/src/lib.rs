@@ -48,16 +48,17 @@ mod tree;
 
 pub use config::{
     AccessConfig, AcmeChallenge, AcmeConfig, AlertConfig, AlertMeasure, AlertOrigin, AlertSeverity, Auth,
-    BalanceConfig, Begin, By, CallerLimits, CertificatePlace, CertificateProbe, ChannelConfig, ChannelKind, ChatConfig,
-    ClockProbe, Compress, Config, ConsoleConfig, ConsoleRole, Content, ContentMode, Deny, DiskProbe, EdgeConfig,
-    ErrorStyle, EscalateConfig, FieldKind, FileRotate, FileSource, GpuProbe, HeadersConfig, HttpProbe, HttpSource,
-    JournaldSource, Keep, KeepFiles, KeyConfig, Limits, LineCap, LineFormat, Listen, ListenSource, Logging,
-    MemoryProbe, ModelConfig, ModelProbe, OidcConfig, OnAbort, OtlpConfig, Overflow, Priority, ProbesConfig,
-    ProcessProbe, ProgramFault, QualityProbe, Queue, QuietConfig, Rate, ReadyConfig, RemoteStore, Reopen, ReopenSignal,
-    ReportConfig, ReportKind, RestartPolicy, Rotate, RotateMethod, RecordsConfig, RouteConfig, RouteTarget, SearchConfig, ShapeConfig,
-    Shared, ShipConfig, ShipKind, ShipLogin, SiteConfig, SmtpConfig, SmtpTls, SourceConfig, SourceKind,
-    StopSignalConfig, StoreConfig, SuperviseConfig, SyncPolicy, SyslogMessage, TaskCommand, TaskStore, TasksConfig,
-    TelemetryConfig, Timeouts, TlsConfig, TlsFiles, UnitConfig, UnitManager, UpstreamConfig, UpstreamKind, Vrl,
+    BalanceConfig, BatchesConfig, Begin, By, CallerLimits, CertificatePlace, CertificateProbe, ChannelConfig,
+    ChannelKind, ChatConfig, ClockProbe, Compress, Config, ConsoleConfig, ConsoleRole, Content, ContentMode, Deny,
+    DiskProbe, EdgeConfig, ErrorStyle, EscalateConfig, FieldKind, FileRotate, FileSource, GpuProbe, HeadersConfig,
+    HttpProbe, HttpSource, JournaldSource, Keep, KeepFiles, KeyConfig, Limits, LineCap, LineFormat, Listen,
+    ListenSource, Logging, MemoryProbe, ModelConfig, ModelProbe, OidcConfig, OnAbort, OpenclawApprovals, OtlpConfig,
+    Overflow, Priority, ProbesConfig, ProcessProbe, ProgramFault, QualityProbe, Queue, QuietConfig, Rate, ReadyConfig,
+    RecordsConfig, RemoteStore, Reopen, ReopenSignal, ReportConfig, ReportKind, RestartPolicy, Rotate, RotateMethod,
+    RouteConfig, RouteTarget, SearchConfig, ShapeConfig, Shared, ShipConfig, ShipKind, ShipLogin, SiteConfig,
+    SmtpConfig, SmtpTls, SourceConfig, SourceKind, StopSignalConfig, StoreConfig, SuperviseConfig, SyncPolicy,
+    SyslogMessage, TaskCommand, TaskStore, TasksConfig, TelemetryConfig, Timeouts, TlsConfig, TlsFiles, UnitConfig,
+    UnitManager, UpstreamConfig, UpstreamKind, Vrl, WebhooksConfig,
 };
 pub use import::{Fate, Imported, Note, Old, Part, PartServer, import, import_with};
 pub use ipnet::IpNet;

@@ -2,6 +2,7 @@
 
 mod access;
 pub(crate) mod alerts;
+mod batches;
 mod channels;
 mod chat;
 mod console;
@@ -114,6 +115,9 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
         config.probes = probes::probes(d, s.get("probes"), &config.upstreams, &config.data_dir);
         let (data_dir, channels) = (&config.data_dir, &config.channels);
         config.tasks = s.get("tasks").and_then(|node| tasks::tasks(d, node, data_dir, channels));
+        config.batches = s.get("batches").and_then(|node| batches::batches(d, node));
+        let tasks = config.tasks.as_ref();
+        config.approvals = s.get("approvals").and_then(|node| batches::approvals(d, node, tasks));
     });
     config
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::backup::BackupArgs;
 use crate::advise::AdviseArgs;
+use crate::backup::BackupArgs;
 use crate::bench::BenchArgs;
 use crate::dead::DeadArgs;
 use crate::doctor::DoctorArgs;

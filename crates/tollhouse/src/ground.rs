@@ -21,6 +21,7 @@ use tollhouse_upstream::Upstreams;
 use tollhouse_watch::Troubles;
 use tollhouse_web::HostGuard;
 
+use crate::batching::Batched;
 use crate::figures::Figures;
 use crate::house::House;
 use crate::probing::Probed;
@@ -59,6 +60,8 @@ pub(crate) struct Ground {
     pub(crate) probed: Arc<Probed>,
     /// The tasks at work.
     pub(crate) tasked: Arc<Tasked>,
+    /// The batches at work.
+    pub(crate) batched: Arc<Batched>,
     /// Servers behind the sites of the edge, and answers to authorities that look at its names.
     pub(crate) edge: Arc<Kept>,
     /// Prompts and answers, once a configuration wanted them kept.
@@ -98,6 +101,7 @@ impl Ground {
             contents: self.contents(config)?,
             families: self.families(config),
             telemetry: self.figures.telemetry().clone(),
+            later: Some(self.batched.clone()),
             ..wiring::gateway_settings(config)
         };
         let gateway = Gateway::new(gateway_settings, door, self.limits.clone(), upstreams, self.journal.clone());

@@ -19,6 +19,8 @@ use tollhouse_journal::{Level, Record};
 use tollhouse_remote::Shelf;
 use tollhouse_state::State;
 
+use crate::approving::Approving;
+use crate::batching::Batching;
 use crate::collecting::Collecting;
 use crate::edging::Edging;
 use crate::ground::Ground;
@@ -80,6 +82,8 @@ pub(crate) struct Keeper {
     pub(crate) telling: Telling,
     pub(crate) probing: Probing,
     pub(crate) tasking: Tasking,
+    pub(crate) batching: Batching,
+    pub(crate) approving: Approving,
     pub(crate) supervising: Supervising,
     pub(crate) stores: Stores,
     pub(crate) ring: Ring,
@@ -144,6 +148,8 @@ impl Keeper {
     pub(crate) async fn end(mut self) -> Ground {
         // First: a question of ours need not be waited for.
         self.probing.end().await;
+        self.approving.end();
+        self.batching.end().await;
         self.tasking.end().await;
         let search = async {
             if let Some(listening) = self.listening_search {
@@ -334,6 +340,8 @@ impl Keeper {
         self.watching.adopt(watched, place);
         self.probing.adopt(probed).await;
         self.tasking.adopt(tasks, console).await;
+        self.batching.adopt(&config).await;
+        self.approving.adopt(config.approvals.clone());
         self.supervising.adopt(specs);
         if !self.stores.are_of(&config) {
             self.stores = Stores::new(&config, self.ground.journal.clone(), self.ground.shelf.clone());

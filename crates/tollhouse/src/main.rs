@@ -2,7 +2,9 @@
 
 mod advise;
 mod alert;
+mod approving;
 mod backup;
+mod batching;
 mod bench;
 mod check;
 mod cli;

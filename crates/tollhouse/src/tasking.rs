@@ -12,7 +12,7 @@ mod files;
 mod folder;
 mod hands;
 mod questions;
-mod room;
+pub(crate) mod room;
 mod telling;
 pub(crate) mod templates;
 
@@ -32,14 +32,13 @@ use tollhouse_tasks::{Book, Definition, Desk, Engine, Options, SystemClock};
 
 pub(crate) use self::desk::Tasked;
 use self::desk::{Office, out_of_reach};
+pub(crate) use self::facts::check_address as check_host;
 use self::files::Folders;
 use self::folder::Folder;
 use self::hands::{HouseHands, Reach};
 use self::questions::{Audience, Questions, Teller};
 use self::room::Gate;
-use crate::house::Current;
-use crate::probing::Probed;
-use crate::watching;
+use crate::{approving, watching};
 
 /// How often is looked for changed definitions.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -60,9 +59,9 @@ pub(crate) struct Parts {
     pub(crate) state: State,
     pub(crate) journal: Journal,
     pub(crate) shelf: Shelf,
-    pub(crate) current: Current,
-    pub(crate) probed: Arc<Probed>,
     pub(crate) tasked: Arc<Tasked>,
+    /// Also asked for batches: each knows the other's questions as none of users.
+    pub(crate) gate: Arc<Gate>,
 }
 
 /// What a configuration wants, ready.
@@ -74,6 +73,8 @@ struct Wanted {
     book: Option<Book>,
     reach: Reach,
     audience: Audience,
+    /// Tasks that the configuration itself wants.
+    built_in: Vec<Definition>,
 }
 
 struct Running {
@@ -107,7 +108,8 @@ impl Ready {
             service: config.service.clone(),
             console: String::new(),
         };
-        Ok(Self(Some(Box::new(Wanted { tasks, book, reach, audience }))))
+        let built_in = config.approvals.iter().map(approving::definition).collect::<anyhow::Result<_>>()?;
+        Ok(Self(Some(Box::new(Wanted { tasks, book, reach, audience, built_in }))))
     }
 }
 
@@ -136,7 +138,7 @@ impl Tasking {
             return;
         };
         let wanted = match before {
-            Some(mut running) if wanted.book.is_none() && running.is_as(&wanted.tasks) => {
+            Some(mut running) if wanted.book.is_none() && running.is_as(&wanted) => {
                 running.adopt(*wanted, console);
                 self.running = Some(running);
                 return;
@@ -178,7 +180,7 @@ impl Tasking {
 
 impl Parts {
     async fn start(&self, wanted: Wanted, console: Option<String>) -> anyhow::Result<Running> {
-        let Wanted { tasks, book, reach, mut audience } = wanted;
+        let Wanted { tasks, book, reach, mut audience, built_in } = wanted;
         let book = book.context("the book of runs is not open")?;
         audience.console = console.unwrap_or_default();
         let (reach, audience) = (Arc::new(reach), Arc::new(RwLock::new(Arc::new(audience))));
@@ -186,14 +188,19 @@ impl Parts {
         let desk = Desk::new(book.clone(), clock.clone());
         let folder = Arc::new(Folder::new(tasks.dir.clone()));
         let counts = counts::Counts::default();
-        let office =
-            Arc::new(Office { desk: desk.clone(), folder, reach: RwLock::new(reach.clone()), counts: counts.clone() });
+        let office = Arc::new(Office {
+            desk: desk.clone(),
+            folder,
+            built_in,
+            reach: RwLock::new(reach.clone()),
+            counts: counts.clone(),
+        });
         for faulty in office.renew(true).await.context("putting the definitions of tasks in force")? {
             tell_faulty(&self.journal, &faulty);
         }
         let is_alone = tasks.store == TaskStore::Sqlite;
         let (questions, heard) = Questions::channel();
-        let gate = Gate::new(self.current.clone(), self.probed.clone());
+        let gate = self.gate.clone();
         let hands = HouseHands::new(
             reach,
             gate,
@@ -227,10 +234,13 @@ impl Parts {
 
 impl Running {
     /// Whether the engine needs not be started anew for this.
-    fn is_as(&self, tasks: &TasksConfig) -> bool {
-        let print =
-            |tasks: &TasksConfig| (tasks.workers, tasks.keep_days, tasks.keep_runs, tasks.keep_bytes, tasks.gpu_retry, tasks.dir.clone());
-        print(&self.tasks) == print(tasks)
+    fn is_as(&self, wanted: &Wanted) -> bool {
+        let tasks = &wanted.tasks;
+        let print = |tasks: &TasksConfig| {
+            (tasks.workers, tasks.keep_days, tasks.keep_runs, tasks.keep_bytes, tasks.gpu_retry, tasks.dir.clone())
+        };
+        let versions = |built_in: &[Definition]| built_in.iter().map(|task| task.version.clone()).collect::<Vec<_>>();
+        print(&self.tasks) == print(tasks) && versions(&self.office.built_in) == versions(&wanted.built_in)
     }
 
     fn adopt(&mut self, wanted: Wanted, console: Option<String>) {

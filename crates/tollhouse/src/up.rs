@@ -21,6 +21,8 @@ use tollhouse_store::Indexer;
 use tollhouse_upstream::Upstreams;
 use tollhouse_watch::Troubles;
 
+use crate::approving::{self, Approving};
+use crate::batching::{self, Batching};
 use crate::collecting::shaping::Shapes;
 use crate::collecting::{Collecting, Prepared};
 use crate::counts::Counts;
@@ -40,6 +42,7 @@ use crate::source::{FileWatch, Source};
 use crate::stores::Stores;
 use crate::supervising::{self, Supervising};
 use crate::tasking::Tasking;
+use crate::tasking::room::Gate;
 use crate::telling::Telling;
 use crate::watching::Watching;
 use crate::{cli, keeper, keys, probing, ps, shelf, shipping, sieving, tasking, telling, watching, wiring};
@@ -129,6 +132,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         answers,
         probed: std::sync::Arc::default(),
         tasked: std::sync::Arc::default(),
+        batched: std::sync::Arc::default(),
         edge: std::sync::Arc::default(),
         contents,
     };
@@ -151,6 +155,11 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let signals = Signals::listen()?;
     let (door, upstreams) = (house.gateway.door().clone(), house.gateway.upstreams().clone());
     let current = Current::new(house);
+    // Before the first answer: whoever sees that the house answers may also ask for an answer that comes later.
+    let gate = std::sync::Arc::new(Gate::new(current.clone(), ground.probed.clone()));
+    let parts =
+        batching::Parts { journal: ground.journal.clone(), gate: gate.clone(), batched: ground.batched.clone() };
+    let batching = Batching::new(parts, &config).await?;
     let serving = Serving::new(&config, current.clone(), ground.journal.clone());
     let serving_search = Serving::search(&config, current.clone(), ground.journal.clone());
     let mut draining = JoinSet::new();
@@ -186,13 +195,15 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         state: ground.state.clone(),
         journal: ground.journal.clone(),
         shelf: ground.shelf.clone(),
-        current: current.clone(),
-        probed: ground.probed.clone(),
         tasked: ground.tasked.clone(),
+        gate,
     };
     let tasking = Tasking::new(parts, tasks, console).await?;
+    let parts = approving::Parts { journal: ground.journal.clone(), tasked: ground.tasked.clone() };
+    let approving = Approving::new(parts, config.approvals.clone());
     let stores = Stores::new(&config, ground.journal.clone(), ground.shelf.clone());
-    let parts = greeting(&edging, &collecting, &shipping, &watching, &supervising, &probing, &tasking);
+    let mut parts = greeting(&edging, &collecting, &shipping, &watching, &supervising, &probing, &tasking);
+    parts.extend(batching.greeting().await.map(|line| format!("batches    {line}")));
     ps::note_address(&config, listening.address);
     greet(&config, &ground.state, listening.address, &door, &upstreams, &parts).await;
     if let Some(listening) = &listening_search {
@@ -221,6 +232,8 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         stores,
         probing,
         tasking,
+        batching,
+        approving,
         ring,
         notifier: Notifier::from_environment(),
         logging,

@@ -34,6 +34,8 @@ impl fmt::Debug for Tasked {
 pub(super) struct Office {
     pub(super) desk: Desk,
     pub(super) folder: Arc<Folder>,
+    /// Tasks that the configuration itself wants; a file of the same name takes the place of one.
+    pub(super) built_in: Vec<Definition>,
     pub(super) reach: RwLock<Arc<Reach>>,
     pub(super) counts: Counts,
 }
@@ -57,7 +59,11 @@ impl Office {
             });
         }
         if found.is_changed || is_first {
-            self.desk.publish(&self.folder.definitions()).await?;
+            let mut definitions = self.folder.definitions();
+            let is_free = |task: &&Definition| definitions.iter().all(|other| other.name != task.name);
+            let own: Vec<Definition> = self.built_in.iter().filter(is_free).cloned().collect();
+            definitions.extend(own);
+            self.desk.publish(&definitions).await?;
         }
         Ok(found.faulty)
     }

@@ -174,7 +174,7 @@ async fn fetched(hosts: &[String], url: &str) -> Result<Value, StepError> {
 }
 
 /// Whether steps may ask there: `tasks.hosts` names it, and it is none of the addresses that nothing is ever sent to.
-fn check_address(hosts: &[String], uri: &Uri) -> Result<(), StepError> {
+pub(crate) fn check_address(hosts: &[String], uri: &Uri) -> Result<(), StepError> {
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err(StepError::lasting("an address begins with http:// or https://"));
     }

@@ -35,7 +35,7 @@ pub(super) struct Reach {
 /// The hands; the engine keeps them over every change of the configuration.
 pub(super) struct HouseHands {
     reach: RwLock<Arc<Reach>>,
-    gate: Gate,
+    gate: Arc<Gate>,
     shelf: Shelf,
     state: State,
     journal: Journal,
@@ -46,7 +46,7 @@ pub(super) struct HouseHands {
 impl HouseHands {
     pub(super) fn new(
         reach: Arc<Reach>,
-        gate: Gate,
+        gate: Arc<Gate>,
         shelf: Shelf,
         state: State,
         journal: Journal,

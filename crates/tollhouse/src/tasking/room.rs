@@ -18,8 +18,8 @@ const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_secs(1);
 const OWN_WORK: Duration = Duration::from_secs(15);
 
 /// Looks at the gate and at the cards for the tasks.
-pub(super) struct Gate {
-    pub(super) current: Current,
+pub(crate) struct Gate {
+    pub(crate) current: Current,
     probed: Arc<Probed>,
     /// Questions of tasks that are under way, each with a number and its server.
     own: Mutex<Vec<(u64, String, Progress)>>,
@@ -30,7 +30,7 @@ pub(super) struct Gate {
 }
 
 /// A question under way; it ends when this is dropped.
-pub(super) struct Under<'a> {
+pub(crate) struct Under<'a> {
     gate: &'a Gate,
     number: u64,
 }
@@ -43,14 +43,14 @@ impl Drop for Under<'_> {
 }
 
 impl Gate {
-    pub(super) fn new(current: Current, probed: Arc<Probed>) -> Self {
+    pub(crate) fn new(current: Current, probed: Arc<Probed>) -> Self {
         let (own, last_asked) = (Mutex::default(), Mutex::default());
         let (numbers, has_put_off) = (AtomicU64::new(0), AtomicBool::new(false));
         Self { current, probed, own, numbers, last_asked, has_put_off }
     }
 
     /// Why a model is not asked now, or, without one, why nothing that needs the card is begun.
-    pub(super) async fn in_the_way(&self, model: Option<&str>, busy_above: f64) -> Option<String> {
+    pub(crate) async fn in_the_way(&self, model: Option<&str>, busy_above: f64) -> Option<String> {
         let gateway = self.current.get().gateway.clone();
         let upstream = match model {
             Some(model) => Some(gateway.upstreams().resolve(model).await?.upstream),
@@ -88,12 +88,12 @@ impl Gate {
     }
 
     /// Notes that something was put off, for [`Self::idle`].
-    pub(super) fn put_off(&self) {
+    pub(crate) fn put_off(&self) {
         self.has_put_off.store(true, Ordering::Relaxed);
     }
 
     /// Resolves when something was put off and nothing is in the way any more.
-    pub(super) async fn idle(&self, busy_above: impl Fn() -> f64) {
+    pub(crate) async fn idle(&self, busy_above: impl Fn() -> f64) {
         loop {
             tokio::time::sleep(LOOK_FOR_ROOM_EVERY).await;
             if self.has_put_off.load(Ordering::Relaxed) && self.in_the_way(None, busy_above()).await.is_none() {
@@ -104,21 +104,21 @@ impl Gate {
     }
 
     /// Waits until a model may be asked.
-    pub(super) async fn room_for(&self, model: &str, busy_above: f64) {
+    pub(crate) async fn room_for(&self, model: &str, busy_above: f64) {
         while self.in_the_way(Some(model), busy_above).await.is_some() {
             tokio::time::sleep(LOOK_FOR_ROOM_EVERY).await;
         }
     }
 
     /// A question to this server begins.
-    pub(super) fn begin(&self, upstream: &str, progress: &Progress) -> Under<'_> {
+    pub(crate) fn begin(&self, upstream: &str, progress: &Progress) -> Under<'_> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         self.own().push((number, upstream.to_owned(), progress.clone()));
         Under { gate: self, number }
     }
 
     /// Resolves when a user would have to wait for a question of ours.
-    pub(super) async fn users_come(&self, gateway: &Gateway, upstream: &str) {
+    pub(crate) async fn users_come(&self, gateway: &Gateway, upstream: &str) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let Some(server) = server_of(gateway, upstream).filter(|server| server.breaker == "closed") else {

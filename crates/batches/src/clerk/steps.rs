@@ -1,0 +1,302 @@
+//! The steps of batches and deferred requests. Each may be taken a second time after a crash, and does then what is left of it.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use tokio::task::spawn_blocking;
+use tollhouse_gateway::{BATCH_ORIGIN, LATER_ORIGIN};
+use tollhouse_tasks::{Outcome, StepError};
+
+use super::{Clerk, LATER_WINDOW, end};
+use crate::batch::{Batch, LineAnswer, Status};
+use crate::cabinet::{new_id, now_ms};
+use crate::deferred;
+use crate::error::BatchError;
+use crate::hands::nothing;
+use crate::lines::{self, Item, LineError};
+use crate::record;
+use crate::work::{self, Event, Question, Reply, Stop};
+
+impl Clerk {
+    // Steps of a batch
+
+    /// Reads the input: what is wrong with it ends the batch, else its parts are the step's value.
+    pub(crate) async fn read(&self, id: &str) -> Result<Value, BatchError> {
+        let batch = self.cabinet.batch(id).await?;
+        if batch.status.is_over() || batch.status == Status::Cancelling {
+            return Ok(nothing());
+        }
+        let (path, endpoint, lines_max) = (self.cabinet.input_path(id), batch.endpoint, self.settings.lines_max);
+        let scan = blocking(path, move |path| lines::scan(path, &endpoint, lines_max)).await?;
+        let now_ms = now_ms();
+        let batch = self.cabinet.change_batch(id, |batch| {
+            if batch.status != Status::Validating {
+                return Ok(());
+            }
+            batch.total = scan.items;
+            if scan.errors.is_empty() {
+                batch.status = Status::InProgress;
+                batch.in_progress_ms = Some(now_ms);
+            } else {
+                batch.errors.clone_from(&scan.errors);
+                batch.end(Status::Failed, now_ms);
+            }
+            Ok(())
+        });
+        let batch = batch.await?;
+        match batch.status {
+            Status::Failed => {
+                self.cabinet.let_go(id).await?;
+                record::batch(&self.journal, &batch, "failed");
+                Ok(nothing())
+            }
+            Status::Cancelling => Ok(nothing()),
+            _ => {
+                record::batch(&self.journal, &batch, "in_progress");
+                Ok(json!({"parts": scan.parts}))
+            }
+        }
+    }
+
+    /// Asks the requests of one part that have no answer yet, one after the other.
+    pub(crate) async fn ask(&self, id: &str, part: &str) -> Result<Value, BatchError> {
+        let batch = self.cabinet.batch(id).await?;
+        if self.stop(&batch).is_some() {
+            return Ok(Value::Null);
+        }
+        let (path, endpoint, at) = (self.cabinet.input_path(id), batch.endpoint.clone(), part.to_owned());
+        let items = blocking(path, move |path| lines::part(path, &endpoint, &at)).await?;
+        let (Some(first), Some(last)) = (items.first(), items.last()) else { return Ok(Value::Null) };
+        let done = self.cabinet.answered(id, first.line, last.line).await?;
+        let mut bytes = self.cabinet.answer_bytes(id).await?;
+        for item in items {
+            if done.contains(&item.line) {
+                continue;
+            }
+            if bytes > self.settings.bytes_max {
+                self.cabinet.keep_answer(id, &no_room(&item)).await?;
+                continue;
+            }
+            let question = Question {
+                owner: batch.owner(),
+                origin: BATCH_ORIGIN,
+                path: batch.endpoint.clone(),
+                model: item.model.clone(),
+                body: Bytes::from(item.body.clone()),
+            };
+            let stopped = || async {
+                let batch = self.cabinet.batch_status(id).await;
+                batch.ok().and_then(|(status, expires_ms)| stop(status, expires_ms))
+            };
+            match work::answer(&*self.house, &question, stopped).await {
+                Ok(reply) => {
+                    let answer = line_answer(&item, &reply);
+                    bytes += answer.body.len() as u64;
+                    self.cabinet.keep_answer(id, &answer).await?;
+                }
+                Err(_) => break,
+            }
+        }
+        Ok(Value::Null)
+    }
+
+    /// Writes the answers, and ends the batch.
+    pub(crate) async fn finish(&self, id: &str) -> Result<Value, BatchError> {
+        let now = now_ms();
+        let batch = self.cabinet.change_batch(id, |batch| {
+            if batch.status == Status::InProgress {
+                batch.status = Status::Finalizing;
+                batch.finalizing_ms = Some(now);
+            }
+            Ok(())
+        });
+        let batch = batch.await?;
+        if batch.status.is_over() {
+            return Ok(Value::Null);
+        }
+        let has_all = {
+            let counted = self.cabinet.batch(id).await?;
+            counted.completed + counted.failed == counted.total
+        };
+        let status = match batch.status {
+            Status::Cancelling => Status::Cancelled,
+            _ if has_all => Status::Completed,
+            _ => Status::Expired,
+        };
+        let batch = self.cabinet.finish(batch, status, self.keep_ms()).await?;
+        let event = match status {
+            Status::Cancelled => "cancelled",
+            Status::Expired => "expired",
+            _ => "completed",
+        };
+        record::batch(&self.journal, &batch, event);
+        Ok(Value::Null)
+    }
+
+    /// Ends a batch at which the house itself fails.
+    pub(crate) async fn give_up(&self, id: &str, error: &str) -> Result<Value, BatchError> {
+        let message = "the house could not go on with this batch; its operator finds why in the log".to_owned();
+        let error_of_house = LineError { code: "internal_error".to_owned(), message, param: None, line: None };
+        tracing::error!(batch = id, error, "giving up a batch");
+        let batch = self.cabinet.change_batch(id, |batch| {
+            batch.errors = vec![error_of_house];
+            batch.end(Status::Failed, now_ms());
+            Ok(())
+        });
+        let batch = batch.await?;
+        self.cabinet.let_go(id).await?;
+        record::batch(&self.journal, &batch, "failed");
+        Ok(Value::Null)
+    }
+
+    fn stop(&self, batch: &Batch) -> Option<Stop> {
+        stop(batch.status, batch.expires_ms)
+    }
+
+    // Steps of a deferred request
+
+    /// Asks, and keeps the answer.
+    pub(crate) async fn answer(&self, id: &str) -> Result<Value, BatchError> {
+        let begun = self.cabinet.change_deferred(id, None, |deferred| {
+            if deferred.status == deferred::Status::Queued {
+                deferred.status = deferred::Status::InProgress;
+            }
+            Ok(())
+        });
+        let begun = begun.await?;
+        if begun.status.is_over() {
+            return Ok(Value::Null);
+        }
+        let question = Question {
+            owner: begun.owner(),
+            origin: LATER_ORIGIN,
+            path: begun.kind.path().to_owned(),
+            model: begun.model.clone(),
+            body: plain(&self.cabinet.deferred_request(id).await?),
+        };
+        let until_ms = begun.created_ms + LATER_WINDOW.as_millis() as i64;
+        let stopped = || async {
+            match self.cabinet.deferred(id).await {
+                Ok(deferred) if deferred.status.is_over() => Some(Stop::Cancelled),
+                Err(BatchError::Unknown { .. }) => Some(Stop::Cancelled),
+                _ => (now_ms() >= until_ms).then_some(Stop::Expired),
+            }
+        };
+        let reply = match work::answer(&*self.house, &question, stopped).await {
+            Ok(reply) => reply,
+            // Whoever gave up on it has its record; nobody is told.
+            Err(Stop::Cancelled) => return Ok(Value::Null),
+            Err(Stop::Expired) => Reply {
+                status: 504,
+                request_id: String::new(),
+                retry_after: None,
+                body: json!({"error": {"message": "no model server answered in time", "type": "server_error", "code": "expired"}})
+                    .to_string()
+                    .into(),
+            },
+        };
+        let keep_ms = self.later_keep_ms();
+        let is_ok = (200..300).contains(&reply.status);
+        let ended = self.cabinet.change_deferred(id, Some(&reply.body), |deferred| {
+            if !deferred.status.is_over() {
+                deferred.http_status = Some(reply.status);
+                let status = if is_ok { deferred::Status::Completed } else { deferred::Status::Failed };
+                end(deferred, status, keep_ms);
+            }
+            Ok(())
+        });
+        let ended = ended.await?;
+        record::deferred(&self.journal, &ended, if is_ok { "completed" } else { "failed" }, None);
+        Ok(Value::Null)
+    }
+
+    /// Tells by the webhook that it is over.
+    pub(crate) async fn tell(&self, id: &str) -> Result<Outcome, StepError> {
+        let Ok(deferred) = self.cabinet.deferred(id).await else { return Ok(Outcome::default()) };
+        let Some(url) = deferred.webhook.clone().filter(|_| deferred.status != deferred::Status::Cancelled) else {
+            return Ok(Outcome::default());
+        };
+        let event = Event {
+            id: format!("event-{id}"),
+            name: deferred.kind.event(deferred.status),
+            of: id.to_owned(),
+            path: deferred.location(),
+        };
+        self.house.tell(&url, &event).await.map_err(|(message, may_retry)| StepError {
+            message,
+            may_retry,
+            retry_after: None,
+        })?;
+        record::deferred(&self.journal, &deferred, "told", None);
+        Ok(Outcome::default())
+    }
+
+    /// Notes that a step failed for good: the answer stays where it can be fetched, or says that there is none.
+    pub(crate) async fn untold(&self, id: &str, error: &str) -> Result<Value, BatchError> {
+        let keep_ms = self.later_keep_ms();
+        let deferred = self.cabinet.change_deferred(id, None, |deferred| {
+            if !deferred.status.is_over() {
+                end(deferred, deferred::Status::Failed, keep_ms);
+            }
+            Ok(())
+        });
+        let deferred = deferred.await?;
+        record::deferred(&self.journal, &deferred, "untold", Some(error.chars().take(500).collect()));
+        Ok(Value::Null)
+    }
+}
+
+/// Why nothing further of a batch is asked.
+fn stop(status: Status, expires_ms: i64) -> Option<Stop> {
+    if status.is_over() || status == Status::Cancelling {
+        return Some(Stop::Cancelled);
+    }
+    (now_ms() >= expires_ms).then_some(Stop::Expired)
+}
+
+/// The same request without the wish to be answered later.
+fn plain(body: &Bytes) -> Bytes {
+    match serde_json::from_slice::<Map<String, Value>>(body) {
+        Ok(mut fields) if fields.contains_key("background") => {
+            fields.shift_remove("background");
+            serde_json::to_vec(&fields).map_or_else(|_| body.clone(), Bytes::from)
+        }
+        _ => body.clone(),
+    }
+}
+
+/// The line of an output file (OpenAI's API, "batch request output object").
+fn line_answer(item: &Item, reply: &Reply) -> LineAnswer {
+    let body = serde_json::from_slice::<Value>(&reply.body)
+        .unwrap_or_else(|_| String::from_utf8_lossy(&reply.body).into_owned().into());
+    let line = json!({
+        "id": new_id("batch_req_"),
+        "custom_id": item.custom_id,
+        "response": {"status_code": reply.status, "request_id": reply.request_id, "body": body},
+        "error": null,
+    });
+    LineAnswer { line: item.line, is_ok: (200..300).contains(&reply.status), body: line.to_string() }
+}
+
+/// What stands for a line that is not asked, since the answers before it are as large as all files of a key may be.
+fn no_room(item: &Item) -> LineAnswer {
+    let message = "the answers of this batch are larger than the files of a key may be together";
+    let line = json!({
+        "id": new_id("batch_req_"),
+        "custom_id": item.custom_id,
+        "response": null,
+        "error": {"code": "output_too_large", "message": message},
+    });
+    LineAnswer { line: item.line, is_ok: false, body: line.to_string() }
+}
+
+/// Reads a file of ours where it holds up nobody else.
+async fn blocking<T: Send + 'static>(
+    path: PathBuf,
+    read: impl FnOnce(&PathBuf) -> std::io::Result<T> + Send + 'static,
+) -> Result<T, BatchError> {
+    let at = path.clone();
+    let read = spawn_blocking(move || read(&at)).await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    read.map_err(BatchError::file(&path))
+}

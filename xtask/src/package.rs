@@ -171,7 +171,7 @@ Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: tollhouse
 
 Files: *
-Copyright: the authors of tollhouse
+Copyright: 2026 the authors of tollhouse
 License: Apache-2.0
  On Debian systems the whole text is in /usr/share/common-licenses/Apache-2.0.
 Comment:

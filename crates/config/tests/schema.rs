@@ -113,6 +113,10 @@ fn a_value_of_another_kind_is_refused_where_the_reader_refuses_it() {
     let (validator, mut refused) = (validator(), 0);
     for (name, text) in files("tests/valid") {
         let whole = as_json(&name, &text);
+        // Some need variables that hold something else than `1`.
+        if !is_read(&whole) {
+            continue;
+        }
         let mut found = Vec::new();
         places(&whole, String::new(), &mut found);
         for place in found {

@@ -129,7 +129,8 @@ def test_users_come_first(make_batches, scripted):
     upstreams = {"scripted": {"kind": "openai", "url": scripted.url, "parallel": 1}}
     house = make_batches(upstreams=upstreams)
     client = client_of(house)
-    made = batch_of(client, lines(1, model="endless"))
+    scripted.late_s = 120
+    made = batch_of(client, lines(1, model="late"))
     until("the batch has the place", lambda: house.status()["scripted"]["running"] == 1, 30)
     began = time.monotonic()
     assert house.chat("hello").status_code == 200

@@ -102,7 +102,8 @@ def test_a_background_response_by_the_official_client(make_later, scripted):
     )
     assert (done.id, done.output_text, done.background) == (made.id, "say this", True)
 
-    endless = client.responses.create(model="endless", input="go on", background=True)
+    scripted.late_s = 120
+    endless = client.responses.create(model="late", input="go on", background=True)
     until("it is asked", lambda: client.responses.retrieve(endless.id).status == "in_progress", 30)
     assert client.responses.cancel(endless.id).status == "cancelled"
     house.idle(10)
@@ -157,9 +158,10 @@ def test_a_webhook_tells_that_the_answer_is_there(make_later, hook):
     assert house.chat("x", headers=ASYNC, stream=True).status_code == 400
 
 
-def test_only_so_many_wait(make_later):
+def test_only_so_many_wait(make_later, scripted):
+    scripted.late_s = 120
     house = make_later(later={"open": 2, "at_once": 1})
     for _ in range(2):
-        assert house.chat("on", model="endless", headers=ASYNC).status_code == 202
-    assert house.chat("on", model="endless", headers=ASYNC).status_code == 429
+        assert house.chat("on", model="late", headers=ASYNC).status_code == 202
+    assert house.chat("on", model="late", headers=ASYNC).status_code == 429
     assert house.chat("on", model="nobody-has-it", headers=ASYNC).status_code == 404

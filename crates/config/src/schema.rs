@@ -71,14 +71,20 @@ struct Shape {
     stands_beside: bool,
     /// The largest number.
     count: Option<u64>,
-    is_text: bool,
-    is_bool: bool,
-    is_duration: bool,
-    is_bytes: bool,
-    is_anything: bool,
-    has_any_names: bool,
+    plain: BTreeSet<Plain>,
     /// What was expected, in the reader's words.
     expected: BTreeSet<String>,
+}
+
+/// What needs nothing more to be said of.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+enum Plain {
+    Text,
+    Bool,
+    Duration,
+    Bytes,
+    Anything,
+    AnyNames,
 }
 
 #[derive(Default)]
@@ -125,14 +131,16 @@ impl Shape {
                     let names = shape.names.get_or_insert_default();
                     node.children().for_each(|child| names.join(Self::of(child, seen)));
                 }
-                Form::AnyNames => shape.has_any_names = true,
+                Form::AnyNames => {
+                    shape.plain.insert(Plain::AnyNames);
+                }
                 Form::List(expected) => {
                     shape.expected.insert(expected.clone());
                     let items = shape.list.get_or_insert_default();
                     node.children().for_each(|child| items.join(Self::of(child, seen)));
                 }
                 Form::Text(expected) => {
-                    shape.is_text = true;
+                    shape.plain.insert(Plain::Text);
                     shape.expected.insert(expected.clone());
                 }
                 Form::Words(words) => shape.words.extend(words),
@@ -140,11 +148,19 @@ impl Shape {
                     shape.words.insert(word);
                     shape.stands_beside = true;
                 }
-                Form::Bool => shape.is_bool = true,
+                Form::Bool => {
+                    shape.plain.insert(Plain::Bool);
+                }
                 Form::Count { max } => shape.count = shape.count.max(Some(*max)),
-                Form::Duration => shape.is_duration = true,
-                Form::Bytes => shape.is_bytes = true,
-                Form::Anything => shape.is_anything = true,
+                Form::Duration => {
+                    shape.plain.insert(Plain::Duration);
+                }
+                Form::Bytes => {
+                    shape.plain.insert(Plain::Bytes);
+                }
+                Form::Anything => {
+                    shape.plain.insert(Plain::Anything);
+                }
             }
         }
         shape
@@ -177,12 +193,7 @@ impl Shape {
         self.words.extend(other.words);
         self.count = self.count.max(other.count);
         self.stands_beside |= other.stands_beside;
-        self.is_text |= other.is_text;
-        self.is_bool |= other.is_bool;
-        self.is_duration |= other.is_duration;
-        self.is_bytes |= other.is_bytes;
-        self.is_anything |= other.is_anything;
-        self.has_any_names |= other.has_any_names;
+        self.plain.extend(other.plain);
         self.expected.extend(other.expected);
     }
 
@@ -192,9 +203,8 @@ impl Shape {
     }
 
     fn has_words_alone(&self) -> bool {
-        let has_one = self.is_text || self.is_bool || self.is_duration || self.is_bytes || self.is_anything;
-        let has_some = self.has_any_names || self.names.is_some() || self.list.is_some() || self.count.is_some();
-        !has_one && !has_some && self.sections.is_empty()
+        let has_more = self.names.is_some() || self.list.is_some() || self.count.is_some();
+        self.plain.is_empty() && !has_more && self.sections.is_empty()
     }
 
     /// The schema of one value, with what an editor shows beside it.
@@ -221,7 +231,7 @@ impl Shape {
     }
 
     fn forms(&self, defaults: &BTreeMap<String, Value>, path: &str) -> Vec<Value> {
-        if self.is_anything || self.is_unknown() {
+        if self.plain.contains(&Plain::Anything) || self.is_unknown() {
             return Vec::new();
         }
         let mut forms = Vec::new();
@@ -231,13 +241,13 @@ impl Shape {
         if let Some(names) = &self.names {
             forms.push(json!({"type": "object", "additionalProperties": names.told(defaults, &format!("{path}.*"))}));
         }
-        if self.has_any_names {
+        if self.plain.contains(&Plain::AnyNames) {
             forms.push(json!({"type": "object"}));
         }
         if let Some(list) = &self.list {
             forms.push(json!({"type": "array", "items": list.told(defaults, &format!("{path}[]"))}));
         }
-        if self.is_text {
+        if self.plain.contains(&Plain::Text) {
             forms.push(json!({"type": ["string", "number", "boolean"]}));
         } else {
             self.add_scalars(&mut forms);
@@ -254,23 +264,23 @@ impl Shape {
             let words: Vec<Value> = self.words.iter().map(|word| json!(word)).chain(as_read).collect();
             forms.push(json!({"enum": words}));
         }
-        if self.is_bool {
+        if self.plain.contains(&Plain::Bool) {
             forms.push(json!({"type": "boolean"}));
         }
         if let Some(max) = self.count {
             forms.push(json!({"type": "integer", "minimum": 1, "maximum": max}));
         }
-        if self.is_duration {
+        if self.plain.contains(&Plain::Duration) {
             let pattern = format!("^[0-9]+(ms|s|m|h|d)$|{VARIABLE}");
             forms.push(json!({"type": "string", "pattern": pattern, "description": "a duration such as 250ms, 30s, 5m or 24h"}));
         }
-        if self.is_bytes {
+        if self.plain.contains(&Plain::Bytes) {
             let pattern = format!("^[0-9]+([KMGTkmgt][Ii]?)?[Bb]?$|{VARIABLE}");
             forms.push(json!({"type": "integer", "minimum": 1}));
             forms
                 .push(json!({"type": "string", "pattern": pattern, "description": "a size such as 512, 8MiB or 12GB"}));
         }
-        if forms.len() > before && !self.is_duration && !self.is_bytes {
+        if forms.len() > before && !self.plain.contains(&Plain::Duration) && !self.plain.contains(&Plain::Bytes) {
             forms.push(
                 json!({"type": "string", "pattern": VARIABLE, "description": "a variable of the environment: ${NAME}"}),
             );

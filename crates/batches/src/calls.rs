@@ -199,7 +199,7 @@ pub(crate) fn json_answer(status: u16, body: &Value) -> Answer {
 }
 
 /// A page of a list.
-pub(crate) fn list(entries: Vec<Value>, has_more: bool) -> Answer {
+pub(crate) fn list(entries: &[Value], has_more: bool) -> Answer {
     let id = |entry: Option<&Value>| entry.map(|entry| entry["id"].clone()).unwrap_or_default();
     let (first, last) = (id(entries.first()), id(entries.last()));
     let list = json!({"object": "list", "data": entries, "first_id": first, "last_id": last, "has_more": has_more});

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use http::header::{HeaderName, LOCATION, RETRY_AFTER};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use tollhouse_dialect::Api;
 use tollhouse_gateway::{Asked, Doing, Later, Owner, Refusal, Wanted};
 use tollhouse_journal::Journal;
@@ -21,6 +21,7 @@ use crate::calls::{self, NewBatch, Query, Route};
 use crate::deferred::{self, Deferred, Kind};
 use crate::definitions::{BATCH, LATER};
 use crate::error::BatchError;
+use crate::files::{FOR_BATCH, KeptFile};
 use crate::settings::Settings;
 use crate::work::House;
 use crate::{record, upload};
@@ -76,7 +77,7 @@ impl Later for Clerk {
         Box::pin(async move { self.answer_call(asked).await.map_err(Refusal::from) })
     }
 
-    fn take<'a>(&'a self, wanted: Wanted) -> Doing<'a> {
+    fn take(&self, wanted: Wanted) -> Doing<'_> {
         Box::pin(async move { self.defer(wanted).await.map_err(Refusal::from) })
     }
 }
@@ -142,7 +143,8 @@ impl Clerk {
             Route::Files => {
                 let query = Query::read(query, FILES_LIST)?;
                 let (files, has_more) = self.cabinet.files(name, query.purpose.as_deref(), &query.part).await?;
-                Ok(calls::list(files.iter().map(|file| file.shown()).collect(), has_more))
+                let files: Vec<Value> = files.iter().map(KeptFile::shown).collect();
+                Ok(calls::list(&files, has_more))
             }
             Route::File(id) => Ok(calls::json_answer(200, &self.cabinet.file(name, id).await?.shown())),
             Route::RemoveFile(id) => {
@@ -165,7 +167,8 @@ impl Clerk {
             Route::Batches => {
                 let query = Query::read(query, LIST)?;
                 let (batches, has_more) = self.cabinet.batches(name, &query.part).await?;
-                Ok(calls::list(batches.iter().map(Batch::shown).collect(), has_more))
+                let batches: Vec<Value> = batches.iter().map(Batch::shown).collect();
+                Ok(calls::list(&batches, has_more))
             }
             Route::Batch(id) => Ok(calls::json_answer(200, &self.cabinet.own_batch(name, id).await?.shown())),
             Route::CancelBatch(id) => {
@@ -218,7 +221,7 @@ impl Clerk {
 
     async fn create(&self, owner: &Owner, new: NewBatch) -> Result<Batch, BatchError> {
         let file = self.cabinet.file(owner_name(owner), &new.input_file_id).await?;
-        if file.purpose != crate::files::FOR_BATCH {
+        if file.purpose != FOR_BATCH {
             let message = format!("the file was not uploaded for a batch: its purpose is {}", file.purpose);
             return Err(BatchError::wrong(message, "input_file_id"));
         }

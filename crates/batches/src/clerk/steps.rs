@@ -9,7 +9,7 @@ use tollhouse_gateway::{BATCH_ORIGIN, LATER_ORIGIN};
 use tollhouse_tasks::{Outcome, StepError};
 
 use super::{Clerk, LATER_WINDOW, end};
-use crate::batch::{Batch, LineAnswer, Status};
+use crate::batch::{LineAnswer, Status};
 use crate::cabinet::{new_id, now_ms};
 use crate::deferred;
 use crate::error::BatchError;
@@ -62,7 +62,7 @@ impl Clerk {
     /// Asks the requests of one part that have no answer yet, one after the other.
     pub(crate) async fn ask(&self, id: &str, part: &str) -> Result<Value, BatchError> {
         let batch = self.cabinet.batch(id).await?;
-        if self.stop(&batch).is_some() {
+        if stop(batch.status, batch.expires_ms).is_some() {
             return Ok(Value::Null);
         }
         let (path, endpoint, at) = (self.cabinet.input_path(id), batch.endpoint.clone(), part.to_owned());
@@ -148,10 +148,6 @@ impl Clerk {
         self.cabinet.let_go(id).await?;
         record::batch(&self.journal, &batch, "failed");
         Ok(Value::Null)
-    }
-
-    fn stop(&self, batch: &Batch) -> Option<Stop> {
-        stop(batch.status, batch.expires_ms)
     }
 
     // Steps of a deferred request

@@ -65,7 +65,7 @@ impl Question {
         let told = [("directory", cwd), ("host", host), ("agent", agent_id), ("session", session_key)];
         for (name, value) in told {
             if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
-                text.push_str(&format!("\n{name}: {value}"));
+                text.extend(["\n", name, ": ", value.as_str()]);
             }
         }
         text

@@ -40,7 +40,7 @@ pub trait Later: fmt::Debug + Send + Sync {
     fn serve<'a>(&'a self, asked: Asked<'a>) -> Doing<'a>;
 
     /// Takes a request that was found good, and tells where its answer will be (202).
-    fn take<'a>(&'a self, wanted: Wanted) -> Doing<'a>;
+    fn take(&self, wanted: Wanted) -> Doing<'_>;
 }
 
 /// A call about something that is kept.
@@ -89,7 +89,7 @@ impl Gateway {
     /// Who answers for a path, if anybody does.
     pub(crate) fn keeper_of(&self, path: &str) -> Option<Arc<dyn Later>> {
         let is_below = |of: &&str| path.strip_prefix(of).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        let is_meant = COLLECTIONS.iter().any(|of| is_below(&of)) || TAKEN.iter().any(|of| path.starts_with(of));
+        let is_meant = COLLECTIONS.iter().any(is_below) || TAKEN.iter().any(|of| path.starts_with(of));
         self.inner.settings.later.clone().filter(|later| is_meant && later.is_on())
     }
 

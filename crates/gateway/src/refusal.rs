@@ -222,14 +222,13 @@ impl Refusal {
             Self::ContextTooSmall { .. } => "context_too_small",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyIncomplete => "body_incomplete",
-            Self::BadRequest(_) => "bad_request",
+            Self::BadRequest(_) | Self::Later { .. } => "bad_request",
             Self::UnknownModel(_) => "unknown_model",
             Self::UnknownPath => "unknown_path",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::Upstream(error) => error.reason(),
             Self::Answer(_) => "unwritable_answer",
             Self::Unrecorded => "unrecorded",
-            Self::Later { .. } => "bad_request",
         }
     }
 

@@ -45,7 +45,7 @@ impl Clock for SystemClock {
         loop {
             let steady = begin.elapsed();
             let now_ms = jiff::Timestamp::now().as_millisecond();
-            if begin.elapsed() - steady < APART_MAX {
+            if begin.elapsed().saturating_sub(steady) < APART_MAX {
                 return Moment { now_ms, steady_ms: steady.as_millis() as i64 };
             }
         }

@@ -59,7 +59,7 @@ impl Later for Batched {
         })
     }
 
-    fn take<'a>(&'a self, wanted: Wanted) -> Doing<'a> {
+    fn take(&self, wanted: Wanted) -> Doing<'_> {
         Box::pin(async move {
             match self.get() {
                 Some(later) => later.take(wanted).await,

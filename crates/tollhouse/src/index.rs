@@ -216,7 +216,7 @@ impl Alone {
     fn index(&self, config: &Config, store: &Store) -> anyhow::Result<()> {
         let (written, synced) = (self.journal.written(), self.journal.synced());
         let indexer = store.follow(config.journal_file(), written, synced, up::shaper(config)?)?;
-        let closing = std::thread::spawn(move || indexer.close());
+        let closing = std::thread::Builder::new().name("indexer-end".to_owned()).spawn(move || indexer.close())?;
         let mut told = std::time::Instant::now();
         while !closing.is_finished() {
             std::thread::sleep(Duration::from_millis(20));

@@ -132,7 +132,7 @@ fn series_json(outcome: &Outcome, series: &Series, end_ms: i64) -> Value {
         Outcome::Silent { error, .. } => error.as_ref(),
     };
     let off = |error: &Error| {
-        said("forecast_off", json!({"model_percent": error.model * 100.0, "naive_percent": error.naive * 100.0}))
+        said("forecast_off", &json!({"model_percent": error.model * 100.0, "naive_percent": error.naive * 100.0}))
     };
     let mut all_said: Vec<Value> = tried.map(off).into_iter().collect();
     let (told, why, error, hours): (bool, String, Value, &[Expected]) = match outcome {
@@ -160,14 +160,14 @@ fn series_json(outcome: &Outcome, series: &Series, end_ms: i64) -> Value {
 /// Why nothing is foretold, by a code that does not change.
 fn silence_said(why: &Silence) -> Value {
     match why {
-        Silence::TooShort { known, wanted } => said("forecast_short", json!({"known": known, "needed": wanted})),
-        Silence::Empty => said("forecast_empty", json!({})),
-        Silence::NotBetter => said("forecast_not_better", json!({})),
-        Silence::NoFit => said("forecast_no_fit", json!({})),
+        Silence::TooShort { known, wanted } => said("forecast_short", &json!({"known": known, "needed": wanted})),
+        Silence::Empty => said("forecast_empty", &json!({})),
+        Silence::NotBetter => said("forecast_not_better", &json!({})),
+        Silence::NoFit => said("forecast_no_fit", &json!({})),
     }
 }
 
-fn said(code: &str, figures: Value) -> Value {
+fn said(code: &str, figures: &Value) -> Value {
     json!({"code": code, "figures": figures})
 }
 

@@ -99,6 +99,7 @@ def test_weekly_log_digest_is_bound_to_a_schema_and_its_evidence_to_lines(make_t
     replies = {"inventor": {"findings": [{**finding, "evidence": [987654]}]}, "rambler": {"causes": []}}
     for model, reply in replies.items():
         ollama.create(model, "--reply", json.dumps(reply))
+        until("the house knows the model", lambda: model in house.get("/v1/models").text)
         run = begin(house, "weekly-log-digest", "--input", f"model={model}", "--input", "channel=ops")
         failed = until_status(house, run, "done", "failed", within=90)
         error = failed["summary"].get("error", "")

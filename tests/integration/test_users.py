@@ -101,7 +101,8 @@ def test_a_user_signs_in_and_is_counted_by_name(house):
         body = {"model": "echo", "messages": [{"role": "user", "content": "one two"}]}
         answer = client.post(f"{API}/chat", json=body)
         assert answer.status_code == 200
-    assert house.record(answer.headers["x-request-id"])["user_id"] == "Ann"
+    last = json.loads(answer.text.strip().splitlines()[-1].removeprefix("data: "))
+    assert house.record(last["told"]["request_id"])["user_id"] == "Ann"
     until("the sign-in is recorded", lambda: audits(house, "console session opened"))
     opened = audits(house, "console session opened")[-1]
     assert (opened["by"], opened["role"], opened["way"], opened["client_ip"]) == ("Ann", "viewer", "password", "127.0.0.1")

@@ -253,13 +253,15 @@ impl Route {
 }
 
 /// Takes in a body that nobody wants, as far as it is short and on its way: an answer before its end is one that some clients throw
-/// away (curl 7.88 over HTTP/2), and over HTTP/1.1 the connection would end.
+/// away (curl 7.88 over HTTP/2), and over HTTP/1.1 the connection would end. One that is announced as longer is left: whoever waits
+/// for a `100 Continue` gets the answer in its place (RFC 9110, section 10.1.1).
 pub(crate) async fn drain<B>(body: B)
 where
     B: http_body::Body,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    if body.is_end_stream() {
+    let is_long = body.size_hint().lower() > DRAINED_BYTES_MAX as u64;
+    if body.is_end_stream() || is_long {
         return;
     }
     let all = std::pin::pin!(Limited::new(body, DRAINED_BYTES_MAX).collect());

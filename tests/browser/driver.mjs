@@ -12,6 +12,8 @@ const { chromium, errors } = require("playwright-core");
 const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
 
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+/** A page that is still misplaced after so long is so. */
+const SETTLED_MS_MAX = 5_000;
 export const WAIT_MS = 40_000;
 export const WIDE = { width: 1440, height: 900 };
 
@@ -71,9 +73,15 @@ export async function start(task, { base = new URL(task.address), isExpected = (
     await lookAt(page, name);
   }
 
-  /** Looks only at how a page is laid out. */
+  /** Looks only at how a page is laid out, once it has settled: charts take another width with the next pictures. */
   async function lookAt(page, name) {
-    for (const what of await page.evaluate(misplaced)) seen.layout.push(`${name}: ${what}`);
+    const end = Date.now() + SETTLED_MS_MAX;
+    let found = await page.evaluate(misplaced);
+    while (found.length > 0 && Date.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      found = await page.evaluate(misplaced);
+    }
+    for (const what of found) seen.layout.push(`${name}: ${what}`);
   }
 
   /** Walks, and prints what was seen, with a failure and its picture where there is one. */

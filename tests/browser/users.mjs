@@ -67,7 +67,9 @@ await run(async () => {
   await admin.getByTestId("session-row").first().waitFor();
   seen.sessions = await admin.getByTestId("session-row").count();
   await look(admin, "users");
+  const given = admin.waitForResponse((answer) => answer.request().method() === "PUT" && answer.url().endsWith("/role"));
   await row.getByTestId("user-role").selectOption("admin");
+  await given;
   await user.goto(base.origin);
   await user.getByTestId("nav-keys").waitFor();
   await row.getByTestId("user-remove").click();

@@ -102,7 +102,7 @@ def make_inbox(make_house, tmp_path, openclaw):
 def runs(house, status=None):
     """Runs of such questions, by what they ask."""
     house.status()  # signs in
-    found = house.signed_in.get("/console/api/v1/tasks/runs", params={"task": "openclaw-approval"}).json().get("runs", [])  # none yet while the house starts
+    found = house.signed_in.get("/console/api/v1/tasks/runs", params={"task": "openclaw-approval", "limit": 200}).json().get("runs", [])  # none yet while the house starts
     return [run for run in found if status in (None, run["status"])]
 
 
@@ -157,6 +157,18 @@ def test_questions_outlive_restarts_of_both_sides(make_inbox, openclaw):
     finally:
         again.stop()
     assert len(runs(house)) == 2, "each question is shown once"
+
+
+def test_a_whole_page_of_questions_and_more_is_taken_out_when_they_are_gone(make_inbox, openclaw):
+    for number in range(60):
+        openclaw.ask(f"q{number}", f"make part-{number}")
+    house = make_inbox()
+    asking(house, 60)
+    house.stop()
+    # Nobody looks while all of them are answered there.
+    openclaw.pending.clear()
+    house.start()
+    until("no question is open", lambda: len(runs(house, "cancelled")) == 60, 60)
 
 
 def test_a_wrong_token_is_told_and_not_shown(make_inbox, openclaw):

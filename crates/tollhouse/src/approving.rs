@@ -243,7 +243,12 @@ impl Mirror {
     /// Takes questions out of the inbox that OpenClaw has no more: answered or expired while nobody looked.
     async fn withdraw_others(&mut self, ids: &BTreeSet<String>) -> Result<(), String> {
         let desk = self.desk()?;
-        let filter = Filter { task: Some(TASK.to_owned()), status: Some(Status::Asking), ..Filter::default() };
+        let filter = Filter {
+            task: Some(TASK.to_owned()),
+            status: Some(Status::Asking),
+            limit: OPEN_MAX as u32,
+            ..Filter::default()
+        };
         let asking = desk.list(&filter).await.map_err(|error| chain(&error))?;
         for run in asking.runs {
             let detail = desk.show(&run.id).await.map_err(|error| chain(&error))?;

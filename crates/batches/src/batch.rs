@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 use tollhouse_gateway::Owner;
 
-use crate::cabinet::Cabinet;
+use crate::cabinet::{Cabinet, new_id};
 use crate::error::BatchError;
 use crate::files::Part;
 use crate::lines::LineError;
@@ -38,6 +39,19 @@ pub(crate) enum Status {
 impl Status {
     pub(crate) fn is_over(self) -> bool {
         matches!(self, Self::Failed | Self::Completed | Self::Expired | Self::Cancelled)
+    }
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Validating => "validating",
+            Self::Failed => "failed",
+            Self::InProgress => "in_progress",
+            Self::Finalizing => "finalizing",
+            Self::Completed => "completed",
+            Self::Expired => "expired",
+            Self::Cancelling => "cancelling",
+            Self::Cancelled => "cancelled",
+        }
     }
 }
 
@@ -110,6 +124,12 @@ impl Batch {
     }
 }
 
+/// A line of an output file (OpenAI's API, "batch request output object"): what was answered, or why nothing was asked.
+pub(crate) fn output_line(custom_id: &str, response: &Value, error: &Value) -> String {
+    let id = new_id("batch_req_");
+    json!({"id": id, "custom_id": custom_id, "response": response, "error": error}).to_string()
+}
+
 /// The answer to a line, as it will stand in a file.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LineAnswer {
@@ -145,10 +165,15 @@ impl Cabinet {
     /// A batch, whoever's it is, with its counts as they are now.
     pub(crate) async fn batch(&self, id: &str) -> Result<Batch, BatchError> {
         let row = sqlx::query("SELECT doc FROM batches WHERE id = $1").bind(id).fetch_optional(&self.read).await?;
-        let row = row.ok_or_else(|| unknown(id))?;
+        self.counted(&row.ok_or_else(|| unknown(id))?).await
+    }
+
+    /// What is kept of a batch; the answers of one that is not over are counted.
+    async fn counted(&self, row: &SqliteRow) -> Result<Batch, BatchError> {
         let mut batch: Batch = serde_json::from_str(row.get("doc"))?;
         if !batch.status.is_over() {
-            let counts = sqlx::query("SELECT is_ok, count(*) FROM answers WHERE batch = $1 GROUP BY is_ok").bind(id);
+            let counts =
+                sqlx::query("SELECT is_ok, count(*) FROM answers WHERE batch = $1 GROUP BY is_ok").bind(&batch.id);
             for row in counts.fetch_all(&self.read).await? {
                 let count = row.get::<i64, _>(1) as u64;
                 if row.get::<i64, _>(0) == 1 { batch.completed = count } else { batch.failed = count }
@@ -173,7 +198,7 @@ impl Cabinet {
     /// Batches of this owner, the newest first, and whether there are more behind them.
     pub(crate) async fn batches(&self, owner: &str, part: &Part) -> Result<(Vec<Batch>, bool), BatchError> {
         let query = sqlx::query(
-            "SELECT id FROM batches WHERE owner = $1 AND rowid < \
+            "SELECT doc FROM batches WHERE owner = $1 AND rowid < \
              coalesce((SELECT rowid FROM batches WHERE id = $2 AND owner = $1), 9223372036854775807) \
              ORDER BY rowid DESC LIMIT $3",
         );
@@ -181,7 +206,7 @@ impl Cabinet {
         let has_more = rows.len() > part.limit as usize;
         let mut batches = Vec::new();
         for row in rows.iter().take(part.limit as usize) {
-            batches.push(self.batch(row.get("id")).await?);
+            batches.push(self.counted(row).await?);
         }
         Ok((batches, has_more))
     }
@@ -238,7 +263,7 @@ impl Cabinet {
         let rows =
             sqlx::query("SELECT line, is_ok, body FROM answers WHERE batch = $1 AND line > $2 ORDER BY line LIMIT $3");
         let rows = rows.bind(batch).bind(after as i64).bind(i64::from(limit)).fetch_all(&self.read).await?;
-        let answer = |row: &sqlx::sqlite::SqliteRow| LineAnswer {
+        let answer = |row: &SqliteRow| LineAnswer {
             line: row.get::<i64, _>("line") as u64,
             is_ok: row.get::<i64, _>("is_ok") == 1,
             body: row.get("body"),

@@ -1,8 +1,8 @@
 //! Where everything is kept: a database of what there is, and a folder of files.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, SqlStr, SqlitePool};
 use tokio::task::spawn_blocking;
+use tollhouse_units::hex;
 
 use crate::error::BatchError;
 
@@ -115,15 +116,19 @@ impl Cabinet {
     }
 }
 
+/// Removes a file; one that is not there is no error.
+pub(crate) async fn remove(path: &Path) -> Result<(), BatchError> {
+    match tokio::fs::remove_file(path).await {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(BatchError::file(path)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// A new id: `prefix` and hexadecimal digits.
 pub(crate) fn new_id(prefix: &str) -> String {
     let mut bytes = [0; ID_BYTES];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
-    let mut id = prefix.to_owned();
-    for byte in bytes {
-        let _: std::fmt::Result = write!(id, "{byte:02x}");
-    }
-    id
+    format!("{prefix}{}", hex(&bytes))
 }
 
 /// Now, in milliseconds since 1970.

@@ -314,11 +314,7 @@ fn cancel(batch: &mut Batch) -> Result<(), BatchError> {
             Ok(())
         }
         Status::Cancelling => Ok(()),
-        _ => {
-            let status = serde_json::to_value(batch.status).unwrap_or_default();
-            let status = status.as_str().unwrap_or_default();
-            Err(BatchError::NotNow(format!("a batch that is {status} cannot be cancelled any more")))
-        }
+        over => Err(BatchError::NotNow(format!("a batch that is {} cannot be cancelled any more", over.word()))),
     }
 }
 

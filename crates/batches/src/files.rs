@@ -1,13 +1,11 @@
 //! Files that clients have uploaded, and those that batches have written.
 
-use std::io::ErrorKind;
-
 use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Sqlite, SqliteExecutor, Transaction};
 
-use crate::cabinet::Cabinet;
+use crate::cabinet::{Cabinet, remove};
 use crate::error::BatchError;
 use crate::settings::Settings;
 
@@ -107,20 +105,14 @@ impl Cabinet {
 
     /// Whether this owner may have one more file, of at least so many bytes.
     pub(crate) async fn check_room(&self, owner: &str, bytes: u64, settings: &Settings) -> Result<(), BatchError> {
-        let sums = sqlx::query(
-            "SELECT count(*), coalesce(sum(bytes), 0), (SELECT coalesce(sum(bytes), 0) FROM files) \
-             FROM files WHERE owner = $1",
-        );
-        let sums = sums.bind(owner).fetch_one(&self.read).await?;
-        let at = |index: usize| sums.get::<i64, _>(index) as u64;
-        room(at(0), at(1) + bytes, at(2) + bytes, settings)
+        check_room(&self.read, owner, bytes, settings).await
     }
 
     /// Takes a file whose content is there.
     pub(crate) async fn add_file(&self, file: &KeptFile, settings: &Settings) -> Result<(), BatchError> {
-        // Between the last look and now others may have come.
-        self.check_room(&file.owner, file.bytes, settings).await?;
         let mut tx = self.write.begin_with("BEGIN IMMEDIATE").await?;
+        // Between the last look and now others may have come.
+        check_room(&mut *tx, &file.owner, file.bytes, settings).await?;
         file.insert(&mut tx).await?;
         tx.commit().await?;
         Ok(())
@@ -132,7 +124,7 @@ impl Cabinet {
         if removed.execute(&self.write).await?.rows_affected() == 0 {
             return Err(unknown(id));
         }
-        self.unlink(id).await
+        remove(&self.file_path(id)).await
     }
 
     /// Removes files whose time is over; tells how many.
@@ -140,18 +132,24 @@ impl Cabinet {
         let gone = sqlx::query("DELETE FROM files WHERE expires_ms <= $1 RETURNING id").bind(now_ms);
         let gone = gone.fetch_all(&self.write).await?;
         for row in &gone {
-            self.unlink(row.get("id")).await?;
+            remove(&self.file_path(row.get("id"))).await?;
         }
         Ok(gone.len() as u64)
     }
+}
 
-    async fn unlink(&self, id: &str) -> Result<(), BatchError> {
-        let path = self.file_path(id);
-        match tokio::fs::remove_file(&path).await {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(BatchError::file(&path)(error)),
-            _ => Ok(()),
-        }
-    }
+async fn check_room(
+    on: impl SqliteExecutor<'_>,
+    owner: &str,
+    bytes: u64,
+    settings: &Settings,
+) -> Result<(), BatchError> {
+    let sums = sqlx::query(
+        "SELECT count(*), coalesce(sum(bytes), 0), (SELECT coalesce(sum(bytes), 0) FROM files) FROM files WHERE owner = $1",
+    );
+    let sums = sums.bind(owner).fetch_one(on).await?;
+    let at = |index: usize| sums.get::<i64, _>(index) as u64;
+    room(at(0), at(1) + bytes, at(2) + bytes, settings)
 }
 
 fn room(files: u64, bytes: u64, bytes_of_all: u64, settings: &Settings) -> Result<(), BatchError> {

@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::Row;
 use tokio::fs::File;
 use tokio::io::{AsyncWriteExt, BufWriter};
 use tokio::task::spawn_blocking;
 
-use crate::batch::{Batch, LineAnswer, Status};
-use crate::cabinet::{Cabinet, new_id, now_ms};
+use crate::batch::{Batch, LineAnswer, Status, output_line};
+use crate::cabinet::{Cabinet, new_id, now_ms, remove};
 use crate::error::BatchError;
 use crate::files::{KeptFile, OF_BATCH};
 use crate::lines;
@@ -126,11 +126,7 @@ impl Cabinet {
 
     /// Lets go of a batch's input.
     pub(crate) async fn let_go(&self, batch: &str) -> Result<(), BatchError> {
-        let path = self.input_path(batch);
-        match tokio::fs::remove_file(&path).await {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(BatchError::file(&path)(error)),
-            _ => Ok(()),
-        }
+        remove(&self.input_path(batch)).await
     }
 }
 
@@ -143,11 +139,5 @@ fn unasked(custom_id: &str, status: Status) -> String {
         Status::Cancelled => ("batch_cancelled", "This request was not executed: the batch was cancelled."),
         _ => ("batch_failed", "This request was not executed: the batch failed."),
     };
-    let line = json!({
-        "id": new_id("batch_req_"),
-        "custom_id": custom_id,
-        "response": null,
-        "error": {"code": code, "message": message},
-    });
-    line.to_string()
+    output_line(custom_id, &Value::Null, &json!({"code": code, "message": message}))
 }

@@ -123,16 +123,7 @@ pub(crate) async fn unkept(
     body.insert("stream_options".into(), json!({"include_usage": true}));
     let id = ChatMessage::new(None, "assistant", "running").id;
     let Some(place) = console.inner.answers.begin(&id, None, &chatter.owner) else { return too_many() };
-    let asking = Asking {
-        gateway: console.inner.gateway.clone(),
-        caller: chatter.caller.clone(),
-        user: chatter.user.clone(),
-        peer,
-        headers: who(&headers),
-        body: Value::Object(body),
-        model,
-        unwatched: Duration::ZERO,
-    };
+    let asking = Asking { unwatched: Duration::ZERO, ..asking(&console, &chatter, peer, &headers, body.into(), model) };
     let answers = console.inner.answers.clone();
     // Watched from its beginning.
     let events = stream(console, chatter, place.clone());
@@ -281,16 +272,8 @@ pub(crate) async fn ask(
     let model = asked.model.clone().unwrap_or_else(|| chat.settings.model.clone());
     let mut answer = ChatMessage::new(Some(last.id.clone()), "assistant", "running");
     answer.told.insert("model".into(), model.clone().into());
-    let asking = Asking {
-        gateway: console.inner.gateway.clone(),
-        caller: chatter.caller.clone(),
-        user: chatter.user.clone(),
-        peer,
-        headers: who(&headers),
-        body: messages_of(&chat.settings, &model, &messages, last),
-        model,
-        unwatched: console.inner.settings.chat.unwatched,
-    };
+    let body = messages_of(&chat.settings, &model, &messages, last);
+    let asking = asking(&console, &chatter, peer, &headers, body, model);
     let Some(place) = console.inner.answers.begin(&answer.id, Some(&id), &chatter.owner) else { return too_many() };
     let added: Vec<&ChatMessage> = question.iter().chain([&answer]).collect();
     if let Err(error) = console.inner.state.add_to_chat(&id, &added, &title_of(&last.text)).await {
@@ -299,6 +282,20 @@ pub(crate) async fn ask(
     }
     console.inner.answers.write(place, Some(answer.clone()), asking);
     (StatusCode::CREATED, Json(json!({"question": question, "answer": answer}))).into_response()
+}
+
+/// What a model is asked with for somebody who chats.
+fn asking(console: &Console, chatter: &Chatter, peer: Peer, headers: &HeaderMap, body: Value, model: String) -> Asking {
+    Asking {
+        gateway: console.inner.gateway.clone(),
+        caller: chatter.caller.clone(),
+        user: chatter.user.clone(),
+        peer,
+        headers: who(headers),
+        body,
+        model,
+        unwatched: console.inner.settings.chat.unwatched,
+    }
 }
 
 /// What says who and where the end user is; a cookie or a key is none of the model request's business.

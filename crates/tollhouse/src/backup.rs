@@ -4,7 +4,6 @@
 //! A backup is a folder with the data directory's own layout, so that putting it back is copying it. It is made beside its place and
 //! renamed when all of it is on the disk and was tried: what has the name of a backup is one.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,6 +17,7 @@ use sha2::{Digest, Sha256};
 use tollhouse_config::{Config, TaskStore};
 use tollhouse_state::State;
 use tollhouse_tasks::Book;
+use tollhouse_units::hex;
 
 use crate::cli::{ConfigArgs, VERSION};
 use crate::say;
@@ -262,8 +262,5 @@ fn sum(path: &Path) -> anyhow::Result<String> {
         }
         hash.update(&piece[..length]);
     }
-    Ok(hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
+    Ok(hex(&hash.finalize()))
 }

@@ -8,10 +8,12 @@ use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tollhouse_config::Config;
-use tollhouse_journal::{Journal, JournalError, Level, Opened, Reader, Record, Writer};
+use tollhouse_journal::{Level, Reader, Record};
 use tollhouse_store::{INDEX_DELETED, Store};
 
-use crate::cli::{self, ConfigArgs};
+use crate::cli::ConfigArgs;
+use crate::journal::Held;
+use crate::table::aligned;
 use crate::{say, up, wiring};
 
 /// Where these records come from.
@@ -103,14 +105,12 @@ fn list(config: &Config, as_json: bool) -> anyhow::Result<()> {
     if rows.is_empty() {
         return say("no indices\n");
     }
-    let width = rows.iter().map(|(name, ..)| name.len()).max().unwrap_or_default();
-    let heading = format!("{:<width$}  {:>12}  {:>14}  STATE", "INDEX", "DOCUMENTS", "BYTES");
     let rows = rows.into_iter().map(|(name, docs, bytes, state)| {
         let docs = docs.map_or_else(|| "-".to_owned(), |docs| docs.to_string());
-        format!("{name:<width$}  {docs:>12}  {bytes:>14}  {state}")
+        [name, format!("{docs:>12}"), format!("{bytes:>14}"), state.to_owned()]
     });
-    let lines: Vec<String> = std::iter::once(heading).chain(rows).collect();
-    say(&format!("{}\n", lines.join("\n")))
+    let heads = ["INDEX", &format!("{:>12}", "DOCUMENTS"), &format!("{:>14}", "BYTES"), "STATE"];
+    say(&aligned(heads, rows))
 }
 
 fn rebuild(config: &Config, indices: &[String], force: bool) -> anyhow::Result<()> {
@@ -149,29 +149,15 @@ fn open_read_only(config: &Config) -> anyhow::Result<Store> {
 /// The journal, held so that no house writes it and the index meanwhile.
 struct Alone {
     runtime: tokio::runtime::Runtime,
-    journal: Journal,
-    writer: Writer,
+    held: Held,
 }
 
 impl Alone {
     fn open(config: &Config, command: &'static str) -> anyhow::Result<Self> {
         let runtime = crate::runtime()?;
-        let Opened { journal, writer, recovery } =
-            Journal::open(wiring::journal_options(config)).map_err(|error| match &error {
-                JournalError::Locked { pid, .. } => {
-                    let pid = pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
-                    anyhow!("{error}: a house is running (process {pid}); stop it, and start it again after this")
-                }
-                _ => error.into(),
-            })?;
-        runtime.block_on(async {
-            // What a crash of the house left is closed here, because this is the next start after it.
-            up::close_interrupted(&journal, recovery.unfinished).await?;
-            let started = Record::new("process", Level::Info, "started").caller(CALLER).field("command", command);
-            journal.tell(started.field("version", cli::VERSION).field("pid", std::process::id())).await?;
-            anyhow::Ok(())
-        })?;
-        Ok(Self { runtime, journal, writer })
+        let advice = "stop it, and start it again after this";
+        let held = runtime.block_on(Held::open(wiring::journal_options(config), CALLER, command, advice))?;
+        Ok(Self { runtime, held })
     }
 
     /// Gives how many indices were made, and how many documents they have.
@@ -208,13 +194,15 @@ impl Alone {
         let store = Store::open(wiring::store_options(config)).context("opening the index")?;
         let record = Record::new(INDEX_DELETED, Level::Warn, "indices taken out of searching");
         let record = record.caller(CALLER).field("index", indices);
-        self.runtime.block_on(self.journal.append_synced(record)).context("writing that indices are taken away")?;
+        self.runtime
+            .block_on(self.held.journal.append_synced(record))
+            .context("writing that indices are taken away")?;
         self.index(config, &store)
     }
 
     /// Indexes all that the journal has, and ends.
     fn index(&self, config: &Config, store: &Store) -> anyhow::Result<()> {
-        let (written, synced) = (self.journal.written(), self.journal.synced());
+        let (written, synced) = (self.held.journal.written(), self.held.journal.synced());
         let indexer = store.follow(config.journal_file(), written, synced, up::shaper(config)?)?;
         let closing = std::thread::Builder::new().name("indexer-end".to_owned()).spawn(move || indexer.close())?;
         let mut told = std::time::Instant::now();
@@ -235,10 +223,7 @@ impl Alone {
     }
 
     fn close(self) -> anyhow::Result<()> {
-        let stopped = Record::new("process", Level::Info, "stopped").caller(CALLER);
-        let stopped = self.runtime.block_on(self.journal.append(stopped));
-        self.writer.close().context("closing the journal")?;
-        stopped.map(drop).context("closing the journal")
+        self.runtime.block_on(self.held.close())
     }
 }
 

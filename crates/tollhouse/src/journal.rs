@@ -4,6 +4,7 @@ mod args;
 mod columns;
 mod csv;
 mod export;
+mod held;
 mod import;
 mod old;
 mod progress;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 
 pub(crate) use self::args::JournalArgs;
 use self::args::JournalCommand;
+pub(crate) use self::held::Held;
 
 /// Does what was asked; the exit status tells a program how it went.
 pub(crate) fn journal(args: &JournalArgs) -> anyhow::Result<ExitCode> {

@@ -1,6 +1,5 @@
 //! `tollhouse key …` and `tollhouse token`: secrets are made here and shown once.
 
-use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -11,6 +10,7 @@ use tollhouse_units::{format_duration, parse_duration};
 
 use crate::cli::{CreateArgs, KeyArgs, KeyCommand, TokenArgs};
 use crate::say;
+use crate::table::aligned;
 
 /// So many of something in so many milliseconds.
 pub(crate) type PerTime = (u64, u64);
@@ -178,8 +178,8 @@ async fn list_keys(state: &State, config: &Config, as_json: bool) -> anyhow::Res
     }
     let revoked = state.revoked_ids().await?;
     let of_file = config.access.keys.iter().map(|key| Row::of_file(key, revoked.contains(&key.id)));
-    let rows: Vec<Row> = of_file.chain(keys.iter().map(Row::of_stored)).collect();
-    table(&mut std::io::stdout().lock(), &rows).context("writing to standard output")
+    let rows = of_file.chain(keys.iter().map(Row::of_stored));
+    say(&aligned(Row::HEADINGS, rows.map(|row| row.0)))
 }
 
 /// A key as one line of the table.
@@ -256,22 +256,6 @@ fn limits_text(
     if parts.is_empty() { "-".to_owned() } else { parts.join(", ") }
 }
 
-/// Columns as wide as what stands in them, so that ids are never cut.
-fn table(out: &mut impl Write, rows: &[Row]) -> std::io::Result<()> {
-    let headings = Row(Row::HEADINGS.map(str::to_owned));
-    let mut widths = [0; 7];
-    for row in rows.iter().chain([&headings]) {
-        for (width, cell) in widths.iter_mut().zip(&row.0) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    for row in [&headings].into_iter().chain(rows) {
-        let cells: Vec<String> = row.0.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        writeln!(out, "{}", cells.join("  ").trim_end())?;
-    }
-    Ok(())
-}
-
 fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
@@ -334,11 +318,9 @@ mod tests {
         assert_eq!(limits, "requests 30/1m, concurrent 4, budget 2000000/day");
         assert_eq!(limits_text(None, None, None, None, None), "-");
         let row = |id: &str| Row([id, "n", "user", "*", "-", "-", "in force"].map(str::to_owned));
-        let mut out = Vec::new();
-        table(&mut out, &[row("a"), row("a-long-id")]).unwrap();
-        let text = String::from_utf8(out).unwrap();
+        let rows = [row("a"), row("a-long-id")].map(|row| row.0);
         assert_eq!(
-            text,
+            aligned(Row::HEADINGS, rows),
             "ID         NAME  ROLE  MODELS  LIMITS  CREATED  STATE\n\
              a          n     user  *       -       -        in force\n\
              a-long-id  n     user  *       -       -        in force\n"

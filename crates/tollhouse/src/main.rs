@@ -47,6 +47,7 @@ mod source;
 mod speech;
 mod stores;
 mod supervising;
+mod table;
 mod task;
 mod tasking;
 mod telling;

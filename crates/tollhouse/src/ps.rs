@@ -2,7 +2,6 @@
 //!
 //! The console's own API is asked, with a session of a minute that whoever may read the state of the house can open.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use tollhouse_units::{Bytes as Size, format_duration};
 
 use crate::cli::{OrderArgs, PsArgs};
 use crate::search::cell;
+use crate::table::aligned;
 use crate::{keys, say};
 
 /// How long the house may take to answer.
@@ -35,7 +35,7 @@ const PROCESSES: &str = "/console/api/v1/processes";
 /// Where the running house notes its address, in `data_dir`.
 const ADDRESS_FILE: &str = "address";
 /// Columns of the table.
-const COLUMNS: [&str; 6] = ["NAME", "STATE", "SINCE", "PID", "STARTS", "MEMORY"];
+const COLUMNS: [&str; 7] = ["NAME", "STATE", "SINCE", "PID", "STARTS", "MEMORY", "WHY"];
 
 /// Lists them.
 pub(crate) async fn ps(args: &PsArgs) -> anyhow::Result<()> {
@@ -154,25 +154,13 @@ impl HouseClient {
 
 /// A line for each, and why one is not as it should be.
 fn table(processes: &[Value], now: Timestamp) -> String {
-    let rows: Vec<[String; 6]> = processes.iter().map(|process| row(process, now)).collect();
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([COLUMNS[column].len()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
-    let line = |cells: &[&str]| -> String {
-        let padded: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        padded.join("  ")
-    };
-    let mut text = String::new();
-    let _: std::fmt::Result = writeln!(text, "{}  WHY", line(&COLUMNS));
-    for (row, process) in rows.iter().zip(processes) {
-        let cells: Vec<&str> = row.iter().map(String::as_str).collect();
+    let rows = processes.iter().map(|process| {
+        let [name, state, since, pid, starts, memory] = row(process, now);
         let is_calm = matches!(process["state"].as_str(), Some("ready" | "stopped" | "starting"));
         let why = if is_calm { "-".to_owned() } else { cell(&process["reason"], 200) };
-        let _: std::fmt::Result = writeln!(text, "{}  {why}", line(&cells));
-    }
-    text
+        [name, state, since, pid, starts, memory, why]
+    });
+    aligned(COLUMNS, rows)
 }
 
 fn row(process: &Value, now: Timestamp) -> [String; 6] {

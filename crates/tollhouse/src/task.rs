@@ -21,6 +21,7 @@ use tollhouse_tasks::{
 pub(crate) use self::args::TaskArgs;
 use self::args::{AnswerArgs, EditArgs, TaskCommand, TurnArgs};
 use crate::search::cell;
+use crate::table::aligned;
 use crate::{say, tasking};
 
 /// Who does it by this command.
@@ -280,18 +281,6 @@ fn tell_step(text: &mut String, step: &StepDetail) {
 fn time(ms: Option<i64>) -> String {
     let time = ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
     time.map_or_else(|| "-".to_owned(), |time| format!("{time:.0}"))
-}
-
-fn aligned<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
-    let rows: Vec<[String; N]> = std::iter::once(heads.map(str::to_owned)).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
-    }
-    text
 }
 
 // Definitions

@@ -3,6 +3,7 @@
 //! - [`Bytes`] is a size: `"8MiB".parse::<Bytes>()`, and its `Display` writes the shortest exact text back.
 //! - [`parse_duration`] and [`format_duration`] do the same for [`std::time::Duration`].
 //! - [`chain()`] tells an error with its causes in one line.
+//! - [`hex()`] writes bytes as digits.
 //! - [`catalogue!`] makes an enum of all that somebody says, by codes and as English words; [`sentence`] joins several of them.
 //! - [`UnitError`] says what was wrong with a text; it never repeats more of it than is needed to find it.
 //!
@@ -23,10 +24,12 @@ mod bytes;
 mod chain;
 mod duration;
 mod error;
+mod hex;
 mod saying;
 
 pub use bytes::Bytes;
 pub use chain::chain;
 pub use duration::{format_duration, parse_duration};
 pub use error::UnitError;
+pub use hex::hex;
 pub use saying::sentence;

@@ -9,8 +9,8 @@ use tollhouse_gateway::{BATCH_ORIGIN, LATER_ORIGIN};
 use tollhouse_tasks::{Outcome, StepError};
 
 use super::{Clerk, LATER_WINDOW, end};
-use crate::batch::{LineAnswer, Status};
-use crate::cabinet::{new_id, now_ms};
+use crate::batch::{LineAnswer, Status, output_line};
+use crate::cabinet::now_ms;
 use crate::deferred;
 use crate::error::BatchError;
 use crate::hands::nothing;
@@ -125,12 +125,7 @@ impl Clerk {
             _ => Status::Expired,
         };
         let batch = self.cabinet.finish(batch, status, self.keep_ms()).await?;
-        let event = match status {
-            Status::Cancelled => "cancelled",
-            Status::Expired => "expired",
-            _ => "completed",
-        };
-        record::batch(&self.journal, &batch, event);
+        record::batch(&self.journal, &batch, status.word());
         Ok(Value::Null)
     }
 
@@ -203,7 +198,10 @@ impl Clerk {
             Ok(())
         });
         let ended = ended.await?;
-        record::deferred(&self.journal, &ended, if is_ok { "completed" } else { "failed" }, None);
+        // One that was cancelled at the last moment has its record.
+        if ended.status != deferred::Status::Cancelled {
+            record::deferred(&self.journal, &ended, ended.status.word(), None);
+        }
         Ok(Value::Null)
     }
 
@@ -262,29 +260,19 @@ fn plain(body: &Bytes) -> Bytes {
     }
 }
 
-/// The line of an output file (OpenAI's API, "batch request output object").
 fn line_answer(item: &Item, reply: &Reply) -> LineAnswer {
     let body = serde_json::from_slice::<Value>(&reply.body)
         .unwrap_or_else(|_| String::from_utf8_lossy(&reply.body).into_owned().into());
-    let line = json!({
-        "id": new_id("batch_req_"),
-        "custom_id": item.custom_id,
-        "response": {"status_code": reply.status, "request_id": reply.request_id, "body": body},
-        "error": null,
-    });
-    LineAnswer { line: item.line, is_ok: (200..300).contains(&reply.status), body: line.to_string() }
+    let response = json!({"status_code": reply.status, "request_id": reply.request_id, "body": body});
+    let line = output_line(&item.custom_id, &response, &Value::Null);
+    LineAnswer { line: item.line, is_ok: (200..300).contains(&reply.status), body: line }
 }
 
 /// What stands for a line that is not asked, since the answers before it are as large as all files of a key may be.
 fn no_room(item: &Item) -> LineAnswer {
     let message = "the answers of this batch are larger than the files of a key may be together";
-    let line = json!({
-        "id": new_id("batch_req_"),
-        "custom_id": item.custom_id,
-        "response": null,
-        "error": {"code": "output_too_large", "message": message},
-    });
-    LineAnswer { line: item.line, is_ok: false, body: line.to_string() }
+    let error = json!({"code": "output_too_large", "message": message});
+    LineAnswer { line: item.line, is_ok: false, body: output_line(&item.custom_id, &Value::Null, &error) }
 }
 
 /// Reads a file of ours where it holds up nobody else.

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
+use tollhouse_units::hex;
 
 use super::{Fate, Note, Old, Outcome, one_line};
 use crate::{
@@ -392,10 +393,7 @@ fn hash_of(secret: &str) -> Result<String, String> {
     if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("a key that is empty or has an unusual character cannot stand in a header".to_owned());
     }
-    Ok(Sha256::digest(secret.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("a String takes every text");
-        hex
-    }))
+    Ok(hex(&Sha256::digest(secret.as_bytes())))
 }
 
 /// The name, or it with the first number behind it that is free.

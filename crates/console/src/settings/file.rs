@@ -1,12 +1,12 @@
 //! The configuration file: read with a version, and replaced as a whole or not at all.
 
-use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use tollhouse_units::hex;
 
 /// A file's text and what tells it from another.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -54,11 +54,7 @@ pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<FileText, FileError> {
 }
 
 fn version(bytes: &[u8]) -> String {
-    let mut version = String::new();
-    for byte in Sha256::digest(bytes).iter().take(16) {
-        let _: std::fmt::Result = write!(version, "{byte:02x}");
-    }
-    version
+    hex(&Sha256::digest(bytes)[..16])
 }
 
 /// Whether the file could be replaced; says why not.

@@ -1,7 +1,5 @@
 //! HMAC-SHA-256, in the forms in which services want it.
 
-use std::fmt::{self, Write};
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -21,10 +19,7 @@ pub(super) fn base64(key: &[u8], data: &[u8]) -> String {
 
 /// In hexadecimal digits.
 pub(super) fn hex(key: &[u8], data: &[u8]) -> String {
-    code(key, data).iter().fold(String::with_capacity(64), |mut digits, byte| {
-        let _: fmt::Result = write!(digits, "{byte:02x}");
-        digits
-    })
+    tollhouse_units::hex(&code(key, data))
 }
 
 #[cfg(test)]

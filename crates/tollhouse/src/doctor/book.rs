@@ -13,8 +13,8 @@ use tollhouse_config::{Config, LineFormat, SourceKind};
 use tollhouse_doctor::{BookFacts, LineFacts, RecentFacts};
 use tollhouse_elastic::searched_here;
 use tollhouse_remote::Shelf;
+use tollhouse_units::hex;
 
-use super::gather::hex;
 use crate::collecting::shaping::DEAD_LETTER;
 use crate::{shelf, wiring};
 

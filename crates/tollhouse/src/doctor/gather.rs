@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use tollhouse_doctor::{
     DefenceFacts, Facts, GateFacts, KeyFacts, ListenerFacts, MailFacts, OpenClawFacts, Reach, json5,
 };
 use tollhouse_state::State;
+use tollhouse_units::hex;
 
 use super::asker::{Asked, Asker, connected, side_by_side};
 use super::sockets::{self, Listening};
@@ -144,13 +144,6 @@ async fn keys(config: &Config) -> Option<Vec<KeyFacts>> {
         }));
     }
     Some(keys)
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _: std::fmt::Result = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// What listens beyond this machine, and what of the configuration it is.

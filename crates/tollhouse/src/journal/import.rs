@@ -15,13 +15,14 @@ use memchr::memmem;
 use serde::Deserialize;
 use tollhouse_collect::formats::{self, Entry, Streams};
 use tollhouse_config::Config;
-use tollhouse_journal::{Journal, JournalError, Level, Opened, Options, Reader, Record, Sync, Writer};
+use tollhouse_journal::{JournalError, Level, Options, Reader, Record, Sync};
 
 use super::args::ImportArgs;
+use super::held::Held;
 use super::old::{BytesRead, OldFile, OldLine};
 use super::progress::{Done, Progress, grouped};
 use crate::collecting::lines;
-use crate::{cli, up, wiring};
+use crate::wiring;
 
 /// How `file_id` begins.
 const ID_START: &str = "import:";
@@ -57,7 +58,7 @@ pub(super) async fn import(config: &Config, args: &ImportArgs) -> anyhow::Result
     let mut book = Book::open(config).await?;
     let mut total = Counts::default();
     let done = book.take(files, args, &mut total, &mut failed).await;
-    let closed = book.close().await;
+    let closed = book.held.close().await;
     done?;
     closed?;
     eprintln!(
@@ -112,8 +113,7 @@ fn examine(args: &ImportArgs) -> anyhow::Result<(Vec<OldFile>, u64)> {
 
 /// The journal, opened for an import.
 struct Book {
-    journal: Journal,
-    writer: Writer,
+    held: Held,
     file: PathBuf,
     /// Times before this one are not indexed, in milliseconds since 1970.
     indexed_from_ms: i64,
@@ -123,30 +123,12 @@ impl Book {
     async fn open(config: &Config) -> anyhow::Result<Self> {
         // Nobody waits for a single line to be on the disk; all of them are at the end.
         let options = Options { sync: Sync::Within(Duration::from_millis(100)), ..wiring::journal_options(config) };
-        let opened = tokio::task::spawn_blocking(move || Journal::open(options)).await?;
-        let Opened { journal, writer, recovery } = opened.map_err(|error| match &error {
-            JournalError::Locked { pid, .. } => {
-                let pid = pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
-                anyhow!("{error}: a house is running (process {pid}); stop it, import, and start it again")
-            }
-            _ => error.into(),
-        })?;
+        let held = Held::open(options, CALLER, "journal import", "stop it, import, and start it again").await?;
         // A cluster itself looks after what it keeps.
         let days = if config.store.remote.is_some() { 0 } else { i64::from(config.store.keep.days) };
         let now_ms = jiff::Timestamp::now().as_millisecond();
         let indexed_from_ms = if days == 0 { i64::MIN } else { now_ms - days * 24 * 3_600 * 1_000 };
-        let book = Self { journal, writer, file: config.journal_file(), indexed_from_ms };
-        // What a crash of the house left is closed here, because this is the next start after it.
-        up::close_interrupted(&book.journal, recovery.unfinished).await?;
-        let started = Record::new("process", Level::Info, "started").caller(CALLER).field("command", "journal import");
-        book.journal.append(started.field("version", cli::VERSION).field("pid", std::process::id())).await?;
-        Ok(book)
-    }
-
-    async fn close(self) -> anyhow::Result<()> {
-        let stopped = self.journal.append(Record::new("process", Level::Info, "stopped").caller(CALLER)).await;
-        tokio::task::spawn_blocking(move || self.writer.close()).await?.context("closing the journal")?;
-        stopped.map(|_| ()).context("closing the journal")
+        Ok(Self { held, file: config.journal_file(), indexed_from_ms })
     }
 
     async fn take(
@@ -244,7 +226,7 @@ impl Book {
     }
 
     async fn append(&self, record: Record) -> anyhow::Result<()> {
-        let kept = self.journal.append(record).await;
+        let kept = self.held.journal.append(record).await;
         kept.map(|_| ()).context("the journal takes no more; make room and give the same files again: what is in stays")
     }
 }

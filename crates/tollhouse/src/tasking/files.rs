@@ -4,7 +4,6 @@
 //! cannot lead a task out of it, at no moment.
 
 use std::ffi::OsStr;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read, Write as _};
 use std::os::fd::OwnedFd;
@@ -14,6 +13,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, mkdirat, open, openat, 
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use tollhouse_tasks::StepError;
+use tollhouse_units::hex;
 
 /// Largest file that a step reads or writes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -125,13 +125,6 @@ fn descend(mut folder: OwnedFd, parts: &[&OsStr], is_made: bool) -> Result<Owned
         folder = openat(&folder, *part, flags, Mode::empty())?;
     }
     Ok(folder)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn no_file(path: &str) -> StepError {

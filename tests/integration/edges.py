@@ -1,9 +1,10 @@
 """What tests of the edge need: an authority, clients that ask under the names of sites, and real servers behind them."""
 
 import shutil
+import socket
 import subprocess
 
-from house import Process, finished, free_port
+from house import Process, finished, free_port, until
 
 HOST = "ai.example.test"
 OTHER = "www.example.test"
@@ -73,19 +74,27 @@ class Visitors:
 
 
 class Nginx(Process):
-    """A real nginx that answers with its name."""
+    """A real nginx; by itself it answers with its name. `listens` stands behind its address, `location` is what it does."""
 
-    def __init__(self, directory, name):
+    def __init__(self, directory, name, listens="", location=None):
         super().__init__(name, directory)
         self.port, self.folder = free_port(), directory / name
         self.folder.mkdir()
         self.url = f"http://127.0.0.1:{self.port}"
+        location = location or f'return 200 "{name}";'
         (self.folder / "nginx.conf").write_text(
             f"daemon off; pid {self.folder}/pid; error_log stderr;\nevents {{}}\nhttp {{ access_log off;\n"
             + "".join(f"{kind}_temp_path {self.folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-            + f'server {{ listen 127.0.0.1:{self.port}; location / {{ return 200 "{name}"; }} }} }}\n'
+            + f"server {{ listen 127.0.0.1:{self.port}{listens}; location / {{ {location} }} }} }}\n"
         )
+
+    @classmethod
+    def before(cls, directory, behind, listens=""):
+        """One that passes everything on to a server on this port."""
+        location = f'proxy_pass http://127.0.0.1:{behind}; proxy_http_version 1.1; proxy_set_header Connection "";'
+        return cls(directory, "nginx-before", listens, location)
 
     def start(self):
         self.spawn([shutil.which("nginx", path="/usr/sbin:/usr/bin:/bin"), "-p", self.folder, "-c", self.folder / "nginx.conf"])
+        until("nginx listens", lambda: socket.create_connection(("127.0.0.1", self.port), 1).close() is None)
         return self

@@ -7,6 +7,7 @@ import signal
 import tempfile
 from pathlib import Path
 
+import pytest
 from house import BINARY, Process, finished, until
 
 INIT = next((place for place in ("/usr/lib/systemd/systemd", "/lib/systemd/systemd") if Path(place).exists()), None)
@@ -129,3 +130,13 @@ class Systemd(Process):
 
         house.launch = launch
         return house
+
+
+def needed():
+    """A systemd for as long as a test needs it; the test is skipped where there can be none."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    manager = Systemd().start()
+    yield manager
+    manager.end()

@@ -131,14 +131,7 @@ def test_scenario_g20_the_exported_unit_of_a_supervisor_and_its_sockets(make_hou
     assert verified.returncode == 0 and "tollhouse" not in verified.stderr, verified.stderr
 
 
-@pytest.fixture
-def manager():
-    reason = systemd.why_not()
-    if reason:
-        pytest.skip(reason)
-    manager = systemd.Systemd().start()
-    yield manager
-    manager.end()
+manager = pytest.fixture(systemd.needed)
 
 
 def test_scenario_g20_the_exported_units_run_under_a_real_systemd(manager, make_house):

@@ -5,7 +5,6 @@ request.
 """
 
 import contextlib
-import shutil
 import socket
 import ssl
 import time
@@ -13,8 +12,7 @@ from pathlib import Path
 
 import hpack
 import pytest
-from edges import HOST
-from house import Process, free_port, until
+from edges import HOST, Nginx
 from hyperframe.frame import (
     ContinuationFrame,
     DataFrame,
@@ -70,26 +68,6 @@ TWO_WAYS = {
     "a length that is none": ([*POST, ("content-length", "+5")], b"hello"),
     "a name with an underscore": ([*GET, ("x_forwarded_for", "6.6.6.6")], None),
 }
-
-class NginxHttp2(Process):
-    """A real nginx that speaks HTTP/2 and passes everything on."""
-
-    def __init__(self, directory, behind, files):
-        super().__init__("nginx-http2", directory)
-        self.port, self.folder = free_port(), directory / "nginx-http2"
-        self.folder.mkdir()
-        paths = "".join(f"{kind}_temp_path {self.folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        (self.folder / "nginx.conf").write_text(
-            f"daemon off; pid {self.folder}/pid; error_log stderr;\nevents {{}}\nhttp {{ access_log off;\n{paths}"
-            f"server {{ listen 127.0.0.1:{self.port} ssl http2; ssl_certificate {files['cert']}; ssl_certificate_key {files['key']};\n"
-            f'location / {{ proxy_pass http://127.0.0.1:{behind}; proxy_http_version 1.1; proxy_set_header Connection ""; }} }} }}\n'
-        )
-
-    def start(self):
-        self.spawn([shutil.which("nginx", path="/usr/sbin:/usr/bin:/bin"), "-p", self.folder, "-c", self.folder / "nginx.conf"])
-        until("nginx listens", lambda: socket.create_connection(("127.0.0.1", self.port), 1).close() is None)
-        return self
-
 
 class Raw:
     """One connection of HTTP/2 whose client says what it is told to."""
@@ -168,7 +146,9 @@ def both(at_the_edge, authority, tmp_path):  # noqa: F811
     """Connections to the edge and to nginx, and the servers behind them."""
     behind = {"edge": Counting(), "nginx": Counting()}
     house, visitors = at_the_edge([{"path": "/", "to": f"http://127.0.0.1:{behind['edge'].port}"}])
-    nginx = NginxHttp2(tmp_path, behind["nginx"].port, authority.sign(HOST)).start()
+    files = authority.sign(HOST)
+    encrypted = f" ssl http2; ssl_certificate {files['cert']}; ssl_certificate_key {files['key']}"
+    nginx = Nginx.before(tmp_path, behind["nginx"].port, encrypted).start()
     trusted = ssl.create_default_context(cafile=authority.file)
     trusted.set_alpn_protocols(["h2"])
     ports = {"edge": visitors.https, "nginx": nginx.port}

@@ -5,15 +5,13 @@ something, so does the edge.
 """
 
 import contextlib
-import shutil
 import socket
 import socketserver
 import ssl
 import threading
 
 import pytest
-from edges import HOST
-from house import Process, free_port, until
+from edges import HOST, Nginx
 from test_edge import at_the_edge, authority  # noqa: F401 (fixtures)
 
 H = f"Host: {HOST}\r\n"
@@ -109,26 +107,6 @@ class CountingHandler(socketserver.StreamRequestHandler):
         return True
 
 
-class NginxBefore(Process):
-    """A real nginx that passes everything on to a server."""
-
-    def __init__(self, directory, behind):
-        super().__init__("nginx-before", directory)
-        self.port, self.folder = free_port(), directory / "nginx-before"
-        self.folder.mkdir()
-        paths = "".join(f"{kind}_temp_path {self.folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        (self.folder / "nginx.conf").write_text(
-            f"daemon off; pid {self.folder}/pid; error_log stderr;\nevents {{}}\nhttp {{ access_log off;\n{paths}"
-            f"server {{ listen 127.0.0.1:{self.port}; location / {{ proxy_pass http://127.0.0.1:{behind}; proxy_http_version 1.1;\n"
-            'proxy_set_header Connection ""; } } }\n'
-        )
-
-    def start(self):
-        self.spawn([shutil.which("nginx", path="/usr/sbin:/usr/bin:/bin"), "-p", self.folder, "-c", self.folder / "nginx.conf"])
-        until("nginx listens", lambda: socket.create_connection(("127.0.0.1", self.port), 1).close() is None)
-        return self
-
-
 def statuses(connection, data):
     """Every status that comes back, in order: one for each request that is written there, or none after a refusal."""
     received, wanted = b"", max(data.count(b" HTTP/1."), 1)
@@ -152,7 +130,7 @@ def statuses(connection, data):
 def both(at_the_edge, authority, tmp_path):  # noqa: F811
     """The two ways to send bytes, and the servers behind them."""
     behind_edge, behind_nginx = Counting(), Counting()
-    nginx = NginxBefore(tmp_path, behind_nginx.port).start()
+    nginx = Nginx.before(tmp_path, behind_nginx.port).start()
     _, visitors = at_the_edge([{"path": "/", "to": f"http://127.0.0.1:{behind_edge.port}"}])
     trusted = ssl.create_default_context(cafile=authority.file)
 

@@ -12,14 +12,7 @@ from test_upkeep import lives, ps, told, until_state
 DEMO = {"demo": {"kind": "demo"}}
 
 
-@pytest.fixture(scope="module")
-def manager():
-    reason = systemd.why_not()
-    if reason:
-        pytest.skip(reason)
-    manager = systemd.Systemd().start()
-    yield manager
-    manager.end()
+manager = pytest.fixture(scope="module")(systemd.needed)
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@
 //! not write without it.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use axum::http::{Method, StatusCode};
@@ -124,19 +123,10 @@ impl Definitions {
             )));
         }
         let failed = |source| ElasticError::Definitions { doing: "writing", path: self.file.clone(), source };
-        write_whole(&self.file, &bytes).map_err(failed)?;
+        tollhouse_files::replace(&self.file, &bytes, 0o640).map_err(failed)?;
         *kept = changed;
         Ok(())
     }
-}
-
-/// Writes a file that is there whole or not at all.
-fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let unfinished = file.with_extension("tmp");
-    let mut out = std::fs::File::create(&unfinished)?;
-    out.write_all(bytes)?;
-    out.sync_all()?;
-    std::fs::rename(&unfinished, file)
 }
 
 /// `GET|HEAD|PUT|POST|DELETE` of one sort, with a name or without.

@@ -8,8 +8,8 @@
 //! Invariant: all records before `next` were delivered, refused with a dead letter, or told as missed. After a crash the
 //! cursor may be older than that, never newer; what is then sent again has the same ids and is there once.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -78,17 +78,8 @@ impl Cursor {
     pub(crate) fn save(&self, path: &Path) -> Result<(), ShipError> {
         let failed = || ShipError::cursor("writing", path);
         let dir = path.parent().unwrap_or(Path::new("."));
-        let unfinished = path.with_extension("json.new");
         let json = serde_json::to_vec(self).map_err(|error| failed()(error.into()))?;
-        let write = || {
-            fs::create_dir_all(dir)?;
-            let mut file = File::create(&unfinished)?;
-            file.write_all(&json)?;
-            file.sync_all()?;
-            fs::rename(&unfinished, path)?;
-            File::open(dir)?.sync_all()
-        };
-        write().map_err(failed())
+        fs::create_dir_all(dir).and_then(|()| tollhouse_files::replace(path, &json, 0o640)).map_err(failed())
     }
 
     /// `seq` of the next record.

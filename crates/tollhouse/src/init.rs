@@ -8,7 +8,6 @@ pub(crate) mod openclaw;
 use std::{
     fmt::Write as _,
     fs,
-    io::ErrorKind,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
 };
@@ -114,16 +113,11 @@ fn free_address() -> anyhow::Result<SocketAddr> {
     Ok((Ipv4Addr::LOCALHOST, port).into())
 }
 
-/// Writes beside and renames: a reader never sees half a file.
+/// Writes a whole file, and the folder in which it lies: a reader never sees half of it.
 pub(crate) fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::create_dir_all(parent)?;
     }
-    let aside = path.with_extension("yaml.new");
-    match fs::remove_file(&aside) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    fs::write(&aside, text)?;
-    fs::rename(&aside, path)
+    // As much as the umask lets: the house's own is narrower than most.
+    tollhouse_files::replace(path, text.as_bytes(), 0o666)
 }

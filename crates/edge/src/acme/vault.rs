@@ -1,8 +1,8 @@
 //! The files of keys and certificates: each for its owner alone, and replaced as a whole.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Longest name of a file that stands for an authority.
@@ -49,12 +49,7 @@ impl Vault {
     /// Replaces a file: whoever reads it gets the old text or the new one, also after a loss of power.
     pub(crate) fn write(&self, path: &Path, text: &str) -> io::Result<()> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        let new = path.with_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        File::open(&self.folder)?.sync_all()
+        tollhouse_files::replace(path, text.as_bytes(), 0o600)
     }
 
     pub(crate) fn remove(path: &Path) -> io::Result<()> {

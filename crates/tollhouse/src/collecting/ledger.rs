@@ -16,7 +16,7 @@
 //! 3. A file that cannot be read is replaced by all that the journal says.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -295,13 +295,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let directory = path.parent().context("a file in a folder")?;
     fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))?;
-    let beside = path.with_extension("json.tmp");
-    let mut file = File::create(&beside).with_context(|| format!("creating {}", beside.display()))?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    File::open(directory)?.sync_all()?;
-    Ok(())
+    tollhouse_files::replace(path, bytes, 0o640).with_context(|| format!("writing {}", path.display()))
 }
 
 #[cfg(test)]

@@ -337,7 +337,6 @@ fn answer(files: &Files, outcome: &Outcome) -> anyhow::Result<()> {
 
 /// Writes a file that is there whole or not at all.
 pub(crate) fn put(path: &Path, content: &impl Serialize) -> anyhow::Result<()> {
-    let beside = path.with_extension("tmp");
-    std::fs::write(&beside, serde_json::to_vec(content)?).with_context(|| format!("writing {}", beside.display()))?;
-    std::fs::rename(&beside, path).with_context(|| format!("writing {}", path.display()))
+    let json = serde_json::to_vec(content)?;
+    tollhouse_files::replace(path, &json, 0o640).with_context(|| format!("writing {}", path.display()))
 }

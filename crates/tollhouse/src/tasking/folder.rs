@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -125,12 +124,7 @@ impl Folder {
     pub(super) fn save(&self, task: &str, text: &str) -> std::io::Result<()> {
         let path = self.path_of(task);
         fs::create_dir_all(&self.dir)?;
-        let unfinished = path.with_extension("yaml.new");
-        let mut file = fs::File::create(&unfinished)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &path)?;
-        fs::File::open(&self.dir)?.sync_all()
+        tollhouse_files::replace(&path, text.as_bytes(), 0o640)
     }
 
     fn files(&self) -> Vec<(PathBuf, (u64, i64, i64, u64))> {

@@ -36,6 +36,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tollhouse_state::Session;
 use tollhouse_units::parse_duration;
+use tollhouse_web::escaped;
 use utoipa::ToSchema;
 
 use crate::refusal::refused;
@@ -345,10 +346,6 @@ fn incident_page(incident: &Value) -> String {
             .to_owned(),
     };
     format!("<h1>{}</h1><p>{} · since {}</p>{state}", text("title"), text("rule"), text("began"))
-}
-
-pub(crate) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

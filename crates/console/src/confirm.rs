@@ -7,9 +7,9 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
+use tollhouse_web::escaped;
 
 use crate::Console;
-use crate::alerts::escaped;
 use crate::keeper::{NotFollowed, ProcessOrder};
 
 /// The rule whose incidents are about processes that wait for a human.

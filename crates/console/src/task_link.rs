@@ -10,9 +10,10 @@ use axum::response::Response;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tollhouse_tasks::{Answer, Asked, Desk, Edits, TaskError};
+use tollhouse_web::escaped;
 
 use crate::Console;
-use crate::alerts::{escaped, page};
+use crate::alerts::page;
 use crate::tasks::status_of;
 
 /// What such links are signed for.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use tollhouse_web::escaped;
+
 use crate::message::{Message, Phase, Table};
 
 /// The figures, a line each.
@@ -146,22 +148,6 @@ pub(crate) fn shortened(text: &str, bytes_max: usize) -> String {
     }
     let end = text.floor_char_boundary(bytes_max.saturating_sub('…'.len_utf8()));
     format!("{}…", &text[..end])
-}
-
-/// A text as it stands in HTML and XML.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 fn foot(message: &Message) -> String {

@@ -1,6 +1,6 @@
 //! Signed links: whoever has one may do the one thing that it is for, until it ends.
 
-use std::fmt::Write;
+use tollhouse_units::hex;
 
 use crate::State;
 
@@ -42,10 +42,7 @@ impl State {
 
     fn signature(&self, purpose: &str, subject: &str, until_s: i64) -> String {
         let digest = self.pepper.digest(&format!("link\n{purpose}\n{until_s:x}\n{subject}"));
-        let mut digits = String::with_capacity(2 * digest.len());
-        for byte in digest {
-            write!(digits, "{byte:02x}").expect("a String takes every text");
-        }
+        let mut digits = hex(&digest);
         digits.truncate(SIGNATURE_DIGITS);
         digits
     }

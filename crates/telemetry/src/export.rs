@@ -10,11 +10,12 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tollhouse_units::hex;
 
+use crate::Exposition;
 use crate::messages::Teller;
 use crate::spans::Trace;
 use crate::telemetry::Telemetry;
-use crate::{Exposition, trace};
 
 /// Traces that wait to be brought to the receiver.
 pub const SPANS_WAITING_MAX: usize = 2_048;
@@ -208,7 +209,7 @@ fn now() -> Duration {
 fn instance() -> String {
     let mut bytes = [0_u8; 16];
     match getrandom::fill(&mut bytes) {
-        Ok(()) => trace::hex(&bytes),
+        Ok(()) => hex(&bytes),
         Err(_) => now().as_nanos().to_string(),
     }
 }

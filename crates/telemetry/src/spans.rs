@@ -413,7 +413,7 @@ mod tests {
         let context = TraceContext::below(Some(parent)).unwrap();
         let request = Finished { outcome: Outcome::Failed, reason: Some("silent"), ..answered() };
         let root = Trace::of(&request, context, ENDED).spans().remove(0);
-        assert_eq!(crate::trace::hex(&root.parent_span_id), "b7ad6b7169203331");
+        assert_eq!(tollhouse_units::hex(&root.parent_span_id), "b7ad6b7169203331");
         assert_eq!((root.kind, root.flags), (SpanKind::Server as i32, 0x301));
         assert_eq!(root.status.unwrap().message, "silent");
         assert!(root.attributes.contains(&text("error.type", "silent")));

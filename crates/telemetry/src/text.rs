@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
+use tollhouse_units::hex;
+
 use crate::exposition::{Exposition, Family, Value};
 use crate::histogram::{Exemplar, Measured};
 use crate::metric::Metric;
-use crate::trace;
 
 /// Names and values of an exemplar together, in characters (OpenMetrics 1.0, "Exemplars").
 const EXEMPLAR_CHARS_MAX: usize = 128;
@@ -100,7 +101,7 @@ fn write_histogram(out: &mut String, metric: &Metric, labels: &str, measured: &M
 fn write_exemplar(out: &mut String, exemplar: &Exemplar) {
     let mut names = Vec::new();
     if let Some(trace) = &exemplar.trace_id {
-        names.push(("trace_id", trace::hex(trace)));
+        names.push(("trace_id", hex(trace)));
     }
     let used: usize = names.iter().map(|(name, value)| name.len() + value.len()).sum();
     // A client chose it, and it may be long.

@@ -1,6 +1,6 @@
 //! Who a request is in a trace, by the header `traceparent` (W3C Trace Context, level 1).
 
-use std::fmt::Write;
+use tollhouse_units::hex;
 
 /// A request's place in a trace.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,14 +63,6 @@ pub(crate) fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
         *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
     }
     Some(bytes)
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

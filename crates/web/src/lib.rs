@@ -12,7 +12,7 @@
 //! 5. `clock`, `pace`, `uploads`: how long each of these may wait for the client, and how slow it may be.
 //!
 //! What is refused on this way is answered with a [`Refusal`], and no handler sees it. [`RequestId`] is given to every
-//! request by its handler; [`HostGuard`] knows the names that this house answers to.
+//! request by its handler; [`HostGuard`] knows the names that this house answers to; [`escaped`] puts a text into a page.
 //!
 //! What this crate never does: know a path, a key or a model.
 //!
@@ -35,6 +35,7 @@ mod framing;
 mod guard;
 mod head;
 mod host;
+mod html;
 mod pace;
 pub mod pem;
 mod places;
@@ -52,6 +53,7 @@ mod uploads;
 
 pub use answer::{Answer, Body, end_on_error, full, json, text};
 pub use host::{HostGuard, host_name, sent_to};
+pub use html::escaped;
 pub use places::{Place, Places};
 pub use refusal::Refusal;
 pub use request_id::RequestId;

@@ -1,6 +1,5 @@
 //! One TCP connection, from its first byte to its end: what is spoken, TLS, and the farewell.
 
-use std::fmt::Write as _;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -14,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
+use tollhouse_units::hex;
 
 use super::answering::{Answering, Owing};
 use super::closed::Closed;
@@ -61,8 +61,7 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, shared: &Shared, 
             };
             let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
             caller.is_encrypted = true;
-            caller.certificate_sha256 =
-                certificates.first().map(|certificate| hexadecimal(&Sha256::digest(certificate)));
+            caller.certificate_sha256 = certificates.first().map(|certificate| hex(&Sha256::digest(certificate)));
             converse(stream, caller, shared, stop).await
         }
     }
@@ -164,11 +163,4 @@ async fn say_goodbye<S: AsyncRead + AsyncWrite>(mut reader: ReadHalf<S>, mut wri
     };
     // Neither a sender that does not go nor one that goes rudely is of interest any more.
     let _: Result<io::Result<()>, _> = timeout(CLOSE_WITHIN, end).await;
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _: std::fmt::Result = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tollhouse_web::escaped;
 
 use super::Service;
 use crate::error::Trouble;
 use crate::http::{Answer, Client, Outgoing};
 use crate::message::Message;
 use crate::settings::Url;
-use crate::text::{escaped, plain, shortened};
+use crate::text::{plain, shortened};
 
 /// Longest text (4,096 characters); escaped ones count once.
 const BYTES_MAX: usize = 3_900;

@@ -441,9 +441,8 @@ impl Life {
             }
             State::Ready => {
                 let (house, upstreams) = (Arc::clone(&self.ground.house), self.spec.upstreams.clone());
-                let is_silent =
-                    move || upstreams.iter().any(|name| house.flow(name).is_some_and(|flow| flow.is_silent));
-                self.spec.live.iter().map(|live| self.aid(care::stuck(live.clone(), is_silent.clone()))).collect()
+                let flow = move || care::flow_of(&*house, &upstreams);
+                self.spec.live.iter().map(|live| self.aid(care::stuck(live.clone(), flow.clone()))).collect()
             }
             State::Draining => {
                 let (house, upstreams) = (Arc::clone(&self.ground.house), self.spec.upstreams.clone());

@@ -1,5 +1,6 @@
 //! Finds a model server that takes requests and gets on with none of them: by what comes from it, not by its port.
 
+use std::iter::Sum;
 use std::time::Duration;
 
 /// How the upstreams of a process get on, all together.
@@ -13,8 +14,23 @@ pub struct Flow {
     pub waiting: u32,
     /// Those among the running ones of which nothing is seen until they end.
     pub whole: u32,
+    /// Those whose answers have begun and come piece by piece.
+    pub begun: u32,
     /// Whether the gate has found it silent, at its health address, too.
     pub is_silent: bool,
+}
+
+impl Sum for Flow {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |all, one| Self {
+            pieces: all.pieces + one.pieces,
+            running: all.running + one.running,
+            waiting: all.waiting + one.waiting,
+            whole: all.whole + one.whole,
+            begun: all.begun + one.begun,
+            is_silent: all.is_silent || one.is_silent,
+        })
+    }
 }
 
 /// What is tried next with a server that is stuck.
@@ -62,6 +78,50 @@ impl Stall {
     }
 }
 
+/// Nothing of any answer for so many times the usual gap between two pieces is worth a question.
+const GAPS: u32 = 20;
+/// So long in any case: what takes shorter is nothing that anybody minds.
+const QUIET_MIN: Duration = Duration::from_secs(3);
+/// A new gap counts for so much of the usual one.
+const GAP_SHARE: f64 = 1.0 / 8.0;
+
+/// How fast pieces come while answers are written, and whether they have ceased to come.
+///
+/// The gate watches over each request until its answer begins. Where all answers have begun, only their own pace tells that
+/// a server has stopped in the middle of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pace {
+    pieces: u64,
+    /// The usual time between two pieces, of whichever answers.
+    gap: Option<Duration>,
+    /// How long nothing has come.
+    idle: Duration,
+}
+
+impl Pace {
+    /// Takes in how it gets on now, `passed` after it was last looked at; whether nothing has come for much longer than usual.
+    /// Each time is told once.
+    pub(crate) fn is_quiet(&mut self, flow: Flow, passed: Duration) -> bool {
+        let come = flow.pieces.saturating_sub(self.pieces);
+        self.pieces = flow.pieces;
+        let is_written = flow.running > 0 && flow.begun >= flow.running;
+        let since = std::mem::take(&mut self.idle) + passed;
+        if !is_written {
+            return false;
+        }
+        if come > 0 {
+            let gap = since.div_f64(come as f64);
+            self.gap = Some(self.gap.map_or(gap, |usual| usual.mul_f64(1.0 - GAP_SHARE) + gap.mul_f64(GAP_SHARE)));
+            return false;
+        }
+        if since >= self.gap.map_or(QUIET_MIN, |gap| (gap * GAPS).max(QUIET_MIN)) {
+            return true;
+        }
+        self.idle = since;
+        false
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +153,33 @@ mod tests {
         // After a piece it begins anew, with the first step.
         let again = tried((0..19).map(|at| Flow { pieces: u64::from(at >= 9), ..stuck }));
         assert_eq!(again, [(8, Step::Recall), (18, Step::Recall)]);
+    }
+    /// At which looks, half a second apart, it is found to be quiet.
+    fn quiet(flows: impl IntoIterator<Item = Flow>) -> Vec<usize> {
+        let mut pace = Pace::default();
+        let looks = flows.into_iter().enumerate();
+        looks.filter_map(|(at, flow)| pace.is_quiet(flow, SECOND / 2).then_some(at + 1)).collect()
+    }
+
+    #[test]
+    fn a_server_that_ceases_to_write_is_found_by_its_usual_pace() {
+        let writing = Flow { running: 2, begun: 2, ..Flow::default() };
+        // Fifty pieces a second, and then none: three seconds, and again each three.
+        let ceased = (0..40).map(|at| Flow { pieces: 25 * at.min(20), ..writing });
+        assert_eq!(quiet(ceased), [27, 33, 39]);
+        // A piece each two seconds is a usual pace, too: forty seconds, and a little for the first one, which took longer.
+        let slow = (0..200).map(|at: u64| Flow { pieces: (at / 4).min(20), ..writing });
+        assert_eq!(quiet(slow), [163]);
+        assert!(quiet((0..200).map(|at: u64| Flow { pieces: at / 4, ..writing })).is_empty());
+    }
+
+    #[test]
+    fn one_whose_answers_have_not_all_begun_is_not_judged_by_its_pace() {
+        let writing = Flow { running: 2, begun: 2, ..Flow::default() };
+        assert!(quiet([Flow { begun: 1, ..writing }; 100]).is_empty());
+        assert!(quiet([Flow::default(); 100]).is_empty());
+        // The time before does not count.
+        let later = (0..12).map(|at| Flow { begun: if at < 8 { 1 } else { 2 }, ..writing });
+        assert!(quiet(later).is_empty());
     }
 }

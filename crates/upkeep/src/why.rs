@@ -132,6 +132,7 @@ impl fmt::Display for Why {
                 write!(f, "one that was not started here answers at {place} already, and is left alone")
             }
             Self::NotReady(time) => write!(f, "it was not ready within {}", format_duration(*time)),
+            Self::Silent { times: 1, error } => write!(f, "it is stuck: asked once, {error}"),
             Self::Silent { times, error } => write!(f, "it is stuck: asked {times} times, {error}"),
             Self::Stalled(time) => {
                 write!(f, "it is stuck: requests run on it, and nothing has come for {}", format_duration(*time))

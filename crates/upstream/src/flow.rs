@@ -12,6 +12,8 @@ pub(crate) struct Flow {
     pieces: AtomicU64,
     /// Requests under way whose answers come whole: until they end, nothing is seen of them.
     wholes: AtomicU32,
+    /// Answers that have begun and come piece by piece.
+    begun: Arc<AtomicU32>,
     /// Why requests were taken back last.
     recall: watch::Sender<Arc<str>>,
 }
@@ -27,6 +29,8 @@ pub struct Flowing {
     pub waiting: u32,
     /// Those among the running ones whose answers come whole: of them nothing is seen until they end.
     pub whole: u32,
+    /// Those whose answers have begun and come piece by piece.
+    pub begun: u32,
     /// Whether its requests wait, because it does not answer or somebody said so.
     pub is_held: bool,
 }
@@ -48,6 +52,16 @@ impl Flow {
 
     pub(crate) fn wholes(&self) -> u32 {
         self.wholes.load(Ordering::Relaxed)
+    }
+
+    /// Counts an answer that has begun, until what is given back is dropped.
+    pub(crate) fn begin(&self) -> Begun {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        Begun(Arc::clone(&self.begun))
+    }
+
+    pub(crate) fn begun(&self) -> u32 {
+        self.begun.load(Ordering::Relaxed)
     }
 
     /// Takes back all that wait for the beginning of an answer now.
@@ -77,6 +91,15 @@ impl Drop for Whole<'_> {
     }
 }
 
+/// An answer that has begun and comes piece by piece.
+pub(crate) struct Begun(Arc<AtomicU32>);
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,11 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn whole_ones_count_while_they_last() {
+    fn whole_ones_and_those_that_have_begun_count_while_they_last() {
         let flow = Flow::default();
-        let one = flow.whole();
-        assert_eq!(flow.wholes(), 1);
+        let (one, two) = (flow.whole(), flow.begin());
+        assert_eq!((flow.wholes(), flow.begun()), (1, 1));
         drop(one);
-        assert_eq!(flow.wholes(), 0);
+        assert_eq!((flow.wholes(), flow.begun()), (0, 1));
+        drop(two);
+        assert_eq!(flow.begun(), 0);
     }
 }

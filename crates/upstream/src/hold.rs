@@ -53,6 +53,7 @@ impl Upstreams {
             running: seen.running,
             waiting: seen.waiting,
             whole: server.state.flow.wholes(),
+            begun: server.state.flow.begun(),
             is_held: server.is_held(),
         })
     }

@@ -14,6 +14,7 @@ use tollhouse_units::chain;
 
 use crate::client::{ClientError, Incoming};
 use crate::error::Cause;
+use crate::flow::Begun;
 use crate::scheduler::Slot;
 use crate::server::Server;
 
@@ -34,12 +35,14 @@ pub(crate) struct Live {
     ends: bool,
     /// One timer for the whole stream: set anew when it rings, not at each piece.
     alarm: Option<Pin<Box<Sleep>>>,
+    /// Counted among the answers that its server writes, from its first event on.
+    begun: Option<Begun>,
 }
 
 impl Live {
     pub(crate) fn new(server: Arc<Server>, body: Incoming, decoder: ServerDecoder) -> Self {
         let due = Instant::now() + server.timeouts.idle;
-        Self { server, body, decoder, ready: Vec::new(), due, ends: false, alarm: None }
+        Self { server, body, decoder, ready: Vec::new(), due, ends: false, alarm: None, begun: None }
     }
 
     /// Reads until there are events to give out; `on_bytes` is called at every piece, events or not.
@@ -49,6 +52,7 @@ impl Live {
             on_bytes();
             self.take(frame)?;
         }
+        self.begun.get_or_insert_with(|| self.server.state.flow.begin());
         Ok(())
     }
 

@@ -9,14 +9,15 @@ use tollhouse_journal::Level;
 use super::Life;
 use super::telling::{record, rounded};
 use crate::check;
+use crate::house::House;
 use crate::machine::{Event, State};
 use crate::memory::Used;
 use crate::pressure::Pressure;
-use crate::progress::{Flow, Step};
+use crate::progress::{Flow, Pace, Step};
 use crate::spec::Liveness;
 use crate::why::Why;
 
-/// How often is looked whether the gate has found it silent.
+/// How often is looked whether the gate has found it silent, or its answers have ceased.
 const SILENCE_EVERY: Duration = Duration::from_millis(500);
 /// How long those may take to come back whose requests are taken back.
 const RECALL_TIME: Duration = Duration::from_millis(500);
@@ -91,14 +92,7 @@ impl Life {
     /// Looks whether it gets on with its requests, and treats it in steps where it does not.
     pub(super) async fn look_at_progress(&mut self, passed: Duration) {
         let Some(after) = self.spec.stalled else { return };
-        let flows = self.spec.upstreams.iter().filter_map(|upstream| self.ground.house.flow(upstream));
-        let flow = flows.fold(Flow::default(), |all, one| Flow {
-            pieces: all.pieces + one.pieces,
-            running: all.running + one.running,
-            waiting: all.waiting + one.waiting,
-            whole: all.whole + one.whole,
-            is_silent: all.is_silent || one.is_silent,
-        });
+        let flow = flow_of(&*self.ground.house, &self.spec.upstreams);
         let Some((step, idle)) = self.stall.look(flow, passed, after) else { return };
         let why = Why::Stalled(rounded(idle));
         match step {
@@ -133,24 +127,35 @@ impl Life {
     }
 }
 
-/// Waits until the process does not answer any more, so often in a row. One that the gate has found silent is asked at once, and
-/// that once is enough: its requests wait meanwhile.
-pub(super) async fn stuck(live: Liveness, is_silent: impl Fn() -> bool) -> Option<Event> {
-    let mut times = 0;
+/// How all these upstreams get on together.
+pub(super) fn flow_of(house: &dyn House, upstreams: &[String]) -> Flow {
+    upstreams.iter().filter_map(|upstream| house.flow(upstream)).sum()
+}
+
+/// Waits until the process does not answer any more, so often in a row. One that the gate has found silent, or whose answers have
+/// ceased to come, is asked at once, and that once is enough: nobody gets anything from it meanwhile.
+pub(super) async fn stuck(live: Liveness, flow: impl Fn() -> Flow) -> Option<Event> {
+    let (mut times, mut pace, mut looked) = (0, Pace::default(), Instant::now());
     loop {
         let asked = Instant::now();
-        loop {
+        let says_nothing = loop {
             sleep(SILENCE_EVERY.min(live.every)).await;
-            if asked.elapsed() >= live.every || is_silent() {
-                break;
+            let (flow, passed) = (flow(), looked.elapsed());
+            looked = Instant::now();
+            // Both: its pace is followed meanwhile.
+            let is_quiet = pace.is_quiet(flow, passed);
+            if flow.is_silent || is_quiet {
+                break true;
             }
-        }
-        let found_silent = is_silent();
+            if asked.elapsed() >= live.every {
+                break false;
+            }
+        };
         match check::answers(&live.ask).await {
             Ok(()) => times = 0,
             Err(error) => {
                 times += 1;
-                if times >= live.failures || found_silent {
+                if times >= live.failures || says_nothing {
                     return Some(Event::Stuck(Why::Silent { times, error }));
                 }
             }

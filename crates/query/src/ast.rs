@@ -240,8 +240,8 @@ pub struct SearchRequest {
     pub sort: Vec<Sort>,
     /// Named aggregations over all matching documents, in the order given.
     pub aggs: Vec<(String, Agg)>,
-    /// The same in the words of the body that they were read from, to ask others for them.
-    pub aggs_as_given: Value,
+    /// The body that all of this was read from, to ask others for its aggregations, or for all of it again.
+    pub as_given: Value,
     /// Which parts of the document are returned.
     pub source: SourceFilter,
     /// Up to how many hits are counted exactly; `None` counts none.
@@ -256,6 +256,14 @@ pub struct SearchRequest {
     pub docvalue_fields: Vec<FieldAsked>,
     /// Hits tell neither their id nor their source (`stored_fields: "_none_"`).
     pub bare: bool,
+}
+
+impl SearchRequest {
+    /// The aggregations in the words of the body that they were read from.
+    pub fn aggs_as_given(&self) -> &Value {
+        let body = &self.as_given;
+        body.get("aggs").or_else(|| body.get("aggregations")).unwrap_or(&Value::Null)
+    }
 }
 
 /// A field that is returned with hits.

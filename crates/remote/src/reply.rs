@@ -93,7 +93,7 @@ impl Reply {
                 hits,
             },
             aggregations: self.aggregations.map(|mut found| {
-                settle(&request.aggs_as_given, &mut found);
+                settle(request.aggs_as_given(), &mut found);
                 found
             }),
         }

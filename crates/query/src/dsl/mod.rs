@@ -100,7 +100,7 @@ pub fn parse_search(body: &Value) -> Result<SearchRequest, ParseError> {
         size: SIZE_DEFAULT,
         sort: Vec::new(),
         aggs: Vec::new(),
-        aggs_as_given: Value::Null,
+        as_given: Value::Null,
         source: SourceFilter::default(),
         track_total_hits: Some(TRACK_TOTAL_HITS_DEFAULT),
         search_after: Vec::new(),
@@ -112,7 +112,11 @@ pub fn parse_search(body: &Value) -> Result<SearchRequest, ParseError> {
     if body.is_null() {
         return Ok(request);
     }
-    for (key, value) in object_of(body, "the search body")? {
+    let members = object_of(body, "the search body")?;
+    if !members.is_empty() {
+        request.as_given = body.clone();
+    }
+    for (key, value) in members {
         match key.as_str() {
             "query" => request.query = parse_query(value)?,
             "from" => request.from = count_of(value, "from")?,
@@ -127,7 +131,6 @@ pub fn parse_search(body: &Value) -> Result<SearchRequest, ParseError> {
                     ));
                 }
                 request.aggs = aggs::parse(value)?;
-                request.aggs_as_given = value.clone();
             }
             "search_after" => request.search_after = sort::parse_search_after(value)?,
             "post_filter" if value.is_null() => {}

@@ -66,7 +66,7 @@ pub fn write_search(request: &SearchRequest, fields: &Fields) -> Result<Value, P
     doc_values.push(json!({"field": DOC_ID}));
     body.insert("docvalue_fields".into(), doc_values.into());
     if !request.aggs.is_empty() {
-        body.insert("aggs".into(), writer.aggs(&request.aggs_as_given, 0)?);
+        body.insert("aggs".into(), writer.aggs(request.aggs_as_given(), 0)?);
     }
     Ok(body.into())
 }

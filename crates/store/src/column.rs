@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tantivy::columnar::column_index::OptionalIndex;
 use tantivy::columnar::{Column, ColumnIndex, ColumnType, Dictionary, DynamicColumn, MonotonicallyMappableToU64};
 use tantivy::{DocId, SegmentReader};
 
@@ -116,12 +117,8 @@ impl ValueColumn {
     pub(crate) fn between(&self, low: u64, high: u64, max_doc: u32) -> Docs {
         /// Documents looked at in one call: bounds the list of hits that comes back.
         const CHUNK: u32 = 1 << 16;
-        let (min, max) = (self.values.min_value(), self.values.max_value());
-        if low > high || low > max || high < min {
-            return Docs::None;
-        }
-        if low <= min && max <= high && matches!(self.values.index, ColumnIndex::Full) {
-            return Docs::All;
+        if let Some(docs) = self.settled(low, high) {
+            return docs;
         }
         let mut bits = Bits::new(max_doc);
         let mut hits = Vec::new();
@@ -136,6 +133,15 @@ impl ValueColumn {
             start = end;
         }
         bits.into()
+    }
+
+    /// The same where it is known without a look at the values: all documents or none.
+    pub(crate) fn settled(&self, low: u64, high: u64) -> Option<Docs> {
+        let (min, max) = (self.values.min_value(), self.values.max_value());
+        if low > high || low > max || high < min {
+            return Some(Docs::None);
+        }
+        (low <= min && max <= high && matches!(self.values.index, ColumnIndex::Full)).then_some(Docs::All)
     }
 
     /// Documents with a value that `accept`s.
@@ -246,6 +252,8 @@ pub(crate) struct Fetched {
     pub(crate) docs: Vec<DocId>,
     pub(crate) buckets: Vec<u32>,
     pub(crate) values: Vec<u64>,
+    /// Where the values are in their column.
+    rows: Vec<u32>,
 }
 
 impl Fetched {
@@ -262,7 +270,8 @@ impl Fetched {
                 self.values.resize(docs.len(), 0);
                 read_full(column, docs, &mut self.values);
             }
-            ColumnIndex::Optional(_) | ColumnIndex::Multivalued(_) => {
+            ColumnIndex::Optional(index) => self.read_optional(column, index, docs, buckets),
+            ColumnIndex::Multivalued(_) => {
                 for (doc, bucket) in docs.iter().zip(buckets) {
                     for row in column.index.value_row_ids(*doc) {
                         self.docs.push(*doc);
@@ -272,6 +281,38 @@ impl Fetched {
                 }
             }
         }
+    }
+}
+
+impl Fetched {
+    /// Of documents with one value or none; all of a block at once.
+    fn read_optional(&mut self, column: &Column<u64>, index: &OptionalIndex, docs: &[DocId], buckets: &[u32]) {
+        if let (Some(first), Some(last)) = (docs.first(), docs.last())
+            && is_run(docs)
+        {
+            let rows = column.index.docid_range_to_rowids(*first..*last + 1);
+            if rows.len() == docs.len() {
+                self.docs.extend_from_slice(docs);
+                self.buckets.extend_from_slice(buckets);
+                self.values.resize(docs.len(), 0);
+                column.values.get_range(u64::from(rows.start), &mut self.values);
+            }
+            if rows.is_empty() || rows.len() == docs.len() {
+                return;
+            }
+        }
+        self.rows.clear();
+        index.rank_if_exists_batch(docs, &mut self.docs, &mut self.rows);
+        self.values.resize(self.rows.len(), 0);
+        column.values.get_vals(&self.rows, &mut self.values);
+        if self.docs.len() == docs.len() {
+            self.buckets.extend_from_slice(buckets);
+            return;
+        }
+        // Those with a value are in the order of all.
+        let mut found = self.docs.iter().peekable();
+        let with_value = docs.iter().zip(buckets).filter(|(doc, _)| found.next_if_eq(doc).is_some());
+        self.buckets.extend(with_value.map(|(_, bucket)| *bucket));
     }
 }
 

@@ -3,21 +3,22 @@
 //! The result depends only on the values, never on how they were spread over segments and days, so that a rebuilt index
 //! answers the same to the last digit. (A t-digest, as Elasticsearch has, does not give that.)
 
-use std::collections::BTreeMap;
-
 /// So many values are kept as they are; their percentiles are interpolated as Elasticsearch does for few values.
 const EXACT_MAX: usize = 2_000;
 
 /// Bits of the mantissa that tell buckets apart: 9 bits are a relative width of 1/512, an error of at most 0.1 %.
 const MANTISSA_BITS: u32 = 9;
 
+/// Cells that lie no farther apart are counted in a table: sixteen doublings, from milliseconds to a minute.
+const NEAR_CELLS_MAX: u64 = 16 << MANTISSA_BITS;
+
 /// Values of one bucket, summed up for percentiles.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sketch {
     /// Values not yet put into cells: all of them as long as there are at most [`EXACT_MAX`].
     fresh: Vec<f64>,
-    /// Count by [`cell`].
-    cells: BTreeMap<u64, u64>,
+    /// Each [`cell`] that has values, with their count, in the order of the cells.
+    cells: Vec<(u64, u64)>,
     count: u64,
 }
 
@@ -32,9 +33,7 @@ impl Sketch {
 
     pub(crate) fn merge(&mut self, other: Sketch) {
         self.count += other.count;
-        for (cell, count) in other.cells {
-            *self.cells.entry(cell).or_default() += count;
-        }
+        self.add_cells(other.cells.into_iter());
         self.fresh.extend(other.fresh);
         if self.fresh.len() > EXACT_MAX {
             self.spill();
@@ -113,7 +112,7 @@ impl Sketch {
         if self.count > EXACT_MAX as u64 {
             self.spill();
             let cell =
-                |(cell, count): (&u64, &u64)| Stretch { low: decode(*cell), high: decode(cell + 1), count: *count };
+                |(cell, count): &(u64, u64)| Stretch { low: decode(*cell), high: decode(cell + 1), count: *count };
             return self.cells.iter().map(cell).collect();
         }
         self.fresh.sort_unstable_by(f64::total_cmp);
@@ -146,15 +145,44 @@ impl Sketch {
             }
             before += count;
         }
-        self.cells.keys().next_back().map_or(f64::NAN, |cell| decode(*cell))
+        self.cells.last().map_or(f64::NAN, |(cell, _)| decode(*cell))
     }
 
     fn spill(&mut self) {
         let mut fresh: Vec<u64> = self.fresh.drain(..).map(cell).collect();
-        fresh.sort_unstable();
-        for run in fresh.chunk_by(|a, b| a == b) {
-            *self.cells.entry(run[0]).or_default() += run.len() as u64;
+        let (Some(low), Some(high)) = (fresh.iter().min().copied(), fresh.iter().max().copied()) else { return };
+        if high - low < NEAR_CELLS_MAX {
+            // Counting is less work than sorting.
+            let mut counts = vec![0_u64; (high - low) as usize + 1];
+            for cell in fresh {
+                counts[(cell - low) as usize] += 1;
+            }
+            self.add_cells((low..).zip(counts).filter(|(_, count)| *count > 0));
+            return;
         }
+        fresh.sort_unstable();
+        self.add_cells(fresh.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as u64)));
+    }
+
+    /// Walks along both, which is less work than looking up each cell.
+    fn add_cells(&mut self, cells: impl Iterator<Item = (u64, u64)>) {
+        let ours = std::mem::take(&mut self.cells);
+        if ours.is_empty() {
+            self.cells.extend(cells);
+            return;
+        }
+        let mut theirs = cells.peekable();
+        self.cells.reserve(ours.len() + theirs.size_hint().0);
+        for (cell, mut count) in ours {
+            while let Some(their) = theirs.next_if(|(their, _)| *their < cell) {
+                self.cells.push(their);
+            }
+            if let Some((_, more)) = theirs.next_if(|(their, _)| *their == cell) {
+                count += more;
+            }
+            self.cells.push((cell, count));
+        }
+        self.cells.extend(theirs);
     }
 }
 

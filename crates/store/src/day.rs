@@ -283,7 +283,7 @@ fn read_label(path: &Path) -> Result<Label, StoreError> {
 }
 
 /// Writes a small file that is there whole or not at all.
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
     let doing = "writing";
     let temporary = path.with_extension("tmp");
     let write = || {

@@ -54,9 +54,10 @@ impl Store {
             &[day],
             &request,
             catalogue(),
-            &self.inner.filters,
+            &self.inner.memory,
             Moment::now(),
             Instant::now() + SEARCH_TIME_MAX,
+            search::Asker::Someone,
         )?;
         if found.timed_out {
             return Err(StoreError::TimedOut { doing: "looking for ids" });

@@ -32,9 +32,10 @@ use crate::error::StoreError;
 use crate::row::Row;
 use crate::schema::layout;
 use crate::store::Inner;
+use crate::warmer::Warmer;
 
 /// A record that came alone waits so long for others to be committed with it.
-const GATHER: Duration = Duration::from_millis(150);
+const GATHER: Duration = Duration::from_millis(50);
 /// At least so long between two rounds.
 const ROUND_EVERY: Duration = Duration::from_millis(400);
 /// The same while there is a backlog: fewer, larger segments.
@@ -73,6 +74,7 @@ pub const INDEX_DELETED: &str = "index.deleted";
 pub struct Indexer {
     stop: watch::Sender<bool>,
     thread: JoinHandle<()>,
+    warmer: Warmer,
 }
 
 impl Indexer {
@@ -90,18 +92,20 @@ impl Indexer {
             .build()
             .map_err(StoreError::io(doing, &store.options.dir))?;
         let path = store.options.dir.clone();
+        let warmer = Warmer::start(Arc::clone(&store), stopped.clone())?;
         let mut follower =
             Follower { store, journal_file, written, synced, shaper, stopped, runtime: Arc::new(runtime) };
         let thread = std::thread::Builder::new()
             .name("indexer".into())
             .spawn(move || follower.run())
             .map_err(StoreError::io(doing, path))?;
-        Ok(Self { stop, thread })
+        Ok(Self { stop, thread, warmer })
     }
 
     /// Indexes and commits all that is written to the journal by now, then ends the thread. Blocks meanwhile.
     pub fn close(self) -> Result<(), StoreError> {
         self.stop.send_replace(true);
+        self.warmer.join();
         self.thread.join().map_err(|_| StoreError::NotWritable { state: "without its indexer, which panicked" })
     }
 }

@@ -14,7 +14,7 @@
 //! folders. All fields but texts are columns; texts are words with positions; the document itself is stored. Conditions
 //! make sets of documents of each segment; hits are the best of these by any columns; aggregations are one pass over
 //! columns. Segments and days are independent, their results are merged, and what is answered does not depend on how the
-//! documents are spread over them.
+//! documents are spread over them. What a segment answered is remembered, as segments never change.
 //!
 //! # Invariants
 //!
@@ -46,6 +46,7 @@
 
 mod agg;
 mod answer;
+mod answers;
 mod bits;
 mod column;
 mod day;
@@ -55,15 +56,20 @@ mod filter;
 mod ids;
 mod indexer;
 mod lock;
+mod lru;
+mod pass;
+mod print;
 mod row;
 mod schema;
 mod search;
 mod seqs;
 mod shown;
 mod sort;
+mod standing;
 mod store;
 #[cfg(test)]
 mod tests;
+mod warmer;
 
 pub use answer::{Hit, Hits, SearchResponse, Shards, Total};
 pub use error::StoreError;

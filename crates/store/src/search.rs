@@ -14,33 +14,45 @@ use tollhouse_query::dsl::RESULT_WINDOW_MAX;
 use tollhouse_query::fields::Fields;
 use tollhouse_query::{ParseError, Pattern};
 
-use crate::agg::collect::{Budget, Level, Segment};
+use crate::agg::collect::Segment;
 use crate::agg::partial::Partial;
-use crate::agg::plan::{LevelPlan, plan};
+use crate::agg::plan::{AggPlan, LevelPlan, plan};
 use crate::agg::render::Renderer;
 use crate::agg::shown::{defer, narrow, nest};
 use crate::agg::universe::prepare;
 use crate::answer::{Hit, Hits, SearchResponse, Shards, Total};
+use crate::answers::Answers;
 use crate::bits::Docs;
 use crate::day::Day;
 use crate::error::StoreError;
 use crate::filter::{Filter, FilterCache, Moment, SegmentFilter};
 use crate::ids::Ids;
+use crate::pass::{Memory, Pass, Wanted};
 use crate::schema::layout;
 use crate::shown::Shown;
-use crate::sort::{Best, Found, Place, SegmentSort, SortPlan, keep_best};
+use crate::sort::{Found, Place, SegmentSort, SortPlan, keep_best};
 
 /// Blocks of stored documents that are kept unpacked while hits are read.
 const SOURCE_BLOCKS_CACHED: usize = 4;
+
+/// Who asks.
+#[derive(Clone, Copy)]
+pub(crate) enum Asker<'a> {
+    /// Whoever waits for the answer.
+    Someone,
+    /// The house, to have what segments answer remembered, for as long as it may: it is asked before each segment.
+    House { may_go_on: &'a dyn Fn() -> bool },
+}
 
 /// Runs a search over these days; what was not looked at when `deadline` passes is left out of the answer.
 pub(crate) fn search(
     days: &[Arc<Day>],
     request: &SearchRequest,
     fields: &Fields,
-    cache: &FilterCache,
+    memory: &Memory,
     moment: Moment,
     deadline: Instant,
+    asker: Asker<'_>,
 ) -> Result<SearchResponse, StoreError> {
     let started = Instant::now();
     let window = request.from.saturating_add(request.size);
@@ -55,11 +67,19 @@ pub(crate) fn search(
     check_mapped(&sort, days)?;
     let mut aggs = plan(&request.aggs, fields, moment)?;
 
-    let days = Opened::new(days);
+    let standing = match asker {
+        Asker::Someone => memory.standing.print(request, &filter, &aggs)?,
+        Asker::House { .. } => None,
+    };
+    let asked = days;
+    let days = Opened::new(asked);
+    let cache = &memory.filters;
     prepare(&mut aggs, &days.segments(), cache, deadline)?;
     let deferred = defer(&mut aggs, &days.segments())?;
     let mut run = Run {
         cache,
+        // Hits alone are found soon, and what looks for documents by their ids never comes again.
+        answers: (!aggs.is_empty()).then_some(&memory.answers),
         filter: &filter,
         post_filter: post_filter.as_ref(),
         sort: &sort,
@@ -68,6 +88,7 @@ pub(crate) fn search(
         aggs: &aggs,
         hits_wanted: if request.size == 0 { 0 } else { window },
         deadline,
+        asker,
         timed_out: false,
         total: 0,
         found: Vec::new(),
@@ -81,9 +102,13 @@ pub(crate) fn search(
     }
 
     let Run { mut timed_out, total, mut found, mut partials, kept, .. } = run;
+    if let Some(print) = standing {
+        memory.standing.note(print, asked, request, total, moment.now_ms);
+    }
     if let Some(kept) = kept {
         let places = narrow(&mut aggs, deferred, &mut partials);
-        timed_out |= add_nested(&mut partials, &aggs, &places, &kept, &days, cache, deadline)?;
+        let nested = Nested { cache, answers: &memory.answers, filter: &filter, days: &days, deadline };
+        timed_out |= nested.add(&mut partials, &aggs, &places, kept)?;
     }
     found.drain(..request.from.min(found.len()));
     let mut sources = Sources::new(&days);
@@ -173,6 +198,7 @@ impl Opened {
 /// A search under way.
 struct Run<'a> {
     cache: &'a FilterCache,
+    answers: Option<&'a Answers>,
     filter: &'a Filter,
     /// What of it are hits.
     post_filter: Option<&'a Filter>,
@@ -182,6 +208,7 @@ struct Run<'a> {
     aggs: &'a LevelPlan,
     hits_wanted: usize,
     deadline: Instant,
+    asker: Asker<'a>,
     timed_out: bool,
     total: u64,
     found: Vec<Found>,
@@ -190,69 +217,65 @@ struct Run<'a> {
     kept: Option<Vec<Kept>>,
 }
 
-/// The documents found in one segment.
+/// The documents found in one segment; nothing where they did not have to be found out.
 struct Kept {
     day: u32,
     segment: u32,
-    docs: Docs,
+    docs: Option<Docs>,
 }
 
 impl Run<'_> {
     fn day(&mut self, day: u32, searcher: &Searcher) -> Result<(), StoreError> {
         for (number, reader) in searcher.segment_readers().iter().enumerate() {
-            if self.timed_out || Instant::now() >= self.deadline {
+            let may_go_on = match self.asker {
+                Asker::Someone => true,
+                Asker::House { may_go_on } => may_go_on(),
+            };
+            if self.timed_out || Instant::now() >= self.deadline || !may_go_on {
                 self.timed_out = true;
                 return Ok(());
             }
             let filter = SegmentFilter::new(reader, self.cache);
-            let docs = filter.docs(self.filter)?;
-            let hits = match self.post_filter {
-                Some(post_filter) => Some(docs.clone().and(filter.docs(post_filter)?)),
-                None => None,
-            };
-            self.segment(&docs, hits.as_ref(), &Segment { reader, filter: &filter, day, number: number as u32 })?;
+            self.segment(&Segment { reader, filter: &filter, day, number: number as u32 })?;
         }
         Ok(())
     }
 
-    /// `hits` are those of the documents that are hits, unless all are.
-    fn segment(&mut self, docs: &Docs, hits: Option<&Docs>, segment: &Segment<'_>) -> Result<(), StoreError> {
-        let max_doc = segment.reader.max_doc();
-        self.total += hits.unwrap_or(docs).count(max_doc);
-        if docs.count(max_doc) == 0 && !self.aggs.needs_all_segments() {
+    fn segment(&mut self, segment: &Segment<'_>) -> Result<(), StoreError> {
+        let mut pass = Pass::new(segment, self.filter, self.answers, self.deadline)?;
+        // Which of the documents are hits, unless all are.
+        let among = match self.post_filter {
+            Some(post_filter) => Some(pass.docs()?.clone().and(segment.filter.docs(post_filter)?)),
+            None => None,
+        };
+        let count = pass.count()?;
+        self.total += among.as_ref().map_or(count, |among| among.count(segment.reader.max_doc()));
+        if count == 0 && !self.aggs.needs_all_segments() {
             return Ok(());
         }
         let sort = self.segment_sort(segment)?;
         if sort.is_none() && self.aggs.is_empty() {
             return Ok(());
         }
-        let budget = Budget::new(self.deadline);
-        let mut level = Level::new(self.aggs, segment, &budget)?;
-        let mut best = Best::new(self.hits_wanted);
-        // All documents are in the one bucket above the aggregations.
-        let buckets = vec![0; crate::bits::BLOCK];
-        docs.for_each_block(max_doc, |block| {
-            if self.timed_out || Instant::now() >= self.deadline {
-                self.timed_out = true;
-                return Ok(());
-            }
-            if let Some(sort) = &sort {
-                for doc in block.iter().filter(|doc| hits.is_none_or(|hits| hits.contains(**doc))) {
-                    best.add(sort, *doc);
-                }
-            }
-            level.collect(block, &buckets[..block.len()])
-        })?;
-        if let Some(sort) = &sort {
-            self.found.extend(best.take(sort, segment.day, segment.number)?);
+        let wanted = sort.map(|sort| Wanted {
+            plan: self.sort,
+            sort,
+            size: self.hits_wanted,
+            among: among.as_ref(),
+            is_behind: !self.after.is_empty(),
+        });
+        let plans: Vec<&AggPlan> = self.aggs.aggs.iter().collect();
+        let (found, partials) = pass.go(&plans, wanted.as_ref())?;
+        if wanted.is_some() {
+            self.found.extend(found);
             keep_best(self.sort, &mut self.found, self.hits_wanted);
         }
-        for ((ours, theirs), plan) in self.partials.iter_mut().zip(level.take(0)?).zip(&self.aggs.aggs) {
+        for ((ours, theirs), plan) in self.partials.iter_mut().zip(partials).zip(plans) {
             ours.merge(theirs, plan)?;
         }
-        self.timed_out |= budget.is_over();
+        self.timed_out |= pass.timed_out();
         if let Some(kept) = &mut self.kept {
-            kept.push(Kept { day: segment.day, segment: segment.number, docs: docs.clone() });
+            kept.push(Kept { day: segment.day, segment: segment.number, docs: pass.into_docs() });
         }
         Ok(())
     }
@@ -271,39 +294,43 @@ impl Run<'_> {
     }
 }
 
-/// Collects what is nested in the buckets that are shown. Whether time ran out before the end.
-fn add_nested(
-    partials: &mut [Partial],
-    aggs: &LevelPlan,
-    places: &[usize],
-    kept: &[Kept],
-    days: &Opened,
-    cache: &FilterCache,
+/// What is nested in the buckets that are shown, collected in a second pass.
+struct Nested<'a> {
+    cache: &'a FilterCache,
+    answers: &'a Answers,
+    filter: &'a Filter,
+    days: &'a Opened,
     deadline: Instant,
-) -> Result<bool, StoreError> {
-    let plans: Vec<_> = places.iter().map(|place| &aggs.aggs[*place]).collect();
-    let mut nested: Vec<Partial> = plans.iter().map(|plan| Partial::empty(plan)).collect();
-    let mut timed_out = false;
-    let buckets = vec![0; crate::bits::BLOCK];
-    for Kept { day, segment, docs } in kept {
-        let reader = days.list[*day as usize].1.segment_reader(*segment);
-        let filter = SegmentFilter::new(reader, cache);
-        let segment = Segment { reader, filter: &filter, day: *day, number: *segment };
-        let budget = Budget::new(deadline);
-        let mut level = Level::of(plans.iter().copied(), &segment, &budget)?;
-        docs.for_each_block(reader.max_doc(), |block| {
-            timed_out |= Instant::now() >= deadline;
-            if timed_out { Ok(()) } else { level.collect(block, &buckets[..block.len()]) }
-        })?;
-        for ((ours, theirs), plan) in nested.iter_mut().zip(level.take(0)?).zip(&plans) {
-            ours.merge(theirs, plan)?;
+}
+
+impl Nested<'_> {
+    /// Collects it from the segments that had documents. Whether time ran out before the end.
+    fn add(
+        &self,
+        partials: &mut [Partial],
+        aggs: &LevelPlan,
+        places: &[usize],
+        kept: Vec<Kept>,
+    ) -> Result<bool, StoreError> {
+        let plans: Vec<_> = places.iter().map(|place| &aggs.aggs[*place]).collect();
+        let mut nested: Vec<Partial> = plans.iter().map(|plan| Partial::empty(plan)).collect();
+        let mut timed_out = false;
+        for Kept { day, segment, docs } in kept {
+            let reader = self.days.list[day as usize].1.segment_reader(segment);
+            let filter = SegmentFilter::new(reader, self.cache);
+            let segment = Segment { reader, filter: &filter, day, number: segment };
+            let mut pass = Pass::new(&segment, self.filter, Some(self.answers), self.deadline)?.with_docs(docs);
+            let (_, theirs) = pass.go(&plans, None)?;
+            for ((ours, theirs), plan) in nested.iter_mut().zip(theirs).zip(&plans) {
+                ours.merge(theirs, plan)?;
+            }
+            timed_out |= pass.timed_out();
         }
-        timed_out |= budget.is_over();
+        for ((place, nested), plan) in places.iter().zip(nested).zip(plans) {
+            nest(&mut partials[*place], nested, plan);
+        }
+        Ok(timed_out)
     }
-    for ((place, nested), plan) in places.iter().zip(nested).zip(plans) {
-        nest(&mut partials[*place], nested, plan);
-    }
-    Ok(timed_out)
 }
 
 /// Reads the stored documents of hits.

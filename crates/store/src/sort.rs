@@ -188,6 +188,22 @@ pub(crate) struct Found {
     pub(crate) place: Place,
 }
 
+impl Found {
+    /// About what it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let texts = self.sort.iter().map(|value| match value {
+            SortValue::Text(text) => text.len(),
+            SortValue::Missing | SortValue::Number(_) => 0,
+        });
+        size_of::<Self>() + self.sort.len() * size_of::<SortValue>() + texts.sum::<usize>()
+    }
+
+    /// The same document in another search, in which its day and segment have these numbers.
+    pub(crate) fn move_to(&mut self, day: u32, segment: u32) {
+        (self.place.day, self.place.segment) = (day, segment);
+    }
+}
+
 /// Where a document is: numbers of the day and the segment within the search, and of the document in the segment.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Place {

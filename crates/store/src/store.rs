@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -21,9 +21,10 @@ use tollhouse_units::chain;
 use crate::answer::SearchResponse;
 use crate::day::{Day, Entry, Rebuild, Unusable, date_of, folder_bytes, read_name, remove_dir, set_aside};
 use crate::error::StoreError;
-use crate::filter::{FilterCache, Moment};
+use crate::filter::Moment;
 use crate::indexer::Indexer;
 use crate::lock::Lock;
+use crate::pass::Memory;
 use crate::search;
 
 /// Longest time of one search; what it found until then is answered.
@@ -70,6 +71,12 @@ pub struct StoreStats {
     pub expired_records: u64,
     /// Rounds of indexing that failed and were repeated.
     pub failed_rounds: u64,
+    /// Answers of segments that searches took from memory.
+    pub answers_recalled: u64,
+    /// Answers of segments that searches had to work out.
+    pub answers_collected: u64,
+    /// Bytes of the answers that are remembered.
+    pub answers_bytes: u64,
 }
 
 /// The day indices: of the house's own service, and of those that clients write to by name. Cheap to clone.
@@ -94,8 +101,10 @@ pub(crate) struct Inner {
     /// Bytes that are to be freed.
     room_wanted: AtomicU64,
     dropped_for_room: Lock<Vec<(String, u64)>>,
-    /// What filters that came again have found.
-    pub(crate) filters: FilterCache,
+    /// What was found by searches, for those that come again.
+    pub(crate) memory: Memory,
+    /// Searches under way for somebody who waits.
+    pub(crate) searching: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -135,6 +144,8 @@ impl Store {
             }
         }
         store.inner.drop_old_days(date_of(Timestamp::now().as_millisecond()))?;
+        let Options { dir, service } = store.inner.place();
+        store.inner.memory.standing.read(dir, service);
         store.inner.indexed.send_replace(store.inner.payload_seq());
         Ok(store)
     }
@@ -175,7 +186,8 @@ impl Store {
                 counters: Counters::default(),
                 room_wanted: AtomicU64::new(0),
                 dropped_for_room: Lock::default(),
-                filters: FilterCache::default(),
+                memory: Memory::default(),
+                searching: AtomicUsize::new(0),
             }),
         }
     }
@@ -202,13 +214,15 @@ impl Store {
     /// Searches; blocks while it does. `indices` is a list of names and patterns as Elasticsearch takes them.
     pub fn search(&self, indices: &str, request: &SearchRequest) -> Result<SearchResponse, StoreError> {
         let days = self.inner.resolve(indices)?;
-        let cache = &self.inner.filters;
-        search::search(&days, request, catalogue(), cache, Moment::now(), Instant::now() + SEARCH_TIME_MAX)
+        let memory = &self.inner.memory;
+        let _searching = self.inner.searching();
+        let deadline = Instant::now() + SEARCH_TIME_MAX;
+        search::search(&days, request, catalogue(), memory, Moment::now(), deadline, search::Asker::Someone)
     }
 
     /// Counts the documents that fulfil a query; blocks while it does.
     pub fn count(&self, indices: &str, query: &Query) -> Result<u64, StoreError> {
-        search::count(&self.inner.resolve(indices)?, query, catalogue(), &self.inner.filters, Moment::now())
+        search::count(&self.inner.resolve(indices)?, query, catalogue(), &self.inner.memory.filters, Moment::now())
     }
 
     /// The names that a list of names and patterns stands for; also tells whether a concrete name is missing.
@@ -312,11 +326,16 @@ impl Store {
     pub fn stats(&self) -> StoreStats {
         let counters = &self.inner.counters;
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let answers = &self.inner.memory.answers;
+        let (answers_recalled, answers_collected) = answers.counts();
         StoreStats {
             damaged_days: get(&counters.damaged_days),
             dropped_days: get(&counters.dropped_days),
             expired_records: get(&counters.expired_records),
             failed_rounds: get(&counters.failed_rounds),
+            answers_recalled,
+            answers_collected,
+            answers_bytes: answers.bytes() as u64,
         }
     }
 }
@@ -366,6 +385,24 @@ impl Inner {
 
     fn place(&self) -> Options<'_> {
         Options { dir: &self.options.dir, service: &self.options.service }
+    }
+
+    /// Somebody searches until what is given here is dropped.
+    fn searching(&self) -> Searching<'_> {
+        self.searching.fetch_add(1, Ordering::Relaxed);
+        Searching(&self.searching)
+    }
+
+    /// Records of the journal that cannot be found yet.
+    pub(crate) fn behind(&self) -> u64 {
+        let written = self.written.lock().as_ref().map_or(0, |written| *written.borrow());
+        written.saturating_sub(*self.indexed.borrow())
+    }
+
+    /// Writes the standing questions if they have changed.
+    pub(crate) fn write_standing(&self) -> Result<(), StoreError> {
+        let Options { dir, service } = self.place();
+        self.memory.standing.write(dir, service)
     }
 
     /// The furthest that any index has come.
@@ -487,6 +524,15 @@ impl Inner {
         self.remove(name);
         self.counters.dropped_days.fetch_add(1, Ordering::Relaxed);
         remove_dir(&self.options.dir.join(name))
+    }
+}
+
+/// Stands for a search under way.
+struct Searching<'a>(&'a AtomicUsize);
+
+impl Drop for Searching<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

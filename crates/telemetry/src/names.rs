@@ -70,6 +70,8 @@ metrics! {
 
     INDEX_SEQ = Gauge "tollhouse_index_seq" "{record}" &[], "Number of the last record that can be found.";
     INDEX_LAG = Gauge "tollhouse_index_lag_records" "{record}" &[], "Records of the journal that cannot be found yet.";
+    INDEX_ANSWERS = Counter "tollhouse_index_answers_total" "1" &["from"], "Answers of segments of the index that searches put together: out of memory, or collected from the documents.";
+    INDEX_ANSWER_BYTES = Gauge "tollhouse_index_answers_bytes" "By" &[], "Answers of segments of the index that are remembered.";
     SHIP_LAG = Gauge "tollhouse_ship_lag_records" "{record}" &["destination", "type"], "Records that wait to be brought to a destination.";
     SHIP_LAG_SECONDS = Gauge "tollhouse_ship_lag_seconds" "s" &["destination", "type"], "Age of the oldest record that waits to be brought to a destination.";
     SHIP_STATE = Gauge "tollhouse_ship_state" "1" &["destination", "state"], "1 for the state that a destination is in, 0 for the others.";

@@ -125,6 +125,12 @@ impl Inner {
         let indexed = self.shelf.indexed_seq();
         figures.count(&names::INDEX_SEQ, &[], indexed);
         figures.count(&names::INDEX_LAG, &[], stats.written_seq.saturating_sub(indexed));
+        if let Shelf::Own(store) = &self.shelf {
+            let stats = store.stats();
+            figures.count(&names::INDEX_ANSWERS, &["memory"], stats.answers_recalled);
+            figures.count(&names::INDEX_ANSWERS, &["documents"], stats.answers_collected);
+            figures.number(&names::INDEX_ANSWER_BYTES, &[], stats.answers_bytes as f64);
+        }
     }
 
     /// Lines that come in, and records that go out.

@@ -103,6 +103,15 @@ impl Buckets {
         }
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(Key, Bucket)> {
+        self.0.iter()
+    }
+
+    /// Keys stay as they are.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Key, &mut Bucket)> {
+        self.0.iter_mut().map(|(key, bucket)| (&*key, bucket))
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

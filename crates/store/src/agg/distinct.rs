@@ -57,6 +57,15 @@ impl Distinct {
         }
     }
 
+    /// What it takes besides itself.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            // A table is at most half empty, and says of each place whether it is taken.
+            Distinct::Exact(hashes) => hashes.capacity() * (size_of::<u64>() + 1),
+            Distinct::Registers(registers) => registers.len(),
+        }
+    }
+
     pub(crate) fn count(&self) -> u64 {
         match self {
             Distinct::Exact(hashes) => hashes.len() as u64,

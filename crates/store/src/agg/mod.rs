@@ -7,6 +7,7 @@
 mod buckets;
 pub(crate) mod collect;
 mod distinct;
+mod kept;
 mod key;
 pub(crate) mod partial;
 pub(crate) mod plan;
@@ -15,3 +16,4 @@ pub(crate) mod shown;
 mod sketch;
 mod stats;
 pub(crate) mod universe;
+pub(crate) mod words;

@@ -184,6 +184,11 @@ impl Sketch {
         }
         self.cells.extend(theirs);
     }
+
+    /// What it takes besides itself.
+    pub(crate) fn bytes(&self) -> usize {
+        self.fresh.capacity() * size_of::<f64>() + self.cells.capacity() * size_of::<(u64, u64)>()
+    }
 }
 
 /// Values that lie evenly between two limits.

@@ -4,10 +4,6 @@
 //! gone it is asked for no more and is forgotten first. A filter is remembered from its second sighting on in a segment: most
 //! of them, as those with `now` in them, never come again.
 
-use std::collections::hash_map::RandomState;
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt::{self, Write};
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use tantivy::index::SegmentId;
@@ -15,47 +11,26 @@ use tantivy::index::SegmentId;
 use super::Filter;
 use crate::bits::Docs;
 use crate::lock::Lock;
+use crate::lru::Lru;
+use crate::print::{Print, Printer};
 
 /// Memory of all that is remembered.
 const BYTES_MAX: usize = 16 << 20;
 /// What is remembered of a small segment would not be worth its place.
 const SEGMENT_DOCS_MIN: u32 = if cfg!(test) { 2 } else { 8_192 };
-/// Sightings that are remembered; then they are counted anew.
-const SEEN_MAX: usize = 16_384;
 /// Longest text of a filter that can be remembered; a list of values may be long, and an expression has tables.
-const FILTER_CHARS_MAX: usize = 4 << 10;
+const FILTER_BYTES_MAX: usize = 4 << 10;
 /// About what a set takes besides its bits.
 const SET_BYTES: usize = 160;
 
-/// A filter in a segment. Filters are told apart by two hashes with keys of this process: 128 bits that nobody can aim at.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Print {
-    segment: SegmentId,
-    hashes: [u64; 2],
-}
+/// A filter in a segment.
+type Key = (SegmentId, Print);
 
 /// What is remembered. One for all days.
-#[derive(Debug, Default)]
-pub(crate) struct FilterCache {
-    keys: [RandomState; 2],
-    kept: Lock<Kept>,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    sets: HashMap<Print, Set>,
-    /// By when they were last asked for.
-    order: BTreeMap<u64, Print>,
-    seen: HashSet<Print>,
-    clock: u64,
-    bytes: usize,
-}
-
 #[derive(Debug)]
-struct Set {
-    docs: Arc<Docs>,
-    bytes: usize,
-    asked: u64,
+pub(crate) struct FilterCache {
+    printer: Printer,
+    kept: Lock<Lru<Key, Arc<Docs>>>,
 }
 
 /// What is known of a filter in a segment.
@@ -63,9 +38,15 @@ pub(super) enum Known {
     /// These documents fulfil it.
     Docs(Arc<Docs>),
     /// It has come before: what it finds is to be kept.
-    Again(Print),
+    Again(Key),
     /// It is new, or is never kept.
     Nothing,
+}
+
+impl Default for FilterCache {
+    fn default() -> Self {
+        Self { printer: Printer::default(), kept: Lock::new(Lru::new(BYTES_MAX)) }
+    }
 }
 
 impl FilterCache {
@@ -74,69 +55,21 @@ impl FilterCache {
         if max_doc < SEGMENT_DOCS_MIN || matches!(filter, Filter::All | Filter::None | Filter::Slice { .. }) {
             return Known::Nothing;
         }
-        let Some(hashes) = self.hashes(filter) else { return Known::Nothing };
-        let print = Print { segment, hashes };
+        let Some(print) = self.printer.print(format_args!("{filter:?}"), FILTER_BYTES_MAX) else {
+            return Known::Nothing;
+        };
+        let key = (segment, print);
         let mut kept = self.kept.lock();
-        if let Some(docs) = kept.find(print) {
-            return Known::Docs(docs);
+        match kept.find(key) {
+            Some(docs) => Known::Docs(docs),
+            None if kept.has_come(key) => Known::Again(key),
+            None => Known::Nothing,
         }
-        if kept.seen.len() >= SEEN_MAX {
-            kept.seen.clear();
-        }
-        if kept.seen.insert(print) { Known::Nothing } else { Known::Again(print) }
     }
 
     /// Remembers what a filter has found; whatever was not asked for the longest is forgotten for it.
-    pub(super) fn keep(&self, print: Print, docs: &Docs) {
-        let bytes = SET_BYTES + docs.bytes();
-        self.kept.lock().keep(print, Arc::new(docs.clone()), bytes);
-    }
-
-    /// The hashes of a filter; nothing for one whose text is too long.
-    fn hashes(&self, filter: &Filter) -> Option<[u64; 2]> {
-        let mut text = Hashed { hashers: self.keys.each_ref().map(BuildHasher::build_hasher), room: FILTER_CHARS_MAX };
-        write!(text, "{filter:?}").ok()?;
-        Some(text.hashers.map(|hasher| hasher.finish()))
-    }
-}
-
-impl Kept {
-    fn find(&mut self, print: Print) -> Option<Arc<Docs>> {
-        let set = self.sets.get_mut(&print)?;
-        self.clock += 1;
-        self.order.remove(&set.asked);
-        set.asked = self.clock;
-        self.order.insert(self.clock, print);
-        Some(set.docs.clone())
-    }
-
-    fn keep(&mut self, print: Print, docs: Arc<Docs>, bytes: usize) {
-        // Two searches may have found it at once.
-        if bytes > BYTES_MAX || self.sets.contains_key(&print) {
-            return;
-        }
-        while self.bytes + bytes > BYTES_MAX {
-            let Some((_, oldest)) = self.order.pop_first() else { return };
-            self.bytes -= self.sets.remove(&oldest).map_or(0, |set| set.bytes);
-        }
-        self.clock += 1;
-        self.order.insert(self.clock, print);
-        self.sets.insert(print, Set { docs, bytes, asked: self.clock });
-        self.bytes += bytes;
-    }
-}
-
-/// Hashes a text as it is written.
-struct Hashed<H> {
-    hashers: [H; 2],
-    room: usize,
-}
-
-impl<H: Hasher> Write for Hashed<H> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.room = self.room.checked_sub(text.len()).ok_or(fmt::Error)?;
-        self.hashers.iter_mut().for_each(|hasher| hasher.write(text.as_bytes()));
-        Ok(())
+    pub(super) fn keep(&self, key: Key, docs: &Docs) {
+        self.kept.lock().keep(key, Arc::new(docs.clone()), SET_BYTES + docs.bytes());
     }
 }
 
@@ -174,8 +107,8 @@ mod tests {
             }
         }
         for text in texts {
-            let Known::Again(print) = cache.ask(&filter(text), segment(1), 9) else { panic!("{text}") };
-            cache.keep(print, &some(9));
+            let Known::Again(key) = cache.ask(&filter(text), segment(1), 9) else { panic!("{text}") };
+            cache.keep(key, &some(9));
             assert!(matches!(cache.ask(&filter(text), segment(1), 9), Known::Docs(_)), "{text}");
             assert!(matches!(cache.ask(&filter(text), segment(2), 9), Known::Again(_)), "{text}");
         }
@@ -194,19 +127,17 @@ mod tests {
         let (docs, max_doc) = (some(4 << 20), 4 << 20);
         let keep = |number: u8| {
             for _ in 0..2 {
-                if let Known::Again(print) = cache.ask(&filter("a:1"), segment(number), max_doc) {
-                    cache.keep(print, &docs);
+                if let Known::Again(key) = cache.ask(&filter("a:1"), segment(number), max_doc) {
+                    cache.keep(key, &docs);
                 }
             }
         };
         for number in 1..=100 {
             keep(number);
             assert!(matches!(cache.ask(&filter("a:1"), segment(1), max_doc), Known::Docs(_)), "{number}");
-            let kept = cache.kept.lock();
-            assert!(kept.bytes <= BYTES_MAX && kept.sets.len() == kept.order.len());
-            assert_eq!(kept.bytes, kept.sets.values().map(|set| set.bytes).sum::<usize>());
+            assert!(cache.kept.lock().bytes() <= BYTES_MAX);
         }
-        assert!((20..32).contains(&cache.kept.lock().sets.len()));
+        assert!((20..32).contains(&cache.kept.lock().len()));
         assert!(matches!(cache.ask(&filter("a:1"), segment(100), max_doc), Known::Docs(_)));
     }
 }

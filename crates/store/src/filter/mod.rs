@@ -5,6 +5,7 @@
 
 mod cache;
 mod planner;
+mod reduce;
 mod segment;
 mod values;
 mod words;

@@ -15,7 +15,7 @@ use crate::field::{EXTRA, FieldRef, SEQ};
 
 /// Runs filters over one segment.
 pub(crate) struct SegmentFilter<'a> {
-    reader: &'a SegmentReader,
+    pub(super) reader: &'a SegmentReader,
     cache: &'a FilterCache,
 }
 

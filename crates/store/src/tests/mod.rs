@@ -1,6 +1,7 @@
 //! The whole store against a journal in a temporary folder.
 
 mod oracle;
+mod remembering;
 mod restart;
 
 use std::fmt::Write as _;
@@ -18,7 +19,7 @@ use tollhouse_shape::Shaper;
 use crate::{Indexer, SearchResponse, Store, StoreOptions};
 
 /// Longest wait for something that must happen; never reached when all is well.
-const WAIT: Duration = Duration::from_secs(60);
+pub(super) const WAIT: Duration = Duration::from_secs(60);
 
 pub(super) const SERVICE: &str = "gate";
 /// 2026-01-27T00:00:00Z.

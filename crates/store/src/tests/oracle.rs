@@ -10,12 +10,13 @@ use tollhouse_query::date::{Zone, parse_rfc3339};
 use tollhouse_query::{dsl, matches_at};
 use tollhouse_shape::{Shaper, catalogue};
 
-use super::{DAY_MS, Journal, SERVICE, START_MS, options, search, wait};
+use super::remembering::search_twice as search;
+use super::{DAY_MS, Journal, SERVICE, START_MS, options, wait};
 use crate::agg::collect::BUCKETS_MAX;
 use crate::{Store, StoreError};
 
 /// A small generator of random numbers (SplitMix64), so that a failure is told by its seed.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -26,7 +27,7 @@ impl Random {
         value ^ (value >> 31)
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
@@ -42,7 +43,7 @@ impl Random {
 const KINDS: [&str; 4] = ["request", "log", "probe", "Request"];
 const WORDS: [&str; 7] = ["model", "loaded", "failed", "GPU", "memory", "模型", "x2"];
 
-fn record(random: &mut Random) -> (i64, Map<String, Value>) {
+pub(super) fn record(random: &mut Random) -> (i64, Map<String, Value>) {
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
     put("kind", json!(random.one_of(&KINDS)));
@@ -240,7 +241,7 @@ fn leaf(random: &mut Random) -> Value {
     }
 }
 
-fn query(random: &mut Random, depth: u64) -> Value {
+pub(super) fn query(random: &mut Random, depth: u64) -> Value {
     if depth == 0 || random.chance(40) {
         return leaf(random);
     }

@@ -10,7 +10,9 @@ use http_body_util::Empty;
 use tollhouse_web::{Answer, end_on_error, text};
 use tower::ServiceExt;
 use tower_http::services::ServeDir;
+use tower_http::services::fs::DefaultServeDirFallback;
 
+use crate::disk::Disk;
 use crate::error::EdgeError;
 use crate::fresh::{Fresh, Key};
 
@@ -21,8 +23,8 @@ const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
 /// Characters of the shortest hash in a name.
 const HASH_CHARS_MIN: usize = 8;
 
-/// Bytes of a file that are read at once: each client that reads slowly has some of these waiting.
-const PIECE_BYTES: usize = 8 * 1024;
+/// Bytes of a file that are read at once: each client that reads slowly has one of these waiting.
+const PIECE_BYTES: usize = 4 * 1024;
 
 /// Files below a directory: `.br`, `.zst` and `.gz` beside a file are sent to those who take them; ranges; no listing; nothing whose
 /// name begins with a dot, but for `.well-known` (RFC 8615).
@@ -30,7 +32,7 @@ const PIECE_BYTES: usize = 8 * 1024;
 pub(crate) struct Files {
     /// The path of the route, which is taken away; without a slash at its end.
     prefix: String,
-    dir: ServeDir,
+    dir: ServeDir<DefaultServeDirFallback, Disk>,
     fresh: Fresh,
 }
 
@@ -42,7 +44,7 @@ impl Files {
         if !found.is_dir() {
             return Err(no_directory("it is no directory".to_owned()));
         }
-        let dir = ServeDir::new(dir).with_buf_chunk_size(PIECE_BYTES);
+        let dir = ServeDir::with_backend(dir, Disk).with_buf_chunk_size(PIECE_BYTES);
         let dir = dir.precompressed_br().precompressed_zstd().precompressed_gzip();
         Ok(Self { prefix: route.trim_end_matches('/').to_owned(), dir, fresh: Fresh::default() })
     }

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use tollhouse_web::{Answer, RequestId, end_on_error, text};
 use crate::balance::{Running, Servers};
 use crate::edge::drain;
 use crate::kept::ServerClient;
+use crate::tap::{Hold, Tap};
 use crate::tunnel::Upgrade;
 use crate::visit::{Open, Visitor};
 
@@ -141,7 +143,8 @@ impl Forward {
             Err(answer) => return answer.into(),
         };
         let is_safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
-        let until = Instant::now() + self.timeout;
+        // One timer for all: first for the head of the answer, then for its body.
+        let mut pause = Box::pin(tokio::time::sleep(self.timeout));
         let mut failure = None;
         let mut order = self.servers.order(visitor.address, &target).into_iter().take(TRIES_MAX);
         while let Some(server) = order.next() {
@@ -155,12 +158,17 @@ impl Forward {
                 if order.len() == 0 { std::mem::take(&mut head.headers) } else { head.headers.clone() };
             open.ask(&server.spec.url);
             let running = server.begin();
-            match tokio::time::timeout_at(until, self.client.request(sent)).await {
-                Ok(Ok(answer)) => {
+            let asked = tokio::select! {
+                biased;
+                asked = self.client.request(sent) => Some(asked),
+                () = pause.as_mut() => None,
+            };
+            match asked {
+                Some(Ok(answer)) => {
                     server.answered();
-                    return self.pass_on(answer, tunnel, running);
+                    return self.pass_on(answer, tunnel, running, pause);
                 }
-                Ok(Err(error)) => {
+                Some(Err(error)) => {
                     let told = chain(&error);
                     if is_over_limit(&error) {
                         return too_large().into();
@@ -172,7 +180,7 @@ impl Forward {
                         break;
                     }
                 }
-                Err(_) => {
+                None => {
                     open.fail(format!("no answer within {:?}", self.timeout));
                     return text(StatusCode::GATEWAY_TIMEOUT, "this site is not answering right now\n").into();
                 }
@@ -199,7 +207,13 @@ impl Forward {
         Ok(Outgoing::Passing(Some(body.boxed_unsync())))
     }
 
-    fn pass_on(&self, mut answer: Response<Incoming>, tunnel: Option<OnUpgrade>, running: Running) -> Outcome {
+    fn pass_on(
+        &self,
+        mut answer: Response<Incoming>,
+        tunnel: Option<OnUpgrade>,
+        running: Running,
+        pause: Pin<Box<Sleep>>,
+    ) -> Outcome {
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             let Some(client) = tunnel else { return unreachable().into() };
             let server = hyper::upgrade::on(&mut answer);
@@ -210,9 +224,10 @@ impl Forward {
             return Outcome::Tunnel(Box::new(Upgrade { answer, client, server, idle: self.idle, running }));
         }
         clean(answer.headers_mut());
-        let idle = self.idle;
-        let pause = Box::pin(tokio::time::sleep(idle));
-        answer.map(|body| end_on_error(Passing { body, idle, pause, _running: running })).into()
+        let (tap, idle) = (answer.extensions_mut().remove::<Arc<Tap>>().map(Tap::hold), self.idle);
+        let passing =
+            |body| Passing { body, tap, has_begun: false, idle, pause, is_waited_for: false, _running: running };
+        answer.map(|body| end_on_error(passing(body))).into()
     }
 }
 
@@ -225,11 +240,16 @@ impl Outgoing {
     }
 }
 
-/// An answer's body that breaks off when nothing came for too long.
+/// An answer's body, read as it is taken, that breaks off when nothing came for too long.
 struct Passing {
     body: Incoming,
+    /// Of the connection that it comes on.
+    tap: Option<Hold>,
+    has_begun: bool,
+    /// How long the server is waited for. A client may take its time with what has come.
     idle: Duration,
     pause: Pin<Box<Sleep>>,
+    is_waited_for: bool,
     _running: Running,
 }
 
@@ -238,12 +258,25 @@ impl Body for Passing {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        // Behind the piece that is taken now, nothing is read before the next one is asked for. (Behind the first one it may be: a
+        // server whose answer is that piece alone may be answering somebody else on this connection by now.)
+        if let Some(tap) = self.tap.as_ref().filter(|_| self.has_begun) {
+            tap.shut();
+        }
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            let until = Instant::now() + self.idle;
-            self.pause.as_mut().reset(until);
+            (self.has_begun, self.is_waited_for) = (true, false);
+            if frame.is_none() || self.body.is_end_stream() {
+                self.tap = None;
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
+        if let Some(tap) = &self.tap {
+            tap.open();
+        }
         let idle = self.idle;
+        if !std::mem::replace(&mut self.is_waited_for, true) {
+            self.pause.as_mut().reset(Instant::now() + idle);
+        }
         self.pause.as_mut().poll(context).map(|()| Some(Err(format!("the server said nothing for {idle:?}").into())))
     }
 

@@ -6,18 +6,21 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use http::Uri;
-use hyper_rustls::HttpsConnector;
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::GaiResolver;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
 use tollhouse_outbound::{Trust, connector};
+use tower::util::MapResponse;
 
 use crate::acme::Challenges;
 use crate::balance::{Server, ServerSpec, Servers};
 use crate::error::EdgeError;
 use crate::forward::Sent;
 use crate::spec::{Balance, HealthSpec};
+use crate::tap::Tapped;
 
 /// How long a connection to a server may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,12 +28,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const POOL_IDLE: Duration = Duration::from_secs(50);
 /// Unused connections kept to each server.
 const POOL_MAX: usize = 64;
-/// Bytes of a head that a server may answer with, and of its answer that are read at once: each client that reads slowly has some of
-/// these waiting.
+/// Bytes of a head that a server may answer with, and of what is written to it ahead.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// How servers are reached; clones share their connections.
-pub(crate) type ServerClient = Client<HttpsConnector<HttpConnector>, Sent>;
+pub(crate) type ServerClient = Client<MapResponse<HttpsConnector<HttpConnector>, Tapping>, Sent>;
+
+type ServerStream = MaybeHttpsStream<TokioIo<TcpStream>>;
+type Tapping = fn(ServerStream) -> Tapped<ServerStream>;
 
 /// What goes on while sites change. One is made for a house, and given to each [`crate::Edge`].
 #[derive(Default)]
@@ -100,8 +105,8 @@ impl Kept {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_MAX)
-            .http1_read_buf_exact_size(HEAD_BYTES_MAX)
-            .build(connector);
+            .http1_max_buf_size(HEAD_BYTES_MAX)
+            .build(MapResponse::new(connector, Tapped::new as Tapping));
         Ok(place.get_or_init(|| client).clone())
     }
 }

@@ -17,6 +17,7 @@
 mod acme;
 mod balance;
 mod certificates;
+mod disk;
 mod edge;
 mod error;
 mod files;
@@ -27,6 +28,7 @@ mod health;
 mod kept;
 mod plain;
 mod spec;
+mod tap;
 mod tunnel;
 mod visit;
 

@@ -20,6 +20,7 @@ use futures_util::FutureExt;
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 
+use crate::ahead::Ahead;
 use crate::framing::Framing;
 use crate::refusal::Refusal;
 use crate::shared::{Reading, Shared};
@@ -40,6 +41,9 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
 
     /// Makes the coming close a reset, so that the system forgets at once what the client does not take.
     fn break_off(&mut self);
+
+    /// Holds at most so many bytes of its own that the client has not taken.
+    fn hold_at_most(&mut self, bytes: usize);
 }
 
 impl Transport for tokio::net::TcpStream {
@@ -52,6 +56,8 @@ impl Transport for tokio::net::TcpStream {
         // Without it the system tries for some minutes more: a nuisance, not a fault.
         let _: io::Result<()> = self.set_zero_linger();
     }
+
+    fn hold_at_most(&mut self, _: usize) {}
 }
 
 /// One client's connection as hyper sees it. `K` is kept as long as the connection, also when another protocol takes it.
@@ -65,6 +71,7 @@ pub(crate) struct Guard<S, K> {
     admitted: usize,
     /// Bytes thrown away behind the last answer.
     lingered: usize,
+    ahead: Ahead,
     _kept: K,
 }
 
@@ -83,7 +90,7 @@ impl<S: Transport, K: Unpin> Guard<S, K> {
         let shared = Arc::new(Shared::default());
         shared.set_reading(if first.is_empty() { Reading::Request } else { Reading::Head });
         let framing = Framing::new(head_bytes_max);
-        Self { stream, framing, shared, held: first, admitted: 0, lingered: 0, _kept: kept }
+        Self { stream, framing, shared, held: first, admitted: 0, lingered: 0, ahead: Ahead::default(), _kept: kept }
     }
 
     pub(crate) fn shared(&self) -> Arc<Shared> {
@@ -165,10 +172,24 @@ impl<S: Transport, K: Unpin> Guard<S, K> {
         }
     }
 
+    fn begin_answer(&mut self) {
+        self.shared.begin_answer();
+        self.ahead = Ahead::default();
+        self.make_room();
+    }
+
+    /// Lets as much of the answer be made ready as its client takes.
+    fn make_room(&mut self) {
+        let room = self.ahead.room();
+        if self.shared.set_room(room) {
+            self.stream.hold_at_most(room);
+        }
+    }
+
     /// Hands over what was admitted, as much as fits.
     fn hand_over(&mut self, buffer: &mut ReadBuf<'_>) {
         if !self.shared.is_answering() {
-            self.shared.begin_answer();
+            self.begin_answer();
         }
         let count = self.admitted.min(buffer.remaining());
         buffer.put_slice(&self.held[..count]);
@@ -240,8 +261,8 @@ impl<S: Transport, K: Unpin> Guard<S, K> {
                 return Poll::Ready(Ok(()));
             }
         };
-        self.shared.begin_answer();
         let counted = self.framing.body(&fresh[head..]);
+        self.begin_answer();
         let count = self.count_body(counted).unwrap_or(0);
         self.keep_rest(buffer, before + head + count);
         Poll::Ready(Ok(()))
@@ -335,18 +356,26 @@ impl<S: Transport, K: Unpin> AsyncRead for Guard<S, K> {
 }
 
 impl<S: Transport, K: Unpin> Guard<S, K> {
-    /// Notes how a write went, and breaks the connection off when the client has taken nothing for too long.
-    fn note_write(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match &written {
-            Poll::Ready(Ok(count)) => self.shared.written(*count),
-            Poll::Ready(Err(_)) => {}
-            Poll::Pending if self.shared.is_expired() => {
+    /// Notes that the client has to take something first, and breaks the connection off when it has taken nothing for too long.
+    fn note_blocked<T>(&mut self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_pending() {
+            if self.shared.is_expired() {
                 self.stream.break_off();
                 return Poll::Ready(Err(io::Error::from(io::ErrorKind::TimedOut)));
             }
-            Poll::Pending => self.shared.write_blocked(),
+            self.shared.write_blocked();
+            self.ahead.blocked();
         }
-        written
+        polled
+    }
+
+    fn note_write(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(count)) = &written {
+            self.shared.written(*count);
+            self.ahead.wrote(*count);
+            self.make_room();
+        }
+        self.note_blocked(written)
     }
 }
 
@@ -370,15 +399,23 @@ impl<S: Transport, K: Unpin> AsyncWrite for Guard<S, K> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // hyper flushes what is below it when it has nothing left of its own.
-        self.shared.flushed();
-        Pin::new(&mut self.stream).poll_flush(context)
+        // hyper flushes what is below it when it has nothing left of its own. TLS may hold a record then: until the client's
+        // socket has taken that, hyper is given no more, and the connection does not rest.
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        if let Poll::Ready(Ok(())) = &flushed {
+            self.shared.flushed();
+            self.ahead.went_on();
+            self.make_room();
+        }
+        self.note_blocked(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.shared.reading() != Reading::Close {
-            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+            let ended = Pin::new(&mut this.stream).poll_shutdown(context);
+            ready!(this.note_blocked(ended))?;
+            this.shared.flushed();
             let has_more = this.shared.refusal().is_some() || this.shared.is_in_body() || !this.held.is_empty();
             if !has_more || this.shared.is_tunnel() {
                 return Poll::Ready(Ok(()));

@@ -9,7 +9,8 @@
 //! 3. `guard` with `framing`, `head` and `target`: HTTP/1.x is let through only as RFC 9112 has it, one request at a time,
 //!    each length beyond doubt; `frames` and `service`: the same of HTTP/2, as far as h2 leaves something to do;
 //! 4. hyper, and the handler with the request and its [`Peer`];
-//! 5. `clock`, `pace`, `uploads`: how long each of these may wait for the client, and how slow it may be.
+//! 5. `clock`, `pace`, `uploads`, `ahead`: how long each of these may wait for the client, how slow it may be, and how much
+//!    is made ready for it meanwhile.
 //!
 //! What is refused on this way is answered with a [`Refusal`], and no handler sees it. [`RequestId`] is given to every
 //! request by its handler; [`HostGuard`] knows the names that this house answers to; [`escaped`] puts a text into a page.
@@ -27,6 +28,7 @@
 //! # drop(stop); Ok(()) }
 //! ```
 
+mod ahead;
 mod answer;
 mod clock;
 mod connection;

@@ -20,9 +20,6 @@ use crate::stream::ServerName;
 use crate::streams::{Stream, StreamPlace, Streams};
 use crate::{Answer, Body, target};
 
-/// Bytes of an answer's body that wait for a client's socket before more is taken.
-const WAITING_BYTES_MAX: usize = 8 * 1024;
-
 /// An answer on its way. Boxed for each request, so that the handler's state is not kept while its answer streams.
 type Answering<B> = Pin<Box<dyn Future<Output = Result<Response<B>, DroppedError>> + Send>>;
 
@@ -85,7 +82,7 @@ impl Drop for Watch {
     }
 }
 
-/// A body whose end is noticed, and of which no more is taken ahead than [`WAITING_BYTES_MAX`] and a piece.
+/// A body whose end is noticed, and of which no more is taken ahead than the client has room for, and a piece.
 #[derive(Debug)]
 pub(crate) struct Watched {
     body: Body,
@@ -100,7 +97,7 @@ impl http_body::Body for Watched {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.watch.0.holds_back(WAITING_BYTES_MAX) {
+        if self.watch.0.holds_back() {
             return Poll::Pending;
         }
         let polled = Pin::new(&mut self.body).poll_frame(context);

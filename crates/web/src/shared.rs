@@ -35,9 +35,11 @@ pub(crate) struct Shared {
     body_bytes: AtomicU64,
     is_write_blocked: AtomicBool,
     written_bytes: AtomicU64,
-    /// Bytes of an answer's body that hyper was given and has not written.
+    /// Bytes of an answer's body that hyper was given and the client's socket has not taken.
     waiting_bytes: AtomicUsize,
     is_held_back: AtomicBool,
+    /// How many may be.
+    room: AtomicUsize,
     is_answering: AtomicBool,
     has_unseen: AtomicBool,
     is_ahead_full: AtomicBool,
@@ -104,14 +106,20 @@ impl Shared {
         self.waiting_bytes.store(self.waiting_bytes.load(Relaxed).saturating_add(bytes), Relaxed);
     }
 
-    /// hyper has written all that it was given.
+    /// The client's socket has taken all that hyper was given.
     pub(crate) fn flushed(&self) {
         self.waiting_bytes.store(0, Relaxed);
+        self.is_write_blocked.store(false, Relaxed);
+    }
+
+    /// So many bytes of the answer may wait for the client; whether that is another number than before.
+    pub(crate) fn set_room(&self, bytes: usize) -> bool {
+        self.room.swap(bytes, Relaxed) != bytes
     }
 
     /// Whether hyper has to write before it is given more; if so, it is to be asked again when it has.
-    pub(crate) fn holds_back(&self, most: usize) -> bool {
-        let holds_back = self.waiting_bytes.load(Relaxed) >= most;
+    pub(crate) fn holds_back(&self) -> bool {
+        let holds_back = self.waiting_bytes.load(Relaxed) >= self.room.load(Relaxed);
         if holds_back {
             self.is_held_back.store(true, Relaxed);
         }

@@ -13,7 +13,8 @@ use tokio_rustls::server::TlsStream;
 
 use crate::guard::Transport;
 
-/// Bytes that TLS holds for a client that does not read: one record, of half the size that it could have.
+/// Bytes that TLS holds for a client that does not read, as long as nobody says otherwise: one record, of half the size that it
+/// could have.
 const UNSENT_BYTES_MAX: usize = 8 * 1024;
 
 /// An extension of each request that came through TLS, if the client said for which name it spoke it (RFC 6066, section 3).
@@ -83,6 +84,12 @@ impl Transport for Stream {
 
     fn break_off(&mut self) {
         self.socket().break_off();
+    }
+
+    fn hold_at_most(&mut self, bytes: usize) {
+        if let Self::Tls(stream) = self {
+            stream.get_mut().1.set_buffer_limit(Some(bytes));
+        }
     }
 }
 

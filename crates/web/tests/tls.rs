@@ -7,7 +7,7 @@ use http::StatusCode;
 use http::header::{HeaderValue, SERVER};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
@@ -136,5 +136,38 @@ async fn requests_come_through_tls_and_in_no_other_way() {
     // Reset or closed; there is no answer to it, but for an alert.
     let _: std::io::Result<usize> = plain.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+    listening.stop().await;
+}
+
+/// What TLS holds when the last of an answer has been given to it, and the client's socket takes no more, comes when that does.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_an_answer_is_not_lost_when_the_client_takes_it_late() {
+    let (server, client) = configs();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let options = ServeOptions { tls: Some(server), ..ServeOptions::default() };
+    let serving = Server::new(options, |request, _| async move {
+        let length = request.uri().path()[1..].parse().unwrap();
+        Ok(text(StatusCode::OK, "x".repeat(length)))
+    });
+    let listening = serving.listen(listener, Proxied::No);
+    // How much the system takes is its own affair: some of these lengths end a few kilobytes behind it.
+    for length in (64 * 1024..512 * 1024).step_by(4 * 1024) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4 * 1024).unwrap();
+        let stream = socket.connect(address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = TlsConnector::from(client.clone()).connect(name, stream).await.unwrap();
+        let request = format!("GET /{length} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        // Longer than a connection without a request keeps its buffers, shorter than a client is waited for.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let (mut taken, mut piece) = (0, vec![0; 64 * 1024]);
+        while taken < length {
+            let read = stream.read(&mut piece).await.unwrap();
+            assert!(read > 0, "{taken} of {length}");
+            taken += read;
+        }
+    }
     listening.stop().await;
 }

@@ -15,6 +15,8 @@ NAMESPACES = ["--pid", "--fork", "--mount", "--uts", "--ipc", "--cgroup", "--mou
 BEGIN = f"""
 set -e
 mount -t tmpfs tmpfs /run
+# As on a machine: what systemd mounts for a unit (its credentials) is seen by the unit, and by nobody outside of here.
+mount --make-rshared /
 mkdir -p /run/systemd/system
 printf '[Unit]\\nDescription=Nothing but what a test starts\\n' > /run/systemd/system/tests.target
 export container=other

@@ -2,58 +2,31 @@
 
 import json
 import os
-import re
-import shutil
 import socket
 import ssl
+import threading
 
 import pytest
 import systemd
-from house import BINARY, LOGS, Process, finished, free_port, until
-from edges import HOST, Authority, Visitors
-
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/bin")
+import websockets.sync.client
+import websockets.sync.server
+from behind_nginx import exported_site
+from edges import HOST
+from house import BINARY, LOGS, finished, free_port, until
+from test_console import MISSING
 
 
 @pytest.fixture
 def behind_nginx(make_house, scripted, tmp_path):
     """A house, and visitors of a real nginx that has the exported site."""
-    authority = Authority(tmp_path / "authority")
-    https, plain = free_port(), free_port()
     house = make_house(
         upstreams={"demo": {"kind": "demo"}, "scripted": {"kind": "openai", "url": scripted.url}},
         hosts=[HOST],
         access={"trusted_proxies": ["127.0.0.1"], "rate_limit": None},
     )
-    site = house.run("export", "nginx").stdout
-    assert "ATTENTION" not in site
-    files = authority.sign(HOST)
-    for old, new in {
-        "listen 80;": f"listen 127.0.0.1:{plain};",
-        "listen 443 ssl http2;": f"listen 127.0.0.1:{https} ssl http2;",
-        f"/etc/letsencrypt/live/{HOST}/fullchain.pem": files["cert"],
-        f"/etc/letsencrypt/live/{HOST}/privkey.pem": files["key"],
-    }.items():
-        assert old in site, old
-        site = site.replace(old, new)
-    site = re.sub(r"\n *listen \[::\][^\n]*", "", site)
-    folder = tmp_path / "nginx"
-    folder.mkdir()
-    temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    (folder / "nginx.conf").write_text(
-        f"daemon off; pid {folder}/pid; error_log stderr;\nevents {{}}\nhttp {{ access_log off;\n{temporary}\n{site}\n}}\n"
-    )
-    command = [NGINX, "-p", folder, "-c", folder / "nginx.conf"]
-    tried = finished([*command, "-t"])
-    assert tried.returncode == 0 and "warn" not in tried.stderr, tried.stderr
-    nginx = Process("nginx", tmp_path)
-    nginx.spawn(command)
-    visitors = Visitors(authority, https, plain, tmp_path)
-    try:
-        until("nginx answers", lambda: nginx.alive() and visitors.ask("/healthz").status == 200)
+    with exported_site(house, tmp_path) as visitors:
+        until("the house answers through it", lambda: visitors.ask("/healthz").status == 200)
         yield house, visitors
-    finally:
-        nginx.stop()
 
 
 def test_scenario_g01_the_exported_site_of_a_real_nginx_passes_everything_on(behind_nginx):
@@ -86,7 +59,48 @@ def test_scenario_g01_through_nginx_answers_come_piece_by_piece_and_leaving_reac
             heard += piece
         assert not any(call.closed_at for call in scripted.chats())
     until("the model server is left alone", lambda: scripted.chats() and all(call.closed_at for call in scripted.chats()))
-    assert house.record("through")["cancelled"] is True
+    [record] = until("its record", lambda: house.journal(kind="request", request_id="through"))
+    assert record["cancelled"] is True
+
+
+def socket_of(visitors):
+    """A WebSocket through the site, as a browser opens it."""
+    trusted = ssl.create_default_context(cafile=visitors.authority.file)
+    way = socket.create_connection(("127.0.0.1", visitors.https), timeout=30)
+    return websockets.sync.client.connect(
+        f"wss://{HOST}/", sock=way, ssl=trusted, origin=f"https://{HOST}", max_size=32 << 20, open_timeout=30, proxy=None
+    )
+
+
+def test_scenario_g01_through_nginx_a_websocket_of_the_house_is_told_why_it_is_closed(behind_nginx):
+    _, visitors = behind_nginx
+    with socket_of(visitors) as client, pytest.raises(websockets.ConnectionClosed) as closed:
+        client.recv(timeout=30)
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, MISSING)
+
+
+def test_scenario_g01_the_exported_site_carries_websockets_both_ways(make_house, tmp_path):
+    """Its lines as they are, with a server behind them that talks back: what is large or small, text or bytes, first or answered."""
+    house = make_house(start=False, upstreams={"demo": {"kind": "demo"}}, hosts=[HOST], access={"trusted_proxies": ["127.0.0.1"]})
+    heads = []
+
+    def talk(connection):
+        heads.append(connection.request.headers)
+        connection.send("welcome")
+        for message in connection:
+            connection.send(message)
+
+    with websockets.sync.server.serve(talk, "127.0.0.1", 0, max_size=32 << 20) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with exported_site(house, tmp_path, behind=server.socket.getsockname()[1]) as visitors, socket_of(visitors) as client:
+            assert client.recv(timeout=30) == "welcome", "nobody has to ask first"
+            for message in ["hello", b"\x00\xff", "x" * (8 << 20)]:
+                client.send(message)
+                assert client.recv(timeout=60) == message
+            client.close(4001, "enough")
+    [head] = heads
+    assert head["Host"] == HOST and head["Origin"] == f"https://{HOST}"
+    assert (head["X-Forwarded-For"], head["X-Forwarded-Proto"]) == ("127.0.0.1", "https")
 
 
 def test_without_a_trusted_proxy_the_site_says_what_is_missing(make_house):
@@ -134,9 +148,8 @@ def test_scenario_g20_the_exported_unit_of_a_supervisor_and_its_sockets(make_hou
 manager = pytest.fixture(systemd.needed)
 
 
-def test_scenario_g20_the_exported_units_run_under_a_real_systemd(manager, make_house):
-    """Its sandbox, notifications and sockets as exported; only the user and what a whole machine starts before are others."""
-    house = make_house(start=False, upstreams={"demo": {"kind": "demo"}})
+def installed(manager, house):
+    """The exported units in this manager's folder: only the user and what a whole machine starts before are others."""
     units = {"service": house.run("export", "systemd").stdout, "socket": house.run("export", "systemd", "--socket").stdout}
     for old, new in {
         "/usr/bin/tollhouse": str(BINARY),
@@ -149,6 +162,44 @@ def test_scenario_g20_the_exported_units_run_under_a_real_systemd(manager, make_
     for kind, text in units.items():
         manager.write(f"tollhouse.{kind}", text.replace("[Unit]", "[Unit]\nDefaultDependencies=no"))
     LOGS.append(house.log)
+    return units
+
+
+def test_scenario_g20_a_credential_of_systemd_is_taken_as_a_secret(manager, make_house, scripted, tmp_path):
+    """The folder in which it lies is hidden from the house: what it knows, it knows from systemd."""
+    secrets = tmp_path / "secrets"
+    secrets.mkdir(0o700)
+    (secrets / "upstream-key").write_text("sk-first\n")
+    key = f"file:${{CREDENTIALS_DIRECTORY:-{secrets}}}/upstream-key"
+    house = make_house(start=False, upstreams={"scripted": {"kind": "openai", "url": scripted.url, "key": key}})
+    unit = installed(manager, house)["service"]
+    assert f"\nLoadCredential=upstream-key:{secrets}/upstream-key\n" in unit and "#LoadCredential" not in unit
+    manager.write("tollhouse.service.d/hidden.conf", f"[Service]\nInaccessiblePaths={secrets}\n")
+
+    def asked_with(expected):
+        until("it has said that it is ready", lambda: manager.shown("tollhouse.service", "ActiveState") == "active", within=60)
+        assert house.chat().status_code == 200
+        assert scripted.chats()[-1].headers["authorization"] == f"Bearer {expected}"
+
+    started = manager.ask("start", "tollhouse.service")
+    assert started.returncode == 0, started.stderr
+    asked_with("sk-first")
+    # It is read when the house starts: a reload finds the one that systemd has given it.
+    (secrets / "upstream-key").write_text("sk-second\n")
+    reloaded = manager.ask("reload", "tollhouse.service")
+    assert reloaded.returncode == 0, reloaded.stderr
+    asked_with("sk-first")
+    restarted = manager.ask("restart", "tollhouse.service")
+    assert restarted.returncode == 0, restarted.stderr
+    asked_with("sk-second")
+    for told in (house.journal_bytes(), house.log.read_bytes()):
+        assert b"sk-first" not in told and b"sk-second" not in told
+
+
+def test_scenario_g20_the_exported_units_run_under_a_real_systemd(manager, make_house):
+    """Its sandbox, notifications and sockets as exported."""
+    house = make_house(start=False, upstreams={"demo": {"kind": "demo"}})
+    installed(manager, house)
     started = manager.ask("start", "tollhouse.socket")
     assert started.returncode == 0, started.stderr
     assert manager.shown("tollhouse.service", "ActiveState") == "inactive", "it begins when somebody comes"

@@ -10,6 +10,7 @@
 //! - [`Config::settings`] says where each value in force comes from. [`mask()`] gives a file's text as it may be shown, and
 //!   [`unmask`] puts the secrets back into one that was changed.
 //! - [`reading`] reads other files of the house in the same way, such as a task's.
+//! - [`credentials()`] names the files that systemd has to hand to the house.
 //! - [`schema()`] gives a JSON Schema of the file, for editors.
 //! - [`init::first_config`] writes a first file for somebody who has none, [`import()`] one from older files of other programs.
 //!
@@ -31,6 +32,7 @@
 
 mod changes;
 mod config;
+mod credentials;
 mod decode;
 mod effective;
 mod import;
@@ -61,6 +63,7 @@ pub use config::{
     UnitManager, UpstreamConfig, UpstreamKind, Vrl, WebhooksConfig,
 };
 pub use import::{Fate, Imported, Note, Old, Part, PartServer, import, import_with};
+pub use credentials::{Credential, credentials};
 pub use ipnet::IpNet;
 pub use load::{FILE_BYTES_MAX, find, load, parse, parse_alert};
 pub use masks::{Unmasked, mask, unmask};

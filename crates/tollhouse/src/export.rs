@@ -45,9 +45,13 @@ pub(crate) fn export(args: &ExportArgs) -> anyhow::Result<()> {
         ExportCommand::Ollama => say(&ollama::drop_in(&config)),
         ExportCommand::Rsyslog(wanted) => say(&rsyslog::rules(&config, wanted)),
         ExportCommand::Systemd(wanted) => {
-            let file = wanted.installed.clone().or_else(|| tollhouse_config::find(args.config.config.as_deref()));
+            let read = tollhouse_config::find(args.config.config.as_deref());
+            // It has been read once already, so it is there and no larger than it may be.
+            let text = read.as_deref().and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
+            let file = wanted.installed.clone().or(read);
+            let credentials = tollhouse_config::credentials(&text);
             let files = [
-                ("tollhouse.service", systemd::unit(&config, file.as_deref())),
+                ("tollhouse.service", systemd::unit(&config, file.as_deref(), &credentials)),
                 ("tollhouse.socket", systemd::socket(&config)),
             ];
             give(wanted.out.as_deref(), &files, usize::from(wanted.socket))

@@ -5,15 +5,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tollhouse_config::{Config, SourceKind, TlsConfig};
+use tollhouse_config::{Config, Credential, SourceKind, TlsConfig};
 
 /// Where the unit expects the program and its file.
 const PROGRAM: &str = "/usr/bin/tollhouse";
 /// What the house needs beyond its drain to end in order.
 const STOP_MORE: Duration = Duration::from_secs(30);
 
-/// A unit file, `Type=notify`.
-pub(super) fn unit(config: &Config, file: Option<&Path>) -> String {
+/// A unit file, `Type=notify`, that hands these credentials to the house.
+pub(super) fn unit(config: &Config, file: Option<&Path>, credentials: &[Credential]) -> String {
     let supervises = !config.supervise.is_empty();
     let stop = config.supervise.iter().map(|process| process.stop + process.drain).max().unwrap_or_default();
     let stop = stop.max(config.timeouts.drain) + STOP_MORE;
@@ -61,9 +61,17 @@ pub(super) fn unit(config: &Config, file: Option<&Path>) -> String {
     if !writes.is_empty() {
         lines.push(format!("ReadWritePaths={}", writes.into_iter().collect::<Vec<_>>().join(" ")));
     }
-    lines.push("# A secret that only root can read: here its file, and in the configuration".to_owned());
-    lines.push("# `file:${CREDENTIALS_DIRECTORY:-/etc/tollhouse}/upstream-key`.".to_owned());
-    lines.push("#LoadCredential=upstream-key:/etc/tollhouse/upstream-key".to_owned());
+    if credentials.is_empty() {
+        lines.push("# A secret that only root can read: in the configuration".to_owned());
+        lines.push("# `file:${CREDENTIALS_DIRECTORY:-/etc/tollhouse}/upstream-key`, and here".to_owned());
+        lines.push("#LoadCredential=upstream-key:/etc/tollhouse/upstream-key".to_owned());
+    } else {
+        lines.push("# Files that only root can read, as the configuration names them.".to_owned());
+        // A `%` alone would be one of systemd's specifiers.
+        let from = |file: &Credential| file.from.display().to_string().replace('%', "%%");
+        let line = |file: &Credential| format!("LoadCredential={}:{}", file.name, from(file));
+        lines.extend(credentials.iter().map(line));
+    }
     lines.extend(sandbox(config, &file, supervises, low_ports));
     lines.extend(["", "[Install]", "WantedBy=multi-user.target"].map(str::to_owned));
     lines.join("\n") + "\n"

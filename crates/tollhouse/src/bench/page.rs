@@ -2,6 +2,11 @@
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+use tollhouse_web::escaped;
+
 use super::args::Amount;
 use super::figures::{Figures, Spread, millis, round3};
 use super::records::{Own, Phase};
@@ -13,6 +18,9 @@ const BARS: usize = 48;
 /// Width and height of pictures, in their own units.
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 180.0;
+/// Room for what stands below a picture, and beside the line of the goal.
+const LABEL_HEIGHT: f64 = 30.0;
+const LABEL_WIDTH: f64 = 120.0;
 
 /// Two languages are in the page; which one is shown is a choice that needs no script.
 const STYLE: &str = "\
@@ -21,20 +29,22 @@ const STYLE: &str = "\
 body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:760px;margin:2rem auto;padding:0 1rem}\
 h1{font-size:1.4rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .5rem}p{margin:.4rem 0}.pale{color:var(--pale)}\
 table{border-collapse:collapse;width:100%}td,th{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:right;font-variant-numeric:tabular-nums}\
-td:first-child,th:first-child{text-align:left}.pass{color:var(--good)}.fail{color:var(--bad)}.none{color:var(--none)}\
+td+td,th+th{white-space:nowrap}td:first-child,th:first-child{text-align:left;min-width:8rem}.pass{color:var(--good)}.fail{color:var(--bad)}.none{color:var(--none)}\
 .verdict{font-weight:600;font-size:1.1rem}svg{width:100%;height:auto}svg text{font-size:12px;fill:var(--pale)}code{overflow-wrap:anywhere}\
+.own{color:#2f6feb}.queue{color:#d29922}.load{color:#8957e5}.prefill{color:#1a7f9c}.decode{color:#2da160}.rest{color:#8b949e}\
+.wide{overflow-x:auto}@media(max-width:600px){body{margin:1rem auto}svg text{font-size:24px}td,th{padding:.3rem}table{font-size:.9rem}}\
 input[type=radio]{position:absolute;opacity:0}label{cursor:pointer;color:var(--pale);margin-left:1rem}\
 input:focus-visible+label{outline:2px solid}#en:checked+label,#zh:checked+label{color:var(--ink);text-decoration:underline}\
 body:has(#en:checked) [lang=zh],body:has(#zh:checked) main [lang=en]{display:none}nav{text-align:right}";
 
-/// Colours of the parts of an answer's time.
-const COLOURS: [(&str, &str, &str, &str); 6] = [
-    ("own", "#2f6feb", "tollhouse", "tollhouse 自身"),
-    ("queue", "#d29922", "waiting in the queue", "排队"),
-    ("load", "#8957e5", "loading the model", "加载模型"),
-    ("prefill", "#1a7f9c", "reading the prompt", "读取提示词"),
-    ("decode", "#2da160", "writing the answer", "生成回答"),
-    ("rest", "#8b949e", "the rest: the way, and what nothing claims", "其余：传输及未归类的时间"),
+/// The parts of an answer's time, by the words that [`STYLE`] has colours for, in English and in Chinese.
+const PARTS: [(&str, &str, &str); 6] = [
+    ("own", "tollhouse", "tollhouse 自身"),
+    ("queue", "waiting in the queue", "排队"),
+    ("load", "loading the model", "加载模型"),
+    ("prefill", "reading the prompt", "读取提示词"),
+    ("decode", "writing the answer", "生成回答"),
+    ("rest", "the rest: the way, and what nothing claims", "其余：传输及未归类的时间"),
 ];
 
 /// The whole page.
@@ -47,9 +57,12 @@ pub(super) fn page(report: &Report, made: &str) -> String {
     speed(&mut body, &report.figures);
     errors(&mut body, &report.figures);
     hints(&mut body, report);
+    // Whatever a model server has said, nothing but this page's own style is ever in force.
+    let style = STANDARD.encode(Sha256::digest(STYLE));
     format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>tollhouse bench · {}</title><style>{STYLE}</style></head>\n<body><nav>\
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{style}'\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>tollhouse bench · {}</title><style>{STYLE}</style></head>\n<body><nav>\
          <input type=\"radio\" name=\"language\" id=\"en\" checked><label for=\"en\">English</label>\
          <input type=\"radio\" name=\"language\" id=\"zh\"><label for=\"zh\">中文</label></nav>\n<main>\n{body}</main></body></html>\n",
         escaped(&report.model)
@@ -67,7 +80,10 @@ fn head(body: &mut String, report: &Report, made: &str) {
     let lasted = time(report.lasted_ms);
     let (english, chinese) = match plan.amount {
         Amount::Requests(each) => (
-            format!("{users} users at once, {each} requests each: {requests} requests in {lasted}"),
+            match each {
+                1 => format!("{users} users at once, a request each: {requests} requests in {lasted}"),
+                _ => format!("{users} users at once, {each} requests each: {requests} requests in {lasted}"),
+            },
             format!("{users} 个用户同时请求，每人 {each} 次：{lasted} 内共 {requests} 个请求"),
         ),
         Amount::Lasts(_) => (
@@ -101,14 +117,14 @@ fn head(body: &mut String, report: &Report, made: &str) {
     verdict(
         body,
         report.first_token,
-        &format!("first token within {goal} for {share} % of the requests (goal: {SHARE_PERCENT} %)"),
+        &format!("first token within {goal} for {share}\u{a0}% of the requests (goal: {SHARE_PERCENT}\u{a0}%)"),
         &format!("{share} % 的请求在 {goal} 内收到首个 token（目标：{SHARE_PERCENT} %）"),
     );
     let own = exact_time(OWN_MS_MAX);
     verdict(
         body,
         report.own_part,
-        &format!("tollhouse's own part within {own} for {SHARE_PERCENT} % of the requests"),
+        &format!("tollhouse's own part within {own} for {SHARE_PERCENT}\u{a0}% of the requests"),
         &format!("{SHARE_PERCENT} % 的请求中 tollhouse 自身耗时不超过 {own}"),
     );
 }
@@ -128,13 +144,13 @@ fn times(body: &mut String, figures: &Figures) {
     }
     let _ = writeln!(
         body,
-        "<h2>{}</h2><table><tr><th></th><th>p50</th><th>p95</th><th>p99</th><th>max</th></tr>",
+        "<h2>{}</h2><div class=\"wide\" tabindex=\"0\"><table><tr><th></th><th>p50</th><th>p95</th><th>p99</th><th>max</th></tr>",
         both("Times that users saw", "用户看到的时间")
     );
     row(body, &both("first token", "首个 token"), figures.ttft_ms);
     row(body, &both("of it, waiting in the queue", "其中排队"), figures.queue_ms);
     row(body, &both("whole answer", "完整回答"), figures.total_ms);
-    body.push_str("</table>\n");
+    body.push_str("</table></div>\n");
 }
 
 fn row(body: &mut String, name: &str, spread: Option<Spread>) {
@@ -158,7 +174,7 @@ fn picture(body: &mut String, report: &Report) {
         body,
         "<h2>{}</h2><svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"first tokens by time\">",
         both("First tokens: how many came after how long", "首个 token：多久之后来了多少"),
-        HEIGHT + 24.0
+        HEIGHT + LABEL_HEIGHT
     );
     for (at, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
         let high = *count as f64 / most as f64 * (HEIGHT - 20.0);
@@ -173,16 +189,16 @@ fn picture(body: &mut String, report: &Report) {
         );
     }
     let place = goal / end * WIDTH;
+    // On the side where there is room.
+    let (side, anchor) = if place < LABEL_WIDTH { (place + 4.0, "start") } else { (place - 4.0, "end") };
+    let label = HEIGHT + LABEL_HEIGHT - 6.0;
     let _ = writeln!(
         body,
         "<line x1=\"{place:.1}\" x2=\"{place:.1}\" y1=\"0\" y2=\"{HEIGHT}\" stroke=\"var(--ink)\" stroke-dasharray=\"4 3\"/>\
-         <text x=\"{:.1}\" y=\"12\" text-anchor=\"end\">{}</text>\
+         <text x=\"{side:.1}\" y=\"18\" text-anchor=\"{anchor}\">{}</text>\
          <line x1=\"0\" x2=\"{WIDTH}\" y1=\"{HEIGHT}\" y2=\"{HEIGHT}\" stroke=\"var(--line)\"/>\
-         <text x=\"0\" y=\"{}\">0</text><text x=\"{WIDTH}\" y=\"{}\" text-anchor=\"end\">{}</text></svg>",
-        place - 4.0,
+         <text x=\"0\" y=\"{label}\">0</text><text x=\"{WIDTH}\" y=\"{label}\" text-anchor=\"end\">{}</text></svg>",
         exact_time(goal),
-        HEIGHT + 16.0,
-        HEIGHT + 16.0,
         time(end)
     );
 }
@@ -206,32 +222,32 @@ fn parts(body: &mut String, report: &Report) {
     let mut x = 0.0;
     for phase in &told.phases {
         let wide = phase.mean_ms / whole.max(f64::MIN_POSITIVE) * WIDTH;
-        let (_, colour, english, _) = look(phase);
+        let (class, english, _) = part(phase);
         let _ = write!(
             body,
-            "<rect x=\"{x:.2}\" y=\"4\" width=\"{wide:.2}\" height=\"28\" fill=\"{colour}\"><title>{english}</title></rect>"
+            "<rect class=\"{class}\" x=\"{x:.2}\" y=\"4\" width=\"{wide:.2}\" height=\"28\" fill=\"currentColor\"><title>{english}</title></rect>"
         );
         x += wide;
     }
     let _ = writeln!(
         body,
-        "</svg><table><tr><th>{}</th><th>{}</th><th>p50</th><th>p95</th><th>p99</th><th>{}</th></tr>",
+        "</svg><div class=\"wide\" tabindex=\"0\"><table><tr><th>{}</th><th>{}</th><th>p50</th><th>p95</th><th>p99</th><th>{}</th></tr>",
         both("part of an answer", "回答的各部分"),
         both("mean", "平均"),
         both("known of", "已知请求数")
     );
     for phase in &told.phases {
-        let (_, colour, english, chinese) = look(phase);
+        let (class, english, chinese) = part(phase);
         let Spread { p50, p95, p99, .. } = phase.ms;
         let [mean, p50, p95, p99] = [phase.mean_ms, p50, p95, p99].map(time);
         let _ = writeln!(
             body,
-            "<tr><td><span style=\"color:{colour}\">■</span> {}</td><td>{mean}</td><td>{p50}</td><td>{p95}</td><td>{p99}</td><td>{}</td></tr>",
+            "<tr><td><span class=\"{class}\">■</span> {}</td><td>{mean}</td><td>{p50}</td><td>{p95}</td><td>{p99}</td><td>{}</td></tr>",
             both(english, chinese),
             grouped(phase.requests as f64)
         );
     }
-    body.push_str("</table>\n");
+    body.push_str("</table></div>\n");
     let found = (grouped(told.found as f64), grouped(told.asked as f64));
     let _ = writeln!(
         body,
@@ -247,9 +263,9 @@ fn parts(body: &mut String, report: &Report) {
     }
 }
 
-fn look(phase: &Phase) -> (&'static str, &'static str, &'static str, &'static str) {
-    let known = COLOURS.iter().find(|(name, ..)| *name == phase.name);
-    known.copied().unwrap_or(COLOURS[COLOURS.len() - 1])
+fn part(phase: &Phase) -> (&'static str, &'static str, &'static str) {
+    let known = PARTS.iter().find(|(name, ..)| *name == phase.name);
+    known.copied().unwrap_or(PARTS[PARTS.len() - 1])
 }
 
 fn speed(body: &mut String, figures: &Figures) {
@@ -309,23 +325,6 @@ fn hints(body: &mut String, report: &Report) {
     body.push_str("</ul>\n");
 }
 
-/// Nothing of it is read as a mark of the page.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::figures::tests::{failed, sample};
@@ -339,7 +338,7 @@ mod tests {
         let mut report = report(samples, Err("nobody told".to_owned()));
         report.model = "<b>model</b>".to_owned();
         let page = page(&report, "2026-01-27 08:00 UTC");
-        for never in ["<script", "http://www", "src=", "href=", "url(", "<b>model", "@import"] {
+        for never in ["<script", "http://www", "src=", "href=", "url(", "<b>model", "@import", "style=\""] {
             assert!(!page.contains(never), "{never}");
         }
         assert_eq!(page.matches("<span lang=\"en\">").count(), page.matches("<span lang=\"zh\">").count());

@@ -1,5 +1,6 @@
 """Packages of the program: a Debian package and an archive, made of the binary under test, installed and tried."""
 
+import hashlib
 import json
 import os
 import re
@@ -113,16 +114,26 @@ def test_scenario_g20_two_packages_of_one_commit_are_the_same(packages, tmp_path
 
 @pytest.mark.skipif("TOLLHOUSE_TEST_REPRODUCE" not in os.environ, reason="two whole builds: TOLLHOUSE_TEST_REPRODUCE=1")
 def test_scenario_g20_two_builds_are_the_same(tmp_path):
-    binaries = []
-    for name in ("first", "second"):
+    """TOLLHOUSE_TEST_REPRODUCE=1 for the profile that packages are made of, or the name of another one; TOLLHOUSE_TEST_PART=xtask shows
+    the same of a small program, in minutes."""
+    profile, part = os.environ["TOLLHOUSE_TEST_REPRODUCE"].replace("1", "dist"), os.environ.get("TOLLHOUSE_TEST_PART", "tollhouse")
+    home = os.environ.get("CARGO_HOME", os.path.expanduser("~/.cargo"))
+    sums = []
+    for name in ("first", "the-second"):
         target = tmp_path / name
         # Folders of the machine are not part of the program.
-        flags = f"--remap-path-prefix={ROOT}=. --remap-path-prefix={target}=target --remap-path-prefix={os.path.expanduser('~/.cargo')}=cargo"
-        environment = {**os.environ, "CARGO_TARGET_DIR": str(target), "RUSTFLAGS": flags, "SOURCE_DATE_EPOCH": "0"}
-        built = finished(["cargo", "build", "-q", "--release", "-p", "tollhouse"], cwd=ROOT, env=environment, timeout=7200)
+        folders = {ROOT: ".", target: "target", home: "cargo"}
+        flags = "\x1f".join(f"--remap-path-prefix={folder}={instead}" for folder, instead in folders.items())
+        environment = {**os.environ, "CARGO_TARGET_DIR": str(target), "CARGO_ENCODED_RUSTFLAGS": flags, "SOURCE_DATE_EPOCH": "0"}
+        built = finished(["cargo", "build", "-q", "--locked", "--profile", profile, "-p", part], cwd=ROOT, env=environment, timeout=4 * 3600)
         assert built.returncode == 0, built.stderr
-        binaries.append((target / "release/tollhouse").read_bytes())
-    assert binaries[0] == binaries[1]
+        binary = (target / profile / part).read_bytes()
+        sums.append((len(binary), hashlib.sha256(binary).hexdigest()))
+        assert not [folder for folder in folders if str(folder).encode() in binary], "where it was built is nobody's business"
+        # Each takes gigabytes.
+        shutil.rmtree(target)
+    assert sums[0] == sums[1]
+    print(f"{part}, {profile}: {sums[0][0] / 1e6:.1f} MB, {sums[0][1]}")
 
 
 def test_scenario_g20_manual_pages_are_read_without_a_warning(tmp_path):
@@ -164,7 +175,7 @@ def test_scenario_g20_bash_completes_commands_options_and_values(tmp_path, words
 
 
 def test_the_containerfile_keeps_the_rules():
-    """No engine is there to build it: it is read as far as its rules can be seen in it."""
+    """It is read as far as its rules can be seen in it; TOLLHOUSE_TEST_IMAGE=1 builds it."""
     lines = (ROOT / "packaging/Containerfile").read_text().replace("\\\n", " ").splitlines()
     orders = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
     names = [order[0] for order in orders]
@@ -199,16 +210,20 @@ def in_chroot(root, *command, check=True):
     return done
 
 
+def debian_in(root, given):
+    """A fresh Debian in this folder: a copy of the one that was given, or made by debootstrap."""
+    if os.path.isdir(given):
+        made = finished(["cp", "-a", given, root], timeout=300)
+    else:
+        made = finished(["debootstrap", "--variant=minbase", "bookworm", root], timeout=900)
+    assert made.returncode == 0, made.stdout[-2000:] + made.stderr
+
+
 @pytest.mark.skipif("TOLLHOUSE_TEST_CHROOT" not in os.environ, reason="a fresh Debian is downloaded: TOLLHOUSE_TEST_CHROOT=1, as root")
 def test_scenario_g20_install_upgrade_remove_and_purge_in_a_fresh_debian(packages, tmp_path):
     """TOLLHOUSE_TEST_CHROOT=1, or a folder in which debootstrap has put a Debian already."""
-    base = os.environ["TOLLHOUSE_TEST_CHROOT"]
     root = tmp_path / "debian"
-    if os.path.isdir(base):
-        finished(["cp", "-a", base, root], timeout=300)
-    else:
-        made = finished(["debootstrap", "--variant=minbase", "bookworm", root], timeout=900)
-        assert made.returncode == 0, made.stdout[-2000:] + made.stderr
+    debian_in(root, os.environ["TOLLHOUSE_TEST_CHROOT"])
     shutil.copy(deb(packages), root / "tollhouse.deb")
 
     in_chroot(root, "dpkg", "--install", "/tollhouse.deb")
@@ -245,3 +260,45 @@ def test_scenario_g20_install_upgrade_remove_and_purge_in_a_fresh_debian(package
     assert not config.parent.exists() and not (root / "var/lib/tollhouse").exists()
     assert "tollhouse" not in (root / "etc/passwd").read_text() + (root / "etc/group").read_text()
     assert not wanted.is_symlink()
+
+
+@pytest.mark.skipif("TOLLHOUSE_TEST_IMAGE" not in os.environ, reason="buildah and a fresh Debian are needed: TOLLHOUSE_TEST_IMAGE=1, as root")
+def test_scenario_g20_the_containerfile_gives_an_image_that_runs(tmp_path):
+    """TOLLHOUSE_TEST_IMAGE=1, or a folder in which debootstrap has put a Debian already, which stands for the image that it is built on.
+
+    Nothing is taken from a registry, no daemon runs, and there is no network of its own: all layers lie in the test's folder."""
+    debian, context = tmp_path / "debian", tmp_path / "context"
+    debian_in(debian, os.environ["TOLLHOUSE_TEST_IMAGE"])
+    (context / "packaging").mkdir(parents=True)
+    for file in ("Containerfile", "tollhouse.yaml"):
+        shutil.copy(ROOT / "packaging" / file, context / "packaging")
+    # As a release is: what is tested has its symbols in it.
+    stripped = finished(["strip", "--strip-unneeded", "-o", context / "tollhouse", BINARY])
+    assert stripped.returncode == 0, stripped.stderr
+
+    def buildah(*words):
+        places = ["--root", tmp_path / "images", "--runroot", tmp_path / "run", "--storage-driver", "vfs"]
+        done = finished(["buildah", *places, *map(str, words)], timeout=900)
+        assert done.returncode == 0, f"{words}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+        return done.stdout.strip()
+
+    base = buildah("from", "scratch")
+    buildah("add", "--quiet", base, debian, "/")
+    [wanted] = re.findall(r"(?m)^FROM (\S+)$", (ROOT / "packaging/Containerfile").read_text())
+    buildah("commit", "--quiet", base, f"docker.io/library/{wanted}")
+    file = context / "packaging/Containerfile"
+    buildah("build", "--pull-never", "--isolation", "chroot", "--build-arg", "BINARY=tollhouse", "--file", file, "--tag", "tollhouse", context)
+
+    told = json.loads(buildah("inspect", "--type", "image", "tollhouse"))["OCIv1"]["config"]
+    assert (told["User"], told["WorkingDir"], told["StopSignal"]) == ("10400:10400", "/var/lib/tollhouse", "SIGTERM")
+    assert told["Entrypoint"] == ["/usr/bin/tollhouse"] and told["Cmd"][:1] == ["up"] and "18789/tcp" in told["ExposedPorts"]
+    made = buildah("from", "--pull-never", "tollhouse")
+
+    def within(*words):
+        return buildah("run", "--isolation", "chroot", made, "--", *words)
+
+    # As its own user, with its own configuration, in its own folder.
+    assert within("tollhouse", "version").startswith("tollhouse ")
+    assert within("id", "-u") == "10400"
+    assert len(within("tollhouse", "key", "create", "--name", "me", "--config", "/etc/tollhouse/tollhouse.yaml")) > 20
+    assert within("sh", "-c", "test -s /etc/ssl/certs/ca-certificates.crt && ls /var/lib/apt/lists") == ""

@@ -41,6 +41,12 @@ def lives(pid):
     return False
 
 
+def why(house, request_id):
+    """What `tollhouse why` says of a request, once its record is in the index."""
+    house.document(request_id, within=30)
+    return json.loads(house.run("why", request_id, "--json").stdout)
+
+
 def zombies(pid):
     return [child for child in descendants(pid) if not lives(child) and Path(f"/proc/{child}").exists()]
 
@@ -127,6 +133,10 @@ def test_scenario_r05_a_killed_model_server_is_started_again_and_nobody_who_wait
     noticed = datetime.fromisoformat(ended["ts"]).timestamp() - killed
     print(f"noticed within {noticed * 1000:.0f} ms, {len(ends)} chats, {sum(end[2] == 'error' for end in ends)} cut after they had begun")
     assert noticed < 1.0
+    # Whoever was in the middle of an answer finds the reason in one story.
+    for cut in [record for record in house.journal(kind="request") if record.get("error")][:1]:
+        verdict = why(house, cut["request_id"])["verdict"]
+        assert verdict["cause"] == "upstream_restarted" and "ollama" in verdict["text"], verdict
     # What it says is a source of its name, in its own format.
     lines = house.journal(kind="log", source="ollama")
     assert any("Listening on" in line["msg"] for line in lines), lines[:3]

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    fmt::Display,
     fs::File,
     io::Read,
     path::{Path, PathBuf},
@@ -14,7 +13,8 @@ use serde_json::{Map, Number, Value};
 use tollhouse_units::{Bytes, parse_duration};
 
 use crate::{
-    problem::{PROBLEMS_MAX, Place, Problem, shown},
+    problem::{PROBLEMS_MAX, Place, Problem, named, shown},
+    saying::{Said, Saying},
     schema::{Form, Seen},
     secret::Secret,
     source::{Mask, Source, is_secret_name, reference_len},
@@ -103,14 +103,13 @@ impl<'a> Decoder<'a> {
     }
 
     /// Notes that a value is not what it should be.
-    pub fn wrong(&mut self, node: &Node, what: &dyn Display, expected: &str) {
-        self.problem(Problem::new(Some(node.place), format!("{}: {what}", named(&node.path))).expected(expected));
+    pub fn wrong(&mut self, node: &Node, what: impl Into<Said>, expected: impl Into<Said>) {
+        self.problem(Problem::of(Some(node.place), &node.path, what).expected(expected));
     }
 
     /// Like [`Self::wrong`], with advice.
-    pub fn wrong_hint(&mut self, node: &Node, what: &dyn Display, expected: &str, hint: &str) {
-        let problem = Problem::new(Some(node.place), format!("{}: {what}", named(&node.path)));
-        self.problem(problem.expected(expected).hint(hint));
+    pub fn wrong_hint(&mut self, node: &Node, what: impl Into<Said>, expected: impl Into<Said>, hint: impl Into<Said>) {
+        self.problem(Problem::of(Some(node.place), &node.path, what).expected(expected).hint(hint));
     }
 
     // Mappings
@@ -127,16 +126,17 @@ impl<'a> Decoder<'a> {
     }
 
     /// The entries of a mapping whose keys are names given by the user.
-    pub fn entries<'n>(&mut self, node: &'n Node, expected: &str) -> Option<&'n [Entry]> {
-        self.note(node, || Form::Names(expected.to_owned()));
+    pub fn entries<'n>(&mut self, node: &'n Node, expected: impl Into<Said>) -> Option<&'n [Entry]> {
+        let expected = expected.into();
+        self.note(node, || Form::Names(expected.words().to_owned()));
         self.map(node, expected)
     }
 
-    fn map<'n>(&mut self, node: &'n Node, expected: &str) -> Option<&'n [Entry]> {
+    fn map<'n>(&mut self, node: &'n Node, expected: impl Into<Said>) -> Option<&'n [Entry]> {
         if let Data::Map(entries) = &node.data {
             return Some(entries);
         }
-        self.wrong(node, &format!("{} stands here", found(node)), expected);
+        self.wrong(node, found(node), expected);
         None
     }
 
@@ -144,16 +144,17 @@ impl<'a> Decoder<'a> {
     pub fn list<T>(
         &mut self,
         node: &Node,
-        expected: &str,
+        expected: impl Into<Said>,
         mut read: impl FnMut(&mut Self, &Node) -> Option<T>,
     ) -> Option<Vec<T>> {
-        self.note(node, || Form::List(expected.to_owned()));
+        let expected = expected.into();
+        self.note(node, || Form::List(expected.words().to_owned()));
         let Data::List(items) = &node.data else {
             let hint = match &node.data {
-                Data::Scalar { .. } => "put it in brackets: [ … ]",
-                _ => "write `- ` before each value, or put them in brackets: [ … ]",
+                Data::Scalar { .. } => Saying::UseBrackets {},
+                _ => Saying::UseDashes {},
             };
-            self.wrong_hint(node, &format!("{} stands here", found(node)), expected, hint);
+            self.wrong_hint(node, found(node), expected, hint);
             return None;
         };
         Some(items.iter().filter_map(|item| read(self, item)).collect())
@@ -162,8 +163,9 @@ impl<'a> Decoder<'a> {
     // Scalars
 
     /// Any text, number or truth value as text; never empty.
-    pub fn text(&mut self, node: &Node, expected: &str) -> Option<Text> {
-        self.note(node, || Form::Text(expected.to_owned()));
+    pub fn text(&mut self, node: &Node, expected: impl Into<Said>) -> Option<Text> {
+        let expected = expected.into();
+        self.note(node, || Form::Text(expected.words().to_owned()));
         self.scalar(node, expected)
     }
 
@@ -173,41 +175,43 @@ impl<'a> Decoder<'a> {
         matches!(&node.data, Data::Scalar { text, .. } if text == word)
     }
 
-    fn scalar(&mut self, node: &Node, expected: &str) -> Option<Text> {
+    fn scalar(&mut self, node: &Node, expected: impl Into<Said>) -> Option<Text> {
         let Data::Scalar { text, plain } = &node.data else {
-            self.wrong(node, &format!("{} stands here", found(node)), expected);
+            self.wrong(node, found(node), expected);
             return None;
         };
         let (value, replaced) = self.substitute(node, text)?;
         if value.trim().is_empty() || (*plain && !replaced && is_null(&value)) {
-            self.wrong(node, &"there is no value", expected);
+            self.wrong(node, Saying::NoValue {}, expected);
             return None;
         }
         Some(Text { value, typed: *plain || replaced })
     }
 
     /// A text that `parse` understands.
-    pub fn parsed<T, E: Display>(
+    pub fn parsed<T, E: Into<Said>>(
         &mut self,
         node: &Node,
-        expected: &str,
+        expected: impl Into<Said>,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
-        self.note(node, || Form::Text(expected.to_owned()));
+        let expected = expected.into();
+        self.note(node, || Form::Text(expected.words().to_owned()));
         self.understood(node, expected, parse)
     }
 
-    fn understood<T, E: Display>(
+    fn understood<T, E: Into<Said>>(
         &mut self,
         node: &Node,
-        expected: &str,
+        expected: impl Into<Said>,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
-        let text = self.scalar(node, expected)?;
+        let expected = expected.into();
+        let text = self.scalar(node, expected.clone())?;
         match parse(&text.value) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.wrong(node, &error, expected);
+                self.wrong(node, error, expected);
                 None
             }
         }
@@ -232,29 +236,32 @@ impl<'a> Decoder<'a> {
     }
 
     fn among(&mut self, node: &Node, names: &[&str]) -> Option<usize> {
-        let expected = format!("one of: {}", names.join(", "));
-        let text = self.scalar(node, &expected)?;
+        let expected = Said::from(Saying::OneOf { names: names.join(", ") });
+        let text = self.scalar(node, expected.clone())?;
         let found = names.iter().position(|name| *name == text.value);
         if found.is_none() {
-            let what = format!("`{}` is not known here", shown(&text.value));
-            match nearest(&text.value, names) {
-                Some(name) => self.wrong_hint(node, &what, &expected, &format!("did you mean `{name}`?")),
-                None => self.wrong(node, &what, &expected),
-            }
+            self.unknown(node, &text.value, names, expected, None);
         }
         found
     }
 
+    /// Notes that a name is none of those that are known, with the one that was probably meant, or else with `hint`.
+    pub fn unknown(&mut self, node: &Node, name: &str, known: &[&str], expected: impl Into<Said>, hint: Option<Said>) {
+        let what = Saying::NotKnown { text: shown(name) };
+        let mut problem = Problem::of(Some(node.place), &node.path, what).expected(expected);
+        problem.hint = nearest(name, known).map(meant).or(hint);
+        self.problem(problem);
+    }
+
     /// A truth value.
     pub fn bool(&mut self, node: &Node) -> Option<bool> {
-        let expected = "true or false";
         self.note(node, || Form::Bool);
-        let text = self.scalar(node, expected)?;
+        let text = self.scalar(node, Saying::Truth {})?;
         match text.value.as_str() {
             "true" | "True" | "TRUE" if text.typed => Some(true),
             "false" | "False" | "FALSE" if text.typed => Some(false),
             _ => {
-                self.wrong(node, &format!("`{}` is not a truth value", shown(&text.value)), expected);
+                self.wrong(node, Saying::NotTruth { text: shown(&text.value) }, Saying::Truth {});
                 None
             }
         }
@@ -262,21 +269,21 @@ impl<'a> Decoder<'a> {
 
     /// A whole number from 1 to `max`.
     pub fn count(&mut self, node: &Node, max: u64) -> Option<u64> {
-        let expected = match max {
-            COUNT_MAX | TOKENS_MAX => "a whole number, at least 1".to_owned(),
-            _ => format!("a whole number from 1 to {max}"),
+        let expected = || match max {
+            COUNT_MAX | TOKENS_MAX => Saying::Whole {},
+            _ => Saying::WholeTo { most: max },
         };
         self.note(node, || Form::Count { max });
-        let text = self.scalar(node, &expected)?;
+        let text = self.scalar(node, expected())?;
         if !text.typed {
-            self.wrong_hint(node, &"a text in quotes stands here", &expected, "take the quotes away");
+            self.wrong_hint(node, Saying::Quoted {}, expected(), Saying::NoQuotes {});
             return None;
         }
         match text.value.parse::<u64>() {
-            Ok(0) => self.wrong(node, &"0 is too small", &expected),
-            Ok(number) if number > max => self.wrong(node, &format!("{number} is too large"), &expected),
+            Ok(0) => self.wrong(node, Saying::TooSmall { number: 0 }, expected()),
+            Ok(number) if number > max => self.wrong(node, Saying::TooLarge { number }, expected()),
             Ok(number) => return Some(number),
-            Err(_) => self.wrong(node, &format!("`{}` is not a whole number", shown(&text.value)), &expected),
+            Err(_) => self.wrong(node, Saying::NotWhole { text: shown(&text.value) }, expected()),
         }
         None
     }
@@ -298,11 +305,10 @@ impl<'a> Decoder<'a> {
 
     /// A duration longer than zero.
     pub fn duration(&mut self, node: &Node) -> Option<Duration> {
-        let expected = "a duration such as 250ms, 30s, 5m or 24h";
         self.note(node, || Form::Duration);
-        let duration = self.understood(node, expected, parse_duration)?;
+        let duration = self.understood(node, Saying::ATime {}, parse_duration)?;
         if duration.is_zero() {
-            self.wrong(node, &"a duration of zero stands here", expected);
+            self.wrong(node, Saying::ZeroTime {}, Saying::ATime {});
             return None;
         }
         Some(duration)
@@ -310,11 +316,10 @@ impl<'a> Decoder<'a> {
 
     /// A size larger than zero.
     pub(crate) fn bytes(&mut self, node: &Node) -> Option<Bytes> {
-        let expected = "a size such as 512, 8MiB or 12GB";
         self.note(node, || Form::Bytes);
-        let bytes = self.understood(node, expected, Bytes::from_str)?;
+        let bytes = self.understood(node, Saying::ASize {}, Bytes::from_str)?;
         if bytes == Bytes(0) {
-            self.wrong(node, &"a size of zero stands here", expected);
+            self.wrong(node, Saying::ZeroSize {}, Saying::ASize {});
             return None;
         }
         Some(bytes)
@@ -324,7 +329,7 @@ impl<'a> Decoder<'a> {
         let expected = "a path";
         let text = self.text(node, expected)?;
         if text.value.starts_with("~/") || text.value == "~" {
-            self.wrong_hint(node, &"`~` is the shell's", expected, "write ${HOME} instead");
+            self.wrong_hint(node, Saying::HomeOfShell {}, expected, Saying::WriteHome {});
             return None;
         }
         Some(PathBuf::from(text.value))
@@ -336,7 +341,7 @@ impl<'a> Decoder<'a> {
         let expected = "a text, \"${NAME}\" or file:/path";
         self.note(node, || Form::Text(expected.to_owned()));
         let Data::Scalar { text, .. } = &node.data else {
-            self.wrong(node, &format!("{} stands here", found(node)), expected);
+            self.wrong(node, found(node), expected);
             return None;
         };
         let (value, _) = self.substitute(node, text)?;
@@ -345,7 +350,7 @@ impl<'a> Decoder<'a> {
             Some(path) => match read_secret(Path::new(path)) {
                 Ok(value) => value,
                 Err(error) => {
-                    self.wrong(node, &format!("cannot take the secret from {}: {error}", shown(path)), expected);
+                    self.wrong(node, Saying::SecretFile { path: shown(path), error }, expected);
                     return None;
                 }
             },
@@ -355,7 +360,7 @@ impl<'a> Decoder<'a> {
         }
         // It is sent in a header, where anything else would be cut, refused or taken for a second header.
         if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-            self.wrong(node, &"the secret holds a space, a line break or another unusual character", expected);
+            self.wrong(node, Saying::SecretOdd {}, expected);
             return None;
         }
         Some(Secret::new(value))
@@ -372,7 +377,7 @@ impl<'a> Decoder<'a> {
                 }
                 let resolved = resolve(&value);
                 if resolved.is_none() {
-                    self.wrong(node, &format!("`{}` cannot be written as JSON", shown(&value)), "a finite number");
+                    self.wrong(node, Saying::NoJson { text: shown(&value) }, Saying::Finite {});
                 }
                 resolved
             }
@@ -419,7 +424,7 @@ impl<'a> Decoder<'a> {
             }
             value.push_str(before);
             let Some(end) = after.find('}') else {
-                self.env_problem(node, "${", "`${` has no `}`", "${NAME} or ${NAME:-default}");
+                self.env_problem(node, "${", Saying::VariableOpen {});
                 return None;
             };
             let inside = &after[..end];
@@ -441,8 +446,8 @@ impl<'a> Decoder<'a> {
         };
         let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         if !starts_well || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            let what = format!("`{}` is not the name of a variable", shown(name));
-            self.env_problem(node, &format!("${{{inside}}}"), &what, "${NAME} or ${NAME:-default}");
+            let what = Saying::VariableName { name: shown(name) };
+            self.env_problem(node, &format!("${{{inside}}}"), what);
             return None;
         }
         match (env(name), default) {
@@ -451,20 +456,18 @@ impl<'a> Decoder<'a> {
             (Some(value), Some(_)) if !value.is_empty() => Some(value),
             (_, Some(default)) => Some(default.to_owned()),
             (None, None) => {
-                let problem = Problem::new(
-                    Some(self.place_in(node, &format!("${{{inside}}}"))),
-                    format!("{}: the environment has no variable {name}", named(&node.path)),
-                );
-                self.problem(problem.hint(format!("set it, or give a default: ${{{name}:-default}}")));
+                let place = self.place_in(node, &format!("${{{inside}}}"));
+                let what = Saying::VariableMissing { name: name.to_owned() };
+                let hint = Saying::VariableDefault { name: name.to_owned() };
+                self.problem(Problem::of(Some(place), &node.path, what).hint(hint));
                 None
             }
         }
     }
 
-    fn env_problem(&mut self, node: &Node, culprit: &str, what: &str, expected: &str) {
-        let place = self.place_in(node, culprit);
-        let problem = Problem::new(Some(place), format!("{}: {what}", named(&node.path))).expected(expected);
-        self.problem(problem.hint("where `${` is meant as it is, write `$${`"));
+    fn env_problem(&mut self, node: &Node, culprit: &str, what: Saying) {
+        let problem = Problem::of(Some(self.place_in(node, culprit)), &node.path, what);
+        self.problem(problem.expected(Saying::VariableForm {}).hint(Saying::VariableDollar {}));
     }
 
     /// The place of a part of a scalar; that of the scalar where the part is not written in its first line.
@@ -522,7 +525,7 @@ impl<'n> Section<'n> {
         &mut self,
         decoder: &mut Decoder<'d>,
         name: &'static str,
-        expected: &str,
+        expected: impl Into<Said>,
         read: impl FnOnce(&mut Decoder<'d>, &Node) -> Option<T>,
     ) -> Option<T> {
         self.required.push(name);
@@ -534,9 +537,9 @@ impl<'n> Section<'n> {
     }
 
     /// Notes that a key is missing.
-    pub fn missing(&self, decoder: &mut Decoder<'_>, name: &str, expected: &str) {
-        let problem = Problem::new(Some(self.place), format!("{}: key `{name}` is missing", named(self.path)));
-        decoder.problem(problem.expected(format!("{name}: {expected}")));
+    pub fn missing(&self, decoder: &mut Decoder<'_>, name: &str, expected: impl Into<Said>) {
+        let problem = Problem::of(Some(self.place), self.path, Saying::KeyMissing { key: name.to_owned() });
+        decoder.problem(problem.expected(Said::key_with(name, &expected.into())));
     }
 
     /// Lets keys be that nobody asks for: what is wrong is told already, and which keys there are depends on it.
@@ -551,12 +554,16 @@ impl<'n> Section<'n> {
         let known: BTreeSet<&str> = self.known.iter().copied().collect();
         for entry in self.entries.iter().filter(|entry| !known.contains(entry.name.as_str())) {
             let path = join(self.path, &entry.name);
-            let mut problem = Problem::new(Some(entry.name_place), format!("unknown key {}", named(&path)))
-                .expected(format!("one of: {}", self.known.join(", ")));
-            problem.hint = nearest(&entry.name, &self.known).map(|name| format!("did you mean `{name}`?"));
+            let mut problem = Problem::new(Some(entry.name_place), Saying::KeyUnknown { key: named(&path) })
+                .expected(Saying::OneOf { names: self.known.join(", ") });
+            problem.hint = nearest(&entry.name, &self.known).map(meant);
             decoder.problem(problem);
         }
     }
+}
+
+fn meant(name: &str) -> Said {
+    Saying::DidYouMean { name: name.to_owned() }.into()
 }
 
 /// The known name that was probably meant: by edit distance, or because one is a part of the other.
@@ -680,18 +687,13 @@ fn is_sha256(node: &Node) -> bool {
     matches!(&node.data, Data::Scalar { text, .. } if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// A path as messages name it.
-pub(crate) fn named(path: &str) -> String {
-    if path.is_empty() { "the file".to_owned() } else { format!("`{}`", shown(path)) }
-}
-
 /// What a node is, for messages about its kind.
-fn found(node: &Node) -> &'static str {
+fn found(node: &Node) -> Saying {
     match &node.data {
-        Data::List(_) => "a list",
-        Data::Map(_) => "a mapping (keys with values)",
-        Data::Scalar { .. } if node.is_null() => "nothing",
-        Data::Scalar { .. } => "a single value",
+        Data::List(_) => Saying::StandsList {},
+        Data::Map(_) => Saying::StandsMapping {},
+        Data::Scalar { .. } if node.is_null() => Saying::StandsNothing {},
+        Data::Scalar { .. } => Saying::StandsValue {},
     }
 }
 

@@ -197,7 +197,7 @@ fn read(file: &Old) -> Result<(Kind, Node), ConfigErrors> {
     let text = file.text.strip_prefix('\u{feff}').unwrap_or(&file.text);
     let mut problems = Vec::new();
     let root = if text.len() as u64 > load::FILE_BYTES_MAX {
-        problems.push(load::too_large());
+        problems.push(load::too_large(load::FILE_BYTES_MAX));
         None
     } else {
         tree::read(text, &mut problems).unwrap_or_else(|problem| {

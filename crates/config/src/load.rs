@@ -12,6 +12,7 @@ use crate::{
     config::{AlertConfig, Config},
     decode::{Decoder, secrets},
     problem::{ConfigErrors, Place, Problem},
+    saying::Saying,
     sections,
     source::Source,
     tree,
@@ -73,7 +74,7 @@ pub fn parse_alert(name: &str, text: &str, known: &Config) -> Result<AlertConfig
     let mut left_out = 0;
     match tree::read(text, &mut problems) {
         Err(problem) => problems.push(*problem),
-        Ok(None) => problems.push(Problem::new(None, "no settings stand here")),
+        Ok(None) => problems.push(Problem::new(None, Saying::FileEmpty {})),
         Ok(Some(root)) => {
             source.hide(secrets(&root));
             let mut decoder = Decoder::new(&source, &|_| None, problems);
@@ -93,7 +94,7 @@ fn decode<'t>(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> (Config, Vec<Problem>, usize) {
     if text.len() as u64 > FILE_BYTES_MAX {
-        return (Config::default(), vec![too_large()], 0);
+        return (Config::default(), vec![too_large(FILE_BYTES_MAX)], 0);
     }
     let mut problems = Vec::new();
     match tree::read(text, &mut problems) {
@@ -120,23 +121,24 @@ fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-pub(crate) fn too_large() -> Problem {
-    Problem::new(None, "the file is too large").expected(format!("at most {}", Bytes(FILE_BYTES_MAX)))
+pub(crate) fn too_large(bytes_max: u64) -> Problem {
+    let size = Bytes(bytes_max).to_string();
+    Problem::new(None, Saying::FileTooLarge {}).expected(Saying::AtMostSize { size })
 }
 
 fn not_utf8(error: &std::string::FromUtf8Error, shows_line: bool) -> Problem {
     let bytes = error.as_bytes();
     if bytes.len() as u64 > FILE_BYTES_MAX {
-        return too_large();
+        return too_large(FILE_BYTES_MAX);
     }
     let good_text = String::from_utf8_lossy(&bytes[..error.utf8_error().valid_up_to()]);
     let line = good_text.matches('\n').count() + 1;
     let column = good_text.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    let mut problem = Problem::new(Some(Place { line, column, width: 1 }), "the file is not UTF-8 text from here on");
+    let mut problem = Problem::new(Some(Place { line, column, width: 1 }), Saying::FileEncoding {});
     if shows_line {
         Source::new(&String::from_utf8_lossy(bytes)).illustrate(&mut problem);
     }
-    problem.hint("save it with the encoding UTF-8")
+    problem.hint(Saying::SaveEncoding {})
 }
 
 #[cfg(test)]

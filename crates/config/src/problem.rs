@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::saying::Said;
+
 /// How many problems are kept; more help nobody.
 pub(crate) const PROBLEMS_MAX: usize = 50;
 
@@ -21,12 +23,14 @@ pub struct Place {
 pub struct Problem {
     /// Where; `None` when it is about the file as a whole.
     pub place: Option<Place>,
+    /// The way to the value that it is about, empty for the whole file; `None` where `what` names it.
+    pub path: Option<String>,
     /// What is wrong.
-    pub message: String,
+    pub what: Said,
     /// What was expected instead.
-    pub expected: Option<String>,
+    pub expected: Option<Said>,
     /// Advice that goes further.
-    pub hint: Option<String>,
+    pub hint: Option<Said>,
     /// The line, made safe to show.
     pub(crate) excerpt: Option<Excerpt>,
 }
@@ -45,22 +49,35 @@ pub(crate) struct Excerpt {
 
 impl Problem {
     /// One without advice.
-    pub fn new(place: Option<Place>, message: impl Into<String>) -> Self {
-        Self { place, message: printable(&message.into()), expected: None, hint: None, excerpt: None }
+    pub fn new(place: Option<Place>, what: impl Into<Said>) -> Self {
+        Self { place, path: None, what: what.into(), expected: None, hint: None, excerpt: None }
+    }
+
+    /// One of a value, by the way to it.
+    pub fn of(place: Option<Place>, path: &str, what: impl Into<Said>) -> Self {
+        Self { path: Some(printable(&shown(path))), ..Self::new(place, what) }
     }
 
     /// Says what was expected.
     #[must_use]
-    pub fn expected(mut self, expected: impl Into<String>) -> Self {
-        self.expected = Some(printable(&expected.into()));
+    pub fn expected(mut self, expected: impl Into<Said>) -> Self {
+        self.expected = Some(expected.into());
         self
     }
 
     /// Says how to go on.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(printable(&hint.into()));
+    pub fn hint(mut self, hint: impl Into<Said>) -> Self {
+        self.hint = Some(hint.into());
         self
+    }
+
+    /// What is wrong with what, in English.
+    pub fn message(&self) -> String {
+        match &self.path {
+            Some(path) => format!("{}: {}", named(path), self.what.words()),
+            None => self.what.words().to_owned(),
+        }
     }
 }
 
@@ -121,7 +138,7 @@ fn write_problem(f: &mut fmt::Formatter<'_>, file: &str, problem: &Problem) -> f
     let mut gutter = 0;
     match problem.place {
         Some(place) => {
-            writeln!(f, "{file}:{}:{}: {}", place.line, place.column, problem.message)?;
+            writeln!(f, "{file}:{}:{}: {}", place.line, place.column, problem.message())?;
             let line = problem.excerpt.as_ref().and_then(|excerpt| excerpt.line).unwrap_or(place.line);
             gutter = line.to_string().len();
             if let Some(Excerpt { text, caret_from, carets, .. }) = &problem.excerpt {
@@ -129,13 +146,13 @@ fn write_problem(f: &mut fmt::Formatter<'_>, file: &str, problem: &Problem) -> f
                 writeln!(f, " {:gutter$} | {:caret_from$}{:^<carets$}", "", "", "")?;
             }
         }
-        None => writeln!(f, "{file}: {}", problem.message)?,
+        None => writeln!(f, "{file}: {}", problem.message())?,
     }
     if let Some(expected) = &problem.expected {
-        writeln!(f, " {:gutter$} = expected {expected}", "")?;
+        writeln!(f, " {:gutter$} = expected {}", "", expected.words())?;
     }
     if let Some(hint) = &problem.hint {
-        writeln!(f, " {:gutter$} = hint: {hint}", "")?;
+        writeln!(f, " {:gutter$} = hint: {}", "", hint.words())?;
     }
     writeln!(f)
 }
@@ -152,7 +169,12 @@ pub fn shown(text: &str) -> String {
     shown
 }
 
-fn printable(text: &str) -> String {
+/// A path as messages name it.
+pub(crate) fn named(path: &str) -> String {
+    if path.is_empty() { "the file".to_owned() } else { format!("`{}`", shown(path)) }
+}
+
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if is_unsafe_to_show(c) { ' ' } else { c }).collect()
 }
 

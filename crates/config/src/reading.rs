@@ -2,13 +2,12 @@
 //!
 //! In such a file `${NAME}` stands for itself: what it means must not depend on the environment that it is read in.
 
-use tollhouse_units::Bytes;
-
-use crate::{decode::secrets, source::Source, tree};
+use crate::{decode::secrets, load::too_large, source::Source, tree};
 
 pub use crate::{
     decode::{Decoder, Section, Text, nearest},
     problem::{ConfigErrors, Place, Problem, shown},
+    saying::{Said, Saying},
     tree::{Data, Entry, Node},
 };
 
@@ -24,13 +23,12 @@ pub fn read<T>(
     let mut source = Source::new(text);
     let alone = |problem| ConfigErrors::new(file, vec![problem], 0, |_| {});
     if text.len() as u64 > bytes_max {
-        let too_large = Problem::new(None, "the file is too large");
-        return Err(alone(too_large.expected(format!("at most {}", Bytes(bytes_max)))));
+        return Err(alone(too_large(bytes_max)));
     }
     let mut problems = Vec::new();
     let root = match tree::read(text, &mut problems) {
         Ok(Some(root)) => root,
-        Ok(None) => return Err(alone(Problem::new(None, "nothing stands in the file"))),
+        Ok(None) => return Err(alone(Problem::new(None, Saying::FileEmpty {}))),
         Err(problem) => {
             problems.push(*problem);
             return Err(ConfigErrors::new(file, problems, 0, |problem| source.illustrate(problem)));

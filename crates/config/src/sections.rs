@@ -32,6 +32,7 @@ use crate::{
     },
     decode::{Decoder, Section},
     problem::{Problem, shown},
+    saying::{Said, Saying},
     tree::{Data, Node},
 };
 
@@ -132,21 +133,21 @@ fn service(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
 fn name(d: &mut Decoder<'_>, node: &Node, expected: &str) -> Option<String> {
     let name = d.text(node, expected)?.value;
     if let Err(what) = check_name(&name) {
-        d.wrong(node, &what, expected);
+        d.wrong(node, what, expected);
         return None;
     }
     Some(name)
 }
 
-fn check_name(name: &str) -> Result<(), String> {
-    if let Some(c) = name.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))) {
-        return Err(format!("`{}` has the character {c:?}", shown(name)));
+fn check_name(name: &str) -> Result<(), Saying> {
+    if let Some(character) = name.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))) {
+        return Err(Saying::NameHas { name: shown(name), character });
     }
     if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        return Err(format!("`{}` does not begin with a letter or digit", shown(name)));
+        return Err(Saying::NameBegins { name: shown(name) });
     }
     if name.len() > NAME_CHARS_MAX {
-        return Err(format!("the name is longer than {NAME_CHARS_MAX} characters"));
+        return Err(Saying::NameLong { most: NAME_CHARS_MAX });
     }
     Ok(())
 }
@@ -172,7 +173,7 @@ fn nobody_trusted(d: &mut Decoder<'_>, listen: Option<&Node>) {
     let Some(listen) = listen else { return };
     d.wrong_hint(
         listen,
-        &"a PROXY header is only believed of trusted proxies, and none is named",
+        "a PROXY header is only believed of trusted proxies, and none is named",
         "the addresses of the proxies in `access.trusted_proxies`",
         "access: {trusted_proxies: [127.0.0.1]}",
     );
@@ -184,16 +185,21 @@ fn listen_address(d: &mut Decoder<'_>, node: &Node) -> Option<SocketAddr> {
     if let Ok(address) = text.parse() {
         return Some(address);
     }
-    let what = format!("`{}` is not an address with a port", shown(&text));
+    let what = Said::filled("`{}` is not an address with a port", &[&shown(&text)]);
     let (host, port) = text.rsplit_once(':').unwrap_or(("", &text));
     match port.parse::<u16>() {
         Ok(port) if matches!(host, "" | "localhost") => {
-            d.wrong_hint(node, &what, expected, &format!("write 127.0.0.1:{port}"));
+            d.wrong_hint(node, what, expected, Said::filled("write 127.0.0.1:{}", &[&port]));
         }
         Ok(port) => {
-            d.wrong_hint(node, &what, expected, &format!("for every address of this machine write 0.0.0.0:{port}"));
+            d.wrong_hint(
+                node,
+                what,
+                expected,
+                Said::filled("for every address of this machine write 0.0.0.0:{}", &[&port]),
+            );
         }
-        Err(_) => d.wrong(node, &what, expected),
+        Err(_) => d.wrong(node, what, expected),
     }
     None
 }
@@ -203,25 +209,25 @@ fn public_url(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
 }
 
 /// Checks a base URL and takes the slashes at its end away.
-fn base_url(text: &str) -> Result<String, String> {
+fn base_url(text: &str) -> Result<String, Said> {
     // The URL itself is not repeated here: it may hold a password.
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     let rest = rest.ok_or("it does not begin with http:// or https://")?;
     if rest.contains(['?', '#']) {
-        return Err("it has a query (`?`) or a fragment (`#`)".to_owned());
+        return Err(Said::from("it has a query (`?`) or a fragment (`#`)"));
     }
-    let uri: http::Uri = text.parse().map_err(|error| format!("not a URL: {error}"))?;
+    let uri: http::Uri = text.parse().map_err(|error| Said::filled("not a URL: {}", &[&error]))?;
     let authority = uri.authority().ok_or("it has no host")?;
     if authority.as_str().contains('@') {
-        return Err("it has a user name or password in it".to_owned());
+        return Err(Said::from("it has a user name or password in it"));
     }
     let host = authority.host();
     if host.is_empty() {
-        return Err("it has no host".to_owned());
+        return Err(Said::from("it has no host"));
     }
     let port = authority.as_str()[host.len()..].strip_prefix(':');
     if port.is_some() && authority.port_u16().is_none_or(|port| port == 0) {
-        return Err("the port is not a number from 1 to 65535".to_owned());
+        return Err(Said::from("the port is not a number from 1 to 65535"));
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
@@ -236,7 +242,7 @@ fn host(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
 }
 
 /// Checks a host name and gives it in small letters.
-fn host_name(text: &str) -> Result<String, String> {
+fn host_name(text: &str) -> Result<String, Said> {
     let is_label = |label: &str| {
         let inner = label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
         inner && !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-')
@@ -244,7 +250,7 @@ fn host_name(text: &str) -> Result<String, String> {
     if text.len() <= 253 && text.split('.').all(is_label) {
         Ok(text.to_ascii_lowercase())
     } else {
-        Err(format!("`{}` is not a host name", shown(text)))
+        Err(Said::filled("`{}` is not a host name", &[&shown(text)]))
     }
 }
 
@@ -281,7 +287,7 @@ fn shared(d: &mut Decoder<'_>, s: &mut Section<'_>, shared: &mut Shared) {
     s.set_some(d, "redis", &mut shared.redis, |d, node| {
         let url = d.secret(node)?;
         if let Err(what) = check_redis_url(url.expose()) {
-            d.wrong(node, &what, "a URL such as redis://127.0.0.1:6379");
+            d.wrong(node, what, "a URL such as redis://127.0.0.1:6379");
             return None;
         }
         Some(url)
@@ -340,7 +346,7 @@ fn content(d: &mut Decoder<'_>, s: &mut Section<'_>, content: &mut Content) {
 fn journal_file(d: &mut Decoder<'_>, node: &Node) -> Option<PathBuf> {
     let path = d.path(node)?;
     if path.file_name().is_none() || path.to_string_lossy().ends_with('/') {
-        d.wrong(node, &"this is a folder", "the path of a file, such as /var/log/tollhouse/gateway.log");
+        d.wrong(node, "this is a folder", "the path of a file, such as /var/log/tollhouse/gateway.log");
         return None;
     }
     Some(path)
@@ -353,9 +359,9 @@ fn sync(d: &mut Decoder<'_>, node: &Node) -> Option<SyncPolicy> {
             return Ok(SyncPolicy::Each);
         }
         match parse_duration(text) {
-            Ok(time) if time.is_zero() => Err("a duration of zero stands here".to_owned()),
+            Ok(time) if time.is_zero() => Err(Said::from(Saying::ZeroTime {})),
             Ok(time) => Ok(SyncPolicy::Within(time)),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.into()),
         }
     })
 }
@@ -363,9 +369,9 @@ fn sync(d: &mut Decoder<'_>, node: &Node) -> Option<SyncPolicy> {
 fn fields(d: &mut Decoder<'_>, node: &Node) -> Option<Map<String, Value>> {
     for entry in d.entries(node, "names with values, such as {site: shanghai}")? {
         if RESERVED_FIELDS.contains(&entry.name.as_str()) {
-            let message = format!("`logging.fields`: `{}` is written by the journal itself", entry.name);
-            let problem = Problem::new(Some(entry.name_place), message);
-            d.problem(problem.expected(format!("a name other than {}", RESERVED_FIELDS.join(", "))));
+            let what = Said::filled("`{}` is written by the journal itself", &[&entry.name]);
+            let problem = Problem::of(Some(entry.name_place), "logging.fields", what);
+            d.problem(problem.expected(Said::filled("a name other than {}", &[&RESERVED_FIELDS.join(", ")])));
         }
     }
     d.json_map(node)
@@ -397,7 +403,7 @@ fn tags(d: &mut Decoder<'_>, node: &Node, tags: &mut Vec<(String, String)>) {
     let Some(entries) = d.entries(node, expected) else { return };
     for entry in entries {
         if let Err(what) = check_name(&entry.name) {
-            let problem = Problem::new(Some(entry.name_place), format!("`tags`: {what}"));
+            let problem = Problem::of(Some(entry.name_place), "tags", what);
             d.problem(problem.expected("a name of letters, digits, `.`, `_` and `-`"));
         }
         let Some(query) = d.text(&entry.value, "a query, such as 'duration_ms:>3000'") else { continue };
@@ -412,7 +418,7 @@ fn tags(d: &mut Decoder<'_>, node: &Node, tags: &mut Vec<(String, String)>) {
 fn json_lines(d: &mut Decoder<'_>, node: &Node) -> Option<bool> {
     let value = d.bool(node)?;
     if !value {
-        d.wrong_hint(node, &"the journal is always JSON, one object a line", "true", "leave the key out");
+        d.wrong_hint(node, "the journal is always JSON, one object a line", "true", "leave the key out");
     }
     Some(true)
 }

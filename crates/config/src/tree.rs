@@ -10,6 +10,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
 use crate::{
     problem::{Place, Problem, shown},
+    saying::Saying,
     source::Mask,
 };
 
@@ -139,8 +140,8 @@ pub(crate) fn read(text: &str, problems: &mut Vec<Problem>) -> Result<Option<Nod
         if let Event::DocumentStart(_) = event {
             documents += 1;
             if documents > 1 {
-                let problem = Problem::new(Some(place(span)), "a second document begins here");
-                return Err(problem.expected("one document").hint("take out the line `---`").into());
+                let problem = Problem::new(Some(place(span)), Saying::SecondDocument {});
+                return Err(problem.expected(Saying::OneDocument {}).hint(Saying::NoDocumentLine {}).into());
             }
         }
         builder.event(event, span)?;
@@ -204,8 +205,8 @@ impl Builder<'_> {
 
     fn refuse_tag(&mut self, has_tag: bool, span: Span) {
         if has_tag {
-            let problem = Problem::new(Some(place(span)), "a YAML tag stands here").expected("a value without a tag");
-            self.problems.push(problem.hint("a text that begins with `!` must be quoted"));
+            let problem = Problem::new(Some(place(span)), Saying::Tag {}).expected(Saying::NoTag {});
+            self.problems.push(problem.hint(Saying::QuoteExclamation {}));
         }
     }
 
@@ -234,8 +235,8 @@ impl Builder<'_> {
 
     fn spend(&mut self, nodes: usize, place: Place) -> Result<(), Fatal> {
         let Some(left) = self.nodes_left.checked_sub(nodes) else {
-            let what = "the file holds too many values, those repeated by aliases included";
-            return Err(Problem::new(Some(place), what).expected(format!("at most {NODES_MAX}")).into());
+            let problem = Problem::new(Some(place), Saying::TooManyValues {});
+            return Err(problem.expected(Saying::AtMost { most: NODES_MAX as u64 }).into());
         };
         self.nodes_left = left;
         Ok(())
@@ -244,8 +245,7 @@ impl Builder<'_> {
     /// Repeats an anchor's value at the place of the alias.
     fn alias(&mut self, id: usize, span: Span) -> Result<(), Fatal> {
         let Some(anchored) = self.anchors.get(&id) else {
-            let what = "an alias stands inside of the value that it repeats";
-            return Err(Problem::new(Some(place(span)), what).into());
+            return Err(Problem::new(Some(place(span)), Saying::AliasInside {}).into());
         };
         let Size { nodes, depth } = size(anchored);
         let data = anchored.data.clone();
@@ -286,15 +286,14 @@ impl Builder<'_> {
 
 fn take_key(node: Node, seen: &mut HashMap<String, usize>, problems: &mut Vec<Problem>) -> Key {
     let Data::Scalar { text: name, .. } = node.data else {
-        let mut problem = Problem::new(Some(node.place), "a key is a list or a mapping").expected("a text as the key");
-        problem.hint = Some("quote values such as \"${NAME}\" inside of { }".to_owned());
-        problems.push(problem);
+        let problem = Problem::new(Some(node.place), Saying::KeyNoText {}).expected(Saying::TextAsKey {});
+        problems.push(problem.hint(Saying::QuoteBraces {}));
         return Key { name: String::new(), place: node.place, skip: true };
     };
     let first_line = seen.get(&name).copied();
     if let Some(line) = first_line {
-        let problem = Problem::new(Some(node.place), format!("key `{}` is given twice", shown(&name)));
-        problems.push(problem.expected(format!("each key once, and it stands in line {line} already")));
+        let problem = Problem::new(Some(node.place), Saying::KeyTwice { key: shown(&name) });
+        problems.push(problem.expected(Saying::KeyOnce { line }));
     } else {
         seen.insert(name.clone(), node.place.line);
     }
@@ -303,9 +302,7 @@ fn take_key(node: Node, seen: &mut HashMap<String, usize>, problems: &mut Vec<Pr
 }
 
 fn too_deep(span: Span) -> Fatal {
-    Problem::new(Some(place(span)), "lists and mappings are nested too deep here")
-        .expected(format!("at most {DEPTH_MAX} levels"))
-        .into()
+    Problem::new(Some(place(span)), Saying::TooDeep {}).expected(Saying::AtMostLevels { most: DEPTH_MAX }).into()
 }
 
 /// How large a value is.
@@ -329,31 +326,28 @@ fn size(node: &Node) -> Size {
 
 /// The parser's words about an error of syntax, with the advice that fits them.
 fn syntax_problem(error: &ScanError) -> Fatal {
-    const ADVICE: [(&str, &str); 12] = [
-        ("tab", "indent with spaces, not with tabs"),
-        ("unknown anchor", "a text that begins with `*` must be quoted"),
-        ("anchor", "a text that begins with `*` or `&` must be quoted"),
-        ("quoted scalar", "is a quote missing? Inside of \"…\", write \\\\ for a backslash"),
-        ("double-quoted", "is a quote or a comma missing?"),
-        (
-            "flow",
-            "is a bracket or a comma missing? Inside of { } and [ ], quote values with `{`, `}`, `,` or `: `, such as \"${NAME}\"",
-        ),
-        ("mapping values", "is the line indented like its neighbours? A value with `: ` in it must be quoted"),
-        ("block mapping", "is the line indented like its neighbours, and does it read `key: value`?"),
-        ("illegal placement", "is a bracket or a quote missing, here or in the line before?"),
-        ("unexpected character", "a text that begins with this character must be quoted"),
-        ("node content", "is a value or a bracket missing here?"),
-        ("simple key", "is the line indented like its neighbours, and does it read `key: value`?"),
+    let advice = [
+        ("tab", Saying::YamlTab {}),
+        ("unknown anchor", Saying::YamlStar {}),
+        ("anchor", Saying::YamlStarOrAnd {}),
+        ("quoted scalar", Saying::YamlQuote {}),
+        ("double-quoted", Saying::YamlQuoteOrComma {}),
+        ("flow", Saying::YamlFlow {}),
+        ("mapping values", Saying::YamlColon {}),
+        ("block mapping", Saying::YamlLine {}),
+        ("illegal placement", Saying::YamlBracketOrQuote {}),
+        ("unexpected character", Saying::YamlCharacter {}),
+        ("node content", Saying::YamlValue {}),
+        ("simple key", Saying::YamlLine {}),
     ];
     let span = Span::empty(*error.marker());
     // The parser's own bound, which it meets before ours where it looks far ahead for a `:`.
     if error.info() == "recursion limit exceeded" {
         return too_deep(span);
     }
-    let problem = Problem::new(Some(place(span)), format!("not valid YAML: {}", error.info()));
-    match ADVICE.iter().find(|(words, _)| error.info().contains(words)) {
-        Some((_, hint)) => problem.hint(*hint).into(),
+    let problem = Problem::new(Some(place(span)), Saying::Yaml { error: error.info().to_owned() });
+    match advice.into_iter().find(|(words, _)| error.info().contains(words)) {
+        Some((_, hint)) => problem.hint(hint).into(),
         None => problem.into(),
     }
 }

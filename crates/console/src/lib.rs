@@ -55,7 +55,7 @@ pub use keeper::{Ask, AskKeeper, NotFollowed, ProcessOrder};
 pub use oidc::{CALLBACK_PATH, OidcSettings, RoleRule};
 pub use probes::{Probes, ProbesKeeper};
 pub use replay::KeptContent;
-pub use settings::{Fault, InForce, Proposal, SettingsDesk, SettingsKeeper, Turn};
+pub use settings::{Fault, FaultSaid, InForce, Proposal, SettingsDesk, SettingsKeeper, Turn};
 pub use sign_ins::SignIns;
 pub use task_link::{TASK_LINK_PURPOSE, TaskLink};
 pub use tasks::{Changing, FaultyTask, TaskHouse, TaskKeeper, TaskTemplate, Unchanged};

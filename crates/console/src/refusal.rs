@@ -12,6 +12,11 @@ pub(crate) fn refused(status: StatusCode, message: &str) -> Response {
     (status, Json(json!({"error": message}))).into_response()
 }
 
+/// As [`refused`], with a word for it that does not change, so that a page can say it in its reader's language.
+pub(crate) fn refused_as(status: StatusCode, code: &'static str, message: &str) -> Response {
+    (status, Json(json!({"error": message, "code": code}))).into_response()
+}
+
 /// What a call sends, or the answer that says what is wrong with it.
 #[expect(clippy::result_large_err, reason = "it is what the call answers")]
 pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response> {

@@ -67,6 +67,21 @@ pub struct Fault {
     pub expected: Option<String>,
     /// Advice that goes further.
     pub hint: Option<String>,
+    /// The same by codes.
+    pub said: Option<FaultSaid>,
+}
+
+/// What is said of a fault, each as `{"code", "figures"}`.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct FaultSaid {
+    /// The way to the value that it is about; empty for the whole file, `None` where `what` names it.
+    pub path: Option<String>,
+    /// What is wrong.
+    pub what: Value,
+    /// What was expected instead.
+    pub expected: Option<Value>,
+    /// Advice that goes further.
+    pub hint: Option<Value>,
 }
 
 /// What a text would come to.

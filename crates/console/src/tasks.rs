@@ -15,7 +15,7 @@
 //! | `POST /console/api/v1/tasks/definitions/{task}/run` | `{"input"}` | 201, the new run's id |
 //! | `POST /console/api/v1/tasks/definitions/{task}/hold`, `release` | | the task; its schedule stands still or goes on |
 //!
-//! Errors are `{"error": message}`: 404 for what there is not, 409 for what does not fit the state, 400 for what makes no sense,
+//! Errors are `{"error": message}`, with a `code` where the editor of a definition meets them: 404 for what there is not, 409 for what does not fit the state, 400 for what makes no sense,
 //! 503 while there are no tasks or their book cannot be reached. Who did it stands in the run's history, as `console: NAME`.
 
 use std::fmt;
@@ -37,7 +37,8 @@ use tollhouse_tasks::{
 use utoipa::ToSchema;
 
 use crate::Console;
-use crate::refusal::{read, refused};
+use crate::description::answers::FaultSaid;
+use crate::refusal::{read, refused, refused_as};
 use crate::session::{audit, tell};
 use crate::settings::Fault;
 use crate::users::Doer;
@@ -89,8 +90,10 @@ pub enum Unchanged {
     Faulty(Vec<Fault>),
     /// There is no such file.
     Unknown,
-    /// The file is another one by now, or there are no tasks.
-    Refused(String),
+    /// There are no tasks.
+    Off,
+    /// The file is another one by now.
+    Changed(String),
     /// The file could not be written.
     Failed(String),
 }
@@ -346,6 +349,7 @@ pub(crate) struct TaskFault {
     message: String,
     expected: Option<String>,
     hint: Option<String>,
+    said: Option<FaultSaid>,
 }
 
 pub(crate) async fn check(State(console): State<Console>, Path(task): Path<String>, body: Bytes) -> Response {
@@ -404,18 +408,19 @@ fn wrong_name(task: &str) -> Option<Response> {
         && task.starts_with(|c: char| c.is_ascii_alphanumeric())
         && task.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
     let error = "a task's name has letters, digits, `_` and `-`, and begins with a letter or digit";
-    (!is_right).then(|| refused(StatusCode::BAD_REQUEST, error))
+    (!is_right).then(|| refused_as(StatusCode::BAD_REQUEST, "task_name", error))
 }
 
 impl IntoResponse for Unchanged {
     fn into_response(self) -> Response {
         match self {
             Self::Faulty(faults) => {
-                let body = json!({"error": "the text has errors", "faults": faults});
+                let body = json!({"error": "the text has errors", "code": "faulty", "faults": faults});
                 (StatusCode::BAD_REQUEST, Json(body)).into_response()
             }
-            Self::Unknown => refused(StatusCode::NOT_FOUND, "there is no file of this task"),
-            Self::Refused(error) => refused(StatusCode::CONFLICT, &error),
+            Self::Unknown => refused_as(StatusCode::NOT_FOUND, "task_gone", "there is no file of this task"),
+            Self::Off => off(),
+            Self::Changed(error) => refused_as(StatusCode::CONFLICT, "task_changed", &error),
             Self::Failed(error) => refused(StatusCode::SERVICE_UNAVAILABLE, &error),
         }
     }
@@ -527,7 +532,7 @@ pub(crate) fn status_of(error: &TaskError) -> StatusCode {
 }
 
 fn off() -> Response {
-    refused(StatusCode::SERVICE_UNAVAILABLE, OFF)
+    refused_as(StatusCode::SERVICE_UNAVAILABLE, "tasks_off", OFF)
 }
 
 #[expect(clippy::result_large_err, reason = "it is what the call answers")]

@@ -1,6 +1,7 @@
 //! A task as its file says it: when it runs, what its steps are, what happens when one fails.
 
 mod read;
+mod saying;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,8 @@ use tollhouse_config::ConfigErrors;
 use crate::schedule::Schedule;
 use crate::shown::StepSummary;
 use crate::work::{Kind, Question};
+
+pub use self::saying::Saying;
 
 /// Largest task file.
 pub const DEFINITION_BYTES_MAX: u64 = 256 * 1024;

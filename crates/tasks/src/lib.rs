@@ -50,7 +50,9 @@ mod work;
 
 pub use book::{Book, DEPTH_MAX, QUEUED_MAX};
 pub use clock::{Clock, Moment, SimulatedClock, SystemClock};
-pub use definition::{CatchUp, DEFINITION_BYTES_MAX, Definition, Each, ITEMS_MAX, InDoubt, Retries, STEPS_MAX, Step};
+pub use definition::{
+    CatchUp, DEFINITION_BYTES_MAX, Definition, Each, ITEMS_MAX, InDoubt, Retries, STEPS_MAX, Saying, Step,
+};
 pub use desk::{Answer, Desk, Order, TASKS_MAX};
 pub use engine::{Engine, Options};
 pub use error::TaskError;
@@ -58,7 +60,7 @@ pub use event::{Edits, Ending, Entry, Event, Odd, Told, Verdict};
 pub use hands::{Call, Doing, Hands, Need, Outcome, Room, StepError, Turned};
 pub use partial::Partial;
 pub use run::{Begin, Divergence, Run, replay};
-pub use schedule::{CATCH_UP_MAX, Cron, Schedule};
+pub use schedule::{CATCH_UP_MAX, Cron, CronError, Schedule};
 pub use shown::{
     Asked, Filter, ItemDetail, Page, Progress, RunDetail, RunSummary, Status, StepDetail, StepSummary, TaskSummary,
 };

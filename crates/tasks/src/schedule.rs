@@ -68,19 +68,31 @@ impl fmt::Display for Schedule {
     }
 }
 
+/// Why a line is no cron line.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum CronError {
+    /// It has so many fields instead of five.
+    #[error("{0} fields stand here, not 5: minute hour day month weekday")]
+    Fields(usize),
+    /// One of its fields cannot be read.
+    #[error("{0}")]
+    Line(String),
+}
+
 impl Cron {
     /// Reads the five fields of a line.
-    pub fn parse(line: &str, zone: &TimeZone) -> Result<Self, String> {
+    pub fn parse(line: &str, zone: &TimeZone) -> Result<Self, CronError> {
         let fields: Vec<&str> = line.split_whitespace().collect();
         if fields.len() != 5 {
-            return Err(format!("{} fields stand here, not 5: minute hour day month weekday", fields.len()));
+            return Err(CronError::Fields(fields.len()));
         }
         let name = zone.iana_name().unwrap_or("UTC");
         let parse = |zone: &str| {
             cronexpr::parse_crontab(&format!("{line} {zone}")).map_err(|error| {
                 let error = error.to_string();
                 // Only the first line says what is wrong; an excerpt follows, which the caller has too.
-                error.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it cannot be read").to_owned()
+                let told = error.lines().map(str::trim).find(|line| !line.is_empty());
+                CronError::Line(told.unwrap_or("it cannot be read").to_owned())
             })
         };
         Ok(Self {

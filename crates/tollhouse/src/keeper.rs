@@ -388,8 +388,8 @@ fn first_error(error: &anyhow::Error) -> String {
     match error.downcast_ref::<ConfigErrors>() {
         Some(errors) => match errors.problems().first() {
             Some(problem) => match problem.place {
-                Some(place) => format!("{}:{}:{}: {}", errors.file(), place.line, place.column, problem.message),
-                None => format!("{}: {}", errors.file(), problem.message),
+                Some(place) => format!("{}:{}:{}: {}", errors.file(), place.line, place.column, problem.message()),
+                None => format!("{}: {}", errors.file(), problem.message()),
             },
             None => errors.to_string(),
         },

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use tollhouse_config::{Config, ConfigErrors, FILE_BYTES_MAX, Origin, Problem, Setting, mask, parse, unmask};
-use tollhouse_console::{Fault, InForce, Proposal, SettingsDesk};
+use tollhouse_config::{Config, ConfigErrors, FILE_BYTES_MAX, Origin, Problem, Said, Setting, mask, parse, unmask};
+use tollhouse_console::{Fault, FaultSaid, InForce, Proposal, SettingsDesk};
 
 use crate::source::Source;
 use crate::{keeper, up};
@@ -89,15 +89,27 @@ fn in_force(setting: Setting) -> InForce {
 
 /// All that is wrong with a text, as the console shows it.
 pub(crate) fn faults(errors: &ConfigErrors) -> Vec<Fault> {
-    let fault = |problem: &Problem| Fault {
+    errors.problems().iter().map(fault).collect()
+}
+
+/// One thing that is wrong with a text, as the console shows it.
+pub(crate) fn fault(problem: &Problem) -> Fault {
+    let code = |said: &Said| said.code().clone();
+    let words = |said: &Said| said.words().to_owned();
+    Fault {
         line: problem.place.map(|place| place.line),
         column: problem.place.map(|place| place.column),
         width: problem.place.map(|place| place.width),
-        message: problem.message.clone(),
-        expected: problem.expected.clone(),
-        hint: problem.hint.clone(),
-    };
-    errors.problems().iter().map(fault).collect()
+        message: problem.message(),
+        expected: problem.expected.as_ref().map(words),
+        hint: problem.hint.as_ref().map(words),
+        said: Some(FaultSaid {
+            path: problem.path.clone(),
+            what: code(&problem.what),
+            expected: problem.expected.as_ref().map(code),
+            hint: problem.hint.as_ref().map(code),
+        }),
+    }
 }
 
 #[cfg(test)]

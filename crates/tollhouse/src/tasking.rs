@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::task::{JoinHandle, spawn_blocking};
-use tollhouse_config::{ChannelConfig, Config, TaskStore, TasksConfig};
+use tollhouse_config::{ChannelConfig, Config, Problem, TaskStore, TasksConfig};
 use tollhouse_console::FaultyTask;
 use tollhouse_journal::{Journal, Level, Record};
 use tollhouse_notify::Channel;
@@ -326,7 +326,7 @@ pub(crate) fn check(config: &Config, path: &Path, text: &str) -> anyhow::Result<
     let definition = desk::read(path, text)?;
     if let Some(tasks) = &config.tasks {
         let reach = reach(config, tasks, channels(&config.channels)?)?;
-        let faults: Vec<String> = out_of_reach(&definition, &reach).into_iter().map(|fault| fault.message).collect();
+        let faults: Vec<String> = out_of_reach(&definition, &reach).iter().map(Problem::message).collect();
         anyhow::ensure!(faults.is_empty(), "{}: {}", path.display(), faults.join("\n"));
     }
     Ok(definition)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::problem::{ConfigErrors, Excerpt, Place, Problem};
+use crate::saying::Said;
 
 /// What becomes of the lines of some sources.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,9 +83,9 @@ impl Vrl {
 
     fn problem(&self, fault: ProgramFault) -> Problem {
         let ProgramFault { message, line, column, width, text, hint } = fault;
-        let place = format!("`{}`: {message}, in line {line}, column {column} of the program", self.path);
-        let mut problem = Problem::new(Some(self.place), place);
-        problem.hint = hint.map(|hint| Problem::new(None, hint).message);
+        let what = format!("{message}, in line {line}, column {column} of the program");
+        let mut problem = Problem::of(Some(self.place), &self.path, what);
+        problem.hint = hint.map(Said::from);
         problem.excerpt = Some(Excerpt::of_program(line, &text, column, width));
         problem
     }

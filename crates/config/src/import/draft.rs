@@ -376,10 +376,10 @@ pub(super) fn try_out(text: &str) -> Result<(), String> {
         Ok(_) => Ok(()),
         Err(errors) => {
             let problem = &errors.problems()[0];
-            let expected = problem.expected.as_ref().map_or_else(String::new, |text| format!("; expected {text}"));
+            let expected =
+                problem.expected.as_ref().map_or_else(String::new, |text| format!("; expected {}", text.words()));
             // Which key is meant is known where this is told.
-            let named = problem.message.strip_prefix('`').and_then(|rest| rest.split_once("`: "));
-            Err(format!("{}{expected}", named.map_or(problem.message.as_str(), |(_, what)| what)))
+            Err(format!("{}{expected}", problem.what.words()))
         }
     }
 }

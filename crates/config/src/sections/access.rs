@@ -13,6 +13,7 @@ use crate::{
     config::{AccessConfig, Auth, By, CallerLimits, Deny, KeyConfig, Priority, Rate},
     decode::{Decoder, Section},
     problem::shown,
+    saying::Said,
     tree::{Data, Node},
 };
 
@@ -46,7 +47,7 @@ fn auth(d: &mut Decoder<'_>, node: &Node, listen: SocketAddr) -> Option<Auth> {
     if auth == Auth::Off && !listen.ip().to_canonical().is_loopback() {
         d.wrong_hint(
             node,
-            &format!("everybody who reaches {listen} could use the models without a key"),
+            Said::filled("everybody who reaches {} could use the models without a key", &[&listen]),
             "auth: keys, since `listen` is not a loopback address",
             "to try it out without keys, write listen: 127.0.0.1:18789",
         );
@@ -59,7 +60,7 @@ fn header(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
     d.parsed(node, "the name of a header, such as X-Api-Key", |text| {
         match http::HeaderName::from_bytes(text.as_bytes()) {
             Ok(_) => Ok(text.to_owned()),
-            Err(_) => Err(format!("`{}` is not the name of a header", shown(text))),
+            Err(_) => Err(Said::filled("`{}` is not the name of a header", &[&shown(text)])),
         }
     })
 }
@@ -83,11 +84,11 @@ struct Seen {
 fn key(d: &mut Decoder<'_>, s: &mut Section<'_>, seen: &mut Seen) -> KeyConfig {
     let id = s.require(d, "id", "a name for the key", |d, node| {
         let id = name(d, node, "a name of letters, digits, `.`, `_` and `-`")?;
-        unique(d, node, &id, &mut seen.ids, &format!("the id `{id}`"))
+        unique(d, node, &id, &mut seen.ids, Said::filled("the id `{}` is given twice", &[&id]))
     });
     let mut hash = |d: &mut Decoder<'_>, node: &Node| {
         let hash = sha256(d, node)?;
-        unique(d, node, &hash, &mut seen.hashes, "the same hash")
+        unique(d, node, &hash, &mut seen.hashes, Said::from("the same hash is given twice"))
     };
     let sha256 = s.require(d, "sha256", "the SHA-256 of the key, 64 hexadecimal digits", &mut hash);
     let mut key = KeyConfig {
@@ -120,7 +121,7 @@ fn key(d: &mut Decoder<'_>, s: &mut Section<'_>, seen: &mut Seen) -> KeyConfig {
             if !key.role.starts_with("logs:") {
                 d.wrong(
                     node,
-                    &format!("a key of the role `{}` is not limited to indices", key.role),
+                    Said::filled("a key of the role `{}` is not limited to indices", &[&key.role]),
                     "role: logs:read or logs:write",
                 );
             }
@@ -146,7 +147,9 @@ fn moment(d: &mut Decoder<'_>, node: &Node) -> Option<i64> {
         // A moment would also be read as its date.
         let is_date = text.len() == "2026-12-31".len();
         let moment = moment.or_else(|error| if is_date { text.parse().and_then(end_of) } else { Err(error) });
-        moment.map(Timestamp::as_millisecond).map_err(|_| format!("`{}` is neither a date nor a moment", shown(text)))
+        moment
+            .map(Timestamp::as_millisecond)
+            .map_err(|_| Said::filled("`{}` is neither a date nor a moment", &[&shown(text)]))
     })
 }
 
@@ -156,14 +159,10 @@ fn unique(
     node: &Node,
     value: &str,
     seen: &mut HashMap<String, usize>,
-    what: &str,
+    twice: Said,
 ) -> Option<String> {
     if let Some(line) = seen.get(value) {
-        d.wrong(
-            node,
-            &format!("{what} is given twice"),
-            &format!("another one, since it stands in line {line} already"),
-        );
+        d.wrong(node, twice, Said::filled("another one, since it stands in line {} already", &[&line]));
         return None;
     }
     seen.insert(value.to_owned(), node.place.line);
@@ -177,8 +176,8 @@ fn sha256(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
         return Some(text.to_ascii_lowercase());
     }
     // The value is not repeated: it may be the key itself.
-    let what = format!("this is not a SHA-256 ({} characters)", text.chars().count());
-    d.wrong_hint(node, &what, expected, "printf %s 'the key' | sha256sum");
+    let what = Said::filled("this is not a SHA-256 ({} characters)", &[&text.chars().count()]);
+    d.wrong_hint(node, what, expected, "printf %s 'the key' | sha256sum");
     None
 }
 
@@ -187,7 +186,9 @@ pub(super) fn networks(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<IpNet>> {
         d.parsed(item, "an address or a network, such as 127.0.0.1 or 10.0.0.0/16", |text| {
             let network = text.parse::<IpNet>().map(|network| network.trunc());
             let address = || text.parse::<IpAddr>().map(IpNet::from);
-            network.or_else(|_| address()).map_err(|_| format!("`{}` is neither an address nor a network", shown(text)))
+            network
+                .or_else(|_| address())
+                .map_err(|_| Said::filled("`{}` is neither an address nor a network", &[&shown(text)]))
         })
     })
 }

@@ -12,6 +12,7 @@ use crate::{
     },
     decode::{Decoder, Section},
     problem::{Problem, shown},
+    saying::{Said, Saying},
     tree::{Data, Entry, Node},
 };
 
@@ -94,11 +95,15 @@ fn amend<T: Named>(
 ) {
     let Words { section, one, max, .. } = words;
     if entries.len() > *max {
-        d.wrong(node, &format!("{} {one}s stand here", entries.len()), &format!("at most {max} {one}s"));
+        d.wrong(
+            node,
+            Saying::CountStands { count: entries.len(), things: format!("{one}s") },
+            Saying::AtMostThings { most: *max, things: format!("{one}s") },
+        );
     }
     for entry in entries {
         if let Err(what) = check_name(&entry.name) {
-            let problem = Problem::new(Some(entry.name_place), format!("`{section}`: {what}"));
+            let problem = Problem::of(Some(entry.name_place), section, what);
             d.problem(problem.expected("a name of letters, digits, `.`, `_` and `-`"));
         }
         let place = all.iter().position(|known| known.name() == entry.name);
@@ -106,7 +111,7 @@ fn amend<T: Named>(
         match &entry.value.data {
             Data::Scalar { .. } => match d.word(&entry.value, &[("off", false), ("on", true)]) {
                 Some(true) if place.is_none() => {
-                    d.wrong(&entry.value, &format!("there is no such {one}"), "its settings");
+                    d.wrong(&entry.value, Said::filled("there is no such {}", &[&one]), "its settings");
                 }
                 on => named.switch(on.unwrap_or(true)),
             },
@@ -163,8 +168,8 @@ fn needs(d: &mut Decoder<'_>, name: &str, node: &Node, alerts: &[AlertConfig]) {
     for needed in &alert.needs {
         if !alerts.iter().any(|known| known.name == *needed) {
             let known: Vec<&str> = alerts.iter().map(|alert| alert.name.as_str()).collect();
-            let expected = format!("names of rules: {}", known.join(", "));
-            d.wrong(&node.value, &format!("there is no rule `{}`", shown(needed)), &expected);
+            let expected = Said::filled("names of rules: {}", &[&known.join(", ")]);
+            d.wrong(&node.value, Said::filled("there is no rule `{}`", &[&shown(needed)]), expected);
         }
     }
     let mut reached: Vec<&str> = alert.needs.iter().map(String::as_str).collect();
@@ -179,7 +184,7 @@ fn needs(d: &mut Decoder<'_>, name: &str, node: &Node, alerts: &[AlertConfig]) {
         next += 1;
     }
     if reached.contains(&name) {
-        d.wrong(&node.value, &"the rule needs itself, by way of others", "rules that do not need this one");
+        d.wrong(&node.value, "the rule needs itself, by way of others", "rules that do not need this one");
     }
 }
 
@@ -217,7 +222,11 @@ fn alert(
     s.set(d, "needs", &mut alert.needs, |d, node| {
         let needs = d.list(node, "a list of names of rules", |d, node| d.text(node, "the name of a rule"))?;
         if needs.len() > NEEDS_MAX {
-            d.wrong(node, &format!("{} rules stand here", needs.len()), &format!("at most {NEEDS_MAX} rules"));
+            d.wrong(
+                node,
+                Saying::CountStands { count: needs.len(), things: "rules".to_owned() },
+                Saying::AtMostThings { most: NEEDS_MAX, things: "rules".to_owned() },
+            );
         }
         Some(needs.into_iter().map(|text| text.value).collect())
     });
@@ -239,11 +248,15 @@ fn measure(d: &mut Decoder<'_>, s: &mut Section<'_>, alert: &mut AlertConfig, is
     let (baseline, deviation) = (s.get("baseline"), s.get("deviation"));
     let budget = [s.get("goal"), s.get("over")];
     if let [_, (_, second), ..] = nodes[..] {
-        d.wrong(second, &"something else is measured already", &format!("one of: {}", MEASURES.join(", ")));
+        d.wrong(second, "something else is measured already", Saying::OneOf { names: MEASURES.join(", ") });
     }
     let Some((index, node)) = nodes.first().copied() else {
         if !is_known {
-            s.missing(d, "count", &format!("a comparison such as \">= 5\", or one of: {}", MEASURES[1..].join(", ")));
+            s.missing(
+                d,
+                "count",
+                Said::filled("a comparison such as \">= 5\", or one of: {}", &[&MEASURES[1..].join(", ")]),
+            );
         }
         if let AlertMeasure::Burn { goal, over, .. } = &mut alert.measure {
             (*goal, *over) = objective(d, budget, (Some(*goal), *over)).unwrap_or((*goal, *over));
@@ -260,7 +273,7 @@ fn measure(d: &mut Decoder<'_>, s: &mut Section<'_>, alert: &mut AlertConfig, is
     if matches!(MEASURES[index], "count" | "absence" | "latest" | "bad") {
         alert.baseline = None;
         if let Some(node) = bounds.into_iter().flatten().next() {
-            d.wrong(node, &format!("`{}` says it already", MEASURES[index]), "only one of both");
+            d.wrong(node, Said::filled("`{}` says it already", &[&MEASURES[index]]), "only one of both");
         }
     }
     if MEASURES[index] != "bad" {
@@ -311,12 +324,12 @@ fn measure(d: &mut Decoder<'_>, s: &mut Section<'_>, alert: &mut AlertConfig, is
         _ => AlertMeasure::Ratio(of),
     };
     if let (Some(node), false) = (percent, MEASURES[index] == "percentile") {
-        d.wrong(node, &"no percentile is measured", "`percentile` with the name of a field");
+        d.wrong(node, "no percentile is measured", "`percentile` with the name of a field");
     }
     alert.baseline = None;
     if usual(d, baseline, deviation, alert) {
         if let Some(node) = above.or(below) {
-            d.wrong(node, &"`deviation` says it already", "only one of both");
+            d.wrong(node, "`deviation` says it already", "only one of both");
         }
         return;
     }
@@ -345,7 +358,7 @@ fn objective(
 
 fn no_budget(d: &mut Decoder<'_>, budget: [Option<&Node>; 2]) {
     if let Some(node) = budget.into_iter().flatten().next() {
-        d.wrong(node, &"nothing has a budget here", "`bad` with a query beside it");
+        d.wrong(node, "nothing has a budget here", "`bad` with a query beside it");
     }
 }
 
@@ -356,7 +369,7 @@ fn usual(d: &mut Decoder<'_>, baseline: Option<&Node>, deviation: Option<&Node>,
     }
     match deviation {
         Some(node) if alert.baseline.is_none() && baseline.is_none() => {
-            d.wrong(node, &"there is nothing to deviate from", "`baseline: 7d` beside it");
+            d.wrong(node, "there is nothing to deviate from", "`baseline: 7d` beside it");
         }
         Some(node) => {
             let expected = "a comparison such as \"> 30%\" or \"< -30%\"";
@@ -366,7 +379,7 @@ fn usual(d: &mut Decoder<'_>, baseline: Option<&Node>, deviation: Option<&Node>,
         }
         None => {
             if let Some(node) = baseline.filter(|_| alert.limit.is_empty()) {
-                d.wrong(node, &"it is not said what is too much", "`deviation: \"> 30%\"` beside it");
+                d.wrong(node, "it is not said what is too much", "`deviation: \"> 30%\"` beside it");
             }
         }
     }
@@ -374,15 +387,15 @@ fn usual(d: &mut Decoder<'_>, baseline: Option<&Node>, deviation: Option<&Node>,
 }
 
 /// `> 30%` in its plain form.
-fn deviation_limit(text: &str) -> Result<String, String> {
+fn deviation_limit(text: &str) -> Result<String, Said> {
     let text = text.trim();
     let sign = if text.starts_with('<') { '<' } else { '>' };
     let number = text.strip_prefix(sign).ok_or("it does not begin with > or <")?;
     let number = number.trim().trim_end_matches('%').trim_end();
     match number.parse::<f64>() {
         Ok(value) if value.is_finite() && (value > 0.0) == (sign == '>') => Ok(format!("{sign} {number}")),
-        Ok(_) => Err("more than usual is `> 30%`, less than usual is `< -30%`".to_owned()),
-        Err(_) => Err("no number stands behind its sign".to_owned()),
+        Ok(_) => Err(Said::from("more than usual is `> 30%`, less than usual is `< -30%`")),
+        Err(_) => Err(Said::from("no number stands behind its sign")),
     }
 }
 
@@ -391,7 +404,11 @@ fn span(d: &mut Decoder<'_>, node: &Node, min: Duration, max: Duration) -> Optio
     let time = d.duration(node)?;
     if time < min || time > max {
         let show = tollhouse_units::format_duration;
-        d.wrong(node, &format!("{} stands here", show(time)), &format!("from {} to {}", show(min), show(max)));
+        d.wrong(
+            node,
+            Said::filled("{} stands here", &[&show(time)]),
+            Said::filled("from {} to {}", &[&show(min), &show(max)]),
+        );
         return None;
     }
     Some(time)
@@ -440,7 +457,7 @@ fn bound(d: &mut Decoder<'_>, above: Option<&Node>, below: Option<&Node>) -> Opt
         (None, Some(node)) => (node, '<'),
         (None, None) => return None,
         (Some(_), Some(node)) => {
-            d.wrong(node, &"`above` stands here already", "one of `above` and `below`");
+            d.wrong(node, "`above` stands here already", "one of `above` and `below`");
             return None;
         }
     };
@@ -449,26 +466,26 @@ fn bound(d: &mut Decoder<'_>, above: Option<&Node>, below: Option<&Node>) -> Opt
         number
             .parse::<f64>()
             .map(|_| format!("{sign} {number}"))
-            .map_err(|_| format!("`{}` is not a number", shown(text)))
+            .map_err(|_| Said::filled("`{}` is not a number", &[&shown(text)]))
     })
 }
 
 /// `>= 5` in its plain form.
-fn comparison(text: &str) -> Result<String, String> {
+fn comparison(text: &str) -> Result<String, Said> {
     let text = text.trim();
     let signs = [">=", "<=", ">", "<", "="];
     let found = signs.iter().find_map(|sign| Some((sign, text.strip_prefix(sign)?.trim())));
     match found {
         Some((sign, number)) if number.parse::<u64>().is_ok() => Ok(format!("{sign} {number}")),
-        Some(_) => Err("no whole number stands behind its sign".to_owned()),
-        None => Err("it does not begin with >=, >, <=, < or =".to_owned()),
+        Some(_) => Err(Said::from("no whole number stands behind its sign")),
+        None => Err(Said::from("it does not begin with >=, >, <=, < or =")),
     }
 }
 
-fn parse_percent(text: &str) -> Result<f64, String> {
+fn parse_percent(text: &str) -> Result<f64, Said> {
     match text.parse::<f64>() {
         Ok(percent) if percent > 0.0 && percent < 100.0 => Ok(percent),
-        _ => Err(format!("`{}` is not a number between 0 and 100", shown(text))),
+        _ => Err(Said::filled("`{}` is not a number between 0 and 100", &[&shown(text)])),
     }
 }
 
@@ -476,7 +493,7 @@ fn field(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
     let expected = "the name of a field, such as model_name";
     let text = d.text(node, expected)?.value;
     if text.contains(char::is_whitespace) {
-        d.wrong(node, &format!("`{}` is not the name of a field", shown(&text)), expected);
+        d.wrong(node, Said::filled("`{}` is not the name of a field", &[&shown(&text)]), expected);
         return None;
     }
     Some(text)
@@ -485,7 +502,7 @@ fn field(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
 fn channel(d: &mut Decoder<'_>, node: &Node, channels: &[ChannelConfig]) -> Option<String> {
     let names: Vec<&str> = channels.iter().map(|channel| channel.name.as_str()).collect();
     if names.is_empty() {
-        d.wrong(node, &"the configuration has no channels", "a name of a channel in `channels`");
+        d.wrong(node, "the configuration has no channels", "a name of a channel in `channels`");
         return None;
     }
     d.name_of(node, &names).map(|index| names[index].to_owned())
@@ -507,12 +524,12 @@ fn quiet(d: &mut Decoder<'_>, node: &Node) -> Option<QuietConfig> {
 const TIME: &str = "a time of the day, such as \"22:00\"";
 
 fn time(d: &mut Decoder<'_>, node: &Node) -> Option<Time> {
-    d.parsed(node, TIME, |text| text.parse::<Time>().map_err(|_| format!("`{}` is not a time", shown(text))))
+    d.parsed(node, TIME, |text| text.parse::<Time>().map_err(|_| Said::filled("`{}` is not a time", &[&shown(text)])))
 }
 
 fn zone(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
     d.parsed(node, "the name of a time zone, such as Asia/Shanghai", |text| {
         let zone = jiff::tz::TimeZone::get(text);
-        zone.map(|_| text.to_owned()).map_err(|_| format!("there is no zone `{}` here", shown(text)))
+        zone.map(|_| text.to_owned()).map_err(|_| Said::filled("there is no zone `{}` here", &[&shown(text)]))
     })
 }

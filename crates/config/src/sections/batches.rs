@@ -4,6 +4,7 @@ use super::tasks::{HOST, few, host};
 use crate::{
     config::{BatchesConfig, OpenclawApprovals, TasksConfig, WebhooksConfig},
     decode::{Decoder, Section},
+    saying::Saying,
     tree::Node,
 };
 
@@ -60,7 +61,7 @@ pub(super) fn approvals(d: &mut Decoder<'_>, node: &Node, tasks: Option<&TasksCo
         if let Some(node) = s.get("openclaw") {
             d.section(node, |d, s| read = openclaw(d, s));
             if tasks.is_none() {
-                d.wrong(node, &"they are shown among the questions of tasks, and `tasks` is off", "`tasks: {}` too");
+                d.wrong(node, "they are shown among the questions of tasks, and `tasks` is off", "`tasks: {}` too");
             }
         }
     });
@@ -82,7 +83,11 @@ fn openclaw(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<OpenclawApproval
             d.text(node, "a name").map(|text| text.value)
         })?;
         if by.len() > BY_MAX {
-            d.wrong(node, &format!("{} names stand here", by.len()), &format!("at most {BY_MAX}"));
+            d.wrong(
+                node,
+                Saying::CountStands { count: by.len(), things: "names".to_owned() },
+                Saying::AtMost { most: BY_MAX as u64 },
+            );
         }
         Some(by)
     });

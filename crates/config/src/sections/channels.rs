@@ -7,6 +7,7 @@ use crate::{
     config::{ChannelConfig, ChannelKind, SmtpConfig, SmtpTls},
     decode::{Decoder, Section},
     problem::{Problem, shown},
+    saying::{Said, Saying},
     secret::Secret,
     tree::Node,
 };
@@ -38,7 +39,7 @@ pub(super) fn channels(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<ChannelCo
     let mut channels = Vec::new();
     for entry in d.entries(node, expected)? {
         if let Err(what) = check_name(&entry.name) {
-            let problem = Problem::new(Some(entry.name_place), format!("`channels`: {what}"));
+            let problem = Problem::of(Some(entry.name_place), "channels", what);
             d.problem(problem.expected("a name of letters, digits, `.`, `_` and `-`"));
         }
         d.section(&entry.value, |d, s| {
@@ -50,7 +51,7 @@ pub(super) fn channels(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<ChannelCo
 
 fn kind(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<ChannelKind> {
     let known: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
-    let index = s.require(d, "kind", &format!("one of: {}", known.join(", ")), |d, node| d.one_of(node, &known));
+    let index = s.require(d, "kind", Saying::OneOf { names: known.join(", ") }, |d, node| d.one_of(node, &known));
     let Some(index) = index else {
         // Which keys there are depends on it: one message is enough.
         s.allow_all();
@@ -69,8 +70,8 @@ fn smtp(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<ChannelKind> {
         if node.is_empty() || to.len() > RECEIVERS_MAX {
             d.wrong(
                 node,
-                &format!("{} addresses stand here", to.len()),
-                &format!("1 to {RECEIVERS_MAX} mail addresses"),
+                Saying::CountStands { count: to.len(), things: "addresses".to_owned() },
+                Saying::OneToThings { most: RECEIVERS_MAX, things: "mail addresses".to_owned() },
             );
             return None;
         }
@@ -88,25 +89,25 @@ fn smtp(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<ChannelKind> {
         && login.is_some()
         && !is_loopback(&host)
     {
-        d.wrong(node, &"the password could be read by everybody on the way", "starttls or implicit");
+        d.wrong(node, "the password could be read by everybody on the way", "starttls or implicit");
     }
     Some(ChannelKind::Smtp(SmtpConfig { host, port, tls, login, ca, from: from?, to: to? }))
 }
 
 /// Host, port, and what the scheme means; without a word, nothing is sent in the clear beyond this machine.
-fn mail_server(text: &str) -> Result<(String, u16, SmtpTls), String> {
+fn mail_server(text: &str) -> Result<(String, u16, SmtpTls), Said> {
     let (rest, is_implicit) = match (text.strip_prefix("smtp://"), text.strip_prefix("smtps://")) {
         (Some(rest), _) => (rest, false),
         (None, Some(rest)) => (rest, true),
-        (None, None) => return Err("it does not begin with smtp:// or smtps://".to_owned()),
+        (None, None) => return Err(Said::from("it does not begin with smtp:// or smtps://")),
     };
     if rest.contains('@') {
-        return Err("a login stands in `user` and `password`".to_owned());
+        return Err(Said::from("a login stands in `user` and `password`"));
     }
     let uri: http::Uri = format!("http://{rest}").parse().map_err(|_| "it is not an address".to_owned())?;
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
     if host.is_empty() || !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-        return Err("it is not a host with a port".to_owned());
+        return Err(Said::from("it is not a host with a port"));
     }
     let tls = match (is_implicit, is_loopback(&host)) {
         (true, _) => SmtpTls::Implicit,
@@ -132,7 +133,7 @@ fn mail_address(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
     if text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty()) {
         return Some(text);
     }
-    d.wrong(node, &format!("`{}` has no `@` with something on both sides", shown(&text)), expected);
+    d.wrong(node, Said::filled("`{}` has no `@` with something on both sides", &[&shown(&text)]), expected);
     None
 }
 
@@ -188,7 +189,7 @@ fn ntfy(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<ChannelKind> {
 fn url(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<Secret> {
     s.require(d, "url", URL, |d, node| {
         let Some(url) = d.secret(node) else {
-            d.wrong(node, &"there is no address", URL);
+            d.wrong(node, "there is no address", URL);
             return None;
         };
         if ["http://", "https://"]
@@ -197,7 +198,7 @@ fn url(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<Secret> {
         {
             return Some(url);
         }
-        d.wrong(node, &"it does not begin with http:// or https://", URL);
+        d.wrong(node, "it does not begin with http:// or https://", URL);
         None
     })
 }

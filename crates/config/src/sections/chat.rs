@@ -3,6 +3,7 @@
 use crate::{
     config::ChatConfig,
     decode::{Decoder, Section},
+    saying::Said,
     tree::Node,
 };
 
@@ -22,7 +23,7 @@ pub(super) fn chat(d: &mut Decoder<'_>, s: &mut Section<'_>, chat: &mut ChatConf
 }
 
 fn text(d: &mut Decoder<'_>, node: &Node, chars_max: usize) -> Option<String> {
-    d.parsed(node, &format!("a text of at most {chars_max} characters"), |text| {
+    d.parsed(node, Said::filled("a text of at most {} characters", &[&chars_max]), |text| {
         let fits = text.chars().count() <= chars_max && !text.chars().any(char::is_control);
         if fits { Ok(text.to_owned()) } else { Err("it is longer, or has control characters") }
     })

@@ -7,6 +7,7 @@ use super::{base_url, host};
 use crate::{
     config::{ConsoleConfig, ConsoleRole, OidcConfig},
     decode::{Decoder, Section},
+    saying::{Said, Saying},
     tree::Node,
 };
 
@@ -57,12 +58,12 @@ fn oidc(d: &mut Decoder<'_>, node: &Node, public_url: Option<&str>) -> Option<Oi
             && domains.is_empty()
         {
             let what = "`*` lets in everybody whom the provider knows, which may be the whole world";
-            d.wrong(node, &what, "names of groups, or `domains` beside it");
+            d.wrong(node, what, "names of groups, or `domains` beside it");
         }
         if public_url.is_none() {
             d.wrong(
                 node,
-                &"the provider has to know where to send browsers back",
+                "the provider has to know where to send browsers back",
                 "`public_url` at the top of the file",
             );
         }
@@ -88,13 +89,13 @@ fn oidc(d: &mut Decoder<'_>, node: &Node, public_url: Option<&str>) -> Option<Oi
 }
 
 /// A slash at the end belongs to the name of a provider: it is compared letter by letter.
-fn issuer(text: &str) -> Result<String, String> {
+fn issuer(text: &str) -> Result<String, Said> {
     base_url(text)?;
     let host = text.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     if text.starts_with("http://") && !is_here {
-        return Err("nothing is encrypted, so anybody on the way could sign in".to_owned());
+        return Err(Said::from("nothing is encrypted, so anybody on the way could sign in"));
     }
     Ok(text.to_owned())
 }
@@ -111,7 +112,7 @@ fn roles(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<(ConsoleRole, Vec<Strin
         }
     });
     if roles.is_empty() {
-        d.wrong(node, &"nobody would be let in", ROLES);
+        d.wrong(node, "nobody would be let in", ROLES);
         return None;
     }
     Some(roles)
@@ -120,14 +121,15 @@ fn roles(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<(ConsoleRole, Vec<Strin
 fn texts(d: &mut Decoder<'_>, node: &Node, expected: &str) -> Option<Vec<String>> {
     let texts = d.list(node, expected, text)?;
     if texts.len() > LIST_MAX {
-        d.wrong(node, &format!("{} stand here", texts.len()), &format!("at most {LIST_MAX}"));
+        let count = Saying::CountStands { count: texts.len(), things: "values".to_owned() };
+        d.wrong(node, count, Saying::AtMostThings { most: LIST_MAX, things: "values".to_owned() });
         return None;
     }
     Some(texts)
 }
 
 fn text(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
-    d.parsed(node, &format!("a text of 1 to {TEXT_CHARS_MAX} characters"), |text| {
+    d.parsed(node, Said::filled("a text of 1 to {} characters", &[&TEXT_CHARS_MAX]), |text| {
         let fits = !text.is_empty() && text.chars().count() <= TEXT_CHARS_MAX && !text.chars().any(char::is_control);
         if fits { Ok(text.to_owned()) } else { Err("it is empty or longer, or has control characters") }
     })
@@ -138,6 +140,6 @@ fn session_time(d: &mut Decoder<'_>, node: &Node) -> Option<Duration> {
     if (Duration::from_mins(1)..=SESSION_MAX).contains(&time) {
         return Some(time);
     }
-    d.wrong(node, &"a session could not last so long", "a time from 1m to 30d");
+    d.wrong(node, "a session could not last so long", "a time from 1m to 30d");
     None
 }

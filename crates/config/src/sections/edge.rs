@@ -10,6 +10,7 @@ use crate::{
     },
     decode::{Decoder, Section},
     problem::{Problem, shown},
+    saying::{Said, Saying},
     secret::Secret,
     tree::{Data, Node},
 };
@@ -48,7 +49,7 @@ pub(super) fn edge(d: &mut Decoder<'_>, node: &Node, house: SocketAddr, auth: Au
         if let Some(https) = https {
             let others = [Some(house), http];
             if https.port() != 0 && others.contains(&Some(https)) || (house.port() != 0 && http == Some(house)) {
-                d.wrong(node, &"two of `listen`, `edge.http` and `edge.https` are the same address", "one for each");
+                d.wrong(node, "two of `listen`, `edge.http` and `edge.https` are the same address", "one for each");
             }
         }
         if let Some(https) = https
@@ -56,12 +57,12 @@ pub(super) fn edge(d: &mut Decoder<'_>, node: &Node, house: SocketAddr, auth: Au
             && !https.ip().to_canonical().is_loopback()
         {
             let what = "nobody is asked for a key, and anybody who reaches `edge.https` could use the models";
-            d.wrong(node, &what, "an address of this machine alone, or access: {auth: keys}");
+            d.wrong(node, what, "an address of this machine alone, or access: {auth: keys}");
         }
         let is_wanted = sites.iter().flatten().any(|site| site.tls == TlsConfig::Acme);
         if is_wanted && acme.is_none() {
             let what = "a site has `tls: acme`, and no `edge.acme` says who signs";
-            d.wrong(node, &what, "acme: {directory: letsencrypt, terms_agreed: true}");
+            d.wrong(node, what, "acme: {directory: letsencrypt, terms_agreed: true}");
         }
         let acme = acme.flatten();
         read = https.zip(sites).map(|(https, sites)| EdgeConfig { http, https, proxy_protocol, acme, sites });
@@ -76,7 +77,7 @@ fn acme(d: &mut Decoder<'_>, node: &Node, with_http: bool) -> Option<AcmeConfig>
         let agreed = s.require(d, "terms_agreed", "true, once you have read the authority's terms", |d, node| {
             let agreed = d.bool(node)?;
             if !agreed {
-                d.wrong(node, &"an authority signs for nobody who does not agree to its terms", "true");
+                d.wrong(node, "an authority signs for nobody who does not agree to its terms", "true");
             }
             agreed.then_some(())
         });
@@ -101,7 +102,7 @@ fn acme(d: &mut Decoder<'_>, node: &Node, with_http: bool) -> Option<AcmeConfig>
             if word == AcmeChallenge::Http && !with_http {
                 d.wrong(
                     node,
-                    &"`http-01` is answered at `edge.http`, which is not there",
+                    "`http-01` is answered at `edge.http`, which is not there",
                     "`edge.http`, or tls-alpn-01",
                 );
             }
@@ -126,28 +127,32 @@ fn binding(d: &mut Decoder<'_>, node: &Node) -> Option<(String, Secret)> {
     read
 }
 
-fn directory(text: &str) -> Result<String, String> {
+fn directory(text: &str) -> Result<String, Said> {
     if let Some((_, url)) = AcmeConfig::DIRECTORIES.iter().find(|(word, _)| *word == text) {
         return Ok((*url).to_owned());
     }
     if text.starts_with("https://") {
         return base_url(text);
     }
-    Err(format!("`{}` is not known here", shown(text)))
+    Err(Said::filled("`{}` is not known here", &[&shown(text)]))
 }
 
-fn mail_address(text: &str) -> Result<String, String> {
+fn mail_address(text: &str) -> Result<String, Said> {
     let is_plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
     match text.split_once('@') {
         Some((name, host)) if is_plain(name) && is_plain(host) && !host.contains('@') => Ok(text.to_owned()),
-        _ => Err(format!("`{}` is not a mail address", shown(text))),
+        _ => Err(Said::filled("`{}` is not a mail address", &[&shown(text)])),
     }
 }
 
 fn sites(d: &mut Decoder<'_>, node: &Node, expected: &str) -> Option<Vec<SiteConfig>> {
     let entries = d.entries(node, expected)?;
     if entries.is_empty() || entries.len() > SITES_MAX {
-        d.wrong(node, &format!("{} sites stand here", entries.len()), &format!("1 to {SITES_MAX} sites"));
+        d.wrong(
+            node,
+            Saying::CountStands { count: entries.len(), things: "sites".to_owned() },
+            Saying::OneToThings { most: SITES_MAX, things: "sites".to_owned() },
+        );
         return None;
     }
     let mut sites: Vec<SiteConfig> = Vec::new();
@@ -155,7 +160,7 @@ fn sites(d: &mut Decoder<'_>, node: &Node, expected: &str) -> Option<Vec<SiteCon
         let host = match host_name(&entry.name) {
             Ok(host) => host,
             Err(what) => {
-                let problem = Problem::new(Some(entry.name_place), format!("`edge.sites`: {what}"));
+                let problem = Problem::of(Some(entry.name_place), "edge.sites", what);
                 d.problem(problem.expected("a host name such as ai.example.com, without https:// and port"));
                 continue;
             }
@@ -164,8 +169,8 @@ fn sites(d: &mut Decoder<'_>, node: &Node, expected: &str) -> Option<Vec<SiteCon
         let Some((last, before)) = sites.split_last() else { continue };
         let has = |name: &&String| before.iter().any(|site| site.names().any(|other| other == *name));
         if let Some(name) = last.names().find(has) {
-            let what = format!("`edge.sites`: `{}` stands here twice", shown(name));
-            d.problem(Problem::new(Some(entry.name_place), what).expected("each host name once"));
+            let what = Said::filled("`{}` stands here twice", &[&shown(name)]);
+            d.problem(Problem::of(Some(entry.name_place), "edge.sites", what).expected("each host name once"));
         }
     }
     // One that is wrong is told; the others alone would be another edge.
@@ -190,12 +195,16 @@ fn names(d: &mut Decoder<'_>, node: &Node, host: &str) -> Option<Vec<String>> {
     let expected = "host names such as [www.example.com]";
     let names = d.list(node, expected, |d, node| d.parsed(node, "a host name", host_name))?;
     if names.len() > ALIASES_MAX {
-        d.wrong(node, &format!("{} names stand here", names.len()), &format!("up to {ALIASES_MAX}"));
+        d.wrong(
+            node,
+            Saying::CountStands { count: names.len(), things: "names".to_owned() },
+            Said::filled("up to {}", &[&ALIASES_MAX]),
+        );
         return None;
     }
     let is_again = |(index, name): &(usize, &String)| *name == host || names[..*index].contains(name);
     if let Some((_, name)) = names.iter().enumerate().find(is_again) {
-        d.wrong(node, &format!("`{}` stands here twice", shown(name)), "each host name once");
+        d.wrong(node, Said::filled("`{}` stands here twice", &[&shown(name)]), "each host name once");
     }
     Some(names)
 }
@@ -205,7 +214,7 @@ fn tls(d: &mut Decoder<'_>, node: &Node) -> Option<TlsConfig> {
         if d.is_word(node, "acme") {
             return Some(TlsConfig::Acme);
         }
-        d.wrong(node, &format!("`{}` is not known here", shown(text)), TLS);
+        d.wrong(node, Said::filled("`{}` is not known here", &[&shown(text)]), TLS);
         return None;
     }
     let mut files = None;
@@ -224,7 +233,11 @@ fn routes(d: &mut Decoder<'_>, node: &Node, expected: &str) -> Option<Vec<RouteC
         read
     })?;
     if node.is_empty() || routes.len() > ROUTES_MAX {
-        d.wrong(node, &format!("{} routes stand here", routes.len()), &format!("1 to {ROUTES_MAX} routes"));
+        d.wrong(
+            node,
+            Saying::CountStands { count: routes.len(), things: "routes".to_owned() },
+            Saying::OneToThings { most: ROUTES_MAX, things: "routes".to_owned() },
+        );
         return None;
     }
     let twice = routes.iter().enumerate().find(|(index, route)| {
@@ -232,7 +245,7 @@ fn routes(d: &mut Decoder<'_>, node: &Node, expected: &str) -> Option<Vec<RouteC
         routes[..*index].iter().any(is_same)
     });
     if let Some((_, route)) = twice {
-        d.wrong(node, &format!("two routes have the path {}", shown(&route.path)), "another path for each");
+        d.wrong(node, Said::filled("two routes have the path {}", &[&shown(&route.path)]), "another path for each");
     }
     Some(routes)
 }
@@ -252,20 +265,20 @@ fn route(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<RouteConfig> {
     } else {
         for name in OF_SERVERS {
             if let Some(node) = s.get(name) {
-                d.wrong(node, &format!("`{name}` is for servers"), "`to: http://…`, or no such key");
+                d.wrong(node, Said::filled("`{}` is for servers", &[&name]), "`to: http://…`, or no such key");
             }
         }
     }
     Some(read)
 }
 
-fn path(text: &str) -> Result<String, String> {
+fn path(text: &str) -> Result<String, Said> {
     // As a request may have it; nothing that would never be matched.
     let is_path = text.starts_with('/')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte))
         && !text.contains("//")
         && text.split('/').all(|part| !matches!(part, "." | ".."));
-    if is_path { Ok(text.to_owned()) } else { Err(format!("`{}` is not a plain path", shown(text))) }
+    if is_path { Ok(text.to_owned()) } else { Err(Said::filled("`{}` is not a plain path", &[&shown(text)])) }
 }
 
 fn targets(d: &mut Decoder<'_>, node: &Node) -> Option<RouteTarget> {
@@ -276,13 +289,17 @@ fn targets(d: &mut Decoder<'_>, node: &Node) -> Option<RouteTarget> {
     let servers =
         d.list(node, expected, |d, node| d.parsed(node, "a server, such as http://127.0.0.1:3000", base_url))?;
     if servers.is_empty() || servers.len() > SERVERS_MAX {
-        d.wrong(node, &format!("{} servers stand here", servers.len()), &format!("1 to {SERVERS_MAX} servers"));
+        d.wrong(
+            node,
+            Saying::CountStands { count: servers.len(), things: "servers".to_owned() },
+            Saying::OneToThings { most: SERVERS_MAX, things: "servers".to_owned() },
+        );
         return None;
     }
     Some(RouteTarget::Servers(servers))
 }
 
-fn target(text: &str) -> Result<RouteTarget, String> {
+fn target(text: &str) -> Result<RouteTarget, Said> {
     match text {
         "gateway" => return Ok(RouteTarget::Gateway),
         "console" => return Ok(RouteTarget::Console),
@@ -293,7 +310,7 @@ fn target(text: &str) -> Result<RouteTarget, String> {
         return if is_absolute {
             Ok(RouteTarget::Files(dir.into()))
         } else {
-            Err("the path behind `dir:` does not begin with `/`".to_owned())
+            Err(Said::from("the path behind `dir:` does not begin with `/`"))
         };
     }
     if let Some(url) = text.strip_prefix("redirect:") {
@@ -302,5 +319,5 @@ fn target(text: &str) -> Result<RouteTarget, String> {
     if text.starts_with("http://") || text.starts_with("https://") {
         return base_url(text).map(|url| RouteTarget::Servers(vec![url]));
     }
-    Err(format!("`{}` is not known here", shown(text)))
+    Err(Said::filled("`{}` is not known here", &[&shown(text)]))
 }

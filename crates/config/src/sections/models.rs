@@ -9,6 +9,7 @@ use crate::{
     config::{ModelConfig, Overflow, UpstreamConfig, UpstreamKind},
     decode::{Decoder, Section},
     problem::{Problem, shown},
+    saying::Said,
     tree::{Data, Node},
 };
 
@@ -21,12 +22,12 @@ pub(super) fn upstreams(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<Upstream
     let expected = "names with settings, such as local: {kind: ollama, url: http://127.0.0.1:11434}";
     let entries = d.entries(node, expected)?;
     if entries.is_empty() {
-        d.wrong(node, &"there is no upstream", expected);
+        d.wrong(node, "there is no upstream", expected);
     }
     let mut upstreams = Vec::new();
     for entry in entries {
         if let Err(what) = check_name(&entry.name) {
-            let problem = Problem::new(Some(entry.name_place), format!("`upstreams`: {what}"));
+            let problem = Problem::of(Some(entry.name_place), "upstreams", what);
             d.problem(problem.expected("a name of letters, digits, `.`, `_` and `-`"));
         }
         d.section(&entry.value, |d, s| upstreams.extend(upstream(d, s, &entry.name)));
@@ -48,7 +49,7 @@ fn upstream(d: &mut Decoder<'_>, s: &mut Section<'_>, name: &str) -> Option<Upst
     let name = name.to_owned();
     if kind == Some(UpstreamKind::Demo) {
         for node in [url_node, key_node, parallel_node].into_iter().flatten() {
-            d.wrong(node, &"the kind demo is built in and needs none", "kind: demo alone");
+            d.wrong(node, "the kind demo is built in and needs none", "kind: demo alone");
         }
         let url = String::new();
         return Some(UpstreamConfig { name, kind: UpstreamKind::Demo, url, key: None, parallel: None });
@@ -77,7 +78,7 @@ fn upstream(d: &mut Decoder<'_>, s: &mut Section<'_>, name: &str) -> Option<Upst
             Some(UpstreamKind::Ollama) => "for the OpenAI API of a server, write kind: openai",
             _ => "leave the path away: /v1/messages is put behind the URL",
         };
-        d.wrong_hint(url_node, &format!("the URL of {server} does not end with {end}"), example, hint);
+        d.wrong_hint(url_node, Said::filled("the URL of {} does not end with {}", &[&server, &end]), example, hint);
     }
     Some(UpstreamConfig { name, kind: kind?, url, key, parallel })
 }
@@ -90,7 +91,7 @@ pub(super) fn models(d: &mut Decoder<'_>, node: &Node, upstreams: &[String]) -> 
     let mut models = Vec::new();
     for entry in entries {
         if let Err(what) = check_model_name(&entry.name) {
-            let problem = Problem::new(Some(entry.name_place), format!("`models`: {what}"));
+            let problem = Problem::of(Some(entry.name_place), "models", what);
             d.problem(problem.expected("the name of a model, such as \"qwen3:32b\""));
         }
         let mut model = ModelConfig {
@@ -136,12 +137,12 @@ fn read_model(
     });
 }
 
-fn check_model_name(name: &str) -> Result<(), String> {
+fn check_model_name(name: &str) -> Result<(), Said> {
     if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(format!("`{}` is empty or has a space in it", shown(name)));
+        return Err(Said::filled("`{}` is empty or has a space in it", &[&shown(name)]));
     }
     if name.chars().count() > MODEL_NAME_CHARS_MAX {
-        return Err(format!("the name is longer than {MODEL_NAME_CHARS_MAX} characters"));
+        return Err(Said::filled("the name is longer than {} characters", &[&MODEL_NAME_CHARS_MAX]));
     }
     Ok(())
 }
@@ -154,14 +155,14 @@ fn tiers(d: &mut Decoder<'_>, node: &Node, known: &[String]) -> Option<Vec<Vec<S
         Data::List(_) => {
             let tier = d.list(item, "a list of upstream names", |d, item| upstream_name(d, item, known, &mut named))?;
             if tier.is_empty() && item.is_empty() {
-                d.wrong(item, &"no upstream is named", "at least one");
+                d.wrong(item, "no upstream is named", "at least one");
             }
             Some(tier)
         }
         _ => upstream_name(d, item, known, &mut named).map(|name| vec![name]),
     })?;
     if tiers.is_empty() && node.is_empty() {
-        d.wrong(node, &"no upstream is named", "at least one, or no such key for all of them");
+        d.wrong(node, "no upstream is named", "at least one, or no such key for all of them");
     }
     Some(tiers)
 }
@@ -170,7 +171,7 @@ fn upstream_name(d: &mut Decoder<'_>, item: &Node, known: &[String], named: &mut
     let words: Vec<&str> = known.iter().map(String::as_str).collect();
     let index = d.name_of(item, &words)?;
     if !named.insert(index) {
-        d.wrong(item, &format!("upstream `{}` is named twice", shown(&known[index])), "each upstream once");
+        d.wrong(item, Said::filled("upstream `{}` is named twice", &[&shown(&known[index])]), "each upstream once");
         return None;
     }
     Some(known[index].clone())
@@ -182,12 +183,12 @@ fn fallback(d: &mut Decoder<'_>, node: &Node, of: &str, names: &[&str]) -> Optio
     let mut named = HashSet::new();
     d.list(node, "a list of names of other models", |d, item| {
         if others.is_empty() {
-            d.wrong(item, &"there is no other model in `models`", "no such key, or another model there");
+            d.wrong(item, "there is no other model in `models`", "no such key, or another model there");
             return None;
         }
         let index = d.name_of(item, &others)?;
         if !named.insert(index) {
-            d.wrong(item, &format!("`{}` is named twice", shown(others[index])), "each model once");
+            d.wrong(item, Said::filled("`{}` is named twice", &[&shown(others[index])]), "each model once");
             return None;
         }
         Some(others[index].to_owned())
@@ -200,7 +201,7 @@ fn on_overflow(d: &mut Decoder<'_>, node: &Node, has_fallback: bool) -> Option<O
     if overflow == Overflow::Route && !has_fallback {
         d.wrong_hint(
             node,
-            &"there is no model to route to",
+            "there is no model to route to",
             "refuse or truncate, or a `fallback` beside it",
             "fallback: [NAME] names a model with a larger context",
         );
@@ -213,13 +214,13 @@ fn alias(d: &mut Decoder<'_>, node: &Node, taken: &mut HashMap<String, usize>) -
     let expected = "a name that no other model has";
     let alias = d.text(node, expected)?.value;
     if let Err(what) = check_model_name(&alias) {
-        d.wrong(node, &what, expected);
+        d.wrong(node, what, expected);
         return None;
     }
     if let Some(line) = taken.insert(alias.clone(), node.place.line) {
         d.wrong(
             node,
-            &format!("`{}` is the name or an alias of a model already (line {line})", shown(&alias)),
+            Said::filled("`{}` is the name or an alias of a model already (line {})", &[&shown(&alias), &line]),
             expected,
         );
         return None;
@@ -242,10 +243,10 @@ fn keep_alive(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
             let after_unit = units.iter().find_map(|unit| after_number.strip_prefix(unit));
             match after_unit {
                 Some(after_unit) if after_number.len() < rest.len() => rest = after_unit,
-                _ => return Err(format!("`{}` is not a duration", shown(text))),
+                _ => return Err(Said::filled("`{}` is not a duration", &[&shown(text)])),
             }
             parts += 1;
         }
-        if parts > 0 { Ok(text.to_owned()) } else { Err(format!("`{}` is not a duration", shown(text))) }
+        if parts > 0 { Ok(text.to_owned()) } else { Err(Said::filled("`{}` is not a duration", &[&shown(text)])) }
     })
 }

@@ -10,6 +10,7 @@ use crate::{
     },
     decode::{Decoder, Section},
     problem::shown,
+    saying::{Said, Saying},
     tree::{Data, Node},
 };
 
@@ -72,7 +73,7 @@ pub(super) fn probes(
     if let (Some(quality), [], Some(node)) = (&probes.quality, &probes.models[..], node_of(node, "quality"))
         && quality.model.is_none()
     {
-        d.wrong(node, &"nobody says which model is tested", "`model`, or a model in `probes.models`");
+        d.wrong(node, "nobody says which model is tested", "`model`, or a model in `probes.models`");
     }
     probes
 }
@@ -88,13 +89,17 @@ fn bounded<T>(
     expected: &str,
     mut read: impl FnMut(&mut Decoder<'_>, &mut Section<'_>) -> Option<T>,
 ) -> Option<Vec<T>> {
-    let read = d.list(node, &format!("a list of probes, {expected}"), |d, node| {
+    let read = d.list(node, Said::filled("a list of probes, {}", &[&expected]), |d, node| {
         let mut probe = None;
         d.section(node, |d, s| probe = read(d, s));
         probe
     })?;
     if read.len() > PROBES_MAX {
-        d.wrong(node, &format!("{} probes stand here", read.len()), &format!("at most {PROBES_MAX}"));
+        d.wrong(
+            node,
+            Saying::CountStands { count: read.len(), things: "probes".to_owned() },
+            Saying::AtMost { most: PROBES_MAX as u64 },
+        );
     }
     Some(read)
 }
@@ -185,7 +190,7 @@ fn http(d: &mut Decoder<'_>, s: &mut Section<'_>, every: Duration) -> Option<Htt
     s.set_some(d, "status", &mut status, |d, node| {
         d.parsed(node, "a status, such as 204", |text| match text.parse::<u16>() {
             Ok(status) if (100..600).contains(&status) => Ok(status),
-            _ => Err(format!("`{}` is not a status", shown(text))),
+            _ => Err(Said::filled("`{}` is not a status", &[&shown(text)])),
         })
     });
     let (mut every, mut within) = (every, ProcessProbe::WITHIN);
@@ -210,7 +215,7 @@ fn certificate(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<CertificatePr
             (named, path.map(CertificatePlace::File))
         }
         (Some(_), Some(node)) => {
-            d.wrong(node, &"`host` stands here already", "one of `host` and `file`");
+            d.wrong(node, "`host` stands here already", "one of `host` and `file`");
             (None, None)
         }
         (None, None) => {
@@ -264,7 +269,11 @@ fn name(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
     const NAME_CHARS_MAX: usize = 200;
     let name = d.text(node, "a name")?.value;
     if name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
-        d.wrong(node, &"this is no name", &format!("at most {NAME_CHARS_MAX} characters in one line"));
+        d.wrong(
+            node,
+            "this is no name",
+            Saying::AtMostThings { most: NAME_CHARS_MAX, things: "characters in one line".to_owned() },
+        );
         return None;
     }
     Some(name)
@@ -297,13 +306,16 @@ pub(super) fn percent(d: &mut Decoder<'_>, node: &Node) -> Option<f64> {
         number
             .ok()
             .filter(|percent| (0.0..=100.0).contains(percent))
-            .ok_or_else(|| format!("`{}` is not a share from 0% to 100%", shown(text)))
+            .ok_or_else(|| Said::filled("`{}` is not a share from 0% to 100%", &[&shown(text)]))
     })
 }
 
 fn degrees(d: &mut Decoder<'_>, node: &Node) -> Option<f64> {
     d.parsed(node, "degrees Celsius, such as 85", |text| {
         let number = text.trim().trim_end_matches("°C").trim_end().parse::<f64>();
-        number.ok().filter(|degrees| degrees.is_finite()).ok_or_else(|| format!("`{}` is not a number", shown(text)))
+        number
+            .ok()
+            .filter(|degrees| degrees.is_finite())
+            .ok_or_else(|| Said::filled("`{}` is not a number", &[&shown(text)]))
     })
 }

@@ -11,6 +11,7 @@ use crate::{
     config::{FieldKind, LineCap, OnAbort, ShapeConfig, SourceConfig, Vrl},
     decode::{Decoder, Section},
     problem::shown,
+    saying::{Said, Saying},
     tree::{Data, Entry, Node},
 };
 
@@ -37,7 +38,11 @@ pub(super) fn shapes(d: &mut Decoder<'_>, node: &Node, sources: &[SourceConfig])
         read
     })?;
     if entries.len() > ENTRIES_MAX {
-        d.wrong(node, &format!("{} entries stand here", entries.len()), &format!("at most {ENTRIES_MAX}"));
+        d.wrong(
+            node,
+            Saying::CountStands { count: entries.len(), things: "entries".to_owned() },
+            Saying::AtMost { most: ENTRIES_MAX as u64 },
+        );
     }
     Some(entries)
 }
@@ -56,7 +61,7 @@ fn shape(d: &mut Decoder<'_>, s: &mut Section<'_>, node: &Node, sources: &[Sourc
     let does_something = |entries: &[Entry]| entries.iter().any(|entry| WORK.contains(&entry.name.as_str()));
     let does_nothing = !node.entries().is_some_and(does_something);
     if does_nothing {
-        d.wrong(node, &"this does nothing", "one of: vrl, fields, cap");
+        d.wrong(node, "this does nothing", "one of: vrl, fields, cap");
     }
     Some(ShapeConfig { sources: about?, vrl, on_abort, fields, cap })
 }
@@ -68,7 +73,7 @@ fn names(d: &mut Decoder<'_>, node: &Node, sources: &[SourceConfig]) -> Option<V
     }
     let names = d.list(node, "names of sources", |d, node| name(d, node, sources))?;
     if node.is_empty() {
-        d.wrong(node, &"an empty list stands here", "the names of sources");
+        d.wrong(node, "an empty list stands here", "the names of sources");
         return None;
     }
     Some(names)
@@ -81,10 +86,10 @@ fn name(d: &mut Decoder<'_>, node: &Node, sources: &[SourceConfig]) -> Option<St
     }
     let known: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
     let expected = match known.len() {
-        0 => "a source, and there is none under `sources`".to_owned(),
-        _ => format!("one of: {}; or a pattern with `*`", known.join(", ")),
+        0 => Said::from("a source, and there is none under `sources`"),
+        _ => Said::filled("one of: {}; or a pattern with `*`", &[&known.join(", ")]),
     };
-    d.wrong(node, &format!("there is no source `{}`", shown(&name)), &expected);
+    d.wrong(node, Said::filled("there is no source `{}`", &[&shown(&name)]), expected);
     None
 }
 
@@ -96,43 +101,51 @@ pub(super) fn program(d: &mut Decoder<'_>, node: &Node) -> Option<Vrl> {
         match read(Path::new(path.trim())) {
             Ok(read) => text = read,
             Err(error) => {
-                d.wrong(node, &format!("cannot take the program from {}: {error}", shown(path)), expected);
+                d.wrong(
+                    node,
+                    Said::filled("cannot take the program from {}: {}", &[&shown(path), &error.words()]),
+                    expected,
+                );
                 return None;
             }
         }
     }
     if text.len() as u64 > PROGRAM_BYTES_MAX {
-        d.wrong(node, &"the program is too long", &format!("at most {}", Bytes(PROGRAM_BYTES_MAX)));
+        d.wrong(node, "the program is too long", Said::filled("at most {}", &[&Bytes(PROGRAM_BYTES_MAX)]));
         return None;
     }
     Some(Vrl { text, place: node.place, path: node.path.clone(), file: String::new() })
 }
 
-fn read(path: &Path) -> Result<String, String> {
+fn read(path: &Path) -> Result<String, Said> {
     if !path.is_absolute() {
-        return Err("the path must begin with `/`".to_owned());
+        return Err(Said::from("the path must begin with `/`"));
     }
     // A pipe or a device could keep us waiting for ever.
     if !path.metadata().map_err(|error| error.to_string())?.is_file() {
-        return Err("it is not a file".to_owned());
+        return Err(Said::from("it is not a file"));
     }
     let mut text = String::new();
     let file = File::open(path).map_err(|error| error.to_string())?;
     file.take(PROGRAM_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    if text.trim().is_empty() { Err("it is empty".to_owned()) } else { Ok(text) }
+    if text.trim().is_empty() { Err(Said::from("it is empty")) } else { Ok(text) }
 }
 
 fn kinds(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<(String, FieldKind)>> {
     let entries = d.entries(node, "names of fields with their kinds, such as {took: integer}")?;
     if entries.len() > FIELDS_MAX {
-        d.wrong(node, &format!("{} fields stand here", entries.len()), &format!("at most {FIELDS_MAX}"));
+        d.wrong(
+            node,
+            Saying::CountStands { count: entries.len(), things: "fields".to_owned() },
+            Saying::AtMost { most: FIELDS_MAX as u64 },
+        );
         return None;
     }
     let mut kinds = Vec::with_capacity(entries.len());
     for entry in entries {
         if entry.name.is_empty() || entry.name.len() > FIELD_NAME_BYTES_MAX {
-            let expected = format!("a name of 1 to {FIELD_NAME_BYTES_MAX} bytes");
-            d.wrong(&entry.value, &"the name of this field is empty or too long", &expected);
+            let expected = Said::filled("a name of 1 to {} bytes", &[&FIELD_NAME_BYTES_MAX]);
+            d.wrong(&entry.value, "the name of this field is empty or too long", expected);
         }
         if let Some(kind) = d.word(&entry.value, &FieldKind::WORDS) {
             kinds.push((entry.name.clone(), kind));
@@ -149,7 +162,7 @@ fn cap(d: &mut Decoder<'_>, node: &Node) -> Option<LineCap> {
         let per = s.require(d, "per", "in how long, such as 1s", |d, node| {
             let per = d.duration(node)?;
             if per < CAP_TIMES.0 || per > CAP_TIMES.1 {
-                d.wrong(node, &"this is too short or too long", "a time from 1s to 24h");
+                d.wrong(node, "this is too short or too long", "a time from 1s to 24h");
                 return None;
             }
             Some(per)

@@ -5,6 +5,7 @@ use crate::{
     config::{ShipConfig, ShipKind, ShipLogin, SyslogMessage},
     decode::{Decoder, Section},
     problem::Problem,
+    saying::Said,
     tree::Node,
 };
 use tollhouse_units::Bytes;
@@ -33,7 +34,7 @@ pub(super) fn destinations(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<ShipC
     let mut destinations = Vec::new();
     for entry in d.entries(node, expected)? {
         if let Err(what) = check_name(&entry.name) {
-            let problem = Problem::new(Some(entry.name_place), format!("`ship`: {what}"));
+            let problem = Problem::of(Some(entry.name_place), "ship", what);
             d.problem(problem.expected("a name of letters, digits, `.`, `_` and `-`"));
         }
         d.section(&entry.value, |d, s| destinations.extend(destination(d, s, &entry.name)));
@@ -63,8 +64,8 @@ pub(super) fn of_kind(
         ca = d.path(node);
         let scheme = if is_syslog { "tls:" } else { "https:" };
         if urls.as_ref().is_some_and(|urls| urls.iter().all(|url| !url.starts_with(scheme))) {
-            let expected = format!("a url that begins with {scheme}//");
-            d.wrong(node, &"nothing is encrypted, so no certificate is looked at", &expected);
+            let expected = Said::filled("a url that begins with {}//", &[&scheme]);
+            d.wrong(node, "nothing is encrypted, so no certificate is looked at", expected);
         }
     }
     let (mut template, mut buffer) = (kind.is_some_and(ShipKind::is_cluster), BUFFER);
@@ -84,19 +85,19 @@ fn urls(
     d: &mut Decoder<'_>,
     s: &mut Section<'_>,
     expected: &'static str,
-    read: fn(&str) -> Result<String, String>,
+    read: fn(&str) -> Result<String, Said>,
 ) -> Option<Vec<String>> {
     match (s.get("url"), s.get("urls")) {
         (Some(one), None) => Some(vec![d.parsed(one, expected, read)?]),
         (None, Some(several)) => {
             let urls = d.list(several, "a list of addresses", |d, node| d.parsed(node, expected, read))?;
             if several.is_empty() {
-                d.wrong(several, &"the list is empty", expected);
+                d.wrong(several, "the list is empty", expected);
             }
             Some(urls)
         }
         (Some(_), Some(several)) => {
-            d.wrong(several, &"`url` says where it is already", "one of `url` and `urls`");
+            d.wrong(several, "`url` says where it is already", "one of `url` and `urls`");
             None
         }
         (None, None) => {
@@ -107,7 +108,7 @@ fn urls(
 }
 
 /// An address of a syslog server, with its port.
-fn syslog_url(text: &str) -> Result<String, String> {
+fn syslog_url(text: &str) -> Result<String, Said> {
     let text = text.trim_end_matches('/');
     let way = SYSLOG_WAYS.iter().find_map(|(way, port)| Some((way, port, text.strip_prefix(way)?)));
     let (way, port, rest) = way.ok_or("it does not begin with tcp://, tls:// or udp://")?;
@@ -115,7 +116,7 @@ fn syslog_url(text: &str) -> Result<String, String> {
     let url = base_url(&format!("http://{rest}"))?;
     let authority = url.trim_start_matches("http://");
     if authority.contains('/') {
-        return Err("it has a path".to_owned());
+        return Err(Said::from("it has a path"));
     }
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
     Ok(if has_port { format!("{way}{authority}") } else { format!("{way}{authority}:{port}") })
@@ -126,7 +127,7 @@ fn login(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<ShipLogin> {
     let (user, password, api_key) = (s.get("user"), s.get("password"), s.get("api_key"));
     if let Some(node) = api_key {
         if user.or(password).is_some() {
-            d.wrong(node, &"`user` and `password` stand here already", "one of both ways to log in");
+            d.wrong(node, "`user` and `password` stand here already", "one of both ways to log in");
         }
         return d.secret(node).map(ShipLogin::ApiKey);
     }

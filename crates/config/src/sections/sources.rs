@@ -13,6 +13,7 @@ use crate::{
     },
     decode::{Decoder, Section},
     problem::{Problem, shown},
+    saying::{Said, Saying},
     tree::Node,
 };
 
@@ -39,7 +40,7 @@ pub(super) fn sources(d: &mut Decoder<'_>, node: &Node, house: SocketAddr, auth:
     let mut sources = Vec::new();
     for entry in entries {
         if let Err(what) = check_name(&entry.name) {
-            let problem = Problem::new(Some(entry.name_place), format!("`sources`: {what}"));
+            let problem = Problem::of(Some(entry.name_place), "sources", what);
             d.problem(problem.expected("a name of letters, digits, `.`, `_` and `-`"));
         }
         let mut kind = None;
@@ -51,7 +52,7 @@ pub(super) fn sources(d: &mut Decoder<'_>, node: &Node, house: SocketAddr, auth:
             && !address.ip().to_canonical().is_loopback()
         {
             let what = "nobody is asked for a key, and anybody who reaches this address could send";
-            d.wrong(&entry.value, &what, "an address of this machine alone, or access: {auth: keys}");
+            d.wrong(&entry.value, what, "an address of this machine alone, or access: {auth: keys}");
         }
         sources.push(SourceConfig { name: entry.name.clone(), kind });
     }
@@ -85,13 +86,13 @@ fn check_alone(
         | SourceKind::Process(_) => return,
     };
     if let Some(other) = other {
-        d.wrong(node, &format!("{what} belongs to {} already", shown(&other)), expected);
+        d.wrong(node, Said::filled("{} belongs to {} already", &[&what, &shown(&other)]), expected);
     }
 }
 
 fn source(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<SourceKind> {
     let known: Vec<&str> = TYPES.iter().map(|(name, _)| *name).collect();
-    let index = s.require(d, "type", &format!("one of: {}", known.join(", ")), |d, node| d.one_of(node, &known));
+    let index = s.require(d, "type", Saying::OneOf { names: known.join(", ") }, |d, node| d.one_of(node, &known));
     let Some(index) = index else {
         // Which keys there are depends on it: one message is enough.
         s.allow_all();
@@ -150,7 +151,11 @@ fn file(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<SourceKind> {
         let paths = d.list(node, expected, path_pattern)?;
         // What was wrong with one of them is told already.
         if node.is_empty() || paths.len() > PATHS_MAX {
-            d.wrong(node, &format!("{} paths stand here", paths.len()), &format!("1 to {PATHS_MAX} paths"));
+            d.wrong(
+                node,
+                Saying::CountStands { count: paths.len(), things: "paths".to_owned() },
+                Saying::OneToThings { most: PATHS_MAX, things: "paths".to_owned() },
+            );
             return None;
         }
         Some(paths)
@@ -173,7 +178,7 @@ fn rotate(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<FileRotate> {
     let Some(node) = s.get("rotate") else {
         if let Some(node) = keep_node {
             let what = "what this house does not rotate, it does not remove";
-            d.wrong(node, &what, "`rotate` beside it, such as rotate: {size: 256MiB, method: copytruncate}");
+            d.wrong(node, what, "`rotate` beside it, such as rotate: {size: 256MiB, method: copytruncate}");
         }
         return None;
     };
@@ -191,7 +196,7 @@ fn rotate(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<FileRotate> {
         let usual = if reopen.is_some() { RotateMethod::Rename } else { RotateMethod::CopyTruncate };
         let method = method.unwrap_or(usual);
         if method == RotateMethod::CopyTruncate && reopen.is_some() {
-            d.wrong(node, &"a file that is emptied needs nobody who is told", "method: rename");
+            d.wrong(node, "a file that is emptied needs nobody who is told", "method: rename");
         }
         read = Some(FileRotate { size, every_day, method, reopen, keep });
     });
@@ -203,8 +208,8 @@ fn reopen(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<Reopen> {
         let expected = "a list of a program and its arguments, such as [nginx, -s, reopen]";
         let parts = d.list(node, expected, |d, node| d.text(node, "a text").map(|text| text.value))?;
         if parts.is_empty() || parts.len() > COMMAND_PARTS_MAX {
-            let expected = format!("1 to {COMMAND_PARTS_MAX} parts");
-            d.wrong(node, &format!("{} parts stand here", parts.len()), &expected);
+            let count = Saying::CountStands { count: parts.len(), things: "parts".to_owned() };
+            d.wrong(node, count, Saying::OneToThings { most: COMMAND_PARTS_MAX, things: "parts".to_owned() });
             return None;
         }
         Some((node, Reopen::Command(parts)))
@@ -216,11 +221,11 @@ fn reopen(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<Reopen> {
     if let Some(node) = signal_node.or(file_node)
         && (signal_node.is_none() || file_node.is_none())
     {
-        d.wrong(node, &"it takes both to tell a program", "`signal` and `pid_file`, or `command`");
+        d.wrong(node, "it takes both to tell a program", "`signal` and `pid_file`, or `command`");
     }
     match (command, signal.zip(file)) {
         (Some((node, _)), Some(_)) => {
-            d.wrong(node, &"a program is told in one way", "`command`, or `signal` and `pid_file`");
+            d.wrong(node, "a program is told in one way", "`command`, or `signal` and `pid_file`");
             None
         }
         (command, by_signal) => {
@@ -236,7 +241,7 @@ fn path_pattern(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
     if text.starts_with('/') {
         return Some(text);
     }
-    d.wrong(node, &format!("`{}` does not begin with `/`", shown(&text)), expected);
+    d.wrong(node, Said::filled("`{}` does not begin with `/`", &[&shown(&text)]), expected);
     None
 }
 
@@ -253,7 +258,7 @@ pub(super) fn unit(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
         && text.len() <= UNIT_BYTES_MAX
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":-_.\\@*?[]!".contains(&byte));
     if !is_name {
-        d.wrong(node, &format!("`{}` is not a name", shown(&text)), expected);
+        d.wrong(node, Said::filled("`{}` is not a name", &[&shown(&text)]), expected);
     }
     is_name.then_some(text)
 }
@@ -290,11 +295,11 @@ fn check_reach(
     let expected = "`allow` with the networks of those who may send";
     if !knows_clients {
         let hint = "allow: [10.0.0.0/16], or tls: {cert: …, key: …, client_ca: …} to know them by their certificates";
-        d.wrong_hint(node, &"anybody who reaches this address could send", expected, hint);
+        d.wrong_hint(node, "anybody who reaches this address could send", expected, hint);
     } else if udp {
         d.wrong_hint(
             node,
-            &"over UDP nobody shows a certificate, and anybody who reaches this address could send",
+            "over UDP nobody shows a certificate, and anybody who reaches this address could send",
             expected,
             "allow: [10.0.0.0/16], or udp: false",
         );

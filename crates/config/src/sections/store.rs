@@ -5,6 +5,7 @@ use crate::{
     config::{Auth, RemoteStore, SearchConfig, ShipConfig, ShipKind, StoreConfig},
     decode::{Decoder, Section},
     problem::Problem,
+    saying::Said,
     tree::Node,
 };
 
@@ -25,7 +26,7 @@ pub(super) fn store(d: &mut Decoder<'_>, s: &mut Section<'_>, store: &mut StoreC
         return s.section(d, "keep", |d, s| super::keep(d, s, &mut store.keep));
     };
     if let Some(node) = s.get("keep") {
-        d.wrong(node, &"a cluster itself looks after what it keeps", "no `keep` beside this `kind`");
+        d.wrong(node, "a cluster itself looks after what it keeps", "no `keep` beside this `kind`");
     }
     let mut indices = vec![format!("{}-*", service.to_lowercase())];
     s.set(d, "indices", &mut indices, patterns);
@@ -41,14 +42,14 @@ pub(super) fn patterns(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<String>> 
             let may_stand =
                 |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-' | '*');
             match text.chars().find(|c| !may_stand(*c)) {
-                Some(c) => Err(format!("no index has the character {c:?} in its name")),
-                None if text.starts_with(['-', '_', '.']) => Err("no index's name begins like that".to_owned()),
+                Some(c) => Err(Said::filled("no index has the character {} in its name", &[&format_args!("{c:?}")])),
+                None if text.starts_with(['-', '_', '.']) => Err(Said::from("no index's name begins like that")),
                 None => Ok(text.to_owned()),
             }
         })
     })?;
     if patterns.is_empty() {
-        d.wrong(node, &"the list is empty", expected);
+        d.wrong(node, "the list is empty", expected);
         return None;
     }
     Some(patterns)
@@ -71,7 +72,7 @@ pub(super) fn search(d: &mut Decoder<'_>, s: &mut Section<'_>, search: &mut Sear
     let Some(address) = super::listen_address(d, node) else { return };
     if auth == Auth::Off && !address.ip().to_canonical().is_loopback() {
         let what = "nobody is asked for a key, and anybody who reaches this address could read the book";
-        d.wrong(node, &what, "an address of this machine alone, or access: {auth: keys}");
+        d.wrong(node, what, "an address of this machine alone, or access: {auth: keys}");
         return;
     }
     search.listen = Some(address);

@@ -12,6 +12,7 @@ use crate::{
     },
     decode::{Decoder, Section},
     problem::{Problem, shown},
+    saying::{Said, Saying},
     tree::Node,
 };
 
@@ -39,21 +40,27 @@ pub(super) fn processes(
 ) -> Option<Vec<SuperviseConfig>> {
     let entries = d.entries(node, "names with settings, such as ollama: {command: [ollama, serve]}")?;
     if entries.len() > PROCESSES_MAX {
-        d.wrong(node, &format!("{} processes stand here", entries.len()), &format!("at most {PROCESSES_MAX}"));
+        d.wrong(
+            node,
+            Saying::CountStands { count: entries.len(), things: "processes".to_owned() },
+            Saying::AtMost { most: PROCESSES_MAX as u64 },
+        );
     }
     let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     let mut processes = Vec::new();
     for entry in entries {
         if let Err(what) = check_name(&entry.name) {
-            let problem = Problem::new(Some(entry.name_place), format!("`supervise`: {what}"));
+            let problem = Problem::of(Some(entry.name_place), "supervise", what);
             d.problem(problem.expected("a name of letters, digits, `.`, `_` and `-`"));
         }
         let mut read = None;
         d.section(&entry.value, |d, s| read = process(d, s, &entry.name, &names, upstreams));
         let is_source = read.as_ref().is_some_and(|read| read.unit.is_none());
         if is_source && known_sources.iter().any(|source| source.name == entry.name) {
-            let what = format!("`supervise`: what `{}` says is a source of its name already", entry.name);
-            d.problem(Problem::new(Some(entry.name_place), what).expected("a name that is not among `sources`"));
+            let what = Said::filled("what `{}` says is a source of its name already", &[&entry.name]);
+            d.problem(
+                Problem::of(Some(entry.name_place), "supervise", what).expected("a name that is not among `sources`"),
+            );
         }
         processes.extend(read);
     }
@@ -88,7 +95,7 @@ fn process(
     s.set(d, "ready", &mut read.ready, |d, node| {
         let read_ready = d.parsed(node, READY, ready)?;
         if read.unit.is_some() && matches!(read_ready, ReadyConfig::Line(_) | ReadyConfig::Notify) {
-            d.wrong(node, &"that is between a unit and systemd", "runs, an address, or `port 8080`");
+            d.wrong(node, "that is between a unit and systemd", "runs, an address, or `port 8080`");
             return None;
         }
         Some(read_ready)
@@ -132,7 +139,11 @@ fn own(d: &mut Decoder<'_>, s: &mut Section<'_>, read: &mut SuperviseConfig) -> 
     let command = s.require(d, "command", expected, |d, node| {
         let parts = d.list(node, expected, |d, node| d.text(node, "a text").map(|text| text.value))?;
         if parts.is_empty() || parts.len() > PARTS_MAX {
-            d.wrong(node, &format!("{} parts stand here", parts.len()), &format!("1 to {PARTS_MAX} parts"));
+            d.wrong(
+                node,
+                Saying::CountStands { count: parts.len(), things: "parts".to_owned() },
+                Saying::OneToThings { most: PARTS_MAX, things: "parts".to_owned() },
+            );
             return None;
         }
         Some(parts)
@@ -160,11 +171,11 @@ fn own(d: &mut Decoder<'_>, s: &mut Section<'_>, read: &mut SuperviseConfig) -> 
 fn unit(d: &mut Decoder<'_>, s: &mut Section<'_>, node: &Node) -> Option<UnitConfig> {
     for key in ["command", "env", "directory", "user", "stop", "signal", "limits", "format", "adopt"] {
         if let Some(node) = s.get(key) {
-            let what = format!("systemd starts and ends this unit, so `{key}` has no meaning here");
+            let what = Said::filled("systemd starts and ends this unit, so `{}` has no meaning here", &[&key]);
             d.wrong_hint(
                 node,
-                &what,
-                "nothing",
+                what,
+                "no such key",
                 "`systemctl edit` says it to the unit itself, `sources` collects its lines",
             );
         }
@@ -175,7 +186,7 @@ fn unit(d: &mut Decoder<'_>, s: &mut Section<'_>, node: &Node) -> Option<UnitCon
     if name.contains(['*', '?', '[', ']', '!']) || !name.contains('.') {
         d.wrong(
             node,
-            &format!("`{}` is not the name of one unit", shown(&name)),
+            Said::filled("`{}` is not the name of one unit", &[&shown(&name)]),
             "a whole name, such as ollama.service",
         );
         return None;
@@ -183,27 +194,31 @@ fn unit(d: &mut Decoder<'_>, s: &mut Section<'_>, node: &Node) -> Option<UnitCon
     Some(UnitConfig { name, manager })
 }
 
-fn ready(text: &str) -> Result<ReadyConfig, String> {
+fn ready(text: &str) -> Result<ReadyConfig, Said> {
     match text.split_once(' ').map_or((text, ""), |(word, rest)| (word, rest.trim())) {
         ("runs", "") => Ok(ReadyConfig::Runs),
         ("notify", "") => Ok(ReadyConfig::Notify),
         ("port", port) => match port.parse() {
             Ok(port) if port > 0 => Ok(ReadyConfig::Port(port)),
-            _ => Err(format!("`{}` is not a port", shown(port))),
+            _ => Err(Said::filled("`{}` is not a port", &[&shown(port)])),
         },
-        ("line", "") => Err("no expression stands behind `line`".to_owned()),
-        ("line", expression) if expression.len() > EXPRESSION_BYTES_MAX => Err("the expression is too long".to_owned()),
+        ("line", "") => Err(Said::from("no expression stands behind `line`")),
+        ("line", expression) if expression.len() > EXPRESSION_BYTES_MAX => {
+            Err(Said::from("the expression is too long"))
+        }
         ("line", expression) => Ok(ReadyConfig::Line(expression.to_owned())),
         (url, "") if url.starts_with("http://") => base_url(url).map(|_| ReadyConfig::Http(url.to_owned())),
-        (url, "") if url.starts_with("https://") => Err("a process of this machine is asked without TLS".to_owned()),
-        _ => Err(format!("`{}` is not known here", shown(text))),
+        (url, "") if url.starts_with("https://") => Err(Said::from("a process of this machine is asked without TLS")),
+        _ => Err(Said::filled("`{}` is not known here", &[&shown(text)])),
     }
 }
 
 /// `40%`.
-fn pressure(text: &str) -> Result<u32, String> {
+fn pressure(text: &str) -> Result<u32, Said> {
     let percent = text.strip_suffix('%').and_then(|percent| percent.trim().parse().ok());
-    percent.filter(|percent| (1..=100).contains(percent)).ok_or_else(|| format!("`{}` is not known here", shown(text)))
+    percent
+        .filter(|percent| (1..=100).contains(percent))
+        .ok_or_else(|| Said::filled("`{}` is not known here", &[&shown(text)]))
 }
 
 /// `off`, or how often and how often in vain.
@@ -220,15 +235,15 @@ fn live(d: &mut Decoder<'_>, node: &Node) -> Option<(Duration, u32)> {
 }
 
 /// `5 in 10m`, or `off`.
-fn pause_after(text: &str) -> Result<Option<(u32, Duration)>, String> {
+fn pause_after(text: &str) -> Result<Option<(u32, Duration)>, Said> {
     if text == "off" {
         return Ok(None);
     }
     let (count, within) = text.split_once(" in ").ok_or("it is not a number, `in` and a time")?;
-    let within = parse_duration(within.trim()).map_err(|error| error.to_string())?;
+    let within = parse_duration(within.trim())?;
     match count.trim().parse::<u32>() {
         Ok(count) if count > 0 && u64::from(count) <= FAILURES_MAX && !within.is_zero() => Ok(Some((count, within))),
-        _ => Err(format!("`{}` is not a number of failures from 1 to {FAILURES_MAX}", shown(count))),
+        _ => Err(Said::filled("`{}` is not a number of failures from 1 to {}", &[&shown(count), &FAILURES_MAX])),
     }
 }
 
@@ -268,6 +283,6 @@ fn no_circle(d: &mut Decoder<'_>, node: &Node, processes: &[SuperviseConfig]) {
     // One whose need is wrong is told already.
     let is_known = |name: &String| processes.iter().any(|process| process.name == *name);
     if !stuck.is_empty() && processes.iter().all(|process| process.needs.iter().all(is_known)) {
-        d.wrong(node, &format!("these wait for each other: {}", stuck.join(", ")), "`needs` without a circle");
+        d.wrong(node, Said::filled("these wait for each other: {}", &[&stuck.join(", ")]), "`needs` without a circle");
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     config::{ChannelConfig, TaskCommand, TaskStore, TasksConfig},
     decode::{Decoder, Section},
     problem::{Problem, shown},
+    saying::{Said, Saying},
     tree::Node,
 };
 
@@ -75,7 +76,8 @@ pub(super) fn few<T>(
 ) -> Option<Vec<T>> {
     let list = d.list(node, expected, read)?;
     if list.len() > PLACES_MAX {
-        d.wrong(node, &format!("{} stand here", list.len()), &format!("at most {PLACES_MAX}"));
+        let count = Saying::CountStands { count: list.len(), things: "values".to_owned() };
+        d.wrong(node, count, Saying::AtMostThings { most: PLACES_MAX, things: "values".to_owned() });
     }
     Some(list)
 }
@@ -88,7 +90,7 @@ fn store(d: &mut Decoder<'_>, node: &Node) -> Option<TaskStore> {
         let url_node = s.get("url");
         match (is_postgres, url_node) {
             (false, None) => read = Some(TaskStore::Sqlite),
-            (false, Some(node)) => d.wrong(node, &"SQLite has no address", "kind: postgres, or no `url`"),
+            (false, Some(node)) => d.wrong(node, "SQLite has no address", "kind: postgres, or no `url`"),
             (true, None) => s.missing(d, "url", POSTGRES),
             (true, Some(node)) => read = postgres(d, node),
         }
@@ -100,7 +102,7 @@ fn store(d: &mut Decoder<'_>, node: &Node) -> Option<TaskStore> {
 fn postgres(d: &mut Decoder<'_>, node: &Node) -> Option<TaskStore> {
     let url = d.secret(node)?;
     if !["postgres://", "postgresql://"].iter().any(|scheme| url.expose().starts_with(scheme)) {
-        d.wrong(node, &"it does not begin with postgres:// or postgresql://", POSTGRES);
+        d.wrong(node, "it does not begin with postgres:// or postgresql://", POSTGRES);
         return None;
     }
     Some(TaskStore::Postgres(url))
@@ -109,12 +111,16 @@ fn postgres(d: &mut Decoder<'_>, node: &Node) -> Option<TaskStore> {
 fn commands(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<TaskCommand>> {
     let entries = d.entries(node, "names with settings, such as backup: {command: [/usr/local/bin/backup]}")?;
     if entries.len() > COMMANDS_MAX {
-        d.wrong(node, &format!("{} commands stand here", entries.len()), &format!("at most {COMMANDS_MAX}"));
+        d.wrong(
+            node,
+            Saying::CountStands { count: entries.len(), things: "commands".to_owned() },
+            Saying::AtMost { most: COMMANDS_MAX as u64 },
+        );
     }
     let mut commands = Vec::new();
     for entry in entries {
         if let Err(what) = check_name(&entry.name) {
-            let problem = Problem::new(Some(entry.name_place), format!("`tasks.commands`: {what}"));
+            let problem = Problem::of(Some(entry.name_place), "tasks.commands", what);
             d.problem(problem.expected("a name of letters, digits, `.`, `_` and `-`"));
         }
         d.section(&entry.value, |d, s| commands.extend(command(d, s, &entry.name)));
@@ -127,13 +133,17 @@ fn command(d: &mut Decoder<'_>, s: &mut Section<'_>, name: &str) -> Option<TaskC
     let parts = s.require(d, "command", expected, |d, node| {
         let parts = d.list(node, expected, |d, node| d.text(node, "a text").map(|text| text.value))?;
         if parts.is_empty() || parts.len() > PARTS_MAX {
-            d.wrong(node, &format!("{} parts stand here", parts.len()), &format!("1 to {PARTS_MAX} parts"));
+            d.wrong(
+                node,
+                Saying::CountStands { count: parts.len(), things: "parts".to_owned() },
+                Saying::OneToThings { most: PARTS_MAX, things: "parts".to_owned() },
+            );
             return None;
         }
         // Whoever can put a program into a folder of `PATH` would choose what is run.
         if !Path::new(&parts[0]).is_absolute() {
-            let what = format!("`{}` does not say where the program is", shown(&parts[0]));
-            d.wrong(node, &what, "the whole path of the program, such as /usr/local/bin/backup");
+            let what = Said::filled("`{}` does not say where the program is", &[&shown(&parts[0])]);
+            d.wrong(node, what, "the whole path of the program, such as /usr/local/bin/backup");
             return None;
         }
         Some(parts)
@@ -153,7 +163,7 @@ fn command(d: &mut Decoder<'_>, s: &mut Section<'_>, name: &str) -> Option<TaskC
 }
 
 /// A host with its port, as it stands in an address, in small letters.
-pub(super) fn host(text: &str) -> Result<String, String> {
+pub(super) fn host(text: &str) -> Result<String, Said> {
     let name = text.strip_prefix("*.").unwrap_or(text);
     let uri: http::Uri = format!("http://{name}/").parse().map_err(|_| wrong_host(text))?;
     let authority = uri.authority().filter(|authority| authority.as_str() == name && !name.contains('@'));
@@ -161,6 +171,6 @@ pub(super) fn host(text: &str) -> Result<String, String> {
     if is_whole { Ok(text.to_ascii_lowercase()) } else { Err(wrong_host(text)) }
 }
 
-fn wrong_host(text: &str) -> String {
-    format!("`{}` is not a host", shown(text))
+fn wrong_host(text: &str) -> Said {
+    Said::filled("`{}` is not a host", &[&shown(text)])
 }

@@ -4,6 +4,7 @@ use super::base_url;
 use crate::{
     config::{OtlpConfig, TelemetryConfig},
     decode::{Decoder, Section},
+    saying::Said,
     tree::{Data, Node},
 };
 
@@ -32,10 +33,10 @@ fn metrics(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
             return Ok(text.to_owned());
         }
         if !text.starts_with('/') || text.len() < 2 || text.ends_with('/') || !text.chars().all(is_plain) {
-            return Err(format!("`{}` is no plain path", crate::problem::shown(text)));
+            return Err(Said::filled("`{}` is no plain path", &[&crate::problem::shown(text)]));
         }
         match TAKEN.iter().find(|taken| is_taken(taken)) {
-            Some(taken) => Err(format!("something else answers under {taken}")),
+            Some(taken) => Err(Said::filled("something else answers under {}", &[&taken])),
             None => Ok(text.to_owned()),
         }
     })
@@ -56,7 +57,7 @@ fn otlp(d: &mut Decoder<'_>, node: &Node) -> Option<OtlpConfig> {
         if let (Some(node), Some(url)) = (ca_node, &url)
             && !url.starts_with("https:")
         {
-            d.wrong(node, &"nothing is encrypted, so no certificate is looked at", "a url that begins with https://");
+            d.wrong(node, "nothing is encrypted, so no certificate is looked at", "a url that begins with https://");
         }
         read = url.map(|url| OtlpConfig { url, key, ca });
     });
@@ -64,7 +65,7 @@ fn otlp(d: &mut Decoder<'_>, node: &Node) -> Option<OtlpConfig> {
 }
 
 /// The address itself: each signal has its own path below it.
-fn otlp_url(text: &str) -> Result<String, String> {
+fn otlp_url(text: &str) -> Result<String, Said> {
     let url = base_url(text)?;
     let bare = ["/v1/traces", "/v1/metrics", "/v1/logs"].iter().find_map(|path| url.strip_suffix(path));
     Ok(bare.unwrap_or(&url).to_owned())

@@ -886,6 +886,17 @@ struct Fault {
     message: String,
     expected: Option<String>,
     hint: Option<String>,
+    said: Option<FaultSaid>,
+}
+
+/// What is said of a fault by codes.
+#[derive(ToSchema)]
+pub(crate) struct FaultSaid {
+    /// The way to the value that it is about; empty for the whole file, nothing where `what` names it.
+    path: Option<String>,
+    what: Said,
+    expected: Option<Said>,
+    hint: Option<Said>,
 }
 
 #[derive(ToSchema)]

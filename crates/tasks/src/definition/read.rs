@@ -7,10 +7,11 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 use tollhouse_config::ConfigErrors;
-use tollhouse_config::reading::{self, Data, Decoder, Entry, Node, Problem, Section, nearest, shown};
+use tollhouse_config::reading::{self, Data, Decoder, Entry, Node, Problem, Saying as CommonSaying, Section, shown};
 
+use super::saying::Saying;
 use super::{CatchUp, DEFINITION_BYTES_MAX, Definition, Each, InDoubt, Retries, STEPS_MAX, Step, version};
-use crate::schedule::{Cron, EVERY_MIN, Schedule};
+use crate::schedule::{Cron, CronError, EVERY_MIN, Schedule};
 use crate::template;
 use crate::work::{Kind, Question, Work};
 
@@ -67,13 +68,16 @@ fn empty(file: &str, text: &str) -> Definition {
 fn top(d: &mut Decoder<'_>, s: &mut Section<'_>, task: &mut Definition) {
     s.set(d, "name", &mut task.name, |d, node| d.text(node, "a name").map(|text| text.value));
     if let Err(what) = check_name(&task.name, &[]) {
-        d.problem(Problem::new(None, format!("the task's name: {what}")).hint("give it a `name`, or name the file so"));
+        d.problem(Problem::of(None, "name", what).hint(Saying::TaskNameOrFile {}));
     }
     s.set_some(d, "title", &mut task.title, |d, node| d.text(node, "a title").map(|text| text.value));
     s.set(d, "timezone", &mut task.timezone, |d, node| {
-        d.parsed(node, "a time zone such as Asia/Shanghai", |name| {
-            TimeZone::get(name).map_err(|_| format!("there is no time zone `{}`", shown(name)))
-        })
+        let name = d.text(node, "a time zone such as Asia/Shanghai")?.value;
+        let zone = TimeZone::get(&name).ok();
+        if zone.is_none() {
+            d.wrong(node, Saying::NoZone { zone: shown(&name) }, Saying::AZone {});
+        }
+        zone
     });
     schedule(d, s, task);
     let words = [("skip", CatchUp::Skip), ("once", CatchUp::Once), ("all", CatchUp::All)];
@@ -105,7 +109,7 @@ fn critical(d: &mut Decoder<'_>, node: &Node) -> Option<Question> {
         return match serde_json::from_value(question) {
             Ok(question) => Some(question),
             Err(error) => {
-                d.wrong(node, &error, expected(Kind::Approve));
+                d.wrong(node, Saying::Misshapen { error: error.to_string() }, expected(Kind::Approve));
                 None
             }
         };
@@ -118,15 +122,28 @@ fn schedule(d: &mut Decoder<'_>, s: &mut Section<'_>, task: &mut Definition) {
     let cron = s.get("schedule");
     let every = s.get("every");
     if let (Some(_), Some(every)) = (cron, every) {
-        d.wrong(every, &"`schedule` is there too", "one of the two");
+        d.wrong(every, Saying::ScheduleTwice {}, Saying::OneOfTwo {});
     }
     if let Some(node) = cron {
-        let expected = "a cron line such as \"0 8 * * 1-5\": minute hour day month weekday";
-        task.schedule =
-            d.parsed(node, expected, |line| Cron::parse(line, &zone)).map(|cron| Schedule::Cron(Box::new(cron)));
+        task.schedule = cron_line(d, node, &zone).map(|cron| Schedule::Cron(Box::new(cron)));
     }
     if let Some(node) = every {
         task.schedule = at_least(d, node, EVERY_MIN).map(Schedule::Every);
+    }
+}
+
+fn cron_line(d: &mut Decoder<'_>, node: &Node, zone: &TimeZone) -> Option<Cron> {
+    let line = d.text(node, "a cron line")?.value;
+    match Cron::parse(&line, zone) {
+        Ok(cron) => Some(cron),
+        Err(CronError::Fields(count)) => {
+            d.wrong(node, Saying::CronFields { count }, Saying::ACron {});
+            None
+        }
+        Err(CronError::Line(error)) => {
+            d.wrong(node, Saying::Cron { error }, Saying::ACron {});
+            None
+        }
     }
 }
 
@@ -142,18 +159,19 @@ fn steps(
         d.section(node, |d, s| read = step(d, s, node, task, known));
         let step = read?;
         if !seen.insert(step.name.clone()) {
-            d.wrong(node, &format!("there is another step `{}`", shown(&step.name)), "a name of its own");
+            d.wrong(node, Saying::StepTwice { name: shown(&step.name) }, Saying::OwnName {});
         }
         known.push(step.name.clone());
         Some(step)
     })?;
     if steps.len() > STEPS_MAX {
-        d.wrong(node, &format!("{} steps stand here", steps.len()), &format!("at most {STEPS_MAX} steps"));
+        let count = CommonSaying::CountStands { count: steps.len(), things: "steps".to_owned() };
+        d.wrong(node, count, CommonSaying::AtMostThings { most: STEPS_MAX, things: "steps".to_owned() });
     }
     if let Data::List(items) = &node.data
         && items.is_empty()
     {
-        d.wrong(node, &"no step stands here", "at least one step");
+        d.wrong(node, Saying::NoStep {}, Saying::OneStep {});
     }
     Some(steps)
 }
@@ -175,7 +193,7 @@ fn step(d: &mut Decoder<'_>, s: &mut Section<'_>, node: &Node, task: &str, known
     let mut at_once = AT_ONCE;
     if let Some(node) = s.get("at_once") {
         if !is_each {
-            d.wrong(node, &"there is no `each`", "`at_once` together with `each`");
+            d.wrong(node, "there is no `each`", "`at_once` together with `each`");
         }
         at_once = d.count(node, AT_ONCE_MAX).map_or(AT_ONCE, |number| number as u32);
     }
@@ -209,17 +227,17 @@ fn work(d: &mut Decoder<'_>, s: &mut Section<'_>, node: &Node, names: &[String])
     let keys = Kind::ALL.map(|(key, _)| key).join(", ");
     let [(key, kind)] = written[..] else {
         let what = match written.len() {
-            0 => "the step does not say what it does".to_owned(),
-            _ => format!("the step does {} things", written.len()),
+            0 => Saying::StepIdle {},
+            count => Saying::StepDoubled { count },
         };
-        d.wrong(node, &what, &format!("one of the keys {keys}"));
+        d.wrong(node, what, Saying::StepKeys { keys });
         return None;
     };
     let Some(node) = s.get(key) else {
         if kind == Kind::Approve {
             return Some((kind, Value::Object(Map::new())));
         }
-        d.wrong(node, &format!("nothing stands under `{key}`"), expected(kind));
+        d.wrong(node, Saying::NothingUnder { key: key.to_owned() }, expected(kind));
         return None;
     };
     if let Data::Map(_) = node.data {
@@ -229,20 +247,24 @@ fn work(d: &mut Decoder<'_>, s: &mut Section<'_>, node: &Node, names: &[String])
         check_shape(d, node, kind, &work);
         return Some((kind, work));
     }
-    d.wrong(node, &"keys with values are missing", expected(kind));
+    d.wrong(node, Saying::KeysMissing {}, expected(kind));
     None
 }
 
-fn expected(kind: Kind) -> &'static str {
+fn expected(kind: Kind) -> Saying {
+    Saying::SuchAs { example: example(kind).to_owned() }
+}
+
+fn example(kind: Kind) -> &'static str {
     match kind {
-        Kind::Ask => "such as {model: \"qwen3:32b\", prompt: \"…\"}",
-        Kind::Collect => "such as {search: 'kind:request', within: 24h}, {file: …} or {url: …}",
-        Kind::Run => "such as {command: [echo, hello]}",
-        Kind::Write => "such as {path: \"reports/{{ date }}.md\", text: \"…\"}",
-        Kind::Send => "such as {channel: ops, subject: \"…\", text: \"…\"}",
-        Kind::Approve => "such as {by: [ops], expires: 24h}",
-        Kind::Wait => "such as {for: 10m}, {until: \"2026-01-27T08:00:00Z\"} or {collect: …, every: 1m, for: 1h}",
-        Kind::Task => "such as {name: other-task, input: {…}}",
+        Kind::Ask => "{model: \"qwen3:32b\", prompt: \"…\"}",
+        Kind::Collect => "{search: 'kind:request', within: 24h}, {file: …} or {url: …}",
+        Kind::Run => "{command: [echo, hello]}",
+        Kind::Write => "{path: \"reports/{{ date }}.md\", text: \"…\"}",
+        Kind::Send => "{channel: ops, subject: \"…\", text: \"…\"}",
+        Kind::Approve => "{by: [ops], expires: 24h}",
+        Kind::Wait => "{for: 10m}, {until: \"2026-01-27T08:00:00Z\"} or {collect: …, every: 1m, for: 1h}",
+        Kind::Task => "{name: other-task, input: {…}}",
     }
 }
 
@@ -265,7 +287,7 @@ fn check_keys(d: &mut Decoder<'_>, node: &Node, kind: Kind) {
     d.section(node, |d, s| {
         for (at, key) in keys.iter().enumerate() {
             if s.get(key).is_none() && at < required {
-                s.missing(d, key, expected(kind));
+                s.missing(d, key, example(kind));
             }
         }
     });
@@ -279,7 +301,7 @@ fn check_shape(d: &mut Decoder<'_>, node: &Node, kind: Kind, work: &Value) {
         && let Err(error) = jsonschema::validator_for(schema)
     {
         let at = entries(node).iter().find(|entry| entry.name == "schema").map_or(node, |entry| &entry.value);
-        d.wrong(at, &format!("the schema cannot be used: {error}"), "a JSON schema");
+        d.wrong(at, Saying::Schema { error: error.to_string() }, Saying::ASchema {});
     }
     // A missing key is told already.
     let (keys, required) = keys(kind);
@@ -295,7 +317,7 @@ fn check_shape(d: &mut Decoder<'_>, node: &Node, kind: Kind, work: &Value) {
     let mut wrapped = Map::new();
     wrapped.insert(kind.key().to_owned(), work);
     if let Err(error) = serde_json::from_value::<Work>(Value::Object(wrapped)) {
-        d.wrong(node, &error, expected(kind));
+        d.wrong(node, Saying::Misshapen { error: error.to_string() }, expected(kind));
     }
 }
 
@@ -330,18 +352,14 @@ fn check_names(
 ) {
     let needs = match needs {
         Ok(needs) => needs.into_iter().collect::<BTreeSet<_>>(),
-        Err(error) => return d.wrong(node, &error, "a text with {{ names }} as in Jinja"),
+        Err(error) => return d.wrong(node, Saying::Template { error }, Saying::ATemplate {}),
     };
     // Functions that templates have by themselves.
     let builtin = ["range", "dict", "namespace", "debug", "lipsum"];
     for name in needs.iter().filter(|name| !names.contains(name) && !builtin.contains(&name.as_str())) {
         let known: Vec<&str> = names.iter().map(String::as_str).collect();
-        let what = format!("`{}` is not known here", shown(name));
-        let expected = format!("one of: {}", known.join(", "));
-        match nearest(name, &known) {
-            Some(near) => d.wrong_hint(node, &what, &expected, &format!("did you mean `{near}`?")),
-            None => d.wrong_hint(node, &what, &expected, "a step's value is known to the steps after it"),
-        }
+        let expected = CommonSaying::OneOf { names: known.join(", ") };
+        d.unknown(node, name, &known, expected, Some(Saying::KnownAfter {}.into()));
     }
 }
 
@@ -349,7 +367,8 @@ fn each(d: &mut Decoder<'_>, node: &Node, known: &[String]) -> Option<Each> {
     match &node.data {
         Data::Scalar { .. } => expression(d, node, known).map(Each::Of),
         Data::List(items) if items.len() > ITEMS_MAX => {
-            d.wrong(node, &format!("{} items stand here", items.len()), &format!("at most {ITEMS_MAX} items"));
+            let count = CommonSaying::CountStands { count: items.len(), things: "items".to_owned() };
+            d.wrong(node, count, CommonSaying::AtMostThings { most: ITEMS_MAX, things: "items".to_owned() });
             None
         }
         Data::List(_) => match d.json(node)? {
@@ -357,7 +376,7 @@ fn each(d: &mut Decoder<'_>, node: &Node, known: &[String]) -> Option<Each> {
             _ => None,
         },
         Data::Map(_) => {
-            d.wrong(node, &"a mapping (keys with values) stands here", "a list, or an expression that gives one");
+            d.wrong(node, CommonSaying::StandsMapping {}, "a list, or an expression that gives one");
             None
         }
     }
@@ -390,34 +409,30 @@ fn refuse_unfitting(
         Kind::Collect => {
             let sources = ["search", "forecast", "file", "url"].iter().filter(|key| has(key)).count();
             if sources > 1 || (sources == 0 && !has("report")) {
-                d.wrong(
-                    place,
-                    &format!("{sources} sources stand here"),
-                    "one of `search`, `report`, `forecast`, `file` and `url`",
-                );
+                d.wrong(place, Saying::Sources { count: sources }, Saying::OneSource {});
             }
         }
         Kind::Wait => {
             let looks = has("collect");
             if !(has("for") || has("until")) || (has("for") && has("until")) {
-                d.wrong(place, &"it is not said how long", "one of `for` and `until`");
+                d.wrong(place, "it is not said how long", "one of `for` and `until`");
             } else if looks && !has_check {
                 d.wrong(
                     place,
-                    &"it is not said what is waited for",
+                    "it is not said what is waited for",
                     "a `check` of the step, such as \"value | length > 0\"",
                 );
             } else if has("before") && !has("until") {
-                d.wrong(place, &"there is no time that it is before", "`before` together with `until`");
+                d.wrong(place, "there is no time that it is before", "`before` together with `until`");
             } else if has("every") && !looks {
-                d.wrong(place, &"nothing is looked at", "`every` together with `collect`");
+                d.wrong(place, "nothing is looked at", "`every` together with `collect`");
             }
         }
         Kind::Task if work.get("name").and_then(Value::as_str) == Some(task) => {
-            d.wrong(place, &"a task cannot be a step of itself", "another task");
+            d.wrong(place, "a task cannot be a step of itself", "another task");
         }
         Kind::Approve if s.get("each").is_some() => {
-            d.wrong(place, &"a human is not asked item by item", "`approve` without `each`");
+            d.wrong(place, "a human is not asked item by item", "`approve` without `each`");
         }
         _ => {}
     }
@@ -426,7 +441,8 @@ fn refuse_unfitting(
 fn timeout(d: &mut Decoder<'_>, node: &Node) -> Option<Duration> {
     let duration = at_least(d, node, Duration::from_secs(1))?;
     if duration > TIMEOUT_MAX {
-        d.wrong(node, &"so long is too long", "at most 720h");
+        let most = tollhouse_units::format_duration(TIMEOUT_MAX);
+        d.wrong(node, CommonSaying::TimeLong {}, CommonSaying::AtMostTime { most });
         return None;
     }
     Some(duration)
@@ -436,7 +452,7 @@ fn at_least(d: &mut Decoder<'_>, node: &Node, least: Duration) -> Option<Duratio
     let duration = d.duration(node)?;
     if duration < least {
         let least = tollhouse_units::format_duration(least);
-        d.wrong(node, &"so short is too short", &format!("at least {least}"));
+        d.wrong(node, CommonSaying::TimeShort {}, CommonSaying::AtLeastTime { least });
         return None;
     }
     Some(duration)
@@ -450,7 +466,7 @@ fn entries(node: &Node) -> &[Entry] {
 }
 
 /// Whether a name can be one of a task (`-` and `.` allowed) or, where some are `reserved`, of a step.
-fn check_name(name: &str, reserved: &[&str]) -> Result<(), String> {
+fn check_name(name: &str, reserved: &[&str]) -> Result<(), Saying> {
     let is_step = !reserved.is_empty();
     // A step's name stands in templates, whose names are ASCII.
     let fits = |c: char| {
@@ -461,13 +477,13 @@ fn check_name(name: &str, reserved: &[&str]) -> Result<(), String> {
         }
     };
     if name.is_empty() || name.chars().count() > NAME_CHARS_MAX {
-        return Err(format!("a name has 1 to {NAME_CHARS_MAX} characters"));
+        return Err(Saying::NameChars { most: NAME_CHARS_MAX });
     }
     if !name.chars().all(fits) || (is_step && !name.starts_with(char::is_alphabetic)) {
-        return Err(format!("`{}` is not a name", shown(name)));
+        return Err(Saying::NoName { name: shown(name) });
     }
     if reserved.contains(&name) {
-        return Err(format!("`{name}` has a meaning of its own"));
+        return Err(Saying::NameTaken { name: name.to_owned() });
     }
     Ok(())
 }

@@ -81,7 +81,7 @@ steps:
     let told: Vec<String> = errors
         .problems()
         .iter()
-        .map(|problem| format!("{}: {}", problem.place.map_or(0, |place| place.line), problem.message))
+        .map(|problem| format!("{}: {}", problem.place.map_or(0, |place| place.line), problem.message()))
         .collect();
     let expected = [
         "2: unknown key `shedule`",

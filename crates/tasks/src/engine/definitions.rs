@@ -47,7 +47,7 @@ async fn read(book: &Book, version: &str) -> Result<Definition, TaskError> {
         return Err(TaskError::Book { what: what(), why: "it is not there".to_owned() });
     };
     Definition::read(&format!("{task}.yaml"), &text).map_err(|errors| {
-        let first = errors.problems().first().map(|problem| problem.message.clone()).unwrap_or_default();
+        let first = errors.problems().first().map(tollhouse_config::Problem::message).unwrap_or_default();
         TaskError::Book { what: what(), why: format!("this version of the program does not understand it: {first}") }
     })
 }

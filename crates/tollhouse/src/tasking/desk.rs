@@ -6,9 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
-use tollhouse_config::ConfigErrors;
+use tollhouse_config::{ConfigErrors, Problem};
 use tollhouse_console::{Changing, Fault, FaultyTask, TaskHouse, TaskTemplate, Unchanged};
-use tollhouse_tasks::{Definition, Desk, Kind, Step};
+use tollhouse_tasks::{Definition, Desk, Kind, Saying, Step};
 use tollhouse_telemetry::{Exposition, names};
 
 use super::counts::Counts;
@@ -110,18 +110,18 @@ impl TaskHouse for Tasked {
         let definition = read(&path, text).map_err(|errors| settings::faults(&errors))?;
         let mut faults = Vec::new();
         if definition.name != task {
-            let message = format!("the text is of the task {}, not of {task}", definition.name);
-            faults.push(Fault { message, ..Fault::default() });
+            let what = Saying::OtherTask { name: definition.name.clone(), task: task.to_owned() };
+            faults.push(settings::fault(&Problem::new(None, what)));
         }
         if let Some(office) = self.office() {
-            faults.extend(out_of_reach(&definition, &office.reach()));
+            faults.extend(out_of_reach(&definition, &office.reach()).iter().map(settings::fault));
         }
         if faults.is_empty() { Ok(definition) } else { Err(faults) }
     }
 
     fn save<'a>(&'a self, task: &'a str, text: &'a str, version: Option<&'a str>) -> Changing<'a, Definition> {
         Box::pin(async move {
-            let office = self.office().ok_or_else(off)?;
+            let office = self.office().ok_or(Unchanged::Off)?;
             let definition = self.look(task, text).map_err(Unchanged::Faulty)?;
             let (folder, name, text) = (office.folder.clone(), task.to_owned(), text.to_owned());
             let wanted = version.map(str::to_owned);
@@ -143,7 +143,7 @@ impl TaskHouse for Tasked {
 
     fn remove<'a>(&'a self, task: &'a str) -> Changing<'a, ()> {
         Box::pin(async move {
-            let office = self.office().ok_or_else(off)?;
+            let office = self.office().ok_or(Unchanged::Off)?;
             let path = office.folder.path_of(task);
             match tokio::fs::remove_file(&path).await {
                 Ok(()) => {}
@@ -166,41 +166,37 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Definition, ConfigErrors> 
 }
 
 /// What its steps name and could not reach; what a template fills in is only known when it runs.
-pub(super) fn out_of_reach(definition: &Definition, reach: &Reach) -> Vec<Fault> {
+pub(super) fn out_of_reach(definition: &Definition, reach: &Reach) -> Vec<Problem> {
     let steps = definition.steps.iter().chain(&definition.on_failure);
-    let wrong = steps.filter_map(|step| Some((step, wrong(step, reach)?)));
-    wrong
-        .map(|(step, message)| Fault { message: format!("step {}: {message}", step.name), ..Fault::default() })
-        .collect()
+    steps.filter_map(|step| Some(Problem::of(None, &step.name, wrong(step, reach)?))).collect()
 }
 
-fn wrong(step: &Step, reach: &Reach) -> Option<String> {
+fn wrong(step: &Step, reach: &Reach) -> Option<Saying> {
     let text = |name: &str| step.work[name].as_str().filter(|text| !text.contains("{{") && !text.contains("{%"));
     match step.kind {
-        Kind::Send => reach.no_channel(text("channel")?),
+        Kind::Send => {
+            let channel = text("channel")?;
+            (!reach.has_channel(channel)).then(|| reach.no_channel(channel))
+        }
         Kind::Collect => {
             if let Some(series) = text("forecast") {
-                return (!facts::is_forecast(series)).then(|| facts::no_forecast(series));
+                return (!facts::is_forecast(series)).then(|| Saying::NoForecast { name: series.to_owned() });
             }
             let report = text("report")?;
             let is_none = facts::report_kind(report).is_none();
-            is_none.then(|| format!("`{report}` is no report; there are errors, slow, tokens and top"))
+            is_none.then(|| Saying::NoReport { name: report.to_owned() })
         }
         Kind::Run => {
             let name = step.work["command"][0].as_str().filter(|name| !name.contains("{{"))?;
             let is_known = reach.commands.iter().any(|command| command.name == name);
-            (!is_known).then(|| format!("the command `{name}` is not among `tasks.commands` of the configuration"))
+            (!is_known).then(|| Saying::NoCommand { name: name.to_owned() })
         }
         _ => None,
     }
 }
 
-fn off() -> Unchanged {
-    Unchanged::Refused("there are no tasks here: the configuration has no `tasks`".to_owned())
-}
-
 fn other_now(task: &str, is_there: bool) -> Unchanged {
-    Unchanged::Refused(if is_there {
+    Unchanged::Changed(if is_there {
         format!("the definition of {task} is another one by now; look at it again")
     } else {
         format!("the definition of {task} is not there any more")

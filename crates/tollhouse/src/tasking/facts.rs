@@ -14,7 +14,7 @@ use tollhouse_elastic::searched_here;
 use tollhouse_outbound::{Client, GuardedResolver, Trust, is_forbidden, rare_client, whole};
 use tollhouse_remote::Shelf;
 use tollhouse_state::State;
-use tollhouse_tasks::{Collect, Outcome, StepError};
+use tollhouse_tasks::{Collect, Outcome, Saying, StepError};
 use tollhouse_units::{chain, format_duration};
 use tollhouse_watch::{FORECAST_MEMORY, ReportKind, Span};
 
@@ -78,9 +78,8 @@ async fn found(sources: &Sources<'_>, query: &str, span: Span, limit: Option<u64
 
 /// The tables of a report as text, as people and models read it; first how many records a query finds, where there is one.
 async fn reported(sources: &Sources<'_>, report: &str, query: Option<&str>, span: Span) -> Result<Value, StepError> {
-    let kind = report_kind(report).ok_or_else(|| {
-        StepError::lasting(format!("`{report}` is no report; there are errors, slow, tokens and top"))
-    })?;
+    let no_report = || StepError::lasting(Saying::NoReport { name: report.to_owned() }.to_string());
+    let kind = report_kind(report).ok_or_else(no_report)?;
     let mut parts = Vec::new();
     if let Some(query) = query {
         let answer = searched(sources, query, span, 0).await?;
@@ -100,7 +99,7 @@ async fn reported(sources: &Sources<'_>, report: &str, query: Option<&str>, span
 /// and there is no peak, while there is too little to go by.
 async fn forecast(state: &State, series: &str) -> Result<Value, StepError> {
     if !is_forecast(series) {
-        return Err(StepError::lasting(no_forecast(series)));
+        return Err(StepError::lasting(Saying::NoForecast { name: series.to_owned() }.to_string()));
     }
     let kept = state.alert_memory(FORECAST_MEMORY).await;
     let kept = kept.map_err(|error| StepError::passing(format!("reading the forecast: {}", chain(&error))))?;
@@ -115,10 +114,6 @@ async fn forecast(state: &State, series: &str) -> Result<Value, StepError> {
 /// Whether there is a forecast of this name.
 pub(super) fn is_forecast(series: &str) -> bool {
     matches!(series, "requests" | "tokens")
-}
-
-pub(super) fn no_forecast(series: &str) -> String {
-    format!("`{series}` is not forecast; there are requests and tokens")
 }
 
 /// The report of a name.

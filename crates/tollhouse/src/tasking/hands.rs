@@ -11,7 +11,9 @@ use tollhouse_journal::Journal;
 use tollhouse_notify::{Channel, Message, Phase, Severity};
 use tollhouse_remote::Shelf;
 use tollhouse_state::State;
-use tollhouse_tasks::{Ask, Call, Collect, Command, Doing, File, Hands, Need, Outcome, Room, StepError, Told, Turned};
+use tollhouse_tasks::{
+    Ask, Call, Collect, Command, Doing, File, Hands, Need, Outcome, Room, Saying, StepError, Told, Turned,
+};
 
 use super::counts::Counts;
 use super::files::Folders;
@@ -107,7 +109,7 @@ impl Hands for HouseHands {
         Box::pin(async move {
             let reach = self.reach();
             let Some(channel) = reach.channels.iter().find(|channel| channel.name() == message.channel) else {
-                return Err(StepError::lasting(reach.no_channel(&message.channel).unwrap_or_default()));
+                return Err(StepError::lasting(reach.no_channel(&message.channel).to_string()));
             };
             let message = told_by(&call, message, &reach.service);
             match channel.send(&message).await {
@@ -163,14 +165,11 @@ impl Reach {
         self.channels.iter().any(|channel| channel.name() == name)
     }
 
-    /// That there is no such channel, if there is none, and which there are.
-    pub(super) fn no_channel(&self, name: &str) -> Option<String> {
-        if self.has_channel(name) {
-            return None;
-        }
+    /// That there is no such channel, and which there are.
+    pub(super) fn no_channel(&self, name: &str) -> Saying {
         let known: Vec<&str> = self.channels.iter().map(|channel| channel.name()).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        Some(format!("there is no channel {name}; `channels` of the configuration has {known}"))
+        Saying::NoChannel { name: name.to_owned(), known }
     }
 }
 

@@ -84,13 +84,13 @@ impl Rule {
         is_enough && compared.is_some_and(|value| settings.limit.is_met(value))
     }
 
-    /// The records of some groups that took longest, or else the newest ones, each as one line.
+    /// The records of some groups that took longest; the newest ones of a rule about newest records, or where nothing took time.
     pub(crate) async fn worst(
         &self,
         shelf: &Shelf,
         (from_ms, to_ms): (i64, i64),
         groups: &[&str],
-    ) -> Result<Vec<String>, WatchError> {
+    ) -> Result<Vec<Value>, WatchError> {
         let mut filter = self.filter_between(from_ms, to_ms);
         if let Some(field) = &self.settings().group_by {
             filter.push(json!({"terms": {field: groups}}));
@@ -98,14 +98,14 @@ impl Rule {
         if let Some(query) = self.settings().measure.query() {
             filter.push(json!({"query_string": {"query": query}}));
         }
-        let body = json!({
-            "size": WORST_MAX,
-            "query": records(&filter),
-            "sort": [{"duration_ms": {"order": "desc", "missing": "_last"}}, {"@timestamp": "desc"}],
-        });
-        let answer = self.search(shelf, &body).await?;
-        let hits = answer["hits"]["hits"].as_array().cloned().unwrap_or_default();
-        Ok(hits.iter().map(|hit| line(&hit["_source"])).collect())
+        let sort = match self.settings().measure {
+            Measure::Latest(_) => json!([{"@timestamp": "desc"}]),
+            _ => json!([{"duration_ms": {"order": "desc", "missing": "_last"}}, {"@timestamp": "desc"}]),
+        };
+        let body = json!({"size": WORST_MAX, "query": records(&filter), "sort": sort});
+        let mut answer = self.search(shelf, &body).await?;
+        let hits = answer["hits"]["hits"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        Ok(hits.into_iter().map(|mut hit| hit["_source"].take()).collect())
     }
 
     fn question(&self, now_ms: i64) -> Value {
@@ -240,7 +240,12 @@ pub(crate) fn line(record: &Value) -> String {
     if record["kind"] != "request"
         && let Some(msg) = record["msg"].as_str()
     {
-        parts.push(msg.chars().take(MSG_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect());
+        parts.push(one_line(msg));
     }
     parts.join(" · ")
+}
+
+/// What a record says, cut and without line breaks.
+pub(crate) fn one_line(msg: &str) -> String {
+    msg.chars().take(MSG_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
-use tollhouse_notify::{Chart, Figure, Message, Phase, Severity, Table};
+use tollhouse_notify::{Chart, Figure, Message, Phase, Severity, Table, Told};
 use tollhouse_units::format_duration;
 
+use crate::ask::one_line;
 use crate::round::Change;
 use crate::rule::{Measure, Rule};
 use crate::told;
@@ -32,6 +33,8 @@ pub struct Place {
 #[derive(Debug, Default)]
 pub(crate) struct Beside {
     pub(crate) worst: Vec<String>,
+    /// What the newest record says, of a rule about newest records.
+    pub(crate) newest: Option<Newest>,
     pub(crate) timeline: Vec<String>,
     pub(crate) chart: Option<Chart>,
     /// Rules of which nothing is told meanwhile.
@@ -40,12 +43,29 @@ pub(crate) struct Beside {
     pub(crate) left: Option<f64>,
 }
 
+/// What a record of the house says, in words and by codes where it has some.
+#[derive(Debug)]
+pub(crate) struct Newest {
+    pub(crate) words: String,
+    pub(crate) said: Vec<Told>,
+}
+
+impl Newest {
+    /// Nothing for lines of other programs: they are shown as lines, below the headline.
+    pub(crate) fn of(record: &Value) -> Option<Self> {
+        let words = record["msg"].as_str().filter(|msg| record["kind"] != "log" && !msg.is_empty()).map(one_line)?;
+        let said = serde_json::from_value(record["said"].clone()).unwrap_or_default();
+        Some(Self { words, said })
+    }
+}
+
 /// That groups of a rule fire.
 pub(crate) fn firing(rule: &Rule, place: &Place, id: &str, changes: &[Change], beside: Beside, now_ms: i64) -> Message {
     let settings = rule.settings();
     let title = match changes {
         [one] if matches!(settings.measure, Measure::Latest(_)) => {
-            let what = beside.worst.first().cloned().unwrap_or_default();
+            let newest = beside.newest.as_ref().map(|newest| newest.words.clone());
+            let what = newest.unwrap_or_else(|| settings.measure.named());
             format!("{}{}: {what}", rule.name(), of_group(one))
         }
         [Change { value: Some(rate), window: Some(window), .. }] => {

@@ -7,9 +7,13 @@ use jiff::Timestamp;
 use jiff::civil::Time;
 use proptest::prelude::*;
 
+use serde_json::{Value, json};
+
+use crate::ask::line;
 use crate::condition::{Condition, Stage, Timing};
 use crate::round::{Conditions, round};
-use crate::{Finding, Limit, Quiet, Rule, RuleSettings};
+use crate::telling::{Beside, Newest, firing};
+use crate::{Finding, Limit, Measure, Quiet, Rule, RuleSettings};
 
 const MINUTE: i64 = 60_000;
 
@@ -78,6 +82,36 @@ fn ten_thousand_groups_are_one_message() {
     let message =
         crate::telling::firing(&rule, &place, "m", &outcome.tell_firing, crate::telling::Beside::default(), 1);
     assert!(serde_json::to_string(&message).unwrap().len() < 4_000, "and a short one");
+}
+
+#[test]
+fn the_headline_of_a_newest_record_says_what_the_record_says_and_never_a_whole_line() {
+    let settings = RuleSettings {
+        measure: Measure::Latest("outcome:fault".into()),
+        limit: Limit::parse(">= 1").unwrap(),
+        hold: Duration::ZERO,
+        quiet: None,
+        ..rule().settings().clone()
+    };
+    let rule = Rule::new(settings).unwrap();
+    let outcome = round(&rule, &mut Conditions::new(), &[finding("root", 1.0)], 1, false, "m");
+    let place = crate::Place { service: "gate".into(), console: None };
+    let told = |record: &Value| {
+        let beside = Beside { worst: vec![line(record)], newest: Newest::of(record), ..Beside::default() };
+        let message = firing(&rule, &place, "m", &outcome.tell_firing, beside, 1);
+        let codes: Vec<String> = message.title_told.into_iter().map(|told| told.code).collect();
+        (message.title, codes.join(" "))
+    };
+    let said = json!([{"code": "disk_used", "figures": {"used_percent": 97.0}}]);
+    let time = "2026-03-02T08:00:00Z";
+    let probe = json!({"kind": "probe", "@timestamp": time, "msg": "97% used", "said": said});
+    assert_eq!(told(&probe), ("slow (root): 97% used".into(), "fires_newest disk_used".into()));
+    let event = json!({"kind": "journal", "@timestamp": time, "msg": "the disk is full\nsince today"});
+    assert_eq!(told(&event), ("slow (root): the disk is full since today".into(), "fires_newest words".into()));
+    let foreign =
+        json!({"kind": "log", "@timestamp": time, "msg": "E1102 panic: runtime error [recovered] goroutine 7"});
+    let measured = "slow (root): newest record with outcome:fault";
+    assert_eq!(told(&foreign), (measured.into(), "fires_newest condition_latest".into()));
 }
 
 /// What is so in a group at each look: a random walk around the limit.

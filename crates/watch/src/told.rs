@@ -21,8 +21,13 @@ pub(crate) fn firing(rule: &Rule, changes: &[Change], beside: &Beside) -> Vec<To
     let within_s = settings.within.as_secs();
     match changes {
         [one] if matches!(settings.measure, Measure::Latest(_)) => {
-            let what = beside.worst.first().cloned().unwrap_or_default();
-            vec![told("fires_latest", json!({"rule": name, "group": of_group(one), "what": what}))]
+            let what = match &beside.newest {
+                Some(newest) if newest.said.is_empty() => vec![told("words", json!({"error": newest.words}))],
+                Some(newest) => newest.said.clone(),
+                None => vec![told("condition_latest", json!({"measured": measured}))],
+            };
+            let head = told("fires_newest", json!({"rule": name, "group": of_group(one)}));
+            [head].into_iter().chain(what).collect()
         }
         [Change { value: Some(rate), window: Some(window), .. }] => {
             let (rate, window_s) = (settings.measure.shown(*rate), window.as_secs());

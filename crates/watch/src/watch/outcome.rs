@@ -7,7 +7,7 @@ use tollhouse_units::format_duration;
 
 use super::Task;
 use crate::around;
-use crate::ask::Finding;
+use crate::ask::{Finding, line};
 use crate::condition::Stage;
 use crate::courier::Courier;
 use crate::error::WatchError;
@@ -15,7 +15,7 @@ use crate::expected::{HOUR_MS, expected};
 use crate::report::Report;
 use crate::round::{Outcome, round};
 use crate::rule::Rule;
-use crate::telling::{self, Beside};
+use crate::telling::{self, Beside, Newest};
 
 /// A report that is farther ahead than this was planned by a clock that was set meanwhile.
 const REPORT_AHEAD_MS: i64 = 26 * 3_600_000;
@@ -130,12 +130,12 @@ impl Task {
             [one] => self.left(rule, &one.group, now_ms).await,
             _ => None,
         };
+        let worst = rule.worst(&self.shelf, (now_ms.saturating_sub(lookback), now_ms), &groups).await;
+        let worst = worst.unwrap_or_default();
         Beside {
             left,
-            worst: rule
-                .worst(&self.shelf, (now_ms.saturating_sub(lookback), now_ms), &groups)
-                .await
-                .unwrap_or_default(),
+            newest: worst.first().and_then(Newest::of),
+            worst: worst.iter().map(line).collect(),
             timeline: rule.timeline(&self.shelf, now_ms).await.unwrap_or_default(),
             chart,
             holds: self.plan.dependents(rule.name()),

@@ -1,12 +1,14 @@
 //! The console's JSON API: its description, search, fields, models, state of the house.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tollhouse_gateway::Health;
 
@@ -14,6 +16,8 @@ use crate::Console;
 
 /// Fields that are told of; foreign records may have any number.
 const FIELDS_MAX: usize = 2000;
+/// So long is waited for records that can be found. Short, as the end of the house waits for answers.
+const GROWTH_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// Any search over this service's records; what it answers is what `/es` answers.
 pub(crate) async fn search(State(console): State<Console>, body: Bytes) -> Response {
@@ -66,8 +70,19 @@ pub(crate) async fn models(State(console): State<Console>) -> Json<Value> {
     Json(json!({"models": models}))
 }
 
-/// How the house is.
-pub(crate) async fn status(State(console): State<Console>) -> Json<Value> {
+/// What a question about the house waits for.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Beyond {
+    /// Records behind this number.
+    beyond: Option<u64>,
+}
+
+/// How the house is. Whoever shows records and names the last one learns at once when there are more, and asks for nothing meanwhile.
+pub(crate) async fn status(State(console): State<Console>, Query(Beyond { beyond }): Query<Beyond>) -> Json<Value> {
+    if let Some(next) = beyond.and_then(|seq| seq.checked_add(1)) {
+        console.inner.shelf.wait(next, GROWTH_TIME_MAX).await;
+    }
     let health = console.inner.gateway.health();
     let reason = match &health {
         Health::Well => "every model server answers".to_owned(),

@@ -85,7 +85,15 @@ pub(crate) fn all() -> Calls {
                 .refuses(&[400, 404, 429]),
             users::change_password,
         )
-        .get(Viewer, "/console/api/v1/status", told("How the house is").gives::<a::Status>(), api::status)
+        .get(
+            Viewer,
+            "/console/api/v1/status",
+            told("How the house is")
+                .query("beyond", "answer when records behind this number can be found, or else after two seconds")
+                .gives::<a::Status>()
+                .refuses(&[400]),
+            api::status,
+        )
         .post(
             Viewer,
             "/console/api/v1/search",

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
+use tollhouse_members::{mark, text_end, value_end};
 
 /// Most fields one record carries; further ones are dropped and counted in `fields_dropped`.
 pub(crate) const FIELDS_MAX: usize = 1000;
@@ -128,6 +129,29 @@ impl Record {
         self
     }
 
+    /// Makes room for the fields to come: the bytes of their names and values, and how many they are.
+    #[must_use]
+    pub fn room(mut self, bytes: usize, fields: usize) -> Self {
+        self.body.reserve(bytes);
+        self.names.reserve(fields);
+        self
+    }
+
+    /// Adds a field whose value is given as JSON, which the caller knows to be one whole value in one line: it is copied into the
+    /// journal as it stands.
+    #[must_use]
+    pub fn json(mut self, name: &str, json: &str) -> Self {
+        debug_assert!(serde_json::from_str::<&RawValue>(json).is_ok(), "{json} is not one value");
+        debug_assert!(memchr::memchr2(b'\n', b'\r', json.as_bytes()).is_none(), "{json} is not one line");
+        if self.names.len() == FIELDS_MAX {
+            self.dropped += 1;
+            return self;
+        }
+        self.push_name(name);
+        self.body.extend_from_slice(json.as_bytes());
+        self
+    }
+
     /// Adds a field; see [`Record::with`] for values that cannot be serialised and the crate's page for taken names.
     #[must_use]
     pub fn field(mut self, name: &str, value: impl Serialize) -> Self {
@@ -202,7 +226,7 @@ fn plain_names(json: &[u8]) -> Option<(Vec<Range<usize>>, u64)> {
     let mut marks = 0;
     let mut at = 1;
     while at < json.len() - 1 {
-        let name = at..string_end(json, at)?;
+        let name = at..text_end(json, at)?;
         let quoted = &json[name.clone()];
         let bare = &quoted[1..quoted.len() - 1];
         // Most names are told apart from all others by one bit each, without comparing them.
@@ -228,49 +252,6 @@ const RESERVED_MARKS: u64 = {
     }
     marks
 };
-
-/// One bit that equal names share, and few others.
-const fn mark(name: &[u8]) -> u64 {
-    let length = name.len();
-    if length == 0 {
-        return 1;
-    }
-    let (first, middle, last) = (name[0] as usize, name[length / 2] as usize, name[length - 1] as usize);
-    1 << ((length + 5 * first + 11 * middle + 23 * last) % 64)
-}
-
-/// Where the string that begins at `at` ends.
-fn string_end(json: &[u8], at: usize) -> Option<usize> {
-    if json.get(at) != Some(&b'"') {
-        return None;
-    }
-    let mut end = at + 1;
-    loop {
-        end += memchr::memchr2(b'"', b'\\', json.get(end..)?)? + 1;
-        if json[end - 1] == b'"' {
-            return Some(end);
-        }
-        end += 1;
-    }
-}
-
-/// Where the value that begins at `at` ends: at the comma or brace behind it.
-fn value_end(json: &[u8], at: usize) -> Option<usize> {
-    let (mut depth, mut end) = (0_usize, at);
-    loop {
-        match json.get(end)? {
-            b'"' => {
-                end = string_end(json, end)?;
-                continue;
-            }
-            b'{' | b'[' => depth += 1,
-            b',' | b'}' if depth == 0 => return Some(end),
-            b'}' | b']' => depth -= 1,
-            _ => {}
-        }
-        end += 1;
-    }
-}
 
 /// The members of a JSON object, their values left as text.
 struct Fields<'a>(Vec<(Name<'a>, &'a RawValue)>);

@@ -20,6 +20,8 @@ pub struct Appended {
     pub seqs: Vec<u64>,
     /// Why the others are not written. When all are, it is [`JournalError::Unsynced`]: their fsync failed.
     pub error: Option<JournalError>,
+    /// The others, in their order, for whoever tries again. Some are missing where the journal was closed meanwhile.
+    pub left: Vec<Record>,
 }
 
 /// Records on their way to the writer.
@@ -37,6 +39,7 @@ struct Written {
     first_seq: u64,
     count: usize,
     error: Option<JournalError>,
+    left: Vec<Record>,
 }
 
 /// The answer to an [`Answer`].
@@ -53,11 +56,11 @@ impl Journal {
             && let Some(written) = self.desk.write_now(record)
         {
             return match written {
-                Ok(seq) => Appended { seqs: vec![seq], error: None },
-                Err(error) => Appended { seqs: Vec::new(), error: Some(error) },
+                Ok(seq) => Appended { seqs: vec![seq], ..Appended::default() },
+                Err(error) => Appended { error: Some(error), left: records, ..Appended::default() },
             };
         }
-        let mut appended = Appended { seqs: Vec::with_capacity(records.len()), error: None };
+        let mut appended = Appended { seqs: Vec::with_capacity(records.len()), ..Appended::default() };
         let mut last: Option<Waiting> = None;
         let mut rest = records.into_iter();
         while appended.error.is_none() {
@@ -66,9 +69,9 @@ impl Journal {
                 break;
             }
             match self.append_part(part).await {
-                Ok((Written { first_seq, count, error }, synced)) => {
+                Ok((Written { first_seq, count, error, left }, synced)) => {
                     appended.seqs.extend(first_seq..first_seq + count as u64);
-                    appended.error = error;
+                    (appended.error, appended.left) = (error, left);
                     // Whoever waits for the last one has waited for all before it.
                     last = if count > 0 { synced } else { last };
                 }
@@ -76,8 +79,9 @@ impl Journal {
             }
         }
         if matches!(appended.error, Some(JournalError::NotKept { .. })) {
-            rest.for_each(|record| self.leave_out(&record));
+            rest.as_slice().iter().for_each(|record| self.leave_out(record));
         }
+        appended.left.extend(rest);
         if let Some(last) = last {
             let synced = last.await.unwrap_or(Err(JournalError::Closed));
             appended.error = appended.error.or(synced.err());
@@ -108,7 +112,7 @@ impl Journal {
 impl Lines {
     /// Writes records, up to the first that cannot be written.
     pub(crate) fn add_all(&mut self, together: Together) {
-        let Together { records, written, synced } = together;
+        let Together { mut records, written, synced } = together;
         // What came before them succeeds or fails by itself.
         let _: Result<(), JournalError> = self.flush();
         let before = self.written_head.seq;
@@ -136,6 +140,7 @@ impl Lines {
             self.syncer.answer_when_synced(self.written_head.seq, synced);
         }
         // Whoever does not wait any more need not know.
-        let _: Result<(), Written> = written.send(Written { first_seq: before + 1, count, error });
+        let left = records.split_off(count);
+        let _: Result<(), Written> = written.send(Written { first_seq: before + 1, count, error, left });
     }
 }

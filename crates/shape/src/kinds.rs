@@ -59,6 +59,11 @@ impl Kinds {
         Ok(Self(kinds))
     }
 
+    /// Whether none is declared.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Brings the fields of a line into their kinds. A value that does not fit stays as a text under `<name>_text`; gives what to say
     /// of it.
     pub fn bring(&self, fields: &mut Map<String, Value>) -> Option<String> {

@@ -30,7 +30,6 @@ mod fit;
 mod kinds;
 mod part;
 mod pattern;
-mod scan;
 mod shaped;
 mod shaper;
 

@@ -8,13 +8,13 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use thiserror::Error;
+use tollhouse_members::each_member;
 use tollhouse_query::date::{Zone, parse_rfc3339};
 use tollhouse_query::lucene::LuceneOptions;
 use tollhouse_query::{ParseError, Query, lucene, matches_at, validate};
 
 use crate::catalogue::catalogue;
 use crate::part::{Leaf, Part};
-use crate::scan::members;
 use crate::shaped::{Draft, Shaped};
 
 /// The tag of a document of which something did not fit, and the field that says what.
@@ -31,7 +31,7 @@ const EVENT: &str = "event";
 /// The same line as it came, and how it was read: the journal has them.
 const LINE: [&str; 2] = ["line", "line_form"];
 /// Room for the members of a line.
-pub(crate) const MEMBERS: usize = 32;
+const MEMBERS: usize = 32;
 /// How the callers of these begin.
 const COLLECTING: &str = "collect/";
 
@@ -78,7 +78,9 @@ struct Record<'a>(Vec<(Cow<'a, str>, &'a str)>);
 
 impl<'a> Record<'a> {
     fn read(line: &'a str) -> Result<Self, serde_json::Error> {
-        members(line).map_or_else(|| serde_json::from_str(line), |members| Ok(Self(members)))
+        let mut members = Vec::with_capacity(MEMBERS);
+        let is_found = each_member(line, |name, value| members.push((Cow::Borrowed(name), value)));
+        if is_found { Ok(Self(members)) } else { serde_json::from_str(line) }
     }
 
     fn json(&self, name: &str) -> Option<&'a str> {

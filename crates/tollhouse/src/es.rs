@@ -123,7 +123,7 @@ impl Book for JournalBook {
                 consume_budget().await;
                 records.push(record(document));
             }
-            let Appended { seqs, error } = self.0.append_all(records).await;
+            let Appended { seqs, error, .. } = self.0.append_all(records).await;
             let Some(error) = error else { return seqs.into_iter().map(Ok).collect() };
             // What is written and not known to be on the disk is not confirmed.
             let written = if matches!(error, JournalError::Unsynced) { Vec::new() } else { seqs };

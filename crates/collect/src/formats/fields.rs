@@ -1,5 +1,6 @@
 //! The fields of a line: so many, so large, under names that the house does not need itself.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
@@ -102,7 +103,7 @@ impl Fields {
             && self.map.len() < FIELDS_MAX
             && bytes <= FIELD_BYTES_MAX
             && self.bytes + bytes <= FIELDS_BYTES_MAX;
-        if fits && let Entry::Vacant(place) = self.map.entry(own_name(name)) {
+        if fits && let Entry::Vacant(place) = self.map.entry(own_name(name).into_owned()) {
             place.insert(value);
             self.bytes += bytes;
             return;
@@ -138,11 +139,12 @@ impl Fields {
     }
 }
 
-fn own_name(name: &str) -> String {
+/// The name that a field has in its record.
+pub(super) fn own_name(name: &str) -> Cow<'_, str> {
     if !is_of_the_house(name) {
-        return name.to_owned();
+        return Cow::Borrowed(name);
     }
-    format!("own_{}", name.strip_prefix('_').unwrap_or(name))
+    Cow::Owned(["own_", name.strip_prefix('_').unwrap_or(name)].concat())
 }
 
 fn is_of_the_house(name: &str) -> bool {
@@ -156,7 +158,7 @@ fn is_of_the_house(name: &str) -> bool {
 }
 
 /// About how many bytes a value takes as JSON; never fewer than there are in its texts.
-fn size_of(value: &Value) -> usize {
+pub(super) fn size_of(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 5,
         Value::Number(_) => 8,

@@ -12,12 +12,12 @@ use super::level::Level;
 use super::{Entry, TEXT_BYTES_MAX, beginning, text_of, time};
 
 /// Names of the time, the level and the text, the more certain ones first.
-const TIMES: [&str; 6] = ["@timestamp", "ts", "time", "timestamp", "datetime", "@t"];
-const LEVELS: [&str; 9] =
+pub(super) const TIMES: [&str; 6] = ["@timestamp", "ts", "time", "timestamp", "datetime", "@t"];
+pub(super) const LEVELS: [&str; 9] =
     ["level", "lvl", "log.level", "severity", "loglevel", "log_level", "levelname", "@level", "@l"];
-const TEXTS: [&str; 7] = ["msg", "message", "@message", "short_message", "log", "event", "@m"];
+pub(super) const TEXTS: [&str; 7] = ["msg", "message", "@message", "short_message", "log", "event", "@m"];
 /// For whom a Beat means it; nothing of the line itself.
-const METADATA: &str = "@metadata";
+pub(super) const METADATA: &str = "@metadata";
 /// Of a line without a text of its own, so much of the line stands for it.
 const LINE_BYTES_MAX: usize = 1 << 10;
 /// JSON inside of the text of JSON is read; what is in that text is not.

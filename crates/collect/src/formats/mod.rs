@@ -9,7 +9,7 @@
 //!
 //! [`syslog()`] reads a message of RFC 5424 or RFC 3164, [`beats`] an event of Filebeat and its like, [`journald()`] one of the
 //! systemd journal, [`otlp()`] a log record of OpenTelemetry, [`json()`] a line that programs write as JSON. [`Streams`] reads lines of files in a [`Format`], or in the
-//! one that the lines show, and joins those that belong together; [`Survey`] tells whether lines are as a format has them. Each gives an [`Entry`]; a line that cannot be understood is an
+//! one that the lines show, and joins those that belong together; [`Verbatim`] is a line whose fields can go on as they stand; [`Survey`] tells whether lines are as a format has them. Each gives an [`Entry`]; a line that cannot be understood is an
 //! entry too, with its text as it came and the reason in [`Entry::parse_error`].
 //!
 //! # Names
@@ -38,6 +38,7 @@ mod streams;
 mod survey;
 mod syslog;
 mod time;
+mod verbatim;
 
 use std::borrow::Cow;
 
@@ -55,6 +56,7 @@ pub use streams::{JOINED_BYTES_MAX, JOINED_LINES_MAX, OPEN_MAX, Read, Streams, W
 pub use survey::Survey;
 pub use syslog::syslog;
 pub use time::written;
+pub use verbatim::Verbatim;
 
 /// Bytes of the text of a line that are kept: with all its fields it fits into a line of the journal.
 pub const TEXT_BYTES_MAX: usize = 128 << 10;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Zoned;
 
-use super::{Entry, Format, TEXT_BYTES_MAX, plain};
+use super::{Entry, Format, TEXT_BYTES_MAX, Verbatim, plain};
 
 /// Lines after which a stream whose lines show no format is text.
 const UNKNOWN_LINES_MAX: u32 = 100;
@@ -18,11 +18,11 @@ pub const OPEN_MAX: usize = 64;
 /// How long a line waits for those that may follow it.
 pub const WAIT_MAX: Duration = Duration::from_millis(400);
 
-/// Reads the lines of streams, each known by a key `K`. `T` goes with each line, and comes back with the entry that the line
-/// is the last one of.
+/// Takes the lines of streams, each known by a key `K`, and gives those that belong together in one [`Read`]. `T` goes with each
+/// line, and comes back with the last one.
 ///
 /// A line may wait for others that belong to it; [`Streams::due`] says until when, and [`Streams::end_due`] ends the waiting.
-/// Entries of one stream come in its order.
+/// What one stream says comes in its order.
 #[derive(Debug)]
 pub struct Streams<K, T> {
     /// None: found out for each stream.
@@ -32,21 +32,31 @@ pub struct Streams<K, T> {
     open: Vec<Open<K, T>>,
 }
 
-/// An entry that was read.
+/// Lines that belong together, or one by itself, to be read in their format.
 #[derive(Debug)]
 pub struct Read<T> {
-    /// What it says.
-    pub entry: Entry,
-    /// Its lines as they came, and the format that they were read in.
+    /// As they came.
     pub text: String,
-    /// See `text`.
+    /// How they are to be read.
     pub format: Format,
-    /// What came with the last of its lines.
+    /// What came with the last of them.
     pub last: T,
-    /// How many lines were joined.
+    /// How many were joined.
     pub lines: usize,
     /// The format of the stream, where this was the line by which it was found out.
     pub found: Option<Format>,
+}
+
+impl<T> Read<T> {
+    /// What they say; `now` is the moment in the zone of this machine.
+    pub fn entry(&self, now: &Zoned) -> Entry {
+        self.format.read(&self.text, now)
+    }
+
+    /// What they say, as far as it can be told without reading all of it; the same as [`Read::entry`].
+    pub fn verbatim(&self) -> Option<Verbatim<'_>> {
+        (self.format == Format::Json).then(|| Verbatim::read(&self.text)).flatten()
+    }
 }
 
 /// What is known of the format of a stream.
@@ -88,21 +98,21 @@ impl<K: Clone + Ord, T> Streams<K, T> {
             self.open[place..].rotate_left(1);
             return;
         }
-        self.end(key, now, out);
+        self.end(key, out);
         let (format, found) = self.format_of(key, &line, now);
         if !format.has_several_lines() {
-            return out.push(Read { entry: format.read(&line, now), text: line, format, last: of, lines: 1, found });
+            return out.push(Read { text: line, format, last: of, lines: 1, found });
         }
         if self.open.len() == OPEN_MAX {
-            out.push(self.open.remove(0).read(now));
+            out.push(self.open.remove(0).read());
         }
         let open = Open { key: key.clone(), format, text: line, last: of, lines: 1, found, until: at + WAIT_MAX };
         self.open.push(open);
     }
 
     /// Ends the waiting of a stream's lines.
-    pub fn end(&mut self, key: &K, now: &Zoned, out: &mut Vec<Read<T>>) {
-        out.extend(self.place(key).map(|place| self.open.remove(place).read(now)));
+    pub fn end(&mut self, key: &K, out: &mut Vec<Read<T>>) {
+        out.extend(self.place(key).map(|place| self.open.remove(place).read()));
     }
 
     /// Forgets a stream, of which no line waits.
@@ -116,9 +126,9 @@ impl<K: Clone + Ord, T> Streams<K, T> {
     }
 
     /// Ends the waiting that is over.
-    pub fn end_due(&mut self, at: Duration, now: &Zoned, out: &mut Vec<Read<T>>) {
+    pub fn end_due(&mut self, at: Duration, out: &mut Vec<Read<T>>) {
         let count = self.open.partition_point(|open| open.until <= at);
-        out.extend(self.open.drain(..count).map(|open| open.read(now)));
+        out.extend(self.open.drain(..count).map(Open::read));
     }
 
     fn place(&self, key: &K) -> Option<usize> {
@@ -154,9 +164,9 @@ impl<K, T> Open<K, T> {
             && plain::goes_on(&self.text, line)
     }
 
-    fn read(self, now: &Zoned) -> Read<T> {
+    fn read(self) -> Read<T> {
         let Self { format, text, last, lines, found, .. } = self;
-        Read { entry: format.read(&text, now), text, format, last, lines, found }
+        Read { text, format, last, lines, found }
     }
 }
 
@@ -174,8 +184,8 @@ mod tests {
         for (number, line) in lines.iter().enumerate() {
             streams.push(&"a", (*line).to_owned(), number, Duration::ZERO, &now(), &mut out);
         }
-        streams.end(&"a", &now(), &mut out);
-        out.into_iter().map(|read| (read.entry.text, read.last)).collect()
+        streams.end(&"a", &mut out);
+        out.into_iter().map(|read| (read.entry(&now()).text, read.last)).collect()
     }
 
     #[test]
@@ -223,9 +233,9 @@ mod tests {
         // One that goes on waits anew.
         streams.push(&1, " y".to_owned(), 1, Duration::from_millis(100), &now(), &mut out);
         assert_eq!(streams.due(), Some(WAIT_MAX + Duration::from_millis(2)));
-        streams.end_due(WAIT_MAX + Duration::from_millis(99), &now(), &mut out);
+        streams.end_due(WAIT_MAX + Duration::from_millis(99), &mut out);
         assert_eq!(out.len(), OPEN_MAX);
-        streams.end_due(WAIT_MAX + Duration::from_millis(100), &now(), &mut out);
+        streams.end_due(WAIT_MAX + Duration::from_millis(100), &mut out);
         assert_eq!((out.last().unwrap().last, streams.due()), (1, None));
     }
 
@@ -243,7 +253,7 @@ mod tests {
         for (key, line) in lines {
             streams.push(&key, line.to_owned(), (), Duration::ZERO, &now(), &mut out);
         }
-        let read: Vec<_> = out.iter().map(|read| (read.entry.parse_error.is_some(), read.found)).collect();
+        let read: Vec<_> = out.iter().map(|read| (read.entry(&now()).parse_error.is_some(), read.found)).collect();
         let expected =
             [(false, None), (false, Some(Format::Json)), (true, None), (false, Some(Format::Logfmt)), (true, None)];
         assert_eq!(read, expected);

@@ -29,8 +29,8 @@ impl Survey {
         for line in lines {
             streams.push(&(), line.clone(), (), Duration::ZERO, now, &mut read);
         }
-        streams.end(&(), now, &mut read);
-        let understood = read.iter().filter(|read| read.entry.parse_error.is_none()).map(|read| read.lines).sum();
+        streams.end(&(), &mut read);
+        let understood = read.iter().filter(|read| read.entry(now).parse_error.is_none()).map(|read| read.lines).sum();
         Self { lines: lines.len(), understood, shown }
     }
 

@@ -22,6 +22,27 @@ pub fn written(time: Timestamp) -> String {
     format!("{time:.digits$}")
 }
 
+/// Whether a text is a time as [`written`] writes it, to the millisecond.
+pub(super) fn is_written(text: &str) -> bool {
+    /// Zeros stand for digits.
+    const FORM: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
+    let bytes = text.as_bytes();
+    let is_alike = |(own, form): (&u8, &u8)| if *form == b'0' { own.is_ascii_digit() } else { own == form };
+    if bytes.len() != FORM.len() || !bytes.iter().zip(FORM).all(is_alike) {
+        return false;
+    }
+    let number =
+        |from: usize, to: usize| bytes[from..to].iter().fold(0, |sum, digit| 10 * sum + i16::from(digit - b'0'));
+    let (year, month, day) = (number(0, 4), number(5, 7), number(8, 10));
+    // A leap second is left to whoever knows about them.
+    let is_clock = number(11, 13) < 24 && number(14, 16) < 60 && number(17, 19) < 60;
+    year >= 1970
+        && is_clock
+        && (day <= 28 || Date::new(year, month as i8, day as i8).is_ok())
+        && day > 0
+        && (1..=12).contains(&month)
+}
+
 /// Reads a time that knows its zone: RFC 3339, ISO 8601 with an offset, or seconds, milliseconds, microseconds or nanoseconds
 /// since 1970. A time without a zone is nobody's time and stays what it is.
 pub(super) fn read(value: &Value) -> Option<Timestamp> {
@@ -266,6 +287,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_looks_written_is_written(
+            text in "[12][09][0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]\\.[0-9]{3}Z|.{24}",
+        ) {
+            if is_written(&text) {
+                prop_assert_eq!(of_text(&text).map(written), Some(text));
+            }
+        }
+
         #[test]
         fn a_time_of_the_last_months_is_found_again(now_s in 1_000_000_000_i64..3_000_000_000, ago_s in 0_i64..15_000_000) {
             let zone = jiff::tz::TimeZone::UTC;

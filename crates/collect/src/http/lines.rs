@@ -68,13 +68,13 @@ pub fn read_lines(body: &[u8], is_json: bool, format: Option<Format>, now: &Zone
             Some(streams) => {
                 // They came in one piece: none waits for what comes later.
                 streams.push(&(), line.into_owned(), flaws, Duration::ZERO, now, &mut read);
-                entries.extend(read.drain(..).map(line_of));
+                entries.extend(read.drain(..).map(|read| line_of(read, now)));
             }
         }
     }
     if let Some(mut streams) = streams {
-        streams.end(&(), now, &mut read);
-        entries.extend(read.into_iter().map(line_of));
+        streams.end(&(), &mut read);
+        entries.extend(read.into_iter().map(|read| line_of(read, now)));
     }
     Ok(entries)
 }
@@ -94,8 +94,8 @@ impl Flaws {
     }
 }
 
-fn line_of(read: Read<Flaws>) -> Line {
-    read.last.mark(read.entry, read.text, Way::Format(read.format))
+fn line_of(read: Read<Flaws>, now: &Zoned) -> Line {
+    read.last.mark(read.entry(now), read.text, Way::Format(read.format))
 }
 
 /// A body that is one JSON value: an array of lines, or one line. Nothing when it is not, as where each line is one.

@@ -151,8 +151,10 @@ fn check(fault: Fault, failing: std::ops::Range<u64>, sync: Sync, way: Way) -> u
             for round in 0..4 {
                 if way == Way::Together {
                     let numbers = round * 4..round * 4 + 4;
-                    let Appended { seqs, error } = journal.append_all(numbers.clone().map(record).collect()).await;
+                    let Appended { seqs, error, left } =
+                        journal.append_all(numbers.clone().map(record).collect()).await;
                     let others = 4 - seqs.len() as u64;
+                    assert_eq!(left.len() as u64, others, "{case}: what is not written comes back");
                     match error {
                         None => assert_eq!(others, 0, "{case}"),
                         Some(JournalError::Unsynced) => {

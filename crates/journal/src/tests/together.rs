@@ -16,7 +16,7 @@ fn they_keep_their_order_and_are_told_their_numbers() {
         let Opened { journal, writer, .. } = bed.open();
         let others = journal.clone();
         let other = std::thread::Builder::new().spawn(move || append(&others, 10_000..10_200)).unwrap();
-        let Appended { seqs: told, error } = wait(journal.append_all(records(0..1_000)));
+        let Appended { seqs: told, error, .. } = wait(journal.append_all(records(0..1_000)));
         assert!(error.is_none(), "{error:?}");
         if sync == Sync::Each {
             assert!(*journal.synced().borrow() >= told[999], "it waits for the last one");
@@ -47,10 +47,10 @@ fn many_wait_for_few_syncs() {
 fn none_is_none_and_a_closed_journal_takes_none() {
     let bed = Bed::new();
     let Opened { journal, writer, .. } = bed.open();
-    let Appended { seqs, error } = wait(journal.append_all(Vec::new()));
+    let Appended { seqs, error, .. } = wait(journal.append_all(Vec::new()));
     assert!(seqs.is_empty() && error.is_none());
     writer.close().unwrap();
-    let Appended { seqs, error } = wait(journal.append_all(records(0..3)));
+    let Appended { seqs, error, .. } = wait(journal.append_all(records(0..3)));
     assert!(seqs.is_empty() && matches!(error, Some(JournalError::Closed)), "{error:?}");
 }
 

@@ -165,8 +165,8 @@ impl Following {
         let mut read = Vec::new();
         if !batch.notes.is_empty() {
             // A note says how far files were read, perhaps that of another name: the lines before it are kept before it.
-            self.streams.end_due(Duration::MAX, &now, &mut read);
-            self.keep_lines(&mut read, ledger).await?;
+            self.streams.end_due(Duration::MAX, &mut read);
+            self.keep_lines(&mut read, &now, ledger).await?;
             if !self.passed.is_empty() {
                 // A note may say that a file begins anew: no position of before may come behind it.
                 self.tell_left_out(true, ledger).await?;
@@ -189,48 +189,34 @@ impl Following {
             let at = self.began.elapsed();
             self.streams.push(&mark.file, text, Origin { mark, path, flaws }, at, &now, &mut read);
             if read.len() >= LINES_AT_ONCE {
-                self.keep_lines(&mut read, ledger).await?;
+                self.keep_lines(&mut read, &now, ledger).await?;
             }
         }
-        self.keep_lines(&mut read, ledger).await
+        self.keep_lines(&mut read, &now, ledger).await
     }
 
     async fn end_due(&mut self, ledger: &mut Ledger<Positions>) -> Result<(), Ended> {
         let mut read = Vec::new();
-        self.streams.end_due(self.began.elapsed(), &Zoned::now(), &mut read);
-        self.keep_lines(&mut read, ledger).await
+        self.streams.end_due(self.began.elapsed(), &mut read);
+        self.keep_lines(&mut read, &Zoned::now(), ledger).await
     }
 
     async fn keep_lines(
         &mut self,
         read: &mut Vec<formats::Read<Origin>>,
+        now: &Zoned,
         ledger: &mut Ledger<Positions>,
     ) -> Result<(), Ended> {
         // With the place of the record before which, or with which, each was read.
         let mut marks = Vec::with_capacity(read.len());
         let mut records = Vec::with_capacity(read.len());
-        for formats::Read { mut entry, text, format, last: Origin { mark, path, flaws }, lines, found } in
-            read.drain(..)
-        {
-            if let Some(format) = found {
-                self.tell_format(&path, format, ledger);
+        let takes_verbatim = self.base.shaping.takes_verbatim();
+        for read in read.drain(..) {
+            let mark = read.last.mark;
+            if let Some(format) = read.found {
+                self.tell_format(&read.last.path, format, ledger);
             }
-            entry.is_cut |= flaws.has(Flaw::Cut);
-            entry.has_bytes |= flaws.has(Flaw::Bytes);
-            let file = path.to_string_lossy();
-            let came = Came { text: text.as_bytes(), form: Form::Format(format) };
-            let record = self.base.shaping.record(CALLER, entry, Some(&came), &[("file", &*file)], |mut record| {
-                record = record.field("file", &file).field("file_mark", mark);
-                if lines > 1 {
-                    record = record.field("lines_joined", lines);
-                }
-                let flaws: Vec<&str> = [Flaw::Unfinished, Flaw::Rest]
-                    .into_iter()
-                    .filter(|flaw| flaws.has(*flaw))
-                    .map(Flaw::as_str)
-                    .collect();
-                if flaws.is_empty() { record } else { record.field("line_flaws", flaws) }
-            });
+            let record = self.record(&read, takes_verbatim, now);
             marks.push((records.len(), mark));
             if let Some(record) = record {
                 self.passed.remove(&mark.file);
@@ -253,6 +239,40 @@ impl Following {
             self.tell_left_out(self.passed.len() > PASSED_MAX, ledger).await?;
         }
         Ok(())
+    }
+
+    /// The record of a line; nothing when it is left out.
+    fn record(&self, read: &formats::Read<Origin>, takes_verbatim: bool, now: &Zoned) -> Option<Record> {
+        let formats::Read { text, format, last: Origin { mark, path, flaws }, lines, .. } = read;
+        let file = path.to_string_lossy();
+        let came = Came { text: text.as_bytes(), form: Form::Format(*format) };
+        let given = [("file", &*file)];
+        let beside = |mut record: Record| {
+            record = record.field("file", &file).field("file_mark", mark);
+            if *lines > 1 {
+                record = record.field("lines_joined", lines);
+            }
+            if flaws.is_empty() {
+                return record;
+            }
+            let flaws: Vec<&str> = [Flaw::Unfinished, Flaw::Rest]
+                .into_iter()
+                .filter(|flaw| flaws.has(*flaw))
+                .map(Flaw::as_str)
+                .collect();
+            if flaws.is_empty() { record } else { record.field("line_flaws", flaws) }
+        };
+        let (is_cut, has_bytes) = (flaws.has(Flaw::Cut), flaws.has(Flaw::Bytes));
+        if takes_verbatim
+            && !(is_cut || has_bytes)
+            && let Some(line) = read.verbatim()
+        {
+            return self.base.shaping.record_of_verbatim(CALLER, line, Some(&came), &given, beside);
+        }
+        let mut entry = read.entry(now);
+        entry.is_cut |= is_cut;
+        entry.has_bytes |= has_bytes;
+        self.base.shaping.record(CALLER, entry, Some(&came), &given, beside)
     }
 
     /// Tells of lines that were left out. The record says how far was read with them too, so that they are counted once.

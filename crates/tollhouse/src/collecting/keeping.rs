@@ -101,7 +101,7 @@ impl Keeping {
                 records.push(if comes_again { record.comes_again() } else { record });
             }
             if records.len() == RECORDS_AT_ONCE || (messages.peek().is_none() && !records.is_empty()) {
-                let Appended { seqs, error } = self.journal.append_all(std::mem::take(&mut records)).await;
+                let Appended { seqs, error, .. } = self.journal.append_all(std::mem::take(&mut records)).await;
                 if let Some(error) = error {
                     return Err(error);
                 }

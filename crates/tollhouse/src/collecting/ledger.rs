@@ -122,19 +122,19 @@ impl<P> Ledger<P> {
     /// that is kept, by its place, and changes the progress as that record says.
     pub(super) async fn append_all(
         &mut self,
-        mut records: Vec<Record>,
+        records: Vec<Record>,
         mut kept: impl FnMut(&mut P, usize),
     ) -> Result<(), Ended> {
         // Tried until they are kept: no refusal on the way is a loss.
-        records = records.into_iter().map(Record::comes_again).collect();
-        let all = records.len();
+        let mut records: Vec<Record> = records.into_iter().map(Record::comes_again).collect();
+        let mut place = 0;
         let mut wait = RETRY_FIRST;
         loop {
-            let begun = all - records.len();
-            let Appended { seqs, error } = self.journal.append_all(records.clone()).await;
+            let Appended { seqs, error, left } = self.journal.append_all(records).await;
             self.kept += seqs.len() as u64;
-            (begun..begun + seqs.len()).for_each(|place| kept(&mut self.progress, place));
-            records.drain(..seqs.len());
+            (place..place + seqs.len()).for_each(|place| kept(&mut self.progress, place));
+            place += seqs.len();
+            records = left;
             match error {
                 // They are in the file; if the disk loses them, it loses with them that they were read.
                 None | Some(JournalError::Unsynced) => break,

@@ -192,7 +192,7 @@ pub(super) async fn keep_all(base: &Base, format: LineFormat, words: &Words, inp
                 }
             },
             () = tokio::time::sleep_until(due.unwrap_or_else(tokio::time::Instant::now)), if due.is_some() => {
-                streams.end_due(clock.elapsed(), &Zoned::now(), &mut read);
+                streams.end_due(clock.elapsed(), &mut read);
             }
             () = tokio::time::sleep_until(tell.unwrap_or_else(tokio::time::Instant::now)), if tell.is_some() => {}
         }
@@ -201,7 +201,7 @@ pub(super) async fn keep_all(base: &Base, format: LineFormat, words: &Words, inp
         }
     };
     input.rest().into_iter().for_each(|line| push(&mut streams, line, clock, &mut read));
-    streams.end(&(), &Zoned::now(), &mut read);
+    streams.end(&(), &mut read);
     // A journal that takes nothing any more is told by itself.
     let _: Result<(), Ended> = keep(&mut read, words, &base.shaping, &mut ledger).await;
     base.shaping.left_out(words.caller, true).into_iter().for_each(|record| ledger.tell(record));
@@ -225,7 +225,10 @@ async fn keep(
     shaping: &Shaping,
     ledger: &mut Ledger<()>,
 ) -> Result<(), Ended> {
-    for formats::Read { mut entry, text, format, last: Origin { left_out, has_bytes }, lines, .. } in read.drain(..) {
+    let now = Zoned::now();
+    for read in read.drain(..) {
+        let mut entry = read.entry(&now);
+        let formats::Read { text, format, last: Origin { left_out, has_bytes }, lines, .. } = read;
         entry.is_cut |= left_out > 0;
         entry.has_bytes |= has_bytes;
         let came = Came { text: text.as_bytes(), form: Form::Format(format) };

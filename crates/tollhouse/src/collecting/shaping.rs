@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tollhouse_collect::formats::{Entry, Format};
+use tollhouse_collect::formats::{Entry, Format, Verbatim};
 use tollhouse_config::{Config, LineCap, OnAbort, ProgramFault, ShapeConfig, SourceKind, Vrl};
 use tollhouse_journal::{Level, Record};
 use tollhouse_remap::{Fault, Program, Stopped};
@@ -148,6 +148,11 @@ pub(crate) fn told(fault: Fault) -> ProgramFault {
 }
 
 impl SourceShape {
+    /// Whether anything of it looks at the fields of a line.
+    fn looks_at_fields(&self) -> bool {
+        !(self.programs.is_empty() && self.kinds.is_empty())
+    }
+
     /// What becomes of a line. `given` is what programs may read besides, and not change.
     pub(crate) fn shape(&self, mut entry: Entry, given: &[(&str, &str)]) -> Shaped {
         if !self.programs.is_empty() {
@@ -275,7 +280,43 @@ impl Shaping {
         given: &[(&str, &str)],
         beside: impl FnOnce(Record) -> Record,
     ) -> Option<Record> {
-        let shape = self.admit(&entry)?;
+        let shape = self.admit(&entry.text)?;
+        self.shaped(&shape, caller, entry, came, given, beside)
+    }
+
+    /// Whether fields of lines go into their records as they stand: then [`Shaping::record_of_verbatim`] costs less.
+    pub(super) fn takes_verbatim(&self) -> bool {
+        !self.renewed().shape.looks_at_fields()
+    }
+
+    /// As [`Shaping::record`], for a line of which only that was read which a record needs.
+    pub(super) fn record_of_verbatim(
+        &self,
+        caller: &'static str,
+        line: Verbatim<'_>,
+        came: Option<&Came<'_>>,
+        given: &[(&str, &str)],
+        beside: impl FnOnce(Record) -> Record,
+    ) -> Option<Record> {
+        let shape = self.admit(&line.text)?;
+        if shape.looks_at_fields() {
+            // It does since a moment ago.
+            return self.shaped(&shape, caller, line.into(), came, given, beside);
+        }
+        self.state().counts.lines += 1;
+        Some(lines::record_of_verbatim(caller, &self.source, line, beside))
+    }
+
+    /// The record of a line that is not one too many.
+    fn shaped(
+        &self,
+        shape: &SourceShape,
+        caller: &'static str,
+        entry: Entry,
+        came: Option<&Came<'_>>,
+        given: &[(&str, &str)],
+        beside: impl FnOnce(Record) -> Record,
+    ) -> Option<Record> {
         let (is_cut, has_bytes) = (entry.is_cut, entry.has_bytes);
         let known: Vec<(&str, &str)> =
             [("source", self.source.as_str())].into_iter().chain(given.iter().copied()).collect();
@@ -306,14 +347,11 @@ impl Shaping {
     }
 
     /// What holds for a line, unless it is one too many of its pattern.
-    fn admit(&self, entry: &Entry) -> Option<Arc<SourceShape>> {
-        let mut state = self.state();
-        if state.from.has_changed().unwrap_or_default() {
-            state.renew(&self.source);
-        }
+    fn admit(&self, text: &str) -> Option<Arc<SourceShape>> {
+        let mut state = self.renewed();
         let State { cap, shape, counts, .. } = &mut *state;
         if let Some(cap) = cap
-            && !cap.take(&entry.text, self.began.elapsed(), Timestamp::now().as_millisecond())
+            && !cap.take(text, self.began.elapsed(), Timestamp::now().as_millisecond())
         {
             counts.suppressed += 1;
             return None;
@@ -386,6 +424,15 @@ impl Shaping {
             .into_iter()
             .filter(|(_, count)| *count > 0)
             .fold(record, |record, (name, count)| record.field(name, count))
+    }
+
+    /// The state by the configuration that is in force.
+    fn renewed(&self) -> std::sync::MutexGuard<'_, State> {
+        let mut state = self.state();
+        if state.from.has_changed().unwrap_or_default() {
+            state.renew(&self.source);
+        }
+        state
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

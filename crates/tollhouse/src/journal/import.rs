@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use memchr::memmem;
 use serde::Deserialize;
-use tollhouse_collect::formats::{self, Entry, Streams};
+use tollhouse_collect::formats::{Entry, Streams};
 use tollhouse_config::Config;
 use tollhouse_journal::{JournalError, Level, Options, Reader, Record, Sync};
 
@@ -196,9 +196,10 @@ impl Book {
                     let flaws = Flaws { is_cut, has_bytes, end };
                     streams.push(&(), text, flaws, Duration::ZERO, &file.written, &mut entries);
                 }
-                None => streams.end(&(), &file.written, &mut entries),
+                None => streams.end(&(), &mut entries),
             }
-            for formats::Read { entry, last, .. } in entries.drain(..) {
+            for read in entries.drain(..) {
+                let (entry, last) = (read.entry(&file.written), read.last);
                 counts.count(&entry, last, self.indexed_from_ms);
                 self.append(record(&args.source, &path, id, entry, last)).await?;
             }

@@ -65,7 +65,7 @@ pub(super) async fn keep(
         // Who is not answered sends it again.
         records.extend(shaped.map(Record::comes_again));
         if records.len() == RECORDS_AT_ONCE || (lines.peek().is_none() && !records.is_empty()) {
-            let Appended { seqs, error } = journal.append_all(std::mem::take(&mut records)).await;
+            let Appended { seqs, error, .. } = journal.append_all(std::mem::take(&mut records)).await;
             if let Some(error) = error {
                 return Err(Trouble::Unkept(error.to_string()));
             }

@@ -32,6 +32,7 @@ use crate::error::StoreError;
 use crate::row::Row;
 use crate::schema::layout;
 use crate::store::Inner;
+use crate::underway::Underway;
 use crate::warmer::Warmer;
 
 /// A record that came alone waits so long for others to be committed with it.
@@ -328,7 +329,8 @@ struct DayWriter {
     day: Arc<Day>,
     writer: IndexWriter<Row>,
     /// Not handed over to the writer yet.
-    rows: Vec<UserOperation<Row>>,
+    rows: Vec<Row>,
+    underway: Underway,
     extra_fields: HashSet<String>,
     is_dirty: bool,
     used: Instant,
@@ -542,12 +544,13 @@ impl DayWriter {
             day.index.writer_with_options(options).map_err(StoreError::tantivy("opening an index writer"))?;
         writer.set_merge_policy(Box::new(LogMergePolicy::default()));
         let (extra_fields, rows) = (day.extra_field_names()?, Vec::with_capacity(ROWS_AT_ONCE));
-        Ok(Self { extra_fields, day, writer, rows, is_dirty: false, used: Instant::now() })
+        let (underway, is_dirty, used) = (Underway::default(), false, Instant::now());
+        Ok(Self { day, writer, rows, underway, extra_fields, is_dirty, used })
     }
 
     fn add(&mut self, document: &Shaped<'_>) -> Result<(), StoreError> {
         let row = layout().row(document, &mut self.extra_fields);
-        self.rows.push(UserOperation::Add(row));
+        self.rows.push(row);
         if self.rows.len() == ROWS_AT_ONCE {
             self.hand_over()?;
         }
@@ -557,7 +560,9 @@ impl DayWriter {
     }
 
     fn hand_over(&mut self) -> Result<(), StoreError> {
-        self.writer.run(self.rows.drain(..)).map(|_| ()).map_err(StoreError::tantivy("adding documents"))
+        let batch = self.underway.begin(self.rows.len());
+        let rows = self.rows.drain(..).map(|row| UserOperation::Add(row.with(Arc::clone(&batch))));
+        self.writer.run(rows).map(|_| ()).map_err(StoreError::tantivy("adding documents"))
     }
 
     fn commit(&mut self, payload: &Payload) -> Result<(), StoreError> {

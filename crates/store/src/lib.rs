@@ -69,6 +69,7 @@ mod standing;
 mod store;
 #[cfg(test)]
 mod tests;
+mod underway;
 mod warmer;
 
 pub use answer::{Hit, Hits, SearchResponse, Shards, Total};

@@ -5,10 +5,13 @@
 
 use std::iter::Empty;
 use std::slice::Iter;
+use std::sync::Arc;
 
 use tantivy::Document;
 use tantivy::schema::Field;
 use tantivy::schema::document::{ReferenceValue, ReferenceValueLeaf, Value};
+
+use crate::underway::Batch;
 
 /// A row of an index, as Tantivy reads it.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub(crate) struct Row {
     values: Vec<(Field, Cell)>,
     /// Undeclared fields: names, and values.
     extra: Vec<(Span, Cell)>,
+    /// Held for as long as the row is on its way.
+    batch: Option<Arc<Batch>>,
 }
 
 /// A piece of the texts.
@@ -40,7 +45,14 @@ pub(crate) enum Cell {
 
 impl Row {
     pub(crate) fn with_capacity(text_bytes: usize, values: usize) -> Self {
-        Self { texts: String::with_capacity(text_bytes), values: Vec::with_capacity(values), extra: Vec::new() }
+        let (texts, values) = (String::with_capacity(text_bytes), Vec::with_capacity(values));
+        Self { texts, values, extra: Vec::new(), batch: None }
+    }
+
+    /// Says with which rows it is on its way.
+    pub(crate) fn with(mut self, batch: Arc<Batch>) -> Self {
+        self.batch = Some(batch);
+        self
     }
 
     /// The texts, to be written on.

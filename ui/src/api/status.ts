@@ -6,9 +6,8 @@ export type Upstream = Schemas["Upstream"];
 export type Status = Schemas["Status"];
 export type Model = Schemas["Model"];
 
-/** How the house is; `beyond` waits (two seconds at most) until there are records behind that number. */
-export function status(signal?: AbortSignal, beyond?: number): Promise<Status> {
-  return call("get", "/status", { signal, query: beyond === undefined ? {} : { beyond: String(beyond) } });
+export function status(signal?: AbortSignal): Promise<Status> {
+  return call("get", "/status", { signal });
 }
 
 export async function models(signal?: AbortSignal): Promise<Model[]> {

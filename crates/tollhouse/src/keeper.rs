@@ -17,7 +17,7 @@ use tollhouse_config::{Config, ConfigErrors};
 use tollhouse_console::Ask;
 use tollhouse_journal::{Level, Record};
 use tollhouse_remote::Shelf;
-use tollhouse_state::State;
+use tollhouse_state::{State, Versions};
 
 use crate::approving::Approving;
 use crate::batching::Batching;
@@ -208,14 +208,14 @@ impl Keeper {
         while self.draining.try_join_next().is_some() {}
         self.collecting.look();
         self.edging.look().await;
-        let erasures = self.ring.erasures();
+        let Versions { erasures, has_audits, .. } = self.ring.seen();
         if self.erasures != Some(erasures) {
             match content::record_erasures(&self.ground.state, &self.ground.journal).await {
                 Ok(()) => self.erasures = Some(erasures),
                 Err(error) => tracing::error!(error = format!("{error:#}"), "recording that content was erased"),
             }
         }
-        if let Err(error) = users::record_audits(&self.ground.state, &self.ground.journal).await {
+        if has_audits && let Err(error) = users::record_audits(&self.ground.state, &self.ground.journal).await {
             tracing::error!(error = format!("{error:#}"), "recording what the command line did with users");
         }
         if self.file.changed().await {

@@ -17,7 +17,7 @@ const CALLER: &str = "tollhouse/ring.rs";
 #[derive(Default)]
 pub(crate) struct Ring {
     version: Option<i64>,
-    erasures: i64,
+    seen: Versions,
     /// The hash of each stored key's newest secret, by id; revoked ones left out.
     stored: BTreeMap<String, Digest>,
     /// Every id that was ever revoked.
@@ -34,8 +34,8 @@ impl Ring {
         journal: &Journal,
     ) -> anyhow::Result<BTreeSet<String>> {
         // Before the keys themselves: what changes in between is seen at the next look.
-        let Versions { keys: version, erasures } = state.versions().await.context("looking for changed keys")?;
-        self.erasures = erasures;
+        self.seen = state.versions().await.context("looking for changed keys")?;
+        let version = self.seen.keys;
         if self.version == Some(version) {
             return Ok(BTreeSet::new());
         }
@@ -53,9 +53,9 @@ impl Ring {
         Ok(newly_revoked)
     }
 
-    /// The version of erasures that the last look found: one question tells of both.
-    pub(crate) fn erasures(&self) -> i64 {
-        self.erasures
+    /// What the last look found: one question tells of keys and all else.
+    pub(crate) fn seen(&self) -> Versions {
+        self.seen
     }
 
     /// Those of `ids` that are not known to be revoked here.

@@ -110,11 +110,12 @@ def test_what_is_exported(house):
     until("both are recorded", lambda: len(house.journal(kind="request")) == 2)
 
     raw = journal(house, "export").stdout
-    assert raw.encode() == house.journal_bytes()
+    # The house may have written more since.
+    assert house.journal_bytes().startswith(raw.encode()) and raw.count("\n") > 2
     some = journal(house, "export", "--query", "kind:request AND status:200", "--fields", "request_id,status").stdout
     assert [json.loads(line) for line in some.splitlines()] == [{"request_id": "first", "status": 200}]
     assert journal(house, "export", "--to", "now-1h").stdout == ""
-    assert journal(house, "export", "--from", "now-1h").stdout == raw
+    assert journal(house, "export", "--from", "now-1h").stdout.startswith(raw)
 
     sheet = house.directory / "records.csv"
     journal(house, "export", "--format", "csv", "--query", "kind:request", "--output", sheet)

@@ -15,6 +15,8 @@ from test_reload import reload
 
 # The whole run takes more; ./test has other things to do.
 RECORDS = int(os.environ.get("TOLLHOUSE_TEST_LINES", "20000"))
+# More records take longer, and so may each wait.
+PATIENCE = max(1, RECORDS // 20_000)
 BEGIN = datetime(2026, 3, 28, 6, 0, 0, tzinfo=UTC)
 INDICES = "clawdbot-qwen3-*"
 # In these two a field is an object first and then a text, which one index cannot have.
@@ -73,6 +75,10 @@ def status(house):
     return json.loads(house.run("ship", "status", "--json").stdout)[0]
 
 
+def is_done(house):
+    return reached(house) > RECORDS and status(house)["behind"] == 0
+
+
 def told(house, state):
     """The records that tell that the destination came into this state."""
     return [line for line in house.journal(kind="process", caller="ship") if line["state"] == state]
@@ -111,20 +117,20 @@ def test_scenario_b06_each_record_is_there_once_whoever_is_killed(make_house, ki
         house.configure(**settings(node))
         # It begins before the node is there.
         house.start()
-        until("the node is seen not to be there", lambda: told(house, "unreachable"), within=30)
+        until("the node is seen not to be there", lambda: told(house, "unreachable"), within=30 * PATIENCE)
         node.ready()
-        until("documents are delivered", lambda: reached(house) > RECORDS // 10, within=60)
+        until("documents are delivered", lambda: reached(house) > RECORDS // 10, within=60 * PATIENCE)
         kill(node)
-        until("that is told", lambda: len(told(house, "unreachable")) >= 2 or reached(house) > RECORDS, within=60)
+        until("that is told", lambda: len(told(house, "unreachable")) >= 2 or reached(house) > RECORDS, within=60 * PATIENCE)
         house.kill()
         node.start()
         house.start()
-        until("more is delivered", lambda: reached(house) > RECORDS // 3, within=90)
+        until("more is delivered", lambda: reached(house) > RECORDS // 3, within=90 * PATIENCE)
         house.child.send_signal(signal.SIGKILL)
         house.child.wait()
         house.start()
-        until("more is delivered", lambda: reached(house) > RECORDS // 2, within=90)
-        node.stop()
+        until("more is delivered", lambda: reached(house) > RECORDS // 2, within=90 * PATIENCE)
+        node.stop(within=40 * PATIENCE)
         node.start()
 
         # Another kind is wrong, where the node tells what it is: nothing is sent there, and nothing is lost.
@@ -135,9 +141,9 @@ def test_scenario_b06_each_record_is_there_once_whoever_is_killed(make_house, ki
             assert f"write `kind: {kind}`" in told(house, "rejected")[-1]["error"]
         reload(house, **settings(node))
         # House and courier tell of themselves, too: the end is when nothing waits.
-        until("nothing waits", lambda: reached(house) > RECORDS and status(house)["behind"] == 0, within=180, every=0.5)
+        until("nothing waits", lambda: is_done(house), within=180 * PATIENCE, every=0.5)
 
-        compared = house.run("ship", "verify", "far", "--json")
+        compared = house.run("ship", "verify", "far", "--json", timeout=30 * PATIENCE)
         found = json.loads(compared.stdout)
         assert found["equal"] and found["others"] == 0 and found["dead_letters"] == 1, found
         last = found["last_seq"]
@@ -159,7 +165,7 @@ def test_scenario_b06_each_record_is_there_once_whoever_is_killed(make_house, ki
         gone = node.ask("DELETE", f"/{hit['_index']}/_doc/{hit['_id']}?refresh=true").json()
         assert gone["result"] == "deleted", gone
         for command in [("ship", "verify", "far"), ("journal", "verify", "--against", "far")]:
-            compared = house.run(*command, check=False)
+            compared = house.run(*command, check=False, timeout=30 * PATIENCE)
             assert compared.returncode == 1 and "1 missing: 777" in compared.stdout, compared.stdout
         house.stop()
     finally:

@@ -17,5 +17,6 @@ export const addresses = ({ request, run }) => ({
   "settings file": "/settings?tab=file",
   "settings history": "/settings?tab=history",
   tasks: "/tasks",
+  "tasks batches": "/tasks?tab=batches",
   ...(run === undefined ? {} : { "a run": `/tasks?run=${run}` }),
 });

@@ -22,6 +22,7 @@ def seen(make_house, scripted, tmp_path):
         start=False,
         tasks=settings(tmp_path / "tollhouse"),
         upstreams={"scripted": {"kind": "openai", "url": scripted.url}},
+        batches={},
         sources={"app": {"type": "file", "paths": [str(log)], "format": "json"}},
         supervise={"steady": {"command": ["sleep", "1000"]}},
         alerts={"late": {"query": "model_name:late", "count": ">= 2", "within": "1h", "resolve": "1h"}},

@@ -7,7 +7,9 @@ import shutil
 from house import ROOT, until, walked
 from poison import payloads
 from scripted import MODELS
+from test_batches import batch_of, client_of
 from test_chats import API, OWN, Chatter
+from test_later import ASYNC
 from test_tasks import define, settings
 
 SHOTS = ROOT / "target" / "screenshots"
@@ -17,7 +19,7 @@ TITLE_CHARS_MAX = 200
 # Kept prompts, which are replayed, and models of these names.
 REPLAYED, MODELS_MAX = 3, 30
 PAGES = ["/", "/discover", "/discover?kind=all", "/efficiency", "/dashboards", "/chat", "/alerts", "/probes", "/sources",
-         "/processes", "/resources", "/keys", "/users", "/account", "/tasks", "/tasks?edit=new", "/settings", "/settings?tab=file",
+         "/processes", "/resources", "/keys", "/users", "/account", "/tasks", "/tasks?tab=batches", "/tasks?edit=new", "/settings", "/settings?tab=file",
          "/settings?tab=history", "/doctor", "/doctor?part=security", "/doctor?part=advice"]  # fmt: skip
 
 
@@ -70,6 +72,9 @@ def names(client, texts):
 def requests(house, texts):
     for text in texts[:60]:
         house.chat("hi", model=text, headers={"User-Agent": text.encode("ascii", "replace").decode().replace("\n", " ")[:200]})
+    for text in texts[:10]:
+        house.chat("hi", model=text, headers=ASYNC)
+    batch_of(client_of(house), "\n".join(json.dumps({"custom_id": text}) for text in texts[:20]).encode())
     ids = [house.chat(text, model="echo").headers["x-request-id"] for text in texts[:REPLAYED]]
     for request_id in ids:
         house.document(request_id)
@@ -123,6 +128,7 @@ def test_poisoned_texts_run_nothing_and_call_nobody(make_house, make_scripted, t
         alerts={"any": {"query": "model_name:*", "count": ">= 1", "within": "1h", "runbook": texts[2]}},
         supervise={"steady": {"command": ["sh", "-c", "echo \"$1\"; sleep 1000", "sh", lines[6]]}},
         tasks=settings(tmp_path / "tollhouse"),
+        batches={},
     )
     define(house, **task(texts))
     house.start()

@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 from house import ROOT, walked
+from test_batches import batch_of, client_of, lines, over
+from test_later import ASYNC
 from test_tasks import define, settings, step
 
 SHOTS = ROOT / "target" / "screenshots"
@@ -50,3 +52,24 @@ def test_scenario_r06_a_run_is_answered_changed_and_done_again_on_its_page(seen)
     assert seen["layout"] == [] and seen["axe"] == []
     assert seen["errors"] == []
     assert seen["outside"] == []
+
+
+def test_batches_are_followed_and_cancelled_on_their_page(make_house, scripted):
+    browser = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+    assert browser, "Chromium is not installed"
+    house = make_house(
+        upstreams={"scripted": {"kind": "openai", "url": scripted.url, "parallel": 2}},
+        batches={"at_once": 1},
+    )
+    client = client_of(house)
+    done = over(client, batch_of(client, lines(3)))
+    running = batch_of(client, lines(200, model="late"))
+    asked = {"model": "echo", "messages": [{"role": "user", "content": "later"}]}
+    assert house.post("/v1/chat/completions", asked, headers=ASYNC).status_code == 202
+    task = {"browser": browser, "address": house.console_address(), "shots": str(SHOTS)}
+    seen = walked("batches.mjs", {**task, "running": running.id, "done": done.id})
+    assert seen["tab"] == "batches" and "3 of 3" in seen["done"] and "echo" in seen["later"]
+    assert client.batches.retrieve(running.id).status == "cancelled" and seen["buttons"] == 0
+    assert seen["records"] >= 2 and done.id in seen["address"]
+    assert seen["overflow"] <= 0
+    assert seen["layout"] == [] and seen["axe"] == [] and seen["errors"] == [] and seen["outside"] == []

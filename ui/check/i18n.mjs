@@ -95,6 +95,48 @@ for (const rule of rulesOfVerdicts) if (!rulesZh.has(rule)) faults.push(`${rule}
 for (const rule of rulesZh) if (!rulesOfVerdicts.has(rule)) faults.push(`${rule}: no rule of verdicts`);
 if (doctor.size < 250) faults.push(`only ${doctor.size} codes were found in the doctor's catalogues`);
 
+// What is wrong with the texts of Settings and tasks: by codes, and by the words of the readers' sources.
+const faultTexts = await readFile(path.join(src, "i18n", "faults-zh.ts"), "utf8");
+const [faultCodesText, faultWordsText] = faultTexts.split("export const faultWordsZh");
+const faultCodesZh = new Map([...faultCodesText.matchAll(/^ {2}([a-z_]+): (".*"),$/gm)].map((match) => [match[1], match[2]]));
+const faultWordsZh = new Map([...faultWordsText.matchAll(/^ {2}("(?:[^"\\]|\\.)*"):\s+(".*"),$/gm)].map((match) => [JSON.parse(match[1]), match[2]]));
+const faultCodes = new Map();
+for (const file of ["config/src/saying.rs", "tasks/src/definition/saying.rs"]) {
+  const source = await readFile(path.join(crates, file), "utf8");
+  for (const [, code, figures] of source.matchAll(/^ {4}([a-z_]+) => \w+ \{([^}]*)\}/gm))
+    faultCodes.set(code, new Set([...figures.matchAll(/(\w+):/g)].map((match) => match[1])));
+}
+const readersSaying = await readFile(path.join(crates, "config", "src", "saying.rs"), "utf8");
+for (const [, code, figures] of readersSaying.split("#[cfg(test)]")[0].matchAll(/\{"code": "([a-z_]+)", "figures": \{([^}]*)\}/g))
+  if (code !== "filled") faultCodes.set(code, new Set([...figures.matchAll(/"(\w+)":/g)].map((match) => match[1])));
+for (const [code, figures] of faultCodes) {
+  if (!faultCodesZh.has(code)) faults.push(`${code}: a reader says it, and faults-zh.ts has no words for it`);
+  for (const [, name] of (faultCodesZh.get(code) ?? "").matchAll(/\{([a-z]+)\}/g))
+    if (!figures.has(name)) faults.push(`${code}: the reader has no figure ${name}`);
+}
+for (const code of faultCodesZh.keys()) if (!faultCodes.has(code)) faults.push(`${code}: no reader says it`);
+const readers = (await readdir(path.join(crates, "config", "src", "sections"))).map((name) => `config/src/sections/${name}`);
+const faultWords = new Set();
+for (const file of [...readers, "config/src/sections.rs", "config/src/decode.rs", "tasks/src/definition/read.rs"])
+  for (const words of literals(await readFile(path.join(crates, file), "utf8"))) faultWords.add(words);
+// Examples are the same in all languages; what a probe asks by default and what is counted are not said.
+const SAME = /^[{>]|^Answer with one word|^characters in one line$/;
+for (const words of faultWords)
+  if (!SAME.test(words) && !faultWordsZh.has(words)) faults.push(`"${words}": a reader says it, and faults-zh.ts has no words for it`);
+for (const words of faultWordsZh.keys()) if (!faultWords.has(words)) faults.push(`"${words}": no reader says it`);
+
+/** The sentences that stand in a Rust source: its literals with a space that are no format strings and no reasons of lints. */
+function literals(source) {
+  const found = [];
+  const code = source.split("#[cfg(test)]")[0];
+  const token = /\/\/.*|'(?:\\.[^']*|[^'\\])'|(format(?:_args)?!\(\s*|reason = )?"((?:[^"\\]|\\.)*)"/g;
+  for (const [, isOther, text] of code.matchAll(token)) {
+    if (text === undefined || isOther !== undefined || !/[a-z]\S* |^a /.test(text.trim())) continue;
+    found.push(text.replaceAll('\\"', '"').replaceAll("\\\\", "\\"));
+  }
+  return found;
+}
+
 const [saidEn, saidZh] = await Promise.all([said("en"), said("zh")]);
 for (const [code, figures] of codes) {
   const [one, other] = [saidEn.get(code), saidZh.get(code)];
@@ -113,4 +155,4 @@ if (faults.length > 0) {
   console.error(faults.join("\n"));
   process.exit(1);
 }
-console.log(`i18n: ${en.size} texts and ${codes.size + doctor.size} codes of the server in 2 languages`);
+console.log(`i18n: ${en.size} texts and ${codes.size + doctor.size + faultCodes.size} codes and ${faultWords.size} sentences of the server in 2 languages`);

@@ -10,6 +10,9 @@ import { ANSWERS } from "./answers.mjs";
 import { MODEL_LIST, makeHistory, makeRequest, random, SERVICE_NAME } from "./data.mjs";
 import { QueryError, search } from "./es.mjs";
 import { backtestOf, makeAlerts, makeForecast, makeProbeList } from "./watch.mjs";
+import { makeAdvised, makeExamined } from "./doctor.mjs";
+import { batchPageOf, boardOf, cancelled, checkOf, makeJobs, runOf, textOf } from "./jobs.mjs";
+import { checkSettings, makeRevisions, makeSettings } from "./settings.mjs";
 import { makeProcesses, makeStores } from "./upkeep.mjs";
 import { fieldsOf, firstKeys, makeKey, storyOf } from "./house.mjs";
 
@@ -52,6 +55,8 @@ export async function startMock({ port = 0, scenario = "full", grow = true } = {
     keys: scenario === "empty" ? [] : firstKeys(began),
     alerts: makeAlerts(began),
     probes: makeProbeList(began),
+    jobs: makeJobs(began, scenario),
+    settings: makeSettings(),
   };
   const server = createServer((request, response) => {
     answer(request, response, state).catch((error) => {
@@ -170,11 +175,35 @@ async function answer(request, response, state) {
       return json(told.error === undefined ? 200 : 400, told);
     }
     case "GET /probes":
-      return json(200, state.scenario === "empty" ? { light: { colour: "grey", layer: null, reason: "nothing was checked yet", layers: [] }, probes: [], resources: [] } : state.probes);
+      return json(200, state.scenario === "empty" ? { light: { colour: "grey", layer: null, reason: "nothing was checked yet", said: [{ code: "nothing_yet", figures: {} }], layers: [] }, probes: [], resources: [] } : state.probes);
     case "GET /processes":
       return json(200, { processes: state.scenario === "empty" ? [] : makeProcesses(Date.now()) });
     case "GET /stores":
       return json(200, state.scenario === "empty" ? { stores: [], disks: [] } : makeStores(Date.now()));
+    case "POST /doctor":
+      return json(200, makeExamined(state.scenario));
+    case "POST /advise":
+      return json(200, makeAdvised(state.scenario));
+    case "GET /tasks":
+      return json(200, boardOf(state.jobs));
+    case "GET /tasks/runs": {
+      const [task, status, text] = ["task", "status", "text"].map((name) => url.searchParams.get(name) ?? "");
+      const fits = (run) => (task === "" || run.task === task) && (status === "" || run.status === status) && run.task.includes(text);
+      return json(200, { runs: state.jobs.runs.filter(fits), next: null });
+    }
+    case "GET /batches":
+      return json(200, batchPageOf(state.jobs));
+    case "GET /later":
+      return json(200, { on: true, later: state.jobs.later, has_more: false });
+    case "GET /settings":
+      return json(200, state.settings);
+    case "POST /settings/check":
+      return json(200, checkSettings(state.settings.text, body.text));
+    case "POST /settings/apply":
+      state.settings = makeSettings(body.text);
+      return json(200, { changed: ["timeouts.idle"], restart: [], version: state.settings.version });
+    case "GET /settings/history":
+      return json(200, { revisions: state.scenario === "empty" ? [] : makeRevisions(state.began) });
     case "GET /forecast":
       return json(200, makeForecast(Date.now()));
     case "GET /keys":
@@ -204,6 +233,11 @@ function named(json, call, body, state) {
     state.saved[at] = { ...state.saved[at], ...body };
     return json(200, state.saved[at]);
   }
+  if (kind === "tasks") return tasked(json, method, path.split("/").slice(2).map(decodeURIComponent), body, state);
+  if ((kind === "batches" || kind === "later") && action === "cancel") {
+    const found = cancelled(state.jobs[kind], id, Date.now());
+    return found === null ? json(404, { error: "there is no such thing" }) : json(200, found);
+  }
   if (kind === "alerts" && method === "POST") return watched(json, id, action, path.split("/")[4], body, state);
   if (kind === "probes" && action === "run") {
     const probe = state.probes.probes.find((one) => one.id === id);
@@ -218,6 +252,27 @@ function named(json, call, body, state) {
     return json(204);
   }
   return json(404, { error: "there is no such call" });
+}
+
+/** A run or a definition, and what is done with it. */
+function tasked(json, method, [what, name, verb], body, { jobs }) {
+  const task = jobs.tasks.find((one) => one.name === name);
+  if (what === "runs") {
+    const run = jobs.runs.find(({ id }) => id === name);
+    if (run === undefined) return json(404, { error: "there is no such run" });
+    const status = { pause: "paused", resume: "running", cancel: "cancelled", approve: "done", reject: "failed", retry: "running" }[verb];
+    if (status !== undefined) Object.assign(run, { status });
+    if (verb === "approve" || verb === "reject") jobs.questions = jobs.questions.filter((question) => question.run !== name);
+    return json(200, runOf(jobs, name, Date.now()));
+  }
+  if (verb === "check") return json(200, checkOf(body.text));
+  if (verb === "run") return json(201, { id: jobs.runs[0].id });
+  if (verb === "hold" || verb === "release") return json(200, Object.assign(task, { is_held: verb === "hold" }));
+  if (method === "DELETE") {
+    jobs.tasks = jobs.tasks.filter((one) => one !== task);
+    return json(204);
+  }
+  return json(200, textOf(name));
 }
 
 function watched(json, name, action, what, body, state) {

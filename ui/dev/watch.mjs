@@ -13,6 +13,7 @@ const RULE = {
   baseline: null,
   within: "5m",
   group_by: null,
+  origin: "built-in",
   for: "0s",
   samples: 1,
   cooldown: "30m",
@@ -22,6 +23,9 @@ const RULE = {
   notify: null,
   escalate: null,
   runbook: null,
+  runbook_said: [],
+  objective: null,
+  saved: null,
   silenced_until: null,
   groups: [],
 };
@@ -38,6 +42,9 @@ export function makeAlerts(nowMs) {
       severity,
       state: ended === null ? "open" : "ended",
       title: `${rule}: qwen3:32b`,
+      title_said: [],
+      text_said: [],
+      runbook_said: [],
       text: "7 requests of qwen3:32b took longer than 5 s within 5 minutes",
       groups: ["qwen3:32b"],
       figures: [
@@ -52,10 +59,10 @@ export function makeAlerts(nowMs) {
       acknowledged: null,
       escalated: null,
       timeline: [
-        { at: at(began - 40_000), text: "qwen3:32b: pending with 5" },
-        { at: at(began), text: "qwen3:32b: firing with 7" },
-        { at: at(began + 1_400), text: "told to ops" },
-        ...(ended === null ? [] : [{ at: at(ended), text: "qwen3:32b: over" }]),
+        { at: at(began - 40_000), text: "qwen3:32b: pending with 5", said: [] },
+        { at: at(began), text: "qwen3:32b: firing with 7", said: [] },
+        { at: at(began + 1_400), text: "told to ops", said: [{ code: "moment_told", figures: {} }] },
+        ...(ended === null ? [] : [{ at: at(ended), text: "qwen3:32b: over", said: [{ code: "moment_over", figures: {} }] }]),
       ],
       ...more,
     };
@@ -176,18 +183,20 @@ export function makeProbeList(nowMs) {
     kind,
     layer,
     about: more.about ?? name,
+    looks: [],
     every_s: more.every_s ?? 900,
     running: false,
     next: at(nowMs + 540_000),
     since: at(nowMs - 5 * HOUR_MS),
-    last: { at: at(nowMs - 360_000), outcome, found, duration_ms: more.duration_ms ?? 1.2, fields },
+    last: { at: at(nowMs - 360_000), outcome, found, said: [], duration_ms: more.duration_ms ?? 1.2, fields },
   });
-  const layer = (name, colour, reason, probes) => ({ layer: name, colour, reason, probes, since: colour === "grey" ? null : at(nowMs - 5 * HOUR_MS) });
+  const layer = (name, colour, reason, probes) => ({ layer: name, colour, reason, said: [], probes, since: colour === "grey" ? null : at(nowMs - 5 * HOUR_MS) });
   return {
     light: {
       colour: "yellow",
       layer: "resource",
       reason: "/: 91.3% used (limit 91%), full in 12 days",
+      said: [],
       layers: [
         layer("process", "green", "2 checks are well", 2),
         layer("answer", "green", "1 check is well", 1),

@@ -6,6 +6,7 @@
 //!   and [`Config::changes`] names what another one says differently.
 //! - [`ConfigErrors`] holds every [`Problem`] found: where, the line with a caret under the culprit, what was expected and a
 //!   hint. A value that is wrong does not keep the ones after it from being checked.
+//! - [`Said`] is what a problem says: English words, and a code of [`Saying`] with figures, so that a page can say it in its reader's language.
 //! - [`Secret`] is a value that neither `Debug` nor `effective_yaml` nor an error message shows.
 //! - [`Config::settings`] says where each value in force comes from. [`mask()`] gives a file's text as it may be shown, and
 //!   [`unmask`] puts the secrets back into one that was changed.

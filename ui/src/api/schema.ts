@@ -265,6 +265,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/console/api/v1/batches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Batches of everybody, the newest first, and what is kept altogether
+         * @description Needs a session with the role viewer.
+         */
+        get: operations["getBatches"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/v1/batches/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a batch; what was answered stays
+         * @description Needs a session with the role operator.
+         */
+        post: operations["postBatchesIdCancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/console/api/v1/chat": {
         parameters: {
             query?: never;
@@ -593,6 +633,46 @@ export interface paths {
          * @description Needs a session with the role admin.
          */
         post: operations["postKeysIdRotate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/v1/later": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Requests of everybody that are answered later, the newest first
+         * @description Needs a session with the role viewer.
+         */
+        get: operations["getLater"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/console/api/v1/later/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give up on a request that is answered later
+         * @description Needs a session with the role operator.
+         */
+        post: operations["postLaterIdCancel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1634,6 +1714,59 @@ export interface components {
             rule: string;
             yaml: string;
         };
+        /** @description Something that is wrong with a batch's file. */
+        BatchFault: {
+            code: string;
+            /**
+             * Format: int64
+             * @description Counted from 1.
+             */
+            line: number | null;
+            message: string;
+            param: string | null;
+        };
+        /** @description A page of batches. */
+        BatchPage: {
+            batches: components["schemas"]["ConsoleBatch"][];
+            /** @description There are older ones. */
+            has_more: boolean;
+            /** @description Whether there are any: the configuration says `batches`. */
+            on: boolean;
+            use: components["schemas"]["BatchUse"] | null;
+        };
+        /**
+         * @description How a batch stands, in the words of OpenAI's API.
+         * @enum {string}
+         */
+        BatchStatus: "validating" | "failed" | "in_progress" | "finalizing" | "completed" | "expired" | "cancelling" | "cancelled";
+        /** @description What is kept and under way, of everybody. */
+        BatchUse: {
+            /**
+             * Format: int64
+             * @description What is kept altogether, in bytes.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description How many bytes may be.
+             */
+            bytes_max: number;
+            /**
+             * Format: int64
+             * @description Files.
+             */
+            files: number;
+            /**
+             * Format: int64
+             * @description Requests that are answered later and have no answer yet.
+             */
+            later_open: number;
+            /**
+             * Format: int64
+             * @description Batches that are not over.
+             */
+            open: number;
+        };
         /** @description What was answered then. */
         Before: {
             /** @description Why the prompt is not what the model was asked then: `left_out`, `cut`, `redacted`, `withheld`, `media`. */
@@ -1838,6 +1971,85 @@ export interface components {
             models: string[];
             user: string | null;
         };
+        /** @description A batch as its overseer sees it. Times are in milliseconds since 1970. */
+        ConsoleBatch: {
+            /** Format: int64 */
+            cancelling_ms: number | null;
+            /**
+             * Format: int64
+             * @description Those that have their answer.
+             */
+            completed: number;
+            /** @description As the client said it. */
+            completion_window: string;
+            /** Format: int64 */
+            created_ms: number;
+            /** Format: int64 */
+            ended_ms: number | null;
+            endpoint: string;
+            error_file_id: string | null;
+            /** @description Why it failed, by line. */
+            errors: components["schemas"]["BatchFault"][];
+            /**
+             * Format: int64
+             * @description When no further request of it is asked.
+             */
+            expires_ms: number;
+            /**
+             * Format: int64
+             * @description Those that have an error in place of one.
+             */
+            failed: number;
+            /** Format: int64 */
+            finalizing_ms: number | null;
+            id: string;
+            /** Format: int64 */
+            in_progress_ms: number | null;
+            input_file_id: string;
+            /** @description Nothing further becomes of it. */
+            is_over: boolean;
+            /** @description The key that made it; none where no key is asked for. */
+            key_id: string | null;
+            output_file_id: string | null;
+            status: components["schemas"]["BatchStatus"];
+            /**
+             * Format: int64
+             * @description Requests.
+             */
+            total: number;
+            /** @description Whose requests they are: the user of that key, or its name. */
+            user: string | null;
+        };
+        /** @description A request that is answered later, as its overseer sees it. Times are in milliseconds since 1970. */
+        ConsoleLater: {
+            /** @description By which API it came. */
+            api: components["schemas"]["LaterApi"];
+            /** Format: int64 */
+            created_ms: number;
+            /** Format: int64 */
+            ended_ms: number | null;
+            /**
+             * Format: int64
+             * @description Until when it is kept.
+             */
+            expires_ms: number;
+            /** @description A webhook is told when it is over. */
+            has_webhook: boolean;
+            /**
+             * Format: int32
+             * @description What the gate answered with.
+             */
+            http_status: number | null;
+            id: string;
+            /** @description It has its answer, or gets none any more. */
+            is_over: boolean;
+            /** @description The key that asked; none where no key is asked for. */
+            key_id: string | null;
+            model: string;
+            status: components["schemas"]["LaterStatus"];
+            /** @description Whose request it is. */
+            user: string | null;
+        };
         /** @description What is looked at together. */
         Dashboard: {
             /** @description Begin of the time range that it opens with: date math on `now`, or RFC 3339; empty means the usual one. */
@@ -1898,8 +2110,17 @@ export interface components {
              */
             line: number | null;
             message: string;
+            said: components["schemas"]["FaultSaid"] | null;
             /** Format: int64 */
             width: number | null;
+        };
+        /** @description What is said of a fault by codes. */
+        FaultSaid: {
+            expected: components["schemas"]["Said"] | null;
+            hint: components["schemas"]["Said"] | null;
+            /** @description The way to the value that it is about; empty for the whole file, nothing where `what` names it. */
+            path: string | null;
+            what: components["schemas"]["Said"];
         };
         /** @description A file that cannot be used; the definition of before stays in force. */
         FaultyTask: {
@@ -2179,6 +2400,24 @@ export interface components {
             /** @description Those of the state store. */
             keys: components["schemas"]["Key"][];
         };
+        /**
+         * @description By which API it came.
+         * @enum {string}
+         */
+        LaterApi: "chat" | "response";
+        /** @description A page of requests that are answered later. */
+        LaterPage: {
+            /** @description There are older ones. */
+            has_more: boolean;
+            later: components["schemas"]["ConsoleLater"][];
+            /** @description Whether there are any: the configuration says `batches`. */
+            on: boolean;
+        };
+        /**
+         * @description How it stands, in the words of OpenAI's API.
+         * @enum {string}
+         */
+        LaterStatus: "queued" | "in_progress" | "completed" | "failed" | "cancelled";
         /** @enum {string} */
         Layer: "process" | "answer" | "quality" | "resource";
         LayerLight: {
@@ -3093,6 +3332,7 @@ export interface components {
             hint: string | null;
             line: number | null;
             message: string;
+            said: components["schemas"]["FaultSaid"] | null;
             width: number | null;
         };
         /** @description What a run is given. */
@@ -4159,6 +4399,128 @@ export interface operations {
             };
             /** @description there is none of this id */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    getBatches: {
+        parameters: {
+            query?: {
+                /** @description older than this batch */
+                after?: string;
+                /** @description how many, up to 200 */
+                limit?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchPage"];
+                };
+            };
+            /** @description it makes no sense; the message says what */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postBatchesIdCancel: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Anything: other sites cannot send it. */
+                "x-tollhouse-console": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsoleBatch"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it is not allowed: by the role, or because it does not come from the console itself */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description there is none of this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it does not fit what there is */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5658,6 +6020,128 @@ export interface operations {
             };
             /** @description there is none of this id */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    getLater: {
+        parameters: {
+            query?: {
+                /** @description older than this request */
+                after?: string;
+                /** @description how many, up to 200 */
+                limit?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LaterPage"];
+                };
+            };
+            /** @description it makes no sense; the message says what */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it cannot be done right now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+        };
+    };
+    postLaterIdCancel: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Anything: other sites cannot send it. */
+                "x-tollhouse-console": string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsoleLater"];
+                };
+            };
+            /** @description nobody is signed in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it is not allowed: by the role, or because it does not come from the console itself */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description there is none of this id */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
+                };
+            };
+            /** @description it does not fit what there is */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7389,7 +7873,10 @@ export interface operations {
     };
     getStatus: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description answer when records behind this number can be found, or else after two seconds */
+                beyond?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -7403,6 +7890,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Status"];
+                };
+            };
+            /** @description it makes no sense; the message says what */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refusal"];
                 };
             };
             /** @description nobody is signed in */

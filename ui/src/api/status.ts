@@ -6,8 +6,9 @@ export type Upstream = Schemas["Upstream"];
 export type Status = Schemas["Status"];
 export type Model = Schemas["Model"];
 
-export function status(signal?: AbortSignal): Promise<Status> {
-  return call("get", "/status", { signal });
+/** How the house is; `beyond` waits (two seconds at most) until there are records behind that number. */
+export function status(signal?: AbortSignal, beyond?: number): Promise<Status> {
+  return call("get", "/status", { signal, query: beyond === undefined ? {} : { beyond: String(beyond) } });
 }
 
 export async function models(signal?: AbortSignal): Promise<Model[]> {

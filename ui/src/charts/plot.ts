@@ -48,6 +48,9 @@ export interface Plot {
 }
 
 const AXIS_WIDTH = 54;
+const ROOM_AT_RIGHT = 18;
+/** Between the last label of an axis and the chart's edge. */
+const LABEL_GAP = 2;
 const DRAG_PX_MIN = 6;
 /** How much of its colour a band has. */
 const BAND_SHARE = 0.14;
@@ -62,10 +65,20 @@ export function createPlot(host: HTMLElement, first: PlotSpec): Plot {
   const ink = colour("--ink-3");
   const font = `11px ${getComputedStyle(host).fontFamily}`;
 
+  let lastLabel = { ms: 0, text: "" };
+  /** The last label of the time axis stands around its tick: what of it is beyond the end of the axis needs room too. */
+  const roomAtRight = (plot: uPlot) => {
+    plot.ctx.font = font;
+    const half = plot.ctx.measureText(lastLabel.text).width / 2;
+    const [start, end] = [axisStart(spec), axisEnd(spec)];
+    const toEnd = ((end - lastLabel.ms) / Math.max(end - start, 1)) * (plot.width - AXIS_WIDTH - ROOM_AT_RIGHT);
+    return Math.max(ROOM_AT_RIGHT, Math.ceil(half - toEnd) + LABEL_GAP);
+  };
+
   const options: uPlot.Options = {
     width: Math.max(host.clientWidth, 120),
     height: spec.height,
-    padding: [8, spec.axes ? 18 : 0, spec.axes ? 0 : 2, spec.axes ? 0 : 0],
+    padding: [8, spec.axes ? roomAtRight : 0, spec.axes ? 0 : 2, 0],
     legend: { show: false },
     ...(spec.utc ? { tzDate: (at: number) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC") } : {}),
     cursor: {
@@ -88,7 +101,11 @@ export function createPlot(host: HTMLElement, first: PlotSpec): Plot {
         space: 76,
         grid: { show: false },
         ticks: { stroke: line, size: 4, width: 1 },
-        values: (_plot, splits, _axis, _space, step) => splits.map((at) => spec.clock(at * 1000, step * 1000)),
+        values: (_plot, splits, _axis, _space, step) => {
+          const labels = splits.map((at) => spec.clock(at * 1000, step * 1000));
+          lastLabel = { ms: (splits.at(-1) ?? 0) * 1000, text: labels.at(-1) ?? "" };
+          return labels;
+        },
       },
       {
         show: spec.axes,

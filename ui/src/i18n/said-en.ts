@@ -125,7 +125,7 @@ export const saidEn = {
   nothing_looked: "nothing is checked here",
   nothing_yet: "nothing was checked yet",
   users_first: "not looked at: users were served first",
-  fires_latest: "{rule}{group}: {what}",
+  fires_newest: "{rule}{group}:",
   fires_budget: "{rule}{group}: the budget goes {rate} too fast over {window_s}",
   fires: "{rule}{group}: {measured} {value} in {within_s}",
   fires_many: "{rule}: {measured} ({groups})",

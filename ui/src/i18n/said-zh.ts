@@ -127,7 +127,7 @@ export const saidZh: Record<SaidCode, string> = {
   nothing_looked: "这里没有检查项",
   nothing_yet: "还没有检查过",
   users_first: "没有检查：先服务用户",
-  fires_latest: "{rule}{group}：{what}",
+  fires_newest: "{rule}{group}：",
   fires_budget: "{rule}{group}：{window_s}内预算消耗过快，达 {rate}",
   fires: "{rule}{group}：{within_s}内{measured} {value}",
   fires_many: "{rule}：{measured}（{groups}）",

@@ -1,7 +1,9 @@
 // What is shown instead of data: loading, nothing there, or an error with a way on.
 
 import type { ComponentChildren } from "preact";
-import { useUi } from "./context";
+import { ApiError } from "../api/base";
+import type { TextKey } from "../i18n/en";
+import { type Translate, useUi } from "./context";
 import { CopyButton } from "./copy";
 import { Icon } from "./icon";
 
@@ -14,7 +16,7 @@ export function ErrorNotice({ error, retry }: { error: Error; retry?: () => void
       <Icon name="warning" />
       <div>
         <strong>{t(unreachable ? "common.unreachable" : "common.failed")}</strong>
-        <p>{unreachable ? t("common.unreachable_hint") : error.message}</p>
+        <p>{unreachable ? t("common.unreachable_hint") : wordsOf(error, t)}</p>
       </div>
       {retry !== undefined && (
         <button type="button" class="button" onClick={retry}>
@@ -23,6 +25,22 @@ export function ErrorNotice({ error, retry }: { error: Error; retry?: () => void
       )}
     </div>
   );
+}
+
+/** Refusals that people meet while they write, by the server's codes. */
+const REFUSALS: Readonly<Record<string, TextKey>> = {
+  faulty: "common.refused_faulty",
+  task_name: "common.refused_task_name",
+  task_changed: "common.refused_task_changed",
+  task_gone: "common.refused_task_gone",
+  tasks_off: "common.refused_tasks_off",
+  unchanged: "settings.unchanged",
+};
+
+function wordsOf(error: Error, t: Translate): string {
+  const code = error instanceof ApiError ? (error.code ?? "") : "";
+  const key = Object.hasOwn(REFUSALS, code) ? REFUSALS[code] : undefined;
+  return key === undefined ? error.message : t(key);
 }
 
 interface EmptyProps {

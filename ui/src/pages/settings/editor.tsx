@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../../api/base";
 import { type Applied, applyText, checkText, type Fault, isOvertaken, type Proposal, type Settings } from "../../api/settings";
+import { faultWords } from "../../lib/fault";
 import { useChange } from "../../lib/use-change";
 import { useQuery } from "../../lib/use-query";
 import { useSettled } from "../../lib/use-settled";
@@ -25,7 +26,7 @@ interface Props {
 
 export function Editor({ settings, draft, setDraft, reload }: Props) {
   const { t } = useUi();
-  if (settings.file === null) return <p class="notice">{t("settings.locked", { reason: settings.locked ?? "" })}</p>;
+  if (settings.file === null) return <p class="notice">{t("settings.no_file")}</p>;
   if (settings.text === null) {
     return (
       <div class="notice" data-testid="settings-hidden">
@@ -231,22 +232,29 @@ function Verdict({ proposal, leadTo }: { proposal: Proposal; leadTo: (fault: Fau
 
 /** What is wrong, as `tollhouse check` says it. */
 function Faults({ faults, leadTo }: { faults: Fault[]; leadTo?: (fault: Fault) => void }) {
-  const { t } = useUi();
+  const { t, language } = useUi();
   if (faults.length === 0) return null;
   return (
     <ul class="settings-faults">
       {faults.map((fault, at) => {
+        const { message, expected, hint, isEnglish } = faultWords(fault, language);
         const place = fault.line === null ? "" : `${fault.line}:${fault.column ?? 1}`;
         return (
-          <li key={at} data-testid="settings-fault" data-line={fault.line ?? ""} data-column={fault.column ?? ""}>
+          <li
+            key={at}
+            lang={isEnglish ? "en" : undefined}
+            data-testid="settings-fault"
+            data-line={fault.line ?? ""}
+            data-column={fault.column ?? ""}
+          >
             {place !== "" && leadTo !== undefined && (
               <button type="button" class="link-button" onClick={() => leadTo(fault)}>
                 {place}
               </button>
             )}
-            {place !== "" && leadTo === undefined && <code>{place}</code>} {fault.message}
-            {fault.expected !== null && <small>{t("settings.expected", { what: fault.expected })}</small>}
-            {fault.hint !== null && <small class="quiet">{fault.hint}</small>}
+            {place !== "" && leadTo === undefined && <code>{place}</code>} {message}
+            {expected !== null && <small>{t("settings.expected", { what: expected })}</small>}
+            {hint !== null && <small class="quiet">{hint}</small>}
           </li>
         );
       })}

@@ -10,6 +10,7 @@ import {
   type TaskCheck,
   type TaskText,
 } from "../../api/tasks";
+import { faultWords } from "../../lib/fault";
 import { clause } from "../../lib/lucene";
 import type { Changes } from "../../lib/route";
 import { useChange } from "../../lib/use-change";
@@ -157,17 +158,20 @@ function Editor({ kept, templates, editable, show, reload }: Omit<Props, "task">
 
 /** What is wrong with the text, or the steps that it makes. */
 function Verdict({ check }: { check: TaskCheck }) {
-  const { t } = useUi();
+  const { t, language } = useUi();
   if (check.faults.length > 0) {
     return (
       <ul class="task-faults">
-        {check.faults.map((fault, at) => (
-          <li key={at} lang="en">
-            <Lamp colour="red">{fault.line === null ? "" : t("settings.from_file", { line: fault.line })}</Lamp> {fault.message}
-            {fault.expected !== null && <span class="process-note">{t("settings.expected", { what: fault.expected })}</span>}
-            {fault.hint !== null && <span class="process-note">{fault.hint}</span>}
-          </li>
-        ))}
+        {check.faults.map((fault, at) => {
+          const { message, expected, hint, isEnglish } = faultWords(fault, language);
+          return (
+            <li key={at} lang={isEnglish ? "en" : undefined} data-testid="definition-fault">
+              <Lamp colour="red">{fault.line === null ? "" : t("settings.from_file", { line: fault.line })}</Lamp> {message}
+              {expected !== null && <span class="process-note">{t("settings.expected", { what: expected })}</span>}
+              {hint !== null && <span class="process-note">{hint}</span>}
+            </li>
+          );
+        })}
       </ul>
     );
   }

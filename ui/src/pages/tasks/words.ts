@@ -1,5 +1,6 @@
 // Words for runs, steps and questions.
 
+import type { Batch, Later } from "../../api/batches";
 import type { Run, Step } from "../../api/tasks";
 import type { TextKey } from "../../i18n/en";
 import type { LampColour } from "../../ui/lamp";
@@ -34,6 +35,25 @@ export const KINDS: Record<Step["kind"], TextKey> = {
   approve: "tasks.kind_approve",
   wait: "tasks.kind_wait",
   task: "tasks.kind_task",
+};
+
+export const BATCH_STATUSES: Record<Batch["status"], { text: TextKey; colour: LampColour }> = {
+  validating: { text: "batches.validating", colour: "yellow" },
+  in_progress: { text: "tasks.running", colour: "yellow" },
+  finalizing: { text: "batches.finalizing", colour: "yellow" },
+  completed: { text: "tasks.done", colour: "green" },
+  failed: { text: "tasks.failed", colour: "red" },
+  expired: { text: "batches.expired", colour: "red" },
+  cancelling: { text: "batches.cancelling", colour: "yellow" },
+  cancelled: { text: "tasks.cancelled", colour: "grey" },
+};
+
+export const LATER_STATUSES: Record<Later["status"], { text: TextKey; colour: LampColour }> = {
+  queued: { text: "tasks.queued", colour: "grey" },
+  in_progress: { text: "tasks.running", colour: "yellow" },
+  completed: { text: "tasks.done", colour: "green" },
+  failed: { text: "tasks.failed", colour: "red" },
+  cancelled: { text: "tasks.cancelled", colour: "grey" },
 };
 
 /** Why a human is asked. */

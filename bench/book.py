@@ -23,7 +23,20 @@ import tempfile
 import time
 
 import records
-from rig import LOAD_CORE, PROXY_CORE, ROOT, cpu_seconds, family, free_port, make_key, need, pinned, stop, wait_for
+from rig import (
+    LOAD_CORE,
+    PROXY_CORE,
+    ROOT,
+    cpu_by_thread,
+    cpu_seconds,
+    family,
+    free_port,
+    make_key,
+    need,
+    pinned,
+    stop,
+    wait_for,
+)
 
 sys.path.insert(0, str(ROOT / "tests/integration"))
 
@@ -173,6 +186,7 @@ def tollhouse(directory, program, file, count):
         data = root / "data"
         found |= {
             "cpu": cpu_seconds(process.pid),
+            "threads": cpu_by_thread(process.pid),
             "peak": server.peak_bytes(),
             "disk": folder_bytes(data / "index"),
             "journal": folder_bytes(data / "journal"),
@@ -317,6 +331,17 @@ def check_document(server, file):
         raise SystemExit(f"ours: {ours}\nmade: {made}")
 
 
+def threads_table(figures, count):
+    """Where the time went: threads that ended, as those of merges do, are what is left."""
+    threads, all_of_it = figures["threads"], figures["cpu"] / count * 1e6
+    print("\n### Loading, by threads\n\n| | µs a line | of that in the system |\n|---|---|---|")
+    for name, (user, system) in sorted(threads.items(), key=lambda thread: -sum(thread[1])):
+        if user + system > 0.01 * figures["cpu"]:
+            print(f"| {name} | {(user + system) / count * 1e6:.2f} | {system / count * 1e6:.2f} |")
+    rest = all_of_it - sum(user + system for user, system in threads.values()) / count * 1e6
+    print(f"| threads that ended | {rest:.2f} | |")
+
+
 def loading_table(figures, raw, count):
     print(f"\n### Loading {count:,} records, {raw / 1e6:.0f} MB ({raw / count:.0f} bytes a line)\n")
     print("| | MB/s | lines/s | CPU per line, µs | peak memory, MiB | index ÷ raw |\n|---|---|---|---|---|---|")
@@ -377,6 +402,7 @@ def main():
                 answers[kind] = asked(server, file, args.rounds)
                 figures[kind] = server.figures
     loading_table(figures, raw, args.records)
+    threads_table(figures["tollhouse"], args.records)
     asking_table(answers, args.rounds)
     if args.raw:
         args.raw.write_text(json.dumps({"figures": figures, "answers": answers, "raw_bytes": raw}, ensure_ascii=False))

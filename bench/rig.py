@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -121,6 +122,18 @@ def cpu_seconds(pid):
     return total / TICKS
 
 
+def cpu_by_thread(pid):
+    """CPU seconds by the names of threads, of those that live; numbers at their ends left out."""
+    found = {}
+    for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            name, fields = (thread / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
+            user, system = (int(ticks) / TICKS for ticks in fields.split()[11:13])
+            before = found.get(name := name.rstrip("0123456789"), (0, 0))
+            found[name] = (before[0] + user, before[1] + system)
+    return found
+
+
 def memory_bytes(pid):
     """Proportional set size of the process and its children."""
     total = 0
@@ -128,6 +141,11 @@ def memory_bytes(pid):
         text = pathlib.Path(f"/proc/{one}/smaps_rollup").read_text()
         total += int(re.search(r"^Pss:\s+(\d+)", text, re.M)[1]) * 1024
     return total
+
+
+def resident_bytes(pid):
+    """Resident memory of the process and its children: asking costs them nothing, unlike the proportional set size."""
+    return sum(int(pathlib.Path(f"/proc/{one}/statm").read_text().split()[1]) for one in family(pid)) * resource.getpagesize()
 
 
 def start_nginx(directory, name, port, body, core):

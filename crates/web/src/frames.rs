@@ -1,9 +1,10 @@
 //! Counts what floods an HTTP/2 connection: frames that cost the server work and the client nothing.
 //!
-//! h2 itself bounds streams, header lists, CONTINUATION frames, and resets that it has not shown to us yet or that a
-//! client makes *it* send (MadeYouReset). What it does not bound is the pace at which a client opens streams and resets
-//! them (Rapid Reset, CVE-2023-44487), nor empty and control frames. This looks at each frame's nine bytes (RFC 9113,
-//! section 4.1) on their way to h2. They also tell how fast bodies come ([`Uploads`]).
+//! h2 itself bounds streams, header lists, CONTINUATION frames, small pieces of bodies, and resets that it has not shown to
+//! us yet or that a client makes *it* send (MadeYouReset). What it does not bound is the pace at which a client opens
+//! streams and resets them (Rapid Reset, CVE-2023-44487), nor empty and control frames, nor windows that grow a byte at a
+//! time. This looks at each frame's nine bytes (RFC 9113, section 4.1) on their way to h2. They also tell how fast bodies
+//! come ([`Uploads`]).
 
 use std::io;
 use std::pin::Pin;
@@ -23,8 +24,15 @@ pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const WINDOW: Duration = Duration::from_secs(10);
 /// Streams that a client may reset within [`WINDOW`].
 const RESETS_MAX: u32 = 100;
-/// Frames without content (PING, SETTINGS, PRIORITY, unknown ones, empty DATA) within [`WINDOW`].
+/// Frames without content (PING, SETTINGS, PRIORITY, GOAWAY, unknown ones, empty DATA, windows that nothing calls for) within
+/// [`WINDOW`].
 const IDLE_FRAMES_MAX: u32 = 1_000;
+/// For so many bytes that we send it, a client may open each of its windows once.
+const BYTES_OF_AN_UPDATE: usize = 1024;
+/// As many of these openings may come later than what they are for.
+const UPDATES_DUE_MAX: usize = 10_000;
+/// A padded piece of a body that may be nothing but padding (RFC 9113, section 6.1): 255 bytes and their number.
+const PADDING_BYTES_MAX: usize = 256;
 
 const HEADER_BYTES: usize = 9;
 const DATA: u8 = 0;
@@ -34,6 +42,7 @@ const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
+const PADDED: u8 = 8;
 const ENHANCE_YOUR_CALM: u8 = 0xB;
 
 /// A client's connection as h2 sees it.
@@ -47,6 +56,8 @@ pub(crate) struct FrameWatch<S> {
     counted_since: Instant,
     resets: u32,
     idle_frames: u32,
+    /// How often the client may still open its windows.
+    updates_due: usize,
     last_stream: u32,
     uploads: Arc<Uploads>,
 }
@@ -62,6 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> FrameWatch<S> {
             counted_since: Instant::now(),
             resets: 0,
             idle_frames: 0,
+            updates_due: 0,
             last_stream: 0,
             uploads: Arc::default(),
         }
@@ -75,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> FrameWatch<S> {
     /// Counts the frames in `bytes`; whether there are too many.
     fn count(&mut self, bytes: &[u8]) -> bool {
         let (mut resets, mut idle_frames, mut last_stream) = (0, 0, self.last_stream);
-        let uploads = &*self.uploads;
+        let (uploads, updates_due) = (&*self.uploads, &mut self.updates_due);
         self.sent_by_client.each(bytes, |frame| match frame.kind {
             HEADERS => {
                 note_headers(uploads, &frame);
@@ -85,9 +97,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> FrameWatch<S> {
                 uploads.end(frame.stream);
                 resets += 1;
             }
-            DATA if frame.length > 0 || frame.flags & END_STREAM != 0 => note_data(uploads, &frame),
-            // Bounded by h2 and by what they belong to.
-            WINDOW_UPDATE | CONTINUATION | GOAWAY => {}
+            DATA => {
+                note_data(uploads, &frame);
+                idle_frames += u32::from(frame.is_idle());
+            }
+            WINDOW_UPDATE if *updates_due > 0 => *updates_due -= 1,
+            // Bounded by h2 and by what it belongs to.
+            CONTINUATION => {}
             _ => idle_frames += 1,
         });
         self.last_stream = last_stream;
@@ -106,8 +122,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> FrameWatch<S> {
 
     /// Notes what we send.
     fn note_sent(&mut self, bytes: &[u8]) {
-        let uploads = &*self.uploads;
+        let (uploads, updates_due) = (&*self.uploads, &mut self.updates_due);
         self.sent_by_us.each(bytes, |frame| match frame.kind {
+            DATA | HEADERS => *updates_due = (*updates_due + frame.updates()).min(UPDATES_DUE_MAX),
             WINDOW_UPDATE => uploads.give_room(frame.stream),
             RST_STREAM => uploads.end(frame.stream),
             _ => {}
@@ -214,6 +231,19 @@ struct Frame {
     kind: u8,
     flags: u8,
     stream: u32,
+}
+
+impl Frame {
+    /// Whether it is a piece of a body that brings it no further.
+    fn is_idle(&self) -> bool {
+        let most = if self.flags & PADDED == 0 { 0 } else { PADDING_BYTES_MAX };
+        self.length <= most && self.flags & END_STREAM == 0
+    }
+
+    /// How often a client may open its windows for this piece of an answer, the stream's and the connection's.
+    fn updates(&self) -> usize {
+        2 * self.length.div_ceil(BYTES_OF_AN_UPDATE).max(1)
+    }
 }
 
 impl Frames {

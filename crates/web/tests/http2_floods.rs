@@ -7,6 +7,7 @@ use common::{House, Served};
 use tollhouse_web::ServeOptions;
 
 const PRIORITY: u8 = 2;
+const PADDED: u8 = 8;
 
 async fn house() -> House {
     House::start(ServeOptions::default()).await
@@ -59,10 +60,38 @@ async fn frames_without_content_are_counted() {
         client.raw.send(frame(kind, 0, 0, content).repeat(2_000)).await;
         assert!(client.goodbye().await.is_some(), "{kind}");
     }
+    // Empty pieces of a body: nothing at all, or nothing but padding.
+    for (flags, content) in [(0, vec![]), (PADDED, vec![0]), (PADDED, [&[255][..], &[0; 255]].concat())] {
+        let mut client = Client::connect(&house).await;
+        client.raw.send(frame(HEADERS, END_HEADERS, 1, &get("/a", None))).await;
+        client.raw.send(frame(DATA, flags, 1, &content).repeat(2_000)).await;
+        assert!(client.goodbye().await.is_some(), "{content:?}");
+    }
+}
+
+#[tokio::test]
+async fn windows_may_be_opened_for_what_was_sent_and_not_for_nothing() {
+    let house = house().await;
     let mut client = Client::connect(&house).await;
-    client.raw.send(frame(HEADERS, END_HEADERS, 1, &get("/a", None))).await;
-    client.raw.send(frame(DATA, 0, 1, &[]).repeat(2_000)).await;
-    assert!(client.goodbye().await.is_some());
+    client.raw.send(frame(WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes()).repeat(2_000)).await;
+    assert_eq!(client.goodbye().await, Some(ENHANCE_YOUR_CALM));
+    // A client that opens both windows by each kilobyte that it gets: two thousand times for a megabyte.
+    let mut client = Client::connect(&house).await;
+    client.raw.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, &get("/large", None))).await;
+    let (mut taken, mut due) = (0, 0);
+    while taken < 1024 * 1024 {
+        let piece = client.frame().await.expect("the connection goes on");
+        if piece.kind != DATA {
+            continue;
+        }
+        taken += piece.content.len();
+        due += piece.content.len();
+        while due >= 1024 {
+            due -= 1024;
+            let more = 1024_u32.to_be_bytes();
+            client.raw.send([frame(WINDOW_UPDATE, 0, 0, &more), frame(WINDOW_UPDATE, 0, 1, &more)].concat()).await;
+        }
+    }
 }
 
 /// Frames by which a client makes the server reset a stream that is being answered (MadeYouReset, CVE-2025-8671).

@@ -16,7 +16,7 @@ CITY = '{"city": "Paris", "rank": 1}'
 
 
 # What takes long to build is only there when it is asked for; then it has to be there.
-ASKED_FOR = {"--llama": "test_llama.py", "--openclaw": "test_openclaw_supervised.py"}
+ASKED_FOR = {"--llama": {"test_llama.py"}, "--openclaw": {"test_openclaw_supervised.py", "test_edge_openclaw_real.py", "test_openclaw_inbox.py"}}
 
 
 def pytest_addoption(parser):
@@ -34,8 +34,8 @@ def pytest_addoption(parser):
 
 
 def pytest_ignore_collect(collection_path, config):
-    missing = [file for option, file in ASKED_FOR.items() if not config.getoption(option)]
-    return True if collection_path.name in missing else None
+    missing = [files for option, files in ASKED_FOR.items() if not config.getoption(option)]
+    return True if any(collection_path.name in files for files in missing) else None
 
 
 def pytest_configure(config):

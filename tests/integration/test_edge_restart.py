@@ -1,5 +1,8 @@
-"""The house restarts under load while somebody else keeps its sockets, as systemd does (sd_listen_fds(3)): nobody is refused."""
+"""The house under load, while it restarts and somebody else keeps its sockets, as systemd does (sd_listen_fds(3)), and while all that
+can change is changed: nobody is refused."""
 
+import shutil
+import signal
 import socket
 import ssl
 import threading
@@ -8,6 +11,8 @@ import time
 from edges import HOST
 from house import BINARY, Tollhouse, free_port, until
 from test_edge import OWN, authority  # noqa: F401 (fixture)
+
+RELOADS = 15
 
 
 class Holder(Tollhouse):
@@ -45,7 +50,7 @@ class Load:
     """Clients that connect anew for each request, each as soon as it has its answer."""
 
     def __init__(self, house, authority, clients):
-        self.house, self.answers, self.wrong, self.slowest = house, 0, [], 0.0
+        self.house, self.answers, self.wrong, self.slowest, self.certificates = house, 0, [], 0.0, set()
         self.trusted = ssl.create_default_context(cafile=authority.file)
         self.lock, self.over = threading.Lock(), threading.Event()
         kinds = (("https", house.https), ("http", house.http), ("own", house.port))
@@ -69,6 +74,8 @@ class Load:
         host = HOST if kind != "own" else "127.0.0.1"
         with socket.create_connection(("127.0.0.1", port), timeout=40) as plain:
             connection = self.trusted.wrap_socket(plain, server_hostname=HOST) if kind == "https" else plain
+            if kind == "https":
+                self.certificates.add(connection.getpeercert()["serialNumber"])
             connection.sendall(f"GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
             answer = b""
             while piece := connection.recv(4_096):
@@ -112,3 +119,46 @@ def test_scenario_g20_a_restart_under_load_refuses_nobody(tmp_path, authority): 
         assert not house.journal(kind="config", level="error")
     finally:
         house.end()
+
+
+def test_scenario_g20_a_reload_of_everything_under_load_refuses_nobody(make_house, authority, tmp_path):  # noqa: F811
+    """Certificates, sites, routes, headers, limits, models and their servers, all of them again and again."""
+    https, http, other = free_port(), free_port(), free_port()
+    (tmp_path / "www").mkdir()
+
+    def signed(number):
+        """A new certificate, in files of its own: those in force are nobody's to write to."""
+        return {kind: str(shutil.copy(path, tmp_path / f"{number}-{kind}.pem")) for kind, path in authority.sign(HOST).items()}
+
+    def settings(number):
+        routes = [*OWN, {"path": f"/files-{number}/", "to": f"dir:{tmp_path}/www"}, {"path": "/behind/", "to": f"http://127.0.0.1:{other}/{number}"}]
+        sites = {
+            HOST: {"tls": signed(number), "routes": routes, "headers": ("current", "tutorial")[number % 2]},
+            f"site-{number}.example.test": {"tls": authority.sign(f"site-{number}.example.test"), "routes": OWN},
+        }
+        return {
+            "upstreams": {f"demo-{number}": {"kind": "demo"}},
+            "models": {"demo": {"aliases": [f"alias-{number}"]}},
+            "access": {"rate_limit": {"requests": 100_000 + number, "per": "60s"}},
+            "limits": {"per_address": 500 + number},
+            "edge": {"https": f"127.0.0.1:{https}", "http": f"127.0.0.1:{http}", "sites": sites},
+        }
+
+    house = make_house(**settings(0))
+    house.https, house.http = https, http
+
+    def reloaded():
+        return len(house.journal(kind="config", msg="configuration reloaded"))
+
+    with Load(house, authority, clients=6) as load:
+        until("there is load", lambda: load.answers > 50)
+        for number in range(1, RELOADS + 1):
+            before = load.answers
+            house.configure(**settings(number))
+            house.child.send_signal(signal.SIGHUP)
+            until("it is in force", lambda number=number: reloaded() >= number, within=60)
+            until("it was asked meanwhile", lambda before=before: load.answers > before + 20, within=60)
+    assert not load.wrong, load.wrong[:5]
+    assert not house.journal(kind="config", level="error")
+    assert len(load.certificates) > RELOADS // 2, "new certificates were shown"
+    print(f"{load.answers} answers, each on a connection of its own, over {reloaded()} reloads; {len(load.certificates)} certificates; none refused")

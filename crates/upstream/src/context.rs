@@ -33,6 +33,8 @@ pub struct Context {
     pub prompt_tokens: u64,
     /// Which fallback models the caller may use; none by default.
     pub may_call: MayCall,
+    /// It is suspected of breaking its server: no server gets it after one has failed at it.
+    pub is_sent_once: bool,
     /// Where the request is, for those who want to tell.
     pub progress: Progress,
 }
@@ -47,6 +49,7 @@ impl Default for Context {
             tokens: 0,
             prompt_tokens: 0,
             may_call: Arc::new(|_| false),
+            is_sent_once: false,
             progress: Progress::default(),
         }
     }
@@ -62,6 +65,7 @@ impl fmt::Debug for Context {
             .field("priority", &self.priority)
             .field("tokens", &self.tokens)
             .field("prompt_tokens", &self.prompt_tokens)
+            .field("is_sent_once", &self.is_sent_once)
             .field("progress", &self.progress)
             .finish_non_exhaustive()
     }

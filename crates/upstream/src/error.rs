@@ -139,6 +139,11 @@ impl UpstreamError {
         self.inner.cause.reason()
     }
 
+    /// Whether a server had the request when it failed. One that was away, full, or asked to be left alone had not.
+    pub fn was_under_way(&self) -> bool {
+        self.inner.cause.was_under_way()
+    }
+
     /// When trying again makes sense.
     pub fn retry_after(&self) -> Option<Duration> {
         self.inner.cause.row().retry_after
@@ -185,6 +190,8 @@ pub(crate) enum Cause {
     Busy { why: String, shown: String, retry_after: Duration },
     #[error("connecting: {0}")]
     Connect(String),
+    #[error("gone with the request: {0}")]
+    Gone(String),
     #[error("not a byte of an answer, and the health address is silent too")]
     Silent,
     #[error("connection lost before an answer: {0}")]
@@ -224,6 +231,7 @@ impl Cause {
             Self::Open(_)
             | Self::Opened(_)
             | Self::Connect(_)
+            | Self::Gone(_)
             | Self::Silent
             | Self::Lost(_)
             | Self::Recalled(_)
@@ -252,13 +260,36 @@ impl Cause {
             Self::Busy { .. } => "queue",
             Self::Connect(_) => "connect",
             Self::Silent => "silent",
-            Self::Lost(_) => "lost",
+            Self::Gone(_) | Self::Lost(_) => "lost",
             Self::Recalled(_) => "recalled",
             Self::FirstByte(_) => "first_byte_timeout",
             Self::Idle(_) => "idle_timeout",
             Self::Total(_) => "total_timeout",
             Self::Read(_) | Self::Decode(_) => "broken_answer",
             Self::Reported(_) | Self::Status { .. } => "upstream_error",
+        }
+    }
+
+    fn was_under_way(&self) -> bool {
+        match self {
+            Self::Unsupported { .. }
+            | Self::UnknownModel { .. }
+            | Self::Open(_)
+            | Self::Busy { .. }
+            | Self::Connect(_)
+            | Self::Recalled(_)
+            | Self::Status { status: 429 | 503, .. } => false,
+            Self::Status { .. } => self.row().fault != Fault::Caller,
+            Self::Opened(_)
+            | Self::Gone(_)
+            | Self::Silent
+            | Self::Lost(_)
+            | Self::FirstByte(_)
+            | Self::Idle(_)
+            | Self::Total(_)
+            | Self::Read(_)
+            | Self::Decode(_)
+            | Self::Reported(_) => true,
         }
     }
 
@@ -293,6 +324,7 @@ impl Cause {
         let text = chain(error);
         match error {
             ClientError::Late(_) | ClientError::Connect(_) | ClientError::NoHost => Self::Connect(text),
+            ClientError::Gone(_) => Self::Gone(text),
             ClientError::Send(_) | ClientError::Read(_) | ClientError::Closed | ClientError::Crossed => {
                 Self::Lost(text)
             }
@@ -380,6 +412,20 @@ mod tests {
 
     // Status, body and Retry-After of the server; status, message and wait told to the client.
     type Case = (u16, &'static str, Option<Duration>, u16, &'static str, Option<Duration>);
+
+    #[test]
+    fn a_server_that_takes_nothing_has_not_failed_at_a_request() {
+        let was_under_way = |cause| UpstreamError::new(cause).was_under_way();
+        assert!(was_under_way(Cause::Lost("reset".to_owned())));
+        assert!(was_under_way(Cause::Gone("refused".to_owned())));
+        assert!(was_under_way(Cause::Opened("silent".into())));
+        assert!(was_under_way(Cause::status(500, b"CUDA error", None)));
+        assert!(!was_under_way(Cause::status(503, b"server busy", None)));
+        assert!(!was_under_way(Cause::status(400, b"too long", None)));
+        assert!(!was_under_way(Cause::Open("refused".into())));
+        assert!(!was_under_way(Cause::Connect("refused".to_owned())));
+        assert!(!was_under_way(Cause::busy("the queue is full".to_owned(), None)));
+    }
 
     #[test]
     fn statuses_are_told_by_one_table() {

@@ -76,7 +76,7 @@ impl<'a> Way<'a> {
             Ok(done) => return Ok(done),
             Err(failure) => failure,
         };
-        if !failure.cause().falls_back() {
+        if !failure.cause().falls_back() || self.is_spent(&failure) {
             return Err(failure);
         }
         let inner = self.inner;
@@ -134,25 +134,31 @@ impl<'a> Way<'a> {
             let waits = recalled
                 || (backend.server().is_some_and(|server| server.is_held())
                     && (matches!(cause, Cause::Connect(_) | Cause::Silent)
-                        || (matches!(cause, Cause::Lost(_)) && !lost)));
+                        || (matches!(cause, Cause::Lost(_) | Cause::Gone(_)) && !lost)));
             // So it is with one that lost what works on its model, and starts that again by itself.
             let without_runner = !lost && cause.is_lost_runner();
             if without_runner {
                 Box::pin(sleep(RUNNER_TIME)).await;
             }
             let waits = waits || without_runner;
-            lost |= without_runner || matches!(cause, Cause::Lost(_));
+            lost |= without_runner || matches!(cause, Cause::Lost(_) | Cause::Gone(_));
             let try_next = cause.try_next() || unsupported;
             let error = UpstreamError::of(cause, backend.name()).with_attempts(self.attempts);
             if !waits {
                 stops = stops.iter().filter(|stop| stop.server != server).cloned().collect();
             }
             let may_retry = unsupported || waits || self.inner.budget.retry();
-            if !try_next || self.attempts >= ATTEMPTS_MAX || stops.is_empty() || !may_retry {
+            let is_spent = self.attempts >= ATTEMPTS_MAX || self.is_spent(&error);
+            if !try_next || is_spent || stops.is_empty() || !may_retry {
                 return Err(error);
             }
             (again, failure) = (Some(order), Some(error));
         }
+    }
+
+    /// Whether it was sent as often as it may be because a server failed at it.
+    fn is_spent(&self, failure: &UpstreamError) -> bool {
+        self.context.is_sent_once && failure.was_under_way()
     }
 
     async fn wait(&mut self, stops: &Arc<[Stop]>, prefix: Option<u64>, again: Option<Order>) -> Result<Slot, Refused> {

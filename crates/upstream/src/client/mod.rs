@@ -51,6 +51,9 @@ pub(crate) enum ClientError {
     /// The same of a connection that was kept, when the request may have crossed its end: it was not even begun then.
     #[error("the server closed the connection that was kept")]
     Crossed,
+    /// Then there was no new connection either: the server went away when it got the request.
+    #[error("the server closed the connection that was kept, and there is no other")]
+    Gone(#[source] Box<ClientError>),
     #[error("the answer is not HTTP/1.1")]
     Broken(#[from] Broken),
 }
@@ -132,7 +135,8 @@ impl Client {
     }
 
     async fn send_anew(&self, request: &Request<Bytes>) -> Result<Response<Incoming>, ClientError> {
-        self.new_connection(request.uri()).await?.send(request).await
+        let connection = self.new_connection(request.uri()).await;
+        connection.map_err(|error| ClientError::Gone(Box::new(error)))?.send(request).await
     }
 
     fn kept(&self, uri: &Uri) -> Result<Option<Connection>, ClientError> {

@@ -193,6 +193,26 @@ async fn what_crosses_the_end_of_a_kept_connection_goes_out_once_more() {
 }
 
 #[tokio::test]
+async fn a_server_that_goes_with_the_request_is_told_from_one_that_was_away() {
+    let (listener, address) = listener().await;
+    let client = client();
+    let server = async move {
+        let (mut first, _) = listener.accept().await.expect("first");
+        hear(&mut first, 1).await;
+        first.write_all(OK.as_bytes()).await.expect("answers");
+        hear(&mut first, 1).await;
+        drop(listener);
+    };
+    let asked = async {
+        ask(&client, post(address, "x")).await.expect("answered");
+        [ask(&client, post(address, "x")).await, ask(&client, post(address, "x")).await]
+    };
+    let ((), [gone, away]) = tokio::join!(server, asked);
+    assert!(matches!(gone, Err(ClientError::Gone(_))), "{gone:?}");
+    assert!(matches!(away, Err(ClientError::Connect(_))), "{away:?}");
+}
+
+#[tokio::test]
 async fn what_may_not_be_done_twice_is_sent_once() {
     let (listener, address) = listener().await;
     let client = client();

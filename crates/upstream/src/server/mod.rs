@@ -137,7 +137,7 @@ impl Server {
                 let failure = if self.is_kept { Failure::Stuck } else { Failure::Silent };
                 fail(failure, "it does not answer, not even at its health address".to_owned())
             }
-            Cause::Connect(text) => fail(Failure::Unreachable, format!("no connection: {text}")),
+            Cause::Connect(text) | Cause::Gone(text) => fail(Failure::Unreachable, format!("no connection: {text}")),
             Cause::Lost(text) => fail(Failure::Lost, format!("connection lost before an answer: {text}")),
             Cause::Status { status: 404, .. } => {
                 self.state.listing.expire();

@@ -11,7 +11,8 @@ broken    500 with a stack trace
 busy      503, as a server whose own queue is full
 named     as echo, under a name of an internal registry
 
-Any other name is served as `echo`. With `resident`, it keeps so many models loaded like Ollama: another one waits until
+Any other name is served as `echo`. A prompt with `poison` in it kills the server: every connection ends, and it is back after
+`away_s`; `deaths` counts. With `resident`, it keeps so many models loaded like Ollama: another one waits until
 those that run have ended, then loads for `load_s`; `loads` counts.
 """
 
@@ -62,6 +63,7 @@ class Scripted:
         self.resident, self.models = resident, models
         self.calls, self.connections = [], set()
         self.loaded, self.loads, self.running = collections.OrderedDict(), 0, collections.Counter()
+        self.poison, self.away_s, self.deaths = None, 0.3, 0
         self.port = 0
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -78,12 +80,20 @@ class Scripted:
     def listen(self):
         """Begins to listen, on the same port as before if it did."""
 
-        async def serve():
-            self.freed = asyncio.Condition()
-            return await self.loop.create_server(lambda: Connection(self), "127.0.0.1", self.port, backlog=8192)
-
-        self.server = asyncio.run_coroutine_threadsafe(serve(), self.loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.serve(), self.loop).result(10)
         self.port = self.server.sockets[0].getsockname()[1]
+
+    async def serve(self):
+        self.freed = asyncio.Condition()
+        self.server = await self.loop.create_server(lambda: Connection(self), "127.0.0.1", self.port, backlog=8192)
+
+    def die(self):
+        """As a process that a request kills and somebody starts anew."""
+        self.deaths += 1
+        self.server.close()
+        for connection in list(self.connections):
+            connection.transport.abort()
+        self.loop.call_later(self.away_s, lambda: asyncio.ensure_future(self.serve()))
 
     def away(self):
         """Stops to listen and drops every connection, as a process that ends."""
@@ -215,6 +225,9 @@ class Connection(asyncio.Protocol):
         async with house.place(asked):
             if asked.model == "late":
                 await asyncio.sleep(house.late_s)
+            if house.poison and house.poison in asked.text:
+                house.die()
+                return False
             if asked.model == "broken":
                 return self.whole(call, {"error": {"message": TRACE}}, "500 Internal Server Error")
             if asked.model == "busy":

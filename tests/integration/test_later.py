@@ -165,3 +165,22 @@ def test_only_so_many_wait(make_later, scripted):
         assert house.chat("on", model="late", headers=ASYNC).status_code == 202
     assert house.chat("on", model="late", headers=ASYNC).status_code == 429
     assert house.chat("on", model="nobody-has-it", headers=ASYNC).status_code == 404
+
+
+def test_the_console_shows_what_comes_later_and_gives_up_on_it(make_later, scripted):
+    house = make_later()
+    scripted.late_s = 120
+    endless = house.chat("on", model="late", headers=ASYNC).json()["id"]
+    fetched(house, house.chat("hello", headers=ASYNC).headers["location"])
+    house.status()  # signs in
+    console, api = house.signed_in, "/console/api/v1/later"
+    console.headers["x-tollhouse-console"] = "1"
+    page = console.get(api).json()
+    assert page["on"] and [entry["model"] for entry in page["later"]] == ["echo", "late"], page
+    done, waiting = page["later"]
+    assert (done["status"], done["http_status"], done["is_over"]) == ("completed", 200, True)
+    assert (waiting["id"], waiting["api"], waiting["is_over"]) == (endless, "chat", False)
+    assert console.post(f"{api}/{endless}/cancel").json()["status"] == "cancelled"
+    assert console.post(f"{api}/{endless}/cancel").status_code == 409
+    assert console.post(f"{api}/chatcmpl-none/cancel").status_code == 404
+    house.idle(10)

@@ -1,6 +1,6 @@
 //! A batch: what it is, what becomes of it, and the answers to its lines.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use crate::cabinet::{Cabinet, new_id};
 use crate::error::BatchError;
 use crate::files::Part;
 use crate::lines::LineError;
+use crate::settings::Settings;
 
 /// Batches of a key that are over and still told of.
 const OVER_MAX: i64 = 1_000;
@@ -23,16 +24,25 @@ pub(crate) fn owner_name(owner: &Owner) -> &str {
 }
 
 /// How a batch stands, in the words of OpenAI's API.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Status {
+#[schema(as = BatchStatus)]
+pub enum Status {
+    /// Its file is read.
     Validating,
+    /// Its file is wrong, or the house gave it up.
     Failed,
+    /// Its requests are asked.
     InProgress,
+    /// Its answers are written into files.
     Finalizing,
+    /// Each request has its answer, or an error.
     Completed,
+    /// Its time was over before all was asked.
     Expired,
+    /// Somebody has ended it, which is not done yet.
     Cancelling,
+    /// Somebody has ended it.
     Cancelled,
 }
 
@@ -139,20 +149,27 @@ pub(crate) struct LineAnswer {
 }
 
 impl Cabinet {
-    /// Takes a new batch, unless its owner has `open_max` that are not over.
-    pub(crate) async fn add_batch(&self, batch: &Batch, open_max: u64) -> Result<(), BatchError> {
+    /// Takes a new batch that holds an input of so many bytes, unless its owner has too many that are not over.
+    pub(crate) async fn add_batch(
+        &self,
+        batch: &Batch,
+        input_bytes: u64,
+        settings: &Settings,
+    ) -> Result<(), BatchError> {
         let owner = batch.key_id.as_deref().unwrap_or_default();
         let doc = serde_json::to_string(batch)?;
         let mut tx = self.write.begin_with("BEGIN IMMEDIATE").await?;
         let open = sqlx::query("SELECT count(*) FROM batches WHERE owner = $1 AND is_open = 1").bind(owner);
         let open: i64 = open.fetch_one(&mut *tx).await?.get(0);
-        if open as u64 >= open_max {
+        if open as u64 >= settings.batches_max {
             let message = format!("this key has {open} batches that are not over, the most that it may have");
             return Err(BatchError::TooMuch(message));
         }
-        let insert =
-            sqlx::query("INSERT INTO batches (id, owner, is_open, created_ms, doc) VALUES ($1, $2, 1, $3, $4)");
-        insert.bind(&batch.id).bind(owner).bind(batch.created_ms).bind(doc).execute(&mut *tx).await?;
+        let insert = sqlx::query(
+            "INSERT INTO batches (id, owner, is_open, created_ms, doc, input_bytes) VALUES ($1, $2, 1, $3, $4, $5)",
+        );
+        let insert = insert.bind(&batch.id).bind(owner).bind(batch.created_ms).bind(doc);
+        insert.bind(input_bytes as i64).execute(&mut *tx).await?;
         let trim = sqlx::query(
             "DELETE FROM batches WHERE owner = $1 AND is_open = 0 AND rowid NOT IN \
              (SELECT rowid FROM batches WHERE owner = $1 AND is_open = 0 ORDER BY rowid DESC LIMIT $2)",
@@ -195,11 +212,11 @@ impl Cabinet {
         if batch.key_id.as_deref().unwrap_or_default() == owner { Ok(batch) } else { Err(unknown(id)) }
     }
 
-    /// Batches of this owner, the newest first, and whether there are more behind them.
-    pub(crate) async fn batches(&self, owner: &str, part: &Part) -> Result<(Vec<Batch>, bool), BatchError> {
+    /// Batches of this owner, or of everybody, the newest first, and whether there are more behind them.
+    pub(crate) async fn batches(&self, owner: Option<&str>, part: &Part) -> Result<(Vec<Batch>, bool), BatchError> {
         let query = sqlx::query(
-            "SELECT doc FROM batches WHERE owner = $1 AND rowid < \
-             coalesce((SELECT rowid FROM batches WHERE id = $2 AND owner = $1), 9223372036854775807) \
+            "SELECT doc FROM batches WHERE ($1 IS NULL OR owner = $1) AND rowid < \
+             coalesce((SELECT rowid FROM batches WHERE id = $2 AND ($1 IS NULL OR owner = $1)), 9223372036854775807) \
              ORDER BY rowid DESC LIMIT $3",
         );
         let rows = query.bind(owner).bind(&part.after).bind(i64::from(part.limit) + 1).fetch_all(&self.read).await?;
@@ -233,6 +250,33 @@ impl Cabinet {
         update.execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(batch)
+    }
+
+    /// How the batches stand that are not over, and how many of their requests have no answer yet.
+    pub(crate) async fn open_by_status(&self) -> Result<(BTreeMap<Status, u64>, u64), BatchError> {
+        let mut by_status = BTreeMap::new();
+        let mut waiting = 0;
+        for row in sqlx::query("SELECT doc FROM batches WHERE is_open = 1").fetch_all(&self.read).await? {
+            let batch = self.counted(&row).await?;
+            *by_status.entry(batch.status).or_default() += 1;
+            waiting += batch.total.saturating_sub(batch.completed + batch.failed);
+        }
+        Ok((by_status, waiting))
+    }
+
+    /// Keeps how often servers have failed at a line.
+    pub(crate) async fn keep_failures(&self, batch: &str, line: u64, count: u32) -> Result<(), BatchError> {
+        let keep = sqlx::query(
+            "INSERT INTO failures (batch, line, count) VALUES ($1, $2, $3) ON CONFLICT DO UPDATE SET count = excluded.count",
+        );
+        keep.bind(batch).bind(line as i64).bind(count).execute(&self.write).await?;
+        Ok(())
+    }
+
+    /// How often servers have failed at a line.
+    pub(crate) async fn failures(&self, batch: &str, line: u64) -> Result<u32, BatchError> {
+        let count = sqlx::query_scalar("SELECT count FROM failures WHERE batch = $1 AND line = $2").bind(batch);
+        Ok(count.bind(line as i64).fetch_optional(&self.read).await?.unwrap_or(0))
     }
 
     /// Keeps the answer to a line; the first one stays.
@@ -278,6 +322,6 @@ impl Cabinet {
     }
 }
 
-fn unknown(id: &str) -> BatchError {
+pub(crate) fn unknown(id: &str) -> BatchError {
     BatchError::Unknown { what: "batch", id: id.chars().take(100).collect() }
 }

@@ -35,8 +35,15 @@ pub(crate) struct Cabinet {
 }
 
 impl Cabinet {
-    /// Opens it, and removes what a crash has left half done.
+    /// Opens it, and removes what a crash has left half done. One process at a time may do so.
     pub(crate) async fn open(dir: &Path) -> Result<Self, BatchError> {
+        let cabinet = Self::connect(dir).await?;
+        cabinet.sweep().await?;
+        Ok(cabinet)
+    }
+
+    /// Opens it as it is.
+    pub(crate) async fn connect(dir: &Path) -> Result<Self, BatchError> {
         for folder in [dir.to_owned(), dir.join("files"), dir.join("inputs")] {
             let mut builder = fs::DirBuilder::new();
             builder.recursive(true).mode(0o700).create(&folder).map_err(BatchError::file(&folder))?;
@@ -49,14 +56,14 @@ impl Cabinet {
             // An answer that was committed outlives a power cut: it is not asked again.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // What is deleted is not to be read in the file any more.
+            .pragma("secure_delete", "on")
             .busy_timeout(BUSY_TIMEOUT);
         let write = SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         migrations().run(&write).await?;
         let read = options.pragma("query_only", "on");
         let read = SqlitePoolOptions::new().max_connections(READERS_MAX).connect_with(read).await?;
-        let cabinet = Self { write, read, dir: dir.to_owned() };
-        cabinet.sweep().await?;
-        Ok(cabinet)
+        Ok(Self { write, read, dir: dir.to_owned() })
     }
 
     pub(crate) async fn close(&self) {
@@ -77,15 +84,6 @@ impl Cabinet {
     /// A batch's own hold on its input: the file may be deleted meanwhile.
     pub(crate) fn input_path(&self, batch: &str) -> PathBuf {
         self.dir.join("inputs").join(batch)
-    }
-
-    /// How many batches and deferred requests are open.
-    pub(crate) async fn open_now(&self) -> Result<(u64, u64), BatchError> {
-        let row = sqlx::query(
-            "SELECT (SELECT count(*) FROM batches WHERE is_open = 1), (SELECT count(*) FROM later WHERE is_open = 1)",
-        );
-        let row = row.fetch_one(&self.read).await?;
-        Ok((row.get::<i64, _>(0) as u64, row.get::<i64, _>(1) as u64))
     }
 
     /// Gives room that is free inside of the database back to the disk.
@@ -137,7 +135,10 @@ pub(crate) fn now_ms() -> i64 {
 }
 
 fn migrations() -> Migrator {
-    let steps = [(1, "first", include_str!("../migrations/0001_first.sql"))];
+    let steps = [
+        (1, "first", include_str!("../migrations/0001_first.sql")),
+        (2, "kept", include_str!("../migrations/0002_kept.sql")),
+    ];
     let migration = |(number, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(number, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
     };

@@ -22,9 +22,10 @@ use crate::deferred::{self, Deferred, Kind};
 use crate::definitions::{BATCH, LATER};
 use crate::error::BatchError;
 use crate::files::{FOR_BATCH, KeptFile};
+use crate::record::Records;
 use crate::settings::Settings;
-use crate::work::House;
-use crate::{record, upload};
+use crate::upload;
+use crate::work::{Answered, House};
 
 /// Uploads that come in at the same time, of all keys and of one: each may hold a whole file that is not counted yet.
 const UPLOADS_MAX: usize = 8;
@@ -42,10 +43,11 @@ const LOOK_AGAIN_SECONDS: u64 = 1;
 /// See the head of this file.
 pub(crate) struct Clerk {
     pub(crate) cabinet: Cabinet,
-    settings: Settings,
-    journal: Journal,
+    pub(crate) settings: Settings,
+    pub(crate) records: Records,
     desk: Desk,
     house: Arc<dyn House>,
+    answered: Answered,
     /// Whose uploads are coming in.
     uploads: Mutex<Vec<String>>,
 }
@@ -90,11 +92,16 @@ impl Clerk {
         desk: Desk,
         house: Arc<dyn House>,
     ) -> Self {
-        Self { cabinet, settings, journal, desk, house, uploads: Mutex::default() }
+        let (records, answered, uploads) = (Records::new(journal), Answered::default(), Mutex::default());
+        Self { cabinet, settings, records, desk, house, answered, uploads }
     }
 
-    /// Removes what was kept long enough.
+    /// Removes what was kept long enough, and records what was erased.
     pub(crate) async fn tidy(&self) -> Result<(), BatchError> {
+        for (number, erased) in self.cabinet.erasures().await? {
+            self.records.erased(&erased).await?;
+            self.cabinet.erasure_recorded(number).await?;
+        }
         let now_ms = now_ms();
         let files = self.cabinet.remove_old_files(now_ms).await?;
         let batches = self.cabinet.remove_old_batches(now_ms - self.keep_ms()).await?;
@@ -137,7 +144,7 @@ impl Clerk {
             Route::Upload => {
                 let _place = self.upload_place(name)?;
                 let file = upload::upload(&self.cabinet, &self.settings, &owner, headers, body).await?;
-                record::file(&self.journal, &owner, &file, "uploaded");
+                self.records.file(&owner, &file, "uploaded");
                 Ok(calls::json_answer(200, &file.shown()))
             }
             Route::Files => {
@@ -150,13 +157,13 @@ impl Clerk {
             Route::RemoveFile(id) => {
                 let file = self.cabinet.file(name, id).await?;
                 self.cabinet.remove_file(name, id).await?;
-                record::file(&self.journal, &owner, &file, "deleted");
+                self.records.file(&owner, &file, "deleted");
                 Ok(calls::json_answer(200, &json!({"id": file.id, "object": "file", "deleted": true})))
             }
             Route::Content(id) => {
                 let file = self.cabinet.file(name, id).await?;
                 let answer = calls::content(&file, &self.cabinet.file_path(&file.id)).await?;
-                record::file(&self.journal, &owner, &file, "read");
+                self.records.file(&owner, &file, "read");
                 Ok(answer)
             }
             Route::CreateBatch => {
@@ -166,16 +173,14 @@ impl Clerk {
             }
             Route::Batches => {
                 let query = Query::read(query, LIST)?;
-                let (batches, has_more) = self.cabinet.batches(name, &query.part).await?;
+                let (batches, has_more) = self.cabinet.batches(Some(name), &query.part).await?;
                 let batches: Vec<Value> = batches.iter().map(Batch::shown).collect();
                 Ok(calls::list(&batches, has_more))
             }
             Route::Batch(id) => Ok(calls::json_answer(200, &self.cabinet.own_batch(name, id).await?.shown())),
             Route::CancelBatch(id) => {
                 self.cabinet.own_batch(name, id).await?;
-                let batch = self.cabinet.change_batch(id, cancel).await?;
-                record::batch(&self.journal, &batch, "cancelling");
-                Ok(calls::json_answer(200, &self.cabinet.batch(id).await?.shown()))
+                Ok(calls::json_answer(200, &self.cancel_batch(id).await?.shown()))
             }
             Route::Deferred(kind, id) => {
                 let (found, answer) = self.cabinet.own_deferred(name, kind, id).await?;
@@ -183,26 +188,39 @@ impl Clerk {
             }
             Route::CancelDeferred(kind, id) => {
                 self.cabinet.own_deferred(name, kind, id).await?;
-                let keep_ms = self.later_keep_ms();
-                let cancelled = self.cabinet.change_deferred(id, None, |deferred| {
-                    if deferred.status.is_over() {
-                        return Err(BatchError::NotNow(format!("it is {} already", deferred.status.word())));
-                    }
-                    end(deferred, deferred::Status::Cancelled, keep_ms);
-                    Ok(())
-                });
-                let cancelled = cancelled.await?;
-                record::deferred(&self.journal, &cancelled, "cancelled", None);
+                let cancelled = self.cancel_deferred(id).await?;
                 Ok(shown(&cancelled, None))
             }
             Route::ForgetDeferred(kind, id) => {
                 let (found, _) = self.cabinet.own_deferred(name, kind, id).await?;
                 self.cabinet.forget_deferred(name, id).await?;
-                record::deferred(&self.journal, &found, "deleted", None);
+                self.records.deferred(&found, "deleted", None);
                 let object = if kind == Kind::Chat { "chat.completion.deleted" } else { "response.deleted" };
                 Ok(calls::json_answer(200, &json!({"id": id, "object": object, "deleted": true})))
             }
         }
+    }
+
+    /// Ends a batch, whoever's it is; gives it with its counts as they are now.
+    pub(crate) async fn cancel_batch(&self, id: &str) -> Result<Batch, BatchError> {
+        let batch = self.cabinet.change_batch(id, cancel).await?;
+        self.records.batch(&batch, "cancelling");
+        self.cabinet.batch(id).await
+    }
+
+    /// Gives up on a request that is answered later, whoever's it is.
+    pub(crate) async fn cancel_deferred(&self, id: &str) -> Result<Deferred, BatchError> {
+        let keep_ms = self.later_keep_ms();
+        let cancelled = self.cabinet.change_deferred(id, None, |deferred| {
+            if deferred.status.is_over() {
+                return Err(BatchError::NotNow(format!("it is {} already", deferred.status.word())));
+            }
+            end(deferred, deferred::Status::Cancelled, keep_ms);
+            Ok(())
+        });
+        let cancelled = cancelled.await?;
+        self.records.deferred(&cancelled, "cancelled", None);
+        Ok(cancelled)
     }
 
     fn upload_place<'a>(&'a self, owner: &'a str) -> Result<UploadPlace<'a>, BatchError> {
@@ -225,6 +243,8 @@ impl Clerk {
             let message = format!("the file was not uploaded for a batch: its purpose is {}", file.purpose);
             return Err(BatchError::wrong(message, "input_file_id"));
         }
+        // Its answers will be files, too.
+        self.cabinet.check_room(owner_name(owner), 0, &self.settings).await?;
         let created_ms = now_ms();
         let batch = Batch {
             id: new_id("batch_"),
@@ -252,11 +272,11 @@ impl Clerk {
         // A second name for the same content: the file may be deleted, and its bytes stay for the batch.
         let (from, to) = (self.cabinet.file_path(&file.id), self.cabinet.input_path(&batch.id));
         tokio::fs::hard_link(&from, &to).await.map_err(BatchError::file(&from))?;
-        if let Err(error) = self.cabinet.add_batch(&batch, self.settings.batches_max).await {
+        if let Err(error) = self.cabinet.add_batch(&batch, file.bytes, &self.settings).await {
             self.cabinet.let_go(&batch.id).await?;
             return Err(error);
         }
-        record::batch(&self.journal, &batch, "created");
+        self.records.batch(&batch, "created");
         self.begin(BATCH, &batch.id, owner_name(owner)).await?;
         Ok(batch)
     }
@@ -286,9 +306,10 @@ impl Clerk {
             expires_ms: created_ms + 2 * LATER_WINDOW.as_millis() as i64 + self.later_keep_ms(),
             http_status: None,
             webhook,
+            failures: 0,
         };
-        self.cabinet.defer(&new, &body, self.settings.later_max).await?;
-        record::deferred(&self.journal, &new, "taken", None);
+        self.cabinet.defer(&new, &body, &self.settings).await?;
+        self.records.deferred(&new, "taken", None);
         self.begin(LATER, &new.id, owner_name(&owner)).await?;
         let (_, body) = new.shown(None);
         let mut answer = calls::json_answer(202, &body);

@@ -1,5 +1,6 @@
 //! A single request that is answered later: what it is, where it stands, and how that is shown by the API that it came by.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -10,15 +11,20 @@ use tollhouse_gateway::Owner;
 
 use crate::cabinet::Cabinet;
 use crate::error::BatchError;
+use crate::files::{Part, used};
+use crate::settings::Settings;
 
 /// Answers of a key that are kept; the oldest go first.
 const ANSWERS_MAX: i64 = 1_000;
 
 /// By which API it came.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Kind {
+#[schema(as = LaterApi)]
+pub enum Kind {
+    /// Chat completions.
     Chat,
+    /// Responses.
     Response,
 }
 
@@ -49,13 +55,19 @@ impl Kind {
 }
 
 /// How it stands, in the words of OpenAI's API.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Status {
+#[schema(as = LaterStatus)]
+pub enum Status {
+    /// Nobody has asked it yet.
     Queued,
+    /// A model is asked, or waited for.
     InProgress,
+    /// It has its answer.
     Completed,
+    /// It has an error in place of one.
     Failed,
+    /// Somebody gave up on it.
     Cancelled,
 }
 
@@ -92,6 +104,9 @@ pub(crate) struct Deferred {
     /// What the gate answered with.
     pub(crate) http_status: Option<u16>,
     pub(crate) webhook: Option<String>,
+    /// How often servers have failed at it.
+    #[serde(default)]
+    pub(crate) failures: u32,
 }
 
 impl Deferred {
@@ -165,17 +180,18 @@ impl Deferred {
 }
 
 impl Cabinet {
-    /// Takes a request, unless its owner has `open_max` without an answer.
-    pub(crate) async fn defer(&self, new: &Deferred, request: &Bytes, open_max: u64) -> Result<(), BatchError> {
+    /// Takes a request, unless its owner has too many without an answer, or there is no room for it.
+    pub(crate) async fn defer(&self, new: &Deferred, request: &Bytes, settings: &Settings) -> Result<(), BatchError> {
         let owner = new.key_id.as_deref().unwrap_or_default();
         let doc = serde_json::to_string(new)?;
         let mut tx = self.write.begin_with("BEGIN IMMEDIATE").await?;
         let open = sqlx::query("SELECT count(*) FROM later WHERE owner = $1 AND is_open = 1").bind(owner);
         let open: i64 = open.fetch_one(&mut *tx).await?.get(0);
-        if open as u64 >= open_max {
+        if open as u64 >= settings.later_max {
             let message = format!("{open} requests of this key wait for their answers, the most that may");
             return Err(BatchError::TooMuch(message));
         }
+        used(&mut *tx, owner).await?.check_bytes(request.len() as u64, settings)?;
         let insert = sqlx::query(
             "INSERT INTO later (id, owner, is_open, expires_ms, doc, request) VALUES ($1, $2, 1, $3, $4, $5)",
         );
@@ -227,7 +243,8 @@ impl Cabinet {
         let mut deferred: Deferred = serde_json::from_str(row.ok_or_else(|| unknown(id))?.get("doc"))?;
         change(&mut deferred)?;
         let update = sqlx::query(
-            "UPDATE later SET doc = $2, is_open = $3, expires_ms = $4, answer = coalesce($5, answer) WHERE id = $1",
+            "UPDATE later SET doc = $2, is_open = $3, expires_ms = $4, answer = coalesce($5, answer), \
+             request = CASE $3 WHEN 1 THEN request ELSE x'' END WHERE id = $1",
         );
         let update = update.bind(id).bind(serde_json::to_string(&deferred)?);
         let update = update.bind(i64::from(!deferred.status.is_over())).bind(deferred.expires_ms).bind(answer);
@@ -243,6 +260,29 @@ impl Cabinet {
             return Err(unknown(id));
         }
         Ok(())
+    }
+
+    /// Those of everybody, the newest first, and whether there are more behind them.
+    pub(crate) async fn all_deferred(&self, part: &Part) -> Result<(Vec<Deferred>, bool), BatchError> {
+        let query = sqlx::query(
+            "SELECT doc FROM later WHERE rowid < \
+             coalesce((SELECT rowid FROM later WHERE id = $1), 9223372036854775807) ORDER BY rowid DESC LIMIT $2",
+        );
+        let rows = query.bind(&part.after).bind(i64::from(part.limit) + 1).fetch_all(&self.read).await?;
+        let has_more = rows.len() > part.limit as usize;
+        let read = |row: &sqlx::sqlite::SqliteRow| serde_json::from_str(row.get("doc"));
+        let found = rows.iter().take(part.limit as usize).map(read).collect::<Result<_, _>>()?;
+        Ok((found, has_more))
+    }
+
+    /// How those stand that have no answer yet.
+    pub(crate) async fn open_deferred_by_status(&self) -> Result<BTreeMap<Status, u64>, BatchError> {
+        let mut by_status = BTreeMap::new();
+        for row in sqlx::query("SELECT doc FROM later WHERE is_open = 1").fetch_all(&self.read).await? {
+            let deferred: Deferred = serde_json::from_str(row.get("doc"))?;
+            *by_status.entry(deferred.status).or_default() += 1;
+        }
+        Ok(by_status)
     }
 
     /// Ids of those without an answer.

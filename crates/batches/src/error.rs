@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use http::StatusCode;
 use tollhouse_gateway::Refusal;
+use tollhouse_journal::JournalError;
 use tollhouse_tasks::TaskError;
 use tollhouse_units::chain;
 
@@ -60,6 +61,9 @@ pub enum BatchError {
         #[source]
         source: io::Error,
     },
+    /// A record that has to be there could not be written.
+    #[error("writing a record")]
+    Record(#[from] JournalError),
     /// What we kept cannot be read.
     #[error("reading what was kept")]
     Kept(#[from] serde_json::Error),
@@ -76,7 +80,8 @@ impl BatchError {
         Self::Wrong { message: message.into(), param: Some(param) }
     }
 
-    fn told(&self) -> (StatusCode, &'static str) {
+    /// Status and stable word of an answer that says so.
+    pub fn told(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Unknown { .. } => (StatusCode::NOT_FOUND, "not_found"),
             Self::Wrong { .. } => (StatusCode::BAD_REQUEST, "invalid_value"),
@@ -89,6 +94,7 @@ impl BatchError {
             | Self::Migration(_)
             | Self::Task(_)
             | Self::File { .. }
+            | Self::Record(_)
             | Self::Kept(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
         }
     }

@@ -19,6 +19,7 @@ pub(crate) const OF_BATCH: &str = "batch_output";
 pub(crate) struct KeptFile {
     pub(crate) id: String,
     pub(crate) owner: String,
+    pub(crate) user: Option<String>,
     pub(crate) purpose: String,
     /// What the client calls it; never a path of ours.
     pub(crate) name: String,
@@ -56,6 +57,7 @@ impl KeptFile {
         Self {
             id: row.get("id"),
             owner: row.get("owner"),
+            user: row.get("user"),
             purpose: row.get("purpose"),
             name: row.get("name"),
             bytes: row.get::<i64, _>("bytes") as u64,
@@ -67,9 +69,10 @@ impl KeptFile {
     /// Makes it known; its content lies where it belongs.
     pub(crate) async fn insert(&self, tx: &mut Transaction<'_, Sqlite>) -> Result<(), BatchError> {
         let insert = sqlx::query(
-            "INSERT INTO files (id, owner, purpose, name, bytes, created_ms, expires_ms) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO files (id, owner, user, purpose, name, bytes, created_ms, expires_ms) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         );
-        let insert = insert.bind(&self.id).bind(&self.owner).bind(&self.purpose).bind(&self.name);
+        let insert = insert.bind(&self.id).bind(&self.owner).bind(&self.user).bind(&self.purpose).bind(&self.name);
         insert.bind(self.bytes as i64).bind(self.created_ms).bind(self.expires_ms).execute(&mut **tx).await?;
         Ok(())
     }
@@ -105,14 +108,19 @@ impl Cabinet {
 
     /// Whether this owner may have one more file, of at least so many bytes.
     pub(crate) async fn check_room(&self, owner: &str, bytes: u64, settings: &Settings) -> Result<(), BatchError> {
-        check_room(&self.read, owner, bytes, settings).await
+        used(&self.read, owner).await?.check(bytes, settings)
+    }
+
+    /// What is kept of everybody.
+    pub(crate) async fn used_of_all(&self) -> Result<Used, BatchError> {
+        used(&self.read, "").await
     }
 
     /// Takes a file whose content is there.
     pub(crate) async fn add_file(&self, file: &KeptFile, settings: &Settings) -> Result<(), BatchError> {
         let mut tx = self.write.begin_with("BEGIN IMMEDIATE").await?;
         // Between the last look and now others may have come.
-        check_room(&mut *tx, &file.owner, file.bytes, settings).await?;
+        used(&mut *tx, &file.owner).await?.check(file.bytes, settings)?;
         file.insert(&mut tx).await?;
         tx.commit().await?;
         Ok(())
@@ -138,33 +146,55 @@ impl Cabinet {
     }
 }
 
-async fn check_room(
-    on: impl SqliteExecutor<'_>,
-    owner: &str,
+/// What is kept of an owner, and of everybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Used {
+    files: u64,
     bytes: u64,
-    settings: &Settings,
-) -> Result<(), BatchError> {
+    pub(crate) files_of_all: u64,
+    pub(crate) bytes_of_all: u64,
+}
+
+/// Counts files, the inputs of open batches whose file was deleted, and requests that are answered later with their answers.
+pub(crate) async fn used(on: impl SqliteExecutor<'_>, owner: &str) -> Result<Used, BatchError> {
     let sums = sqlx::query(
-        "SELECT count(*), coalesce(sum(bytes), 0), (SELECT coalesce(sum(bytes), 0) FROM files) FROM files WHERE owner = $1",
+        "WITH kept (owner, bytes) AS ( \
+         SELECT owner, bytes FROM files \
+         UNION ALL SELECT owner, input_bytes FROM batches WHERE is_open = 1 \
+           AND NOT EXISTS (SELECT 1 FROM files WHERE files.id = json_extract(batches.doc, '$.input_file_id')) \
+         UNION ALL SELECT owner, length(request) + coalesce(length(answer), 0) FROM later) \
+         SELECT (SELECT count(*) FROM files WHERE owner = $1), coalesce(sum(bytes) FILTER (WHERE owner = $1), 0), \
+         (SELECT count(*) FROM files), coalesce(sum(bytes), 0) FROM kept",
     );
     let sums = sums.bind(owner).fetch_one(on).await?;
     let at = |index: usize| sums.get::<i64, _>(index) as u64;
-    room(at(0), at(1) + bytes, at(2) + bytes, settings)
+    Ok(Used { files: at(0), bytes: at(1), files_of_all: at(2), bytes_of_all: at(3) })
 }
 
-fn room(files: u64, bytes: u64, bytes_of_all: u64, settings: &Settings) -> Result<(), BatchError> {
-    if files >= settings.files_max {
-        let message = format!("this key has {files} files, the most that it may have: delete one first");
-        return Err(BatchError::TooMuch(message));
+impl Used {
+    /// Whether one more file may be kept, of so many bytes.
+    fn check(self, bytes: u64, settings: &Settings) -> Result<(), BatchError> {
+        if self.files >= settings.files_max {
+            let message = format!("this key has {} files, the most that it may have: delete one first", self.files);
+            return Err(BatchError::TooMuch(message));
+        }
+        self.check_bytes(bytes, settings)
     }
-    if bytes > settings.bytes_max {
-        let message = format!("the files of this key may have {} bytes together: delete one first", settings.bytes_max);
-        return Err(BatchError::TooMuch(message));
+
+    /// Whether so many bytes more may be kept.
+    pub(crate) fn check_bytes(self, bytes: u64, settings: &Settings) -> Result<(), BatchError> {
+        if self.bytes + bytes > settings.bytes_max {
+            let message = format!(
+                "what is kept of this key may have {} bytes: delete files or answers first",
+                settings.bytes_max
+            );
+            return Err(BatchError::TooMuch(message));
+        }
+        if self.bytes_of_all + bytes > settings.bytes_max_of_all {
+            return Err(BatchError::TooMuch("there is no room for further files here right now".to_owned()));
+        }
+        Ok(())
     }
-    if bytes_of_all > settings.bytes_max_of_all {
-        return Err(BatchError::TooMuch("there is no room for further files here right now".to_owned()));
-    }
-    Ok(())
 }
 
 fn unknown(id: &str) -> BatchError {

@@ -9,7 +9,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncWriteExt, BufWriter};
 use tokio::task::spawn_blocking;
 
-use crate::batch::{Batch, LineAnswer, Status, output_line};
+use crate::batch::{self, Batch, LineAnswer, Status, output_line};
 use crate::cabinet::{Cabinet, new_id, now_ms, remove};
 use crate::error::BatchError;
 use crate::files::{KeptFile, OF_BATCH};
@@ -67,6 +67,7 @@ impl Output {
         Ok((self.lines > 0).then(|| KeptFile {
             id: self.id,
             owner: batch.key_id.clone().unwrap_or_default(),
+            user: batch.user.clone(),
             purpose: OF_BATCH.to_owned(),
             name,
             bytes: self.bytes,
@@ -106,22 +107,45 @@ impl Cabinet {
         let good = good.close(self, format!("{}_output.jsonl", batch.id), &batch, expires_ms).await?;
         let bad = bad.close(self, format!("{}_error.jsonl", batch.id), &batch, expires_ms).await?;
 
+        let files: Vec<KeptFile> = [&good, &bad].into_iter().flatten().cloned().collect();
+        let ended = self.end_with(&batch.id, &files, |now| {
+            now.output_file_id = good.map(|file| file.id);
+            now.error_file_id = bad.map(|file| file.id);
+            (now.total, now.completed, now.failed) = (completed + failed, completed, failed);
+            now.end(status, now_ms());
+        });
+        let ended = ended.await;
+        if ended.is_err() {
+            // Nobody knows them: the batch is gone meanwhile, or this is done again.
+            for file in &files {
+                remove(&self.file_path(&file.id)).await?;
+            }
+        }
+        let ended = ended?;
+        self.let_go(&ended.id).await?;
+        Ok(ended)
+    }
+
+    /// Commits the end of a batch with the files that it has written.
+    async fn end_with(
+        &self,
+        id: &str,
+        files: &[KeptFile],
+        end: impl FnOnce(&mut Batch) + Send,
+    ) -> Result<Batch, BatchError> {
         let mut tx = self.write.begin_with("BEGIN IMMEDIATE").await?;
-        let row = sqlx::query("SELECT doc FROM batches WHERE id = $1").bind(&batch.id).fetch_one(&mut *tx).await?;
-        let mut now: Batch = serde_json::from_str(row.get("doc"))?;
-        for file in [&good, &bad].into_iter().flatten() {
+        let row = sqlx::query("SELECT doc FROM batches WHERE id = $1").bind(id).fetch_optional(&mut *tx).await?;
+        let mut batch: Batch = serde_json::from_str(row.ok_or_else(|| batch::unknown(id))?.get("doc"))?;
+        for file in files {
             file.insert(&mut tx).await?;
         }
-        now.output_file_id = good.map(|file| file.id);
-        now.error_file_id = bad.map(|file| file.id);
-        (now.total, now.completed, now.failed) = (completed + failed, completed, failed);
-        now.end(status, now_ms());
-        let update = sqlx::query("UPDATE batches SET doc = $2, is_open = 0 WHERE id = $1").bind(&now.id);
-        update.bind(serde_json::to_string(&now)?).execute(&mut *tx).await?;
-        sqlx::query("DELETE FROM answers WHERE batch = $1").bind(&now.id).execute(&mut *tx).await?;
+        end(&mut batch);
+        let update = sqlx::query("UPDATE batches SET doc = $2, is_open = 0 WHERE id = $1").bind(id);
+        update.bind(serde_json::to_string(&batch)?).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM answers WHERE batch = $1").bind(id).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM failures WHERE batch = $1").bind(id).execute(&mut *tx).await?;
         tx.commit().await?;
-        self.let_go(&now.id).await?;
-        Ok(now)
+        Ok(batch)
     }
 
     /// Lets go of a batch's input.

@@ -5,6 +5,7 @@
 //!   on at the line where it was. It is the [`tollhouse_gateway::Later`] of a gateway.
 //! - [`House`] is what it needs of the house: to ask a model on behalf of somebody, behind everybody who waits, and to tell by a
 //!   webhook that an answer is there.
+//! - [`Overseer`] sees what everybody has here, and may end it; [`erase`] removes what is kept of somebody.
 //! - [`Settings`] bound it.
 //!
 //! **The way of a batch:** a file of JSON lines is uploaded (streamed to the disk, never whole in memory) → a batch is made of it →
@@ -21,11 +22,13 @@ mod calls;
 mod clerk;
 mod deferred;
 mod definitions;
+mod erase;
 mod error;
 mod files;
 mod finish;
 mod hands;
 mod lines;
+mod overseer;
 mod record;
 mod settings;
 mod upload;
@@ -41,16 +44,21 @@ use tollhouse_gateway::Later;
 use tollhouse_journal::Journal;
 use tollhouse_tasks::{Book, Desk, Engine, Options, SystemClock};
 
+pub use crate::batch::Status;
+pub use crate::deferred::{Kind, Status as LaterStatus};
+pub use crate::erase::{Erased, Whose, erase};
 pub use crate::error::BatchError;
+pub use crate::overseer::{BatchFault, BatchUse, ConsoleBatch, ConsoleLater, Figures, Overseer};
+pub use crate::record::Counts;
 pub use crate::settings::Settings;
-pub use crate::work::{Doing, Event, House, Question, Reply};
+pub use crate::work::{Doing, Event, Fate, House, Question, Reply};
 
 use crate::cabinet::Cabinet;
 use crate::clerk::Clerk;
 use crate::hands::BatchHands;
 
-/// How often is looked for what has been kept long enough.
-const TIDY_EVERY: Duration = Duration::from_secs(60);
+/// How often is looked for what has been kept long enough, and for erasures without a record.
+const TIDY_EVERY: Duration = Duration::from_secs(10);
 
 /// Files, batches and deferred requests at work.
 pub struct Batches {
@@ -100,9 +108,9 @@ impl Batches {
         self.clerk.clone()
     }
 
-    /// How many batches and deferred requests are open.
-    pub async fn open(&self) -> Result<(u64, u64), BatchError> {
-        self.clerk.cabinet.open_now().await
+    /// Sees everything, and may end it.
+    pub fn overseer(&self) -> Overseer {
+        Overseer(self.clerk.clone())
     }
 
     /// Ends. What is under way has `grace` to come to its end, and is asked anew at the next start.

@@ -97,6 +97,7 @@ pub(crate) async fn upload(
     let lasts_ms = expires_after.map_or(keep_ms, |seconds| seconds.saturating_mul(1000).min(keep_ms));
     let file = KeptFile {
         owner: owner_name(owner).to_owned(),
+        user: owner.user.clone(),
         purpose: FOR_BATCH.to_owned(),
         name,
         bytes,

@@ -11,14 +11,15 @@ use axum::handler::Handler;
 use axum::middleware;
 use axum::routing::{MethodFilter, on};
 use serde_json::Value;
+use tollhouse_batches::{ConsoleBatch, ConsoleLater};
 use tollhouse_state::{Chat, ChatSettings, Dashboard, KeptDashboard, Role, Saved, SavedSearch, User};
 use tollhouse_tasks::{RunDetail, TaskSummary};
 
 use crate::chats::{Asked, CHAT_BODY_BYTES_MAX, chatter};
 use crate::description::{Description, Door, Told, answers as a, told};
 use crate::{
-    Console, alerts, api, chats, dashboards, doctor, guard, keys, oidc, probes, processes, reload, replay, saved,
-    session, settings, story, tasks, users,
+    Console, alerts, api, batches, chats, dashboards, doctor, guard, keys, oidc, probes, processes, reload, replay,
+    saved, session, settings, story, tasks, users,
 };
 
 /// All calls.
@@ -253,6 +254,38 @@ pub(crate) fn all() -> Calls {
                 .gives::<a::Advised>()
                 .refuses(&[400, 409, 503]),
             doctor::advise,
+        )
+        .get(
+            Viewer,
+            "/console/api/v1/batches",
+            told("Batches of everybody, the newest first, and what is kept altogether")
+                .query("after", "older than this batch")
+                .query("limit", "how many, up to 200")
+                .gives::<batches::BatchPage>()
+                .refuses(&[400, 503]),
+            batches::list,
+        )
+        .post(
+            Operator,
+            "/console/api/v1/batches/{id}/cancel",
+            told("End a batch; what was answered stays").gives::<ConsoleBatch>().refuses(&[404, 409, 503]),
+            batches::cancel,
+        )
+        .get(
+            Viewer,
+            "/console/api/v1/later",
+            told("Requests of everybody that are answered later, the newest first")
+                .query("after", "older than this request")
+                .query("limit", "how many, up to 200")
+                .gives::<batches::LaterPage>()
+                .refuses(&[400, 503]),
+            batches::later,
+        )
+        .post(
+            Operator,
+            "/console/api/v1/later/{id}/cancel",
+            told("Give up on a request that is answered later").gives::<ConsoleLater>().refuses(&[404, 409, 503]),
+            batches::cancel_later,
         )
         .get(
             Viewer,

@@ -11,6 +11,7 @@
 mod alerts;
 mod api;
 mod assets;
+mod batches;
 mod calls;
 mod chats;
 mod confirm;
@@ -49,6 +50,7 @@ use tollhouse_remote::Shelf;
 use tollhouse_state::State;
 
 pub use alerts::{Alerts, AlertsAnswer, AlertsAsk, AlertsKeeper, AlertsRefusal};
+pub use batches::{BatchHouse, BatchKeeper};
 pub use chats::{Answers, ChatPage};
 pub use doctor::{Doctor, DoctorKeeper, Examined};
 pub use keeper::{Ask, AskKeeper, NotFollowed, ProcessOrder};
@@ -104,6 +106,8 @@ pub struct Settings {
     pub probes: ProbesKeeper,
     /// Who keeps the tasks.
     pub tasks: TaskKeeper,
+    /// Who keeps the batches.
+    pub batches: BatchKeeper,
     /// Who looks for what is wrong.
     pub doctor: DoctorKeeper,
     /// The chat page.

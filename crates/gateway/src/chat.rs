@@ -173,6 +173,7 @@ impl Gateway {
             tokens: prompt + answer,
             prompt_tokens: prompt,
             may_call,
+            is_sent_once: way.is_suspect,
             progress,
         }
     }

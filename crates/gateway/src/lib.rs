@@ -36,7 +36,7 @@ pub use family::Families;
 pub use health::Health;
 pub use later::{Asked, Doing, Later, LaterBody, Owner, Wanted};
 pub use record::RequestRecord;
-pub use refusal::{ErrorStyle, Refusal};
+pub use refusal::{ErrorStyle, Refusal, ServerFailed};
 pub use stack::{
     BATCH_ORIGIN, By, Entry, Gateway, LATER_ORIGIN, ModelSettings, PROBE_ORIGIN, REPLAY_ORIGIN, Settings, TASK_ORIGIN,
 };

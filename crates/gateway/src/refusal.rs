@@ -91,6 +91,14 @@ pub enum Refusal {
     },
 }
 
+/// Goes with the answer to a request that a model server had when it failed, for callers inside the house. Their status alone
+/// does not tell such a failure from a server that is away or full.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ServerFailed {
+    /// How it failed, by a stable word of [`tollhouse_telemetry::REASONS`].
+    pub reason: &'static str,
+}
+
 /// One row of the table.
 struct Row {
     status: StatusCode,
@@ -266,6 +274,11 @@ impl Refusal {
         let mut answer = json(row.status, shape.error_body(&row.info(self.param(), request_id)));
         if let Some(wait) = row.retry_after {
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(whole_seconds_up(wait)));
+        }
+        if let Self::Upstream(error) = self
+            && error.was_under_way()
+        {
+            answer.extensions_mut().insert(ServerFailed { reason: error.reason() });
         }
         if let Self::Denied(denied) = self {
             rate_headers(answer.headers_mut(), &spent(denied));

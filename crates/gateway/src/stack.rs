@@ -136,6 +136,8 @@ pub enum Entry {
         user: Option<String>,
         /// [`BATCH_ORIGIN`] or [`LATER_ORIGIN`].
         origin: &'static str,
+        /// A server has failed at it before: no second one gets it when one fails now.
+        is_suspect: bool,
         /// Tells where the request is while it is answered.
         progress: Progress,
     },
@@ -262,6 +264,7 @@ impl Gateway {
             progress,
             is_own: matches!(entry, Entry::Probe(_) | Entry::Task { .. } | Entry::Replay { .. }),
             is_last: matches!(entry, Entry::Deferred { .. }),
+            is_suspect: matches!(entry, Entry::Deferred { is_suspect: true, .. }),
         };
         let mut answer = match self.pass(&mut way, body, &entry).await {
             Ok(Passed::Streaming(stream)) => answer_stream(*stream, way.open, self.clone()),
@@ -432,6 +435,8 @@ pub(crate) struct Way<'a> {
     pub(crate) is_own: bool,
     /// Nobody waits for it: it comes behind everybody who does.
     pub(crate) is_last: bool,
+    /// A server has failed at it before.
+    pub(crate) is_suspect: bool,
 }
 
 impl Way<'_> {

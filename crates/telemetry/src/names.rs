@@ -101,6 +101,12 @@ metrics! {
     TASK_TOKENS = Counter "tollhouse_task_tokens_total" "{token}" &[], "Tokens that steps of tasks have used.";
     TASK_PUT_OFF = Counter "tollhouse_task_put_off_total" "1" &[], "Times that a step was put off, because users or the graphics card had to come first.";
     TASK_QUESTIONS = Gauge "tollhouse_task_questions" "1" &[], "Questions of tasks that wait for a human.";
+    BATCHES = Gauge "tollhouse_batches" "1" &["status"], "Batches that are not over, by their state.";
+    BATCH_WAITING = Gauge "tollhouse_batch_requests_waiting" "1" &[], "Requests of those batches that have no answer yet.";
+    BATCH_REQUESTS = Counter "tollhouse_batch_requests_total" "1" &["outcome"], "Requests of batches that came to their end, by the file in which they stand: completed, failed.";
+    BATCH_EVENTS = Counter "tollhouse_batch_events_total" "1" &["event"], "What happened to files, batches and answers that come later, by the event of its record.";
+    LATER = Gauge "tollhouse_later" "1" &["status"], "Requests that are answered later and have no answer yet, by their state.";
+    BATCH_BYTES = Gauge "tollhouse_batch_bytes" "By" &[], "What is kept of files, batches and answers that come later.";
 
     SPANS_WAITING = Gauge "tollhouse_otlp_requests_waiting" "{request}" &[], "Traces that wait to be brought to the receiver of OpenTelemetry.";
     SPANS_SENT = Counter "tollhouse_otlp_requests_sent_total" "{request}" &[], "Traces that the receiver has taken.";

@@ -12,12 +12,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 use http::StatusCode;
-use tollhouse_batches::{Batches, Settings};
+use tollhouse_batches::{Batches, Overseer, Settings};
 use tollhouse_config::{BatchesConfig, Config};
+use tollhouse_console::BatchHouse;
 use tollhouse_gateway::{Asked, Doing, Later, Refusal, Wanted};
 use tollhouse_journal::Journal;
+use tollhouse_telemetry::{Exposition, names};
+use tollhouse_units::chain;
 
-use self::house::BatchHouse;
+use self::house::{Company, HouseOfBatches};
 use crate::tasking::room::Gate;
 
 /// How long requests under way may take to end when the engine stops.
@@ -25,9 +28,18 @@ const GRACE: Duration = Duration::from_secs(3);
 /// From which share of a graphics card's time on it has other work, where `tasks` does not say.
 const BUSY_ABOVE: f64 = 90.0;
 
-/// The batches at work, if there are any; gateways read it, over all configurations.
+/// How long the figures may take to be read for `/metrics`.
+const FIGURES_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// The batches at work, if there are any; gateways, the console and `/metrics` read it, over all configurations.
 #[derive(Default)]
-pub(crate) struct Batched(RwLock<Option<Arc<dyn Later>>>);
+pub(crate) struct Batched(RwLock<Option<At>>);
+
+#[derive(Clone)]
+struct At {
+    later: Arc<dyn Later>,
+    overseer: Overseer,
+}
 
 impl fmt::Debug for Batched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,12 +48,46 @@ impl fmt::Debug for Batched {
 }
 
 impl Batched {
-    fn set(&self, later: Option<Arc<dyn Later>>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = later;
+    fn set(&self, at: Option<At>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    fn at(&self) -> Option<At> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn get(&self) -> Option<Arc<dyn Later>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        Some(self.at()?.later)
+    }
+
+    /// Their own figures.
+    pub(crate) async fn expose(&self, figures: &mut Exposition) {
+        let Some(At { overseer, .. }) = self.at() else { return };
+        let now = match tokio::time::timeout(FIGURES_TIME_MAX, overseer.figures()).await {
+            Ok(Ok(now)) => now,
+            Ok(Err(error)) => return tracing::warn!(error = chain(&error), "reading the figures of batches"),
+            Err(_) => return,
+        };
+        for (event, count) in &now.counts.events {
+            figures.count(&names::BATCH_EVENTS, &[event], *count);
+        }
+        for (status, count) in now.open {
+            figures.count(&names::BATCHES, &[status], count);
+        }
+        for (outcome, count) in [("completed", now.counts.done), ("failed", now.counts.failed)] {
+            figures.count(&names::BATCH_REQUESTS, &[outcome], count);
+        }
+        figures.count(&names::BATCH_WAITING, &[], now.waiting);
+        for (status, count) in now.later {
+            figures.count(&names::LATER, &[status], count);
+        }
+        figures.count(&names::BATCH_BYTES, &[], now.bytes);
+    }
+}
+
+impl BatchHouse for Batched {
+    fn overseer(&self) -> Option<Overseer> {
+        Some(self.at()?.overseer)
     }
 }
 
@@ -93,6 +139,11 @@ struct Running {
     batches: Batches,
 }
 
+/// Where they are kept.
+pub(crate) fn dir(config: &Config) -> PathBuf {
+    config.data_dir.join("batches")
+}
+
 /// All of a configuration that matters here.
 #[derive(Clone, PartialEq)]
 struct Wish {
@@ -106,7 +157,7 @@ impl Wish {
     fn of(config: &Config) -> Option<Self> {
         Some(Self {
             batches: config.batches.clone()?,
-            dir: config.data_dir.join("batches"),
+            dir: dir(config),
             service: config.service.clone(),
             busy_above: config.tasks.as_ref().map_or(BUSY_ABOVE, |tasks| tasks.gpu_busy_above),
         })
@@ -153,23 +204,24 @@ impl Batching {
     /// What there is to do.
     pub(crate) async fn greeting(&self) -> Option<String> {
         let running = self.running.as_ref()?;
-        let (batches, later) = running.batches.open().await.ok()?;
+        let (batches, later) = running.batches.overseer().open().await.ok()?;
         Some(format!("{batches} open, {later} requests to be answered later  (/v1/files, /v1/batches)"))
     }
 }
 
 impl Parts {
     async fn start(&self, wanted: Wish) -> anyhow::Result<Running> {
-        let house = BatchHouse {
+        let house = HouseOfBatches {
             gate: self.gate.clone(),
             busy_above: wanted.busy_above,
             webhooks: wanted.batches.webhooks.clone(),
             service: wanted.service.clone(),
+            company: Company::default(),
         };
         let settings = settings(&wanted.batches);
         let batches = Batches::start(&wanted.dir, settings, self.journal.clone(), Arc::new(house)).await;
         let batches = batches.with_context(|| format!("opening the batches in {}", wanted.dir.display()))?;
-        self.batched.set(Some(batches.later()));
+        self.batched.set(Some(At { later: batches.later(), overseer: batches.overseer() }));
         Ok(Running { wanted, batches })
     }
 }

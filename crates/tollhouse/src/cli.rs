@@ -243,8 +243,8 @@ Examples:
   tollhouse content erase --user alice --yes
   tollhouse content erase --key 3kX9aQ0bZr --yes
 
-The key that their texts are sealed with is deleted, so that they cannot be read in any file any more; the journal gets a
-record of it. Backups of the state store that were made before hold that key still.")]
+The key that their texts are sealed with is deleted, so that they cannot be read in any file any more; files, batches and answers that
+come later are removed, those under way too. The journal gets a record of it. Copies that were made before hold it still.")]
     Erase {
         /// The user, as records name them (user_id)
         #[arg(long, conflicts_with = "key", required_unless_present = "key")]

@@ -3,13 +3,14 @@
 use std::fmt::Write;
 
 use anyhow::{Context, bail};
+use tollhouse_batches::{Erased, Whose};
 use tollhouse_config::Config;
 use tollhouse_content::{ContentError, Owner, Said, Transcript, find};
 use tollhouse_journal::{Journal, Level, Record};
 use tollhouse_state::State;
 
 use crate::cli::{ContentArgs, ContentCommand};
-use crate::{say, wiring};
+use crate::{batching, say, wiring};
 
 /// Where these records come from.
 const CALLER: &str = "tollhouse/content.rs";
@@ -20,9 +21,9 @@ pub(crate) async fn content(args: &ContentArgs) -> anyhow::Result<()> {
     let done = match &args.command {
         ContentCommand::Show { request_id, json } => show(&config, &state, request_id, *json).await,
         ContentCommand::Erase { user, key, yes } => {
-            let user = user.clone().map(Owner::User);
-            let owner = user.or_else(|| key.clone().map(Owner::Key)).context("say whose: --user NAME or --key ID")?;
-            erase(&state, &owner, *yes).await
+            let user = user.clone().map(Whose::User);
+            let whose = user.or_else(|| key.clone().map(Whose::Key)).context("say whose: --user NAME or --key ID")?;
+            erase(&config, &state, &whose, *yes).await
         }
     };
     state.close().await;
@@ -92,15 +93,29 @@ fn printable(text: &str) -> String {
     text.chars().map(|character| if is_harmless(character) { character } else { '\u{fffd}' }).collect()
 }
 
-async fn erase(state: &State, owner: &Owner, yes: bool) -> anyhow::Result<()> {
+async fn erase(config: &Config, state: &State, whose: &Whose, yes: bool) -> anyhow::Result<()> {
+    let owner = match whose {
+        Whose::User(name) => Owner::User(name.clone()),
+        Whose::Key(id) => Owner::Key(id.clone()),
+    };
     let name = owner.name();
     if !yes {
-        bail!("this would erase all prompts and answers of {name} for ever; say --yes to do it");
+        bail!("this would erase all prompts and answers of {name} for ever, also those of files and batches; say --yes to do it");
     }
-    if !state.erase_content(&name).await? {
+    let was_kept = state.erase_content(&name).await?;
+    let batches = tollhouse_batches::erase(&batching::dir(config), whose).await;
+    let batches = batches.context("erasing files and batches")?;
+    if !was_kept && batches.is_nothing() {
         bail!("nothing is kept of {name}; users are named as in `tollhouse search 'user_id:…'`, keys by their id");
     }
-    say(&format!("erased: prompts and answers of {name} cannot be read any more\n"))
+    if was_kept {
+        say(&format!("erased: prompts and answers of {name} cannot be read any more\n"))?;
+    }
+    if !batches.is_nothing() {
+        let Erased { files, batches, later, .. } = batches;
+        say(&format!("erased: of {name}, {files} files, {batches} batches and {later} answers that come later are gone\n"))?;
+    }
+    Ok(())
 }
 
 /// Writes a record of each erasure that has none yet.

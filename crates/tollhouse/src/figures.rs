@@ -79,6 +79,7 @@ impl Figures {
         self.0.incidents(&mut figures, house).await;
         probes(&mut figures, &house.probed.board());
         house.tasked.expose(&mut figures).await;
+        house.batched.expose(&mut figures).await;
         expose_process(&mut figures);
         figures
     }

@@ -129,6 +129,7 @@ impl Ground {
             turn: self.turn.clone(),
             probes: self.probed.clone(),
             tasks: self.tasked.clone(),
+            batches: self.batched.clone(),
         };
         let console = Console::new(
             settings,
@@ -154,6 +155,7 @@ impl Ground {
             figures: self.figures.clone(),
             probed: self.probed.clone(),
             tasked: self.tasked.clone(),
+            batched: self.batched.clone(),
             channels: config.channels.iter().map(|channel| channel.name.clone()).collect(),
             edge: edging::edge(config, &self.journal, &self.edge)?,
         })

@@ -17,6 +17,7 @@ use tollhouse_telemetry::Format;
 use tollhouse_web::{Answer, Dropped, HostGuard, Peer, text};
 use tower::ServiceExt;
 
+use crate::batching::Batched;
 use crate::figures::Figures;
 use crate::probing::Probed;
 use crate::tasking::Tasked;
@@ -42,6 +43,7 @@ pub(crate) struct House {
     pub(crate) figures: Figures,
     pub(crate) probed: Arc<Probed>,
     pub(crate) tasked: Arc<Tasked>,
+    pub(crate) batched: Arc<Batched>,
     /// Names of the channels that are told of alerts.
     pub(crate) channels: Vec<String>,
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tollhouse_config::{Config, ContentMode};
+use tollhouse_config::{Config, ContentMode, TaskStore};
 use tollhouse_elastic::searched_here;
 use tollhouse_journal::{Journal, Level, Record, tight_below};
 use tollhouse_probe::full_in_ms;
@@ -41,10 +41,10 @@ const CALLER: &str = "tollhouse/stores.rs";
 /// The stores of one configuration.
 #[derive(Clone, Debug, PartialEq)]
 struct Store {
-    /// `journal`, `index`, `content`, `collect`, `ship`, `supervise`, `state`.
+    /// `journal`, `index`, `content`, `state`, `batches`, `tasks`, `collect`, `ship`, `supervise`.
     name: &'static str,
     place: Place,
-    /// Its budget in bytes, where it has one: beyond it, the oldest goes.
+    /// Its budget in bytes, where it has one: beyond it, the oldest goes, or nothing further is taken.
     limit: Option<u64>,
 }
 
@@ -185,7 +185,11 @@ fn stores(config: &Config) -> Vec<Store> {
         stores.push(folder("content", limit(config.logging.content.keep.bytes.0)));
     }
     stores.push(folder("state", None));
+    if let Some(batches) = &config.batches {
+        stores.push(folder("batches", limit(batches.total.0)));
+    }
     for (name, is_there) in [
+        ("tasks", config.tasks.as_ref().is_some_and(|tasks| tasks.store == TaskStore::Sqlite)),
         ("collect", !config.sources.is_empty()),
         ("ship", !config.ship.is_empty()),
         ("supervise", !config.supervise.is_empty()),

@@ -246,7 +246,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     keeper.notifier.stopping();
 
     tell!("stopping: running requests may end within {:?}", keeper.config.timeouts.drain);
-    let mut ground = keeper.end().await;
+    let mut ground = Box::pin(keeper.end()).await;
     ground.answers.end().await;
     if let Some(contents) = ground.contents.take() {
         contents.end().await;

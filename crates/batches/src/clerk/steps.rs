@@ -7,16 +7,16 @@ use serde_json::{Map, Value, json};
 use tokio::task::spawn_blocking;
 use tollhouse_gateway::{BATCH_ORIGIN, LATER_ORIGIN};
 use tollhouse_tasks::{Outcome, StepError};
+use tollhouse_units::chain;
 
 use super::{Clerk, LATER_WINDOW, end};
 use crate::batch::{LineAnswer, Status, output_line};
-use crate::cabinet::now_ms;
+use crate::cabinet::{Cabinet, now_ms};
 use crate::deferred;
 use crate::error::BatchError;
 use crate::hands::nothing;
 use crate::lines::{self, Item, LineError};
-use crate::record;
-use crate::work::{self, Event, Question, Reply, Stop};
+use crate::work::{self, Case, Event, Fate, Question, Reply, Stop};
 
 impl Clerk {
     // Steps of a batch
@@ -48,12 +48,12 @@ impl Clerk {
         match batch.status {
             Status::Failed => {
                 self.cabinet.let_go(id).await?;
-                record::batch(&self.journal, &batch, "failed");
+                self.records.batch(&batch, "failed");
                 Ok(nothing())
             }
             Status::Cancelling => Ok(nothing()),
             _ => {
-                record::batch(&self.journal, &batch, "in_progress");
+                self.records.batch(&batch, "in_progress");
                 Ok(json!({"parts": scan.parts}))
             }
         }
@@ -76,6 +76,7 @@ impl Clerk {
             }
             if bytes > self.settings.bytes_max {
                 self.cabinet.keep_answer(id, &no_room(&item)).await?;
+                self.records.line(false);
                 continue;
             }
             let question = Question {
@@ -84,16 +85,16 @@ impl Clerk {
                 path: batch.endpoint.clone(),
                 model: item.model.clone(),
                 body: Bytes::from(item.body.clone()),
+                is_suspect: false,
             };
-            let stopped = || async {
-                let batch = self.cabinet.batch_status(id).await;
-                batch.ok().and_then(|(status, expires_ms)| stop(status, expires_ms))
-            };
-            match work::answer(&*self.house, &question, stopped).await {
+            let failures = self.cabinet.failures(id, item.line).await?;
+            let case = LineCase { cabinet: &self.cabinet, batch: id, line: item.line };
+            match work::answer(&*self.house, &self.answered, &question, failures, &case).await {
                 Ok(reply) => {
                     let answer = line_answer(&item, &reply);
                     bytes += answer.body.len() as u64;
                     self.cabinet.keep_answer(id, &answer).await?;
+                    self.records.line(answer.is_ok);
                 }
                 Err(_) => break,
             }
@@ -125,7 +126,7 @@ impl Clerk {
             _ => Status::Expired,
         };
         let batch = self.cabinet.finish(batch, status, self.keep_ms()).await?;
-        record::batch(&self.journal, &batch, status.word());
+        self.records.batch(&batch, status.word());
         Ok(Value::Null)
     }
 
@@ -141,7 +142,7 @@ impl Clerk {
         });
         let batch = batch.await?;
         self.cabinet.let_go(id).await?;
-        record::batch(&self.journal, &batch, "failed");
+        self.records.batch(&batch, "failed");
         Ok(Value::Null)
     }
 
@@ -165,21 +166,17 @@ impl Clerk {
             path: begun.kind.path().to_owned(),
             model: begun.model.clone(),
             body: plain(&self.cabinet.deferred_request(id).await?),
+            is_suspect: false,
         };
         let until_ms = begun.created_ms + LATER_WINDOW.as_millis() as i64;
-        let stopped = || async {
-            match self.cabinet.deferred(id).await {
-                Ok(deferred) if deferred.status.is_over() => Some(Stop::Cancelled),
-                Err(BatchError::Unknown { .. }) => Some(Stop::Cancelled),
-                _ => (now_ms() >= until_ms).then_some(Stop::Expired),
-            }
-        };
-        let reply = match work::answer(&*self.house, &question, stopped).await {
+        let case = DeferredCase { cabinet: &self.cabinet, id, until_ms };
+        let reply = match work::answer(&*self.house, &self.answered, &question, begun.failures, &case).await {
             Ok(reply) => reply,
             // Whoever gave up on it has its record; nobody is told.
             Err(Stop::Cancelled) => return Ok(Value::Null),
             Err(Stop::Expired) => Reply {
                 status: 504,
+                fate: Fate::Stays,
                 request_id: String::new(),
                 retry_after: None,
                 body: json!({"error": {"message": "no model server answered in time", "type": "server_error", "code": "expired"}})
@@ -200,7 +197,7 @@ impl Clerk {
         let ended = ended.await?;
         // One that was cancelled at the last moment has its record.
         if ended.status != deferred::Status::Cancelled {
-            record::deferred(&self.journal, &ended, ended.status.word(), None);
+            self.records.deferred(&ended, ended.status.word(), None);
         }
         Ok(Value::Null)
     }
@@ -222,7 +219,7 @@ impl Clerk {
             may_retry,
             retry_after: None,
         })?;
-        record::deferred(&self.journal, &deferred, "told", None);
+        self.records.deferred(&deferred, "told", None);
         Ok(Outcome::default())
     }
 
@@ -236,8 +233,59 @@ impl Clerk {
             Ok(())
         });
         let deferred = deferred.await?;
-        record::deferred(&self.journal, &deferred, "untold", Some(error.chars().take(500).collect()));
+        self.records.deferred(&deferred, "untold", Some(error.chars().take(500).collect()));
         Ok(Value::Null)
+    }
+}
+
+/// A line whose answer is sought.
+struct LineCase<'a> {
+    cabinet: &'a Cabinet,
+    batch: &'a str,
+    line: u64,
+}
+
+impl Case for LineCase<'_> {
+    async fn stopped(&self) -> Option<Stop> {
+        match self.cabinet.batch_status(self.batch).await {
+            Ok((status, expires_ms)) => stop(status, expires_ms),
+            // Erased meanwhile.
+            Err(BatchError::Unknown { .. }) => Some(Stop::Cancelled),
+            Err(_) => None,
+        }
+    }
+
+    async fn failed(&self, failures: u32) {
+        if let Err(error) = self.cabinet.keep_failures(self.batch, self.line, failures).await {
+            tracing::warn!(batch = self.batch, line = self.line, error = chain(&error), "counting a failure at a line");
+        }
+    }
+}
+
+/// A deferred request whose answer is sought.
+struct DeferredCase<'a> {
+    cabinet: &'a Cabinet,
+    id: &'a str,
+    until_ms: i64,
+}
+
+impl Case for DeferredCase<'_> {
+    async fn stopped(&self) -> Option<Stop> {
+        match self.cabinet.deferred(self.id).await {
+            Ok(deferred) if deferred.status.is_over() => Some(Stop::Cancelled),
+            Err(BatchError::Unknown { .. }) => Some(Stop::Cancelled),
+            _ => (now_ms() >= self.until_ms).then_some(Stop::Expired),
+        }
+    }
+
+    async fn failed(&self, failures: u32) {
+        let kept = self.cabinet.change_deferred(self.id, None, |deferred| {
+            deferred.failures = failures;
+            Ok(())
+        });
+        if let Err(error) = kept.await {
+            tracing::warn!(request = self.id, error = chain(&error), "counting a failure at a deferred request");
+        }
     }
 }
 
@@ -264,7 +312,14 @@ fn line_answer(item: &Item, reply: &Reply) -> LineAnswer {
     let body = serde_json::from_slice::<Value>(&reply.body)
         .unwrap_or_else(|_| String::from_utf8_lossy(&reply.body).into_owned().into());
     let response = json!({"status_code": reply.status, "request_id": reply.request_id, "body": body});
-    let line = output_line(&item.custom_id, &response, &Value::Null);
+    let error = match reply.fate {
+        Fate::Failed(reason) => json!({
+            "code": "server_failed",
+            "message": format!("a model server failed each time that it worked on this request ({reason}); it is asked no further"),
+        }),
+        Fate::Stays | Fate::Untaken => Value::Null,
+    };
+    let line = output_line(&item.custom_id, &response, &error);
     LineAnswer { line: item.line, is_ok: (200..300).contains(&reply.status), body: line }
 }
 

@@ -1,9 +1,11 @@
 """OpenClaw's questions for approval in the inbox of tasks: asked, answered, answered elsewhere, and over restarts of both sides.
 
-The other side is scripted and speaks the frames of OpenClaw 2026.9.6's gateway protocol (version 4).
+The other side is scripted and speaks the frames of OpenClaw 2026.9.6's gateway protocol (version 4), with its rules on who sees what;
+test_openclaw_inbox.py asks the real one.
 """
 
 import json
+import ssl
 import threading
 import time
 
@@ -11,6 +13,7 @@ import pytest
 import websockets
 import websockets.sync.server
 from house import until
+from test_syslog_tls import certificates  # noqa: F401 (a fixture)
 
 TOKEN = "test-gateway-token"
 
@@ -18,12 +21,13 @@ TOKEN = "test-gateway-token"
 class OpenClaw:
     """A gateway with questions; `decisions` is what was answered, by id."""
 
-    def __init__(self, port=0):
+    def __init__(self, port=0, tls=None):
         self.pending, self.decisions, self.sockets, self.hellos, self.port = {}, {}, set(), [], port
+        self.tls = tls
         self.lock = threading.Lock()
 
     def start(self):
-        self.server = websockets.sync.server.serve(self.serve, "127.0.0.1", self.port)
+        self.server = websockets.sync.server.serve(self.serve, "127.0.0.1", self.port, ssl=self.tls)
         self.port = self.server.socket.getsockname()[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         return self
@@ -44,6 +48,8 @@ class OpenClaw:
             socket.close(1008, "unauthorized: gateway token mismatch")
             return
         socket.send(json.dumps(reply))
+        # Others are told nothing, and see nothing in the list.
+        assert "operator.admin" in hello["params"]["scopes"] and "exec-approvals" in hello["params"]["caps"], hello
         with self.lock:
             self.sockets.add(socket)
         try:
@@ -116,7 +122,7 @@ def test_scenario_r11_what_openclaw_asks_is_answered_in_the_same_inbox(make_inbo
     [run] = asking(house)
     detail = json.loads(house.run("task", "show", run["id"], "--json").stdout)
     assert "rm -rf build" in detail["question"]["text"] and "/srv/work" in detail["question"]["text"]
-    assert openclaw.hellos[0]["params"]["scopes"] == ["operator.read", "operator.approvals"]
+    assert openclaw.hellos[0]["params"]["scopes"] == ["operator.read", "operator.approvals", "operator.admin"]
     house.run("task", "approve", run["id"])
     until("the answer is sent back", lambda: openclaw.decisions.get("before") == "allow-once", 30)
     openclaw.ask("after", "curl https://example.com | sh")
@@ -133,6 +139,29 @@ def test_scenario_r11_what_openclaw_asks_is_answered_in_the_same_inbox(make_inbo
     openclaw.tell("exec.approval.resolved", {"id": "elsewhere", "decision": "deny", "resolvedBy": "ui"})
     until("no question is open", lambda: len(runs(house, "cancelled")) == 2, 30)
     assert set(openclaw.decisions) == {"before", "after"}
+
+
+def test_its_gateway_may_stand_behind_tls_of_an_own_authority(make_house, tmp_path, certificates):  # noqa: F811
+    """By `wss://`: believed is who the file of authorities has signed, for the name that is called, and nobody else."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "own.pem", certificates / "own.key")
+    server = OpenClaw(tls=context).start()
+    server.ask("one", "make install")
+
+    def house(name, authority):
+        where = {"url": f"wss://localhost:{server.port}", "ca": str(certificates / f"{authority}.pem"), "token": TOKEN}
+        tasks = {"dir": str(tmp_path / "tasks")}
+        return make_house(name=name, upstreams={"demo": {"kind": "demo"}}, tasks=tasks, approvals={"openclaw": where})
+
+    try:
+        wrong = house("wrong", "other")
+        until("the certificate is not believed", lambda: "TLS: " in wrong.output() and "UnknownIssuer" in wrong.output(), 30)
+        right = house("right", "ca")
+        [run] = asking(right)
+        right.run("task", "approve", run["id"])
+        until("the answer is sent back", lambda: server.decisions.get("one") == "allow-once", 30)
+    finally:
+        server.stop()
 
 
 def test_questions_outlive_restarts_of_both_sides(make_inbox, openclaw):

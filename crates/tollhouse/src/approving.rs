@@ -98,7 +98,7 @@ async fn mirror(wanted: OpenclawApprovals, parts: Parts) {
     let mut pause = PAUSE;
     let mut told = String::new();
     loop {
-        let error = match Connection::open(&wanted.url, wanted.token.expose()).await {
+        let error = match Connection::open(&wanted).await {
             Ok(connection) => {
                 (pause, told) = (PAUSE, String::new());
                 tracing::info!(url = wanted.url, "questions of OpenClaw for approval are shown here");

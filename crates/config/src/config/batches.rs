@@ -1,5 +1,6 @@
 //! What is usable of `batches` and `approvals`: work that nobody waits for, and whose questions to humans are shown here too.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tollhouse_units::Bytes;
@@ -69,8 +70,10 @@ impl Default for BatchesConfig {
 /// An OpenClaw whose questions for approval are shown among those of tasks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenclawApprovals {
-    /// Its gateway, such as `ws://127.0.0.1:18789`.
+    /// Its gateway, such as `ws://127.0.0.1:18789` or `wss://claw.example.com`.
     pub url: String,
+    /// A PEM file with the authority that signed its certificate; those of the system when absent.
+    pub ca: Option<PathBuf>,
     /// Its token.
     pub token: Secret,
     /// Channels, users and roles that a question is for; those of `tasks.notify` when none is named.

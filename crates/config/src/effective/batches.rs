@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use tollhouse_units::format_duration;
 
-use super::{list, scalar};
+use super::{list, or_null, scalar};
 use crate::config::{BatchesConfig, OpenclawApprovals};
 
 pub(super) fn write(
@@ -16,8 +16,9 @@ pub(super) fn write(
         None => writeln!(out, "batches: off")?,
         Some(batches) => write_batches(out, batches)?,
     }
-    let Some(OpenclawApprovals { url, by, .. }) = approvals else { return writeln!(out, "approvals: {{}}") };
-    writeln!(out, "approvals:\n  openclaw: {{url: {}, token: \"***\", by: {}}}", scalar(url), list(by))
+    let Some(OpenclawApprovals { url, ca, by, .. }) = approvals else { return writeln!(out, "approvals: {{}}") };
+    let ca = or_null(ca.as_ref().map(|ca| scalar(&ca.to_string_lossy())));
+    writeln!(out, "approvals:\n  openclaw: {{url: {}, ca: {ca}, token: \"***\", by: {}}}", scalar(url), list(by))
 }
 
 fn write_batches(out: &mut String, batches: &BatchesConfig) -> std::fmt::Result {

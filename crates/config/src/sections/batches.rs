@@ -15,7 +15,7 @@ const LINES_MAX: u64 = 1_000_000;
 /// Most people whom a question is for.
 const BY_MAX: usize = 64;
 /// Where an OpenClaw is.
-const OPENCLAW: &str = "an address such as ws://127.0.0.1:18789";
+const OPENCLAW: &str = "an address such as ws://127.0.0.1:18789 or wss://claw.example.com";
 
 /// Reads `batches`. Whoever says `off` has none, as if nothing stood here.
 pub(super) fn batches(d: &mut Decoder<'_>, node: &Node) -> Option<BatchesConfig> {
@@ -72,10 +72,18 @@ fn openclaw(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<OpenclawApproval
     let url = s.require(d, "url", OPENCLAW, |d, node| {
         d.parsed(node, OPENCLAW, |text| {
             let uri: Option<http::Uri> = text.parse().ok();
-            let is_whole = uri.is_some_and(|uri| uri.scheme_str() == Some("ws") && uri.host().is_some());
+            let is_whole =
+                uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("ws" | "wss")) && uri.host().is_some());
             if is_whole && !text.contains('@') { Ok(text.to_owned()) } else { Err("it is no address of a WebSocket") }
         })
     });
+    let ca_node = s.get("ca");
+    let ca = ca_node.and_then(|node| d.path(node));
+    if let (Some(node), Some(url)) = (ca_node, &url)
+        && !url.starts_with("wss:")
+    {
+        d.wrong(node, "nothing is encrypted, so no certificate is looked at", "a url that begins with wss://");
+    }
     let token = s.require(d, "token", "the token of its gateway, \"${NAME}\" or file:/path", Decoder::secret);
     let mut by = Vec::new();
     s.set(d, "by", &mut by, |d, node| {
@@ -91,5 +99,5 @@ fn openclaw(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<OpenclawApproval
         }
         Some(by)
     });
-    Some(OpenclawApprovals { url: url?, token: token?, by })
+    Some(OpenclawApprovals { url: url?, ca, token: token?, by })
 }

@@ -1,17 +1,25 @@
 //! OpenClaw's gateway protocol (version 4), as far as questions for approval need it: JSON texts over one WebSocket.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use http::Uri;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
-use tollhouse_outbound::resolve;
+use tollhouse_config::OpenclawApprovals;
+use tollhouse_outbound::{Trust, resolve};
+use tollhouse_units::chain;
 
 use crate::cli;
 
@@ -55,18 +63,34 @@ struct Request {
     agent_id: Option<String>,
     #[serde(default)]
     session_key: Option<String>,
+    #[serde(default)]
+    warning_text: Option<String>,
+    #[serde(default)]
+    command_analysis: Option<Analysis>,
+}
+
+/// What OpenClaw itself sees in a command.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+struct Analysis {
+    #[serde(default)]
+    warning_lines: Vec<String>,
 }
 
 impl Question {
     /// What a human is asked.
     pub(super) fn text(&self) -> String {
-        let Request { command, cwd, host, agent_id, session_key } = &self.request;
+        let Request { command, cwd, host, agent_id, session_key, warning_text, command_analysis } = &self.request;
         let mut text = format!("OpenClaw asks whether this may be run once:\n\n{command}\n");
         let told = [("directory", cwd), ("host", host), ("agent", agent_id), ("session", session_key)];
         for (name, value) in told {
             if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
                 text.extend(["\n", name, ": ", value.as_str()]);
             }
+        }
+        let seen = command_analysis.iter().flat_map(|analysis| &analysis.warning_lines);
+        for warning in warning_text.iter().chain(seen).filter(|warning| !warning.is_empty()) {
+            text.extend(["\nwarning: ", warning.as_str()]);
         }
         text
     }
@@ -87,24 +111,27 @@ pub(super) enum Heard {
     Other,
 }
 
+/// Bytes in both directions, encrypted or not.
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
 /// A connection that is greeted. Errors are texts for people, without the token.
 pub(super) struct Connection {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Box<dyn Wire>>,
     last_heard: Instant,
 }
 
 impl Connection {
     /// Connects, and shows the token.
-    pub(super) async fn open(url: &str, token: &str) -> Result<Self, String> {
-        let opened = timeout(OPEN_TIME_MAX, Self::connect(url, token)).await;
+    pub(super) async fn open(wanted: &OpenclawApprovals) -> Result<Self, String> {
+        let opened = timeout(OPEN_TIME_MAX, Self::connect(wanted)).await;
         opened.unwrap_or_else(|_| Err(format!("no greeting within {OPEN_TIME_MAX:?}")))
     }
 
-    async fn connect(url: &str, token: &str) -> Result<Self, String> {
-        let uri: Uri = url.parse().map_err(|_| "the address cannot be read".to_owned())?;
-        let (host, port) = (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(80));
-        let addresses = resolve(host, port).await.map_err(|error| error.to_string())?;
-        let stream = TcpStream::connect(&addresses[..]).await.map_err(|error| error.to_string())?;
+    async fn connect(wanted: &OpenclawApprovals) -> Result<Self, String> {
+        let (url, token) = (wanted.url.as_str(), wanted.token.expose());
+        let stream = stream(url, wanted.ca.as_deref()).await?;
         let mut bounds = WebSocketConfig::default();
         bounds.max_message_size = Some(MESSAGE_BYTES_MAX);
         bounds.max_frame_size = Some(MESSAGE_BYTES_MAX);
@@ -118,8 +145,10 @@ impl Connection {
             // Names are a closed list; this is the one for programs behind the gateway.
             "client": {"id": "gateway-client", "version": cli::VERSION, "platform": "linux", "mode": "backend"},
             "role": "operator",
-            "scopes": ["operator.read", "operator.approvals"],
-            "caps": [],
+            // Its gateway shows what others ask to those alone who may do everything, unless they are a device that was named.
+            "scopes": ["operator.read", "operator.approvals", "operator.admin"],
+            // Without that, it takes nobody to be there who could answer, and refuses the question at once.
+            "caps": ["exec-approvals"],
             "commands": [],
             "permissions": {},
             "auth": {"token": token},
@@ -180,6 +209,25 @@ impl Connection {
     }
 }
 
+/// Connects, and encrypts where the address says so.
+async fn stream(url: &str, ca: Option<&Path>) -> Result<Box<dyn Wire>, String> {
+    let uri: Uri = url.parse().map_err(|_| "the address cannot be read".to_owned())?;
+    let is_encrypted = uri.scheme_str() == Some("wss");
+    let (host, port) = (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(if is_encrypted { 443 } else { 80 }));
+    let addresses = resolve(host, port).await.map_err(|error| error.to_string())?;
+    let stream = TcpStream::connect(&addresses[..]).await.map_err(|error| error.to_string())?;
+    if !is_encrypted {
+        return Ok(Box::new(stream));
+    }
+    // Read each time: the file may be another one by now.
+    let trust = Trust::of(ca, true);
+    let tls = spawn_blocking(move || trust.tls()).await.map_err(|error| error.to_string())?;
+    let tls = tls.map_err(|error| chain(&error))?;
+    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|error| error.to_string())?;
+    let encrypted = TlsConnector::from(Arc::new(tls)).connect(name, stream).await;
+    Ok(Box::new(encrypted.map_err(|error| format!("TLS: {error}"))?))
+}
+
 fn read(frame: &Value) -> Result<Heard, String> {
     let payload = &frame["payload"];
     Ok(match (frame["type"].as_str(), frame["event"].as_str(), frame["id"].as_str()) {
@@ -218,7 +266,8 @@ mod tests {
 
     fn asked(id: &str) -> Value {
         let request =
-            json!({"command": "rm -rf build", "cwd": "/srv", "agentId": "main", "host": null, "ask": "always"});
+            json!({"command": "rm -rf build", "cwd": "/srv", "agentId": "main", "host": null, "ask": "always", "warningText": null,
+                "commandAnalysis": {"commandCount": 1, "warningLines": ["Contains inline-eval: sh -c"]}});
         json!({"id": id, "request": request, "createdAtMs": 1, "expiresAtMs": 2})
     }
 
@@ -229,7 +278,10 @@ mod tests {
         assert_eq!((question.id.as_str(), question.expires_ms), ("a", 2));
         let text = question.text();
         assert!(
-            text.contains("\nrm -rf build\n") && text.contains("directory: /srv") && !text.contains("host"),
+            text.contains("\nrm -rf build\n")
+                && text.contains("directory: /srv")
+                && !text.contains("host")
+                && text.ends_with("\nwarning: Contains inline-eval: sh -c"),
             "{text}"
         );
         let resolved = event("exec.approval.resolved", json!({"id": "a", "decision": "deny"}));

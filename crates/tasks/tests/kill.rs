@@ -1,12 +1,15 @@
 //! A worker that is killed again and again: no step is lost, and no effect comes twice where the sink knows keys.
 
+mod server;
 #[path = "support/worker.rs"]
 mod worker;
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use server::Server;
 use tollhouse_tasks::{Desk, SystemClock};
 
 /// How often the worker is killed; another number comes from `TOLLHOUSE_TASK_KILLS`.
@@ -24,7 +27,18 @@ fn helper() {
 async fn scenario_r06_steps_survive_sigkill_and_their_effects_come_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tasks.db");
-    let book = path.to_str().unwrap();
+    kill_again_and_again(path.to_str().unwrap(), folder.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs postgres"]
+async fn scenario_r06_the_same_on_a_real_postgres() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    kill_again_and_again(&server.url().await, folder.path()).await;
+}
+
+async fn kill_again_and_again(book: &str, folder: &Path) {
     let desk = Desk::new(worker::open_book(book).await, Arc::new(SystemClock));
     desk.publish(&[worker::definition()]).await.unwrap();
     let kills = std::env::var("TOLLHOUSE_TASK_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
@@ -39,7 +53,7 @@ async fn scenario_r06_steps_survive_sigkill_and_their_effects_come_once() {
         }
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let (lines, micros) = ((random >> 33) % 40, (random >> 40) % 3_000);
-        let mut child = worker::spawn(book, folder.path(), "a");
+        let mut child = worker::spawn(book, folder, "a");
         let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut ready = None;
         let mut left = lines;
@@ -64,7 +78,7 @@ async fn scenario_r06_steps_survive_sigkill_and_their_effects_come_once() {
         child.wait().unwrap();
     }
     assert!(slowest < RESUME_MAX, "going on took {slowest:?}");
-    let mut child = worker::spawn(book, folder.path(), "a");
+    let mut child = worker::spawn(book, folder, "a");
     let begun = Instant::now();
     while worker::open_runs(&desk).await > 0 {
         assert!(begun.elapsed() < Duration::from_secs(120), "runs do not come to their end");
@@ -72,8 +86,8 @@ async fn scenario_r06_steps_survive_sigkill_and_their_effects_come_once() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    worker::check(&desk, folder.path(), &runs).await;
-    let attempts = worker::attempts(folder.path()).len();
+    worker::check(&desk, folder, &runs).await;
+    let attempts = worker::attempts(folder).len();
     println!(
         "{kills} kills, {} runs, {attempts} attempts of {} effects; slowest resume {slowest:?}",
         runs.len(),

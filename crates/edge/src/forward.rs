@@ -300,16 +300,20 @@ fn clean(headers: &mut HeaderMap) {
         // What frames the message and says who asks is never for one connection alone, whoever says so.
         .filter(|name| !matches!(name.as_str(), "host" | "content-length" | "authorization" | "x-api-key" | "cookie"))
         .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    remove_all(headers, |name| HOP_BY_HOP.contains(name) || named.contains(name));
+}
+
+/// Takes away each header that is unwanted. Few are there: to look for each that might be costs more than to look at those.
+fn remove_all(headers: &mut HeaderMap, is_unwanted: impl Fn(&HeaderName) -> bool) {
+    let found: Vec<HeaderName> = headers.keys().filter(|name| is_unwanted(name)).cloned().collect();
+    for name in found {
         headers.remove(name);
     }
 }
 
 /// Says whose request it is, in place of whatever the client said.
 fn introduce(headers: &mut HeaderMap, uri: &Uri, host: &str, visitor: Visitor, id: &RequestId) {
-    for name in OURS_TO_SAY.iter().chain([&EXPECT]) {
-        headers.remove(name);
-    }
+    remove_all(headers, |name| OURS_TO_SAY.contains(name) || *name == EXPECT);
     // As it was sent, port included; HTTP/2 has it in the target.
     let authority = uri.authority().and_then(|authority| HeaderValue::try_from(authority.as_str()).ok());
     let sent_to = authority.or_else(|| headers.get(HOST).cloned()).or_else(|| HeaderValue::try_from(host).ok());

@@ -255,11 +255,8 @@ impl Following {
             if flaws.is_empty() {
                 return record;
             }
-            let flaws: Vec<&str> = [Flaw::Unfinished, Flaw::Rest]
-                .into_iter()
-                .filter(|flaw| flaws.has(*flaw))
-                .map(Flaw::as_str)
-                .collect();
+            let flaws: Vec<&str> =
+                [Flaw::Unfinished, Flaw::Rest].into_iter().filter(|flaw| flaws.has(*flaw)).map(Flaw::as_str).collect();
             if flaws.is_empty() { record } else { record.field("line_flaws", flaws) }
         };
         let (is_cut, has_bytes) = (flaws.has(Flaw::Cut), flaws.has(Flaw::Bytes));

@@ -8,7 +8,7 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 use super::held::Hold;
 use super::{Now, Shared, Stopping, TROUBLE_PAUSE};
-use crate::book::{Added, Claimed, Parked};
+use crate::book::{Added, Claimed, Lease, Parked};
 use crate::error::TaskError;
 use crate::event::{Entry, Event, Told};
 use crate::hands::{Call, Hands, Need, Outcome, Room, StepError};
@@ -68,13 +68,31 @@ pub(super) async fn drive(shared: &Arc<Shared>, claimed: Claimed, hold: Arc<Hold
     shared.held.give(&lease);
     match result {
         Ok(()) => {}
-        Err(TaskError::Lost) => tracing::warn!(run, "a task run belongs to another worker now"),
-        // Its lease ends by itself, and it is taken again.
+        Err(TaskError::Lost) => {
+            tracing::warn!(run, "a task run belongs to another worker now, or its lease has ended");
+            let_go(shared, &lease).await;
+        }
         Err(error) => {
             tracing::warn!(run, error = tollhouse_units::chain(&error), "a task run cannot go on; it is tried again");
             tokio::time::sleep(TROUBLE_PAUSE).await;
-            let _ = shared.book.end_lease(&lease, shared.now_ms()).await;
+            let_go(shared, &lease).await;
         }
+    }
+}
+
+/// Ends a lease whose run nobody drives here any more, unless another worker has it: a worker takes no run that bears its own name, and
+/// would prolong it for ever.
+async fn let_go(shared: &Shared, lease: &Lease) {
+    while let Err(error) = shared.book.end_lease(lease, shared.now_ms()).await {
+        tracing::warn!(
+            run = lease.run,
+            error = tollhouse_units::chain(&error),
+            "cannot let a task run go; trying again"
+        );
+        if shared.is_stopping() {
+            return;
+        }
+        tokio::time::sleep(TROUBLE_PAUSE).await;
     }
 }
 

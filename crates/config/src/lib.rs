@@ -64,8 +64,8 @@ pub use config::{
     SyslogMessage, TaskCommand, TaskStore, TasksConfig, TelemetryConfig, Timeouts, TlsConfig, TlsFiles, UnitConfig,
     UnitManager, UpstreamConfig, UpstreamKind, Vrl, WebhooksConfig,
 };
-pub use import::{Fate, Imported, Note, Old, Part, PartServer, import, import_with};
 pub use credentials::{Credential, credentials};
+pub use import::{Fate, Imported, Note, Old, Part, PartServer, import, import_with};
 pub use ipnet::IpNet;
 pub use load::{FILE_BYTES_MAX, find, load, parse, parse_alert};
 pub use masks::{Unmasked, mask, unmask};

@@ -100,7 +100,9 @@ async fn erase(config: &Config, state: &State, whose: &Whose, yes: bool) -> anyh
     };
     let name = owner.name();
     if !yes {
-        bail!("this would erase all prompts and answers of {name} for ever, also those of files and batches; say --yes to do it");
+        bail!(
+            "this would erase all prompts and answers of {name} for ever, also those of files and batches; say --yes to do it"
+        );
     }
     let was_kept = state.erase_content(&name).await?;
     let batches = tollhouse_batches::erase(&batching::dir(config), whose).await;
@@ -113,7 +115,9 @@ async fn erase(config: &Config, state: &State, whose: &Whose, yes: bool) -> anyh
     }
     if !batches.is_nothing() {
         let Erased { files, batches, later, .. } = batches;
-        say(&format!("erased: of {name}, {files} files, {batches} batches and {later} answers that come later are gone\n"))?;
+        say(&format!(
+            "erased: of {name}, {files} files, {batches} batches and {later} answers that come later are gone\n"
+        ))?;
     }
     Ok(())
 }

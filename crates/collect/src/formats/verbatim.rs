@@ -215,8 +215,10 @@ mod tests {
     fn what_takes_a_closer_look_is_left() {
         let deep = format!(r#"{{"msg":"m","d":{}1{}}}"#, "[".repeat(100), "]".repeat(100));
         let long = format!(r#"{{"msg":"{}"}}"#, "x".repeat(LINE_BYTES_MAX));
-        let many =
-            format!(r#"{{"msg":"m",{}"z":1}}"#, (0..70).map(|number| format!("\"f{number}\":1,")).collect::<String>());
+        let many = format!(
+            r#"{{"msg":"m",{}"z":1}}"#,
+            (0..70).map(|number| format!("\"f{number}\":1,")).collect::<Vec<_>>().concat()
+        );
         for line in [
             "no JSON",
             r#"{"a":1}"#,

@@ -265,8 +265,7 @@ mod tests {
     use super::*;
 
     fn asked(id: &str) -> Value {
-        let request =
-            json!({"command": "rm -rf build", "cwd": "/srv", "agentId": "main", "host": null, "ask": "always", "warningText": null,
+        let request = json!({"command": "rm -rf build", "cwd": "/srv", "agentId": "main", "host": null, "ask": "always", "warningText": null,
                 "commandAnalysis": {"commandCount": 1, "warningLines": ["Contains inline-eval: sh -c"]}});
         json!({"id": id, "request": request, "createdAtMs": 1, "expiresAtMs": 2})
     }

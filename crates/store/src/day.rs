@@ -12,7 +12,6 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::lock::Lock;
@@ -284,16 +283,8 @@ fn read_label(path: &Path) -> Result<Label, StoreError> {
 
 /// Writes a small file that is there whole or not at all.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
-    let doing = "writing";
-    let temporary = path.with_extension("tmp");
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(&serde_json::to_vec(value)?)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    write().map_err(StoreError::io(doing, path))?;
-    path.parent().map_or(Ok(()), sync_dir)
+    let write = || tollhouse_files::replace(path, &serde_json::to_vec(value)?, 0o666);
+    write().map_err(StoreError::io("writing", path))
 }
 
 fn sync_dir(dir: &Path) -> Result<(), StoreError> {

@@ -252,9 +252,6 @@ impl Following {
             if *lines > 1 {
                 record = record.field("lines_joined", lines);
             }
-            if flaws.is_empty() {
-                return record;
-            }
             let flaws: Vec<&str> =
                 [Flaw::Unfinished, Flaw::Rest].into_iter().filter(|flaw| flaws.has(*flaw)).map(Flaw::as_str).collect();
             if flaws.is_empty() { record } else { record.field("line_flaws", flaws) }

@@ -4,9 +4,10 @@
     cargo build --release -p tollhouse -p tollhouse-load
     bench/edge.py --rounds 3 --seconds 4
 
-All have core 0, one after the other in each round; load and servers have core 1. nginx has one worker and no access log; the
-edge writes a record of each request into its journal, and indexes it, on the same core; a second one (`records: failures`) does not. Both speak TLS 1.3 with one P-256
-certificate. Needs nginx, wrk, openssl.
+All have core 0, one after the other in each round; load and servers have core 1. nginx has one worker and no access log,
+a second one writes its log (`combined`). The edge writes a record of each request into its journal, and indexes it, on the
+same core; a second one (`records: failures`) does not. Each speaks TLS 1.3 with one P-256 certificate. Needs nginx, wrk,
+openssl.
 """
 
 import argparse
@@ -75,7 +76,7 @@ def start_edge(directory, files, back, drip, program, plain=None, records="all")
     return process, port
 
 
-def start_peer(directory, files, back, drip, plain=None):
+def start_peer(directory, files, back, drip, plain=None, name="nginx", log=None):
     port = free_port()
     proxy = "proxy_http_version 1.1; proxy_set_header Connection ''; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr;"
     body = (
@@ -83,11 +84,12 @@ def start_peer(directory, files, back, drip, plain=None):
         + (f" server {{ listen 127.0.0.1:{plain} backlog=8192; return 301 https://$host$request_uri; }}" if plain else "")
         + f" server {{ listen 127.0.0.1:{port} ssl backlog=8192; server_name {HOST};"
         f" ssl_certificate {directory}/cert.pem; ssl_certificate_key {directory}/key.pem; ssl_protocols TLSv1.2 TLSv1.3; ssl_session_tickets off;"
-        f" location /files/ {{ alias {files}/; add_header Cache-Control 'public, max-age=31536000, immutable'; }}"
+        + (f" access_log {log} combined;" if log else "")
+        + f" location /files/ {{ alias {files}/; add_header Cache-Control 'public, max-age=31536000, immutable'; }}"
         f" location /v1/ {{ proxy_pass http://drip; proxy_buffering off; proxy_read_timeout 600s; {proxy} }}"
         f" location / {{ proxy_pass http://back; proxy_buffering off; {proxy} }} }}"
     )
-    return start_nginx(directory, "nginx", port, body, 0), port
+    return start_nginx(directory, name, port, body, 0), port
 
 
 def wrk(directory, process, port, path, seconds, is_new):
@@ -170,8 +172,9 @@ def measure(args, directory):
     try:
         edge, nginx = start_edge(directory, files, back, drip, args.program), start_peer(directory, files, back, drip)
         silent = start_edge(directory, files, back, drip, args.program, records="failures")
-        started += [edge[0], silent[0], nginx[0]]
-        of = {"nginx": nginx, "edge": edge, "edge without records": silent}
+        logging = start_peer(directory, files, back, drip, name="nginx-logging", log=directory / "access.log")
+        started += [edge[0], silent[0], nginx[0], logging[0]]
+        of = {"nginx": nginx, "nginx with a log": logging, "edge": edge, "edge without records": silent}
         # Before any load: what a load has left behind is used again, and would count as nothing.
         memory = {
             what: {who: held(process, port, request) for who, (process, port) in (("nginx", nginx), ("edge", edge))}
@@ -203,9 +206,9 @@ def show(args, figures, memory):
             for who, runs in of.items():
                 print(row(f"{name}: {what}, {who}", [one[key] for one in runs], form))
             goal = goals.get((name, key))
-            for who in ("edge", "edge without records"):
-                ratios = [ours[key] / theirs[key] for ours, theirs in zip(of[who], of["nginx"], strict=True) if theirs[key]]
-                print(row(f"**{name}: {what}, {who} ÷ nginx**" + (f" (goal {goal})" if goal else ""), ratios or [float("nan")]))
+            for who, peer in (("edge", "nginx"), ("edge", "nginx with a log"), ("edge without records", "nginx")):
+                ratios = [ours[key] / theirs[key] for ours, theirs in zip(of[who], of[peer], strict=True) if theirs[key]]
+                print(row(f"**{name}: {what}, {who} ÷ {peer}**" + (f" (goal {goal})" if goal else ""), ratios or [float("nan")]))
     print(f"\n### Memory of what is held open ({HELD} each)\n\n| | nginx, KB | edge, KB | edge ÷ nginx |\n|---|---|---|---|")
     for what, of in memory.items():
         print(f"| {what} | {of['nginx'] / 1000:.1f} | {of['edge'] / 1000:.1f} | {of['edge'] / max(of['nginx'], 1):.2f} |")

@@ -4,7 +4,10 @@ import datetime
 import json
 import socket
 import struct
+import subprocess
 import zlib
+
+from house import ROOT, Process
 
 WINDOW, JSON, COMPRESSED, ACK = b"2W", b"2J", b"2C", b"2A"
 
@@ -64,3 +67,36 @@ class Lumberjack:
             frame += got
         assert frame[:2] == ACK, frame
         return struct.unpack(">I", frame[2:])[0]
+
+
+class Lumber(Process):
+    """A sender made of Filebeat's own library, which sends on until each event is acknowledged."""
+
+    def __init__(self, directory, port):
+        super().__init__("lumber", directory)
+        self.directory, self.port = directory, port
+
+    def start(self, events):
+        built = subprocess.run([ROOT / "tests/tools/lumber.sh"], check=True, capture_output=True, text=True)
+        file = self.directory / "events.ndjson"
+        file.write_text("".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events))
+        self.spawn([built.stdout.strip(), f"127.0.0.1:{self.port}", file])
+        return self
+
+    @property
+    def acknowledged(self):
+        """How many events are acknowledged."""
+        counts = [int(line) for line in self.output().split("\n")[:-1] if line.isdigit()]
+        return counts[-1] if counts else 0
+
+    @property
+    def connections(self):
+        """Over how many connections all were sent; None as long as some are left."""
+        *_, last = ["", *self.output().splitlines()]
+        return int(last.split()[1]) if last.startswith("connections ") else None
+
+    def has_sent_all(self):
+        """Whether all events are acknowledged; raises when it failed."""
+        if self.connections is None:
+            self.alive()
+        return self.connections is not None

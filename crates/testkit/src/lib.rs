@@ -43,4 +43,4 @@ pub use script::{Body, Script, pieces};
 pub use server::{ModelServer, Request};
 
 /// How long anything here waits before the test is failed: long enough for a machine that does much else.
-pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);

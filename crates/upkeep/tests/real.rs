@@ -14,7 +14,7 @@ use tollhouse_upkeep::{
 };
 
 /// How long anything may take.
-const IN_TIME: Duration = Duration::from_secs(20);
+const IN_TIME: Duration = Duration::from_secs(60);
 
 /// A house that remembers what it was told.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tollhouse_limits::{Limits, Sharing};
 
 /// Nothing here takes nearly as long; a dead-lock ends after it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server that ends with the test.
 pub(crate) struct Server {

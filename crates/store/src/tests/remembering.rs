@@ -280,7 +280,9 @@ fn standing_questions_are_asked_ahead_after_a_start_and_of_new_segments() {
     let store = Store::open(options(dir.path())).unwrap();
     let standing = store.inner.memory.standing.questions(Moment::now().now_ms);
     assert_eq!(standing.len(), 1);
-    assert_eq!(standing[0].body, page(START_MS - DAY_MS - 2 * 3_600_000));
+    // As it stood when the file was written: after the second time it is told only once an hour.
+    let asked = [1, 2].map(|hours| page(START_MS - DAY_MS - hours * 3_600_000));
+    assert!(asked.contains(&standing[0].body), "{:?}", standing[0].body);
     let indexer = journal.follow(&store);
     let is_known = || {
         let before = collected(&store);

@@ -246,7 +246,7 @@ pub fn is_whole(events: &[Event]) -> bool {
 
 /// A dead lock ends the test instead of the patience of those who wait for it.
 pub async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(20), future).await.expect("happens soon")
+    timeout(Duration::from_secs(60), future).await.expect("happens soon")
 }
 
 /// The body of what a server heard.
@@ -268,7 +268,7 @@ pub async fn state_becomes(
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    timeout(Duration::from_secs(20), waiting).await.unwrap_or_else(|_| panic!("never {what}: {upstreams:?}"));
+    timeout(Duration::from_secs(60), waiting).await.unwrap_or_else(|_| panic!("never {what}: {upstreams:?}"));
 }
 
 /// A server of Ollama's kind with memory for one model: loading takes time, and is counted.

@@ -440,6 +440,9 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// Between two pieces of an answer.
     pub idle: Duration,
+    /// So long all answers of a model may rest whatever their pace, while somebody waits behind them; none means that they are not
+    /// judged by their pace.
+    pub pause: Option<Duration>,
     /// For a whole request.
     pub total: Duration,
     /// For requests under way when the program is told to end.
@@ -457,6 +460,7 @@ impl Default for Timeouts {
             silent: Duration::from_secs(3),
             first_byte: Duration::from_mins(2),
             idle: Duration::from_mins(1),
+            pause: Some(Duration::from_secs(10)),
             total: Duration::from_mins(15),
             drain: Duration::from_secs(30),
             restart: Duration::from_secs(10),

@@ -145,6 +145,7 @@ impl Config {
         writeln!(out, "  silent: {}", format_duration(timeouts.silent))?;
         writeln!(out, "  first_byte: {}", format_duration(timeouts.first_byte))?;
         writeln!(out, "  idle: {}", format_duration(timeouts.idle))?;
+        writeln!(out, "  pause: {}", timeouts.pause.map_or_else(|| "off".to_owned(), format_duration))?;
         writeln!(out, "  total: {}", format_duration(timeouts.total))?;
         writeln!(out, "  drain: {}", format_duration(timeouts.drain))?;
         writeln!(out, "  restart: {}", format_duration(timeouts.restart))?;

@@ -270,6 +270,9 @@ fn timeouts(d: &mut Decoder<'_>, s: &mut Section<'_>, timeouts: &mut Timeouts) {
     s.set(d, "silent", &mut timeouts.silent, Decoder::duration);
     s.set(d, "first_byte", &mut timeouts.first_byte, Decoder::duration);
     s.set(d, "idle", &mut timeouts.idle, Decoder::duration);
+    if let Some(node) = s.get("pause") {
+        timeouts.pause = if d.is_word(node, "off") { None } else { d.duration(node).or(timeouts.pause) };
+    }
     s.set(d, "total", &mut timeouts.total, Decoder::duration);
     s.set(d, "drain", &mut timeouts.drain, Decoder::duration);
     s.set(d, "restart", &mut timeouts.restart, Decoder::duration);

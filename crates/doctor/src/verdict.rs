@@ -98,12 +98,14 @@ const REFUSALS: [(&str, &str, &str); 25] = [
 ];
 
 /// What a model server did, by what the record says of it.
-const FAULTS: [(&str, &str, &str); 12] = [
+const FAULTS: [(&str, &str, &str); 14] = [
     ("the breaker is open", "upstream_silent", "the model server had failed before and was not asked"),
     ("the breaker opened", "upstream_silent", "the model server stopped answering others too while this one waited"),
     ("not a byte of an answer", "upstream_silent", "the model server gave no sign of life"),
     ("no first byte within", "upstream_slow", "the model server lived, but did not begin to answer in time"),
     ("the answer took longer", "upstream_slow", "the answer took longer than allowed"),
+    ("fell silent in the middle", "upstream_broken", "the model server stopped in the middle of its answer"),
+    ("left hanging by the server", "upstream_broken", "the model server lost what worked on it"),
     ("no byte for", "upstream_broken", "the model server stopped in the middle of its answer"),
     ("connection lost", "upstream_broken", "the connection to the model server broke"),
     ("reading the answer", "upstream_broken", "the answer of the model server could not be read"),

@@ -18,7 +18,7 @@ pub const MODELS_MAX: usize = 100;
 const NONE: &str = "none";
 
 /// Why requests are refused, fail or break off, by stable words.
-pub const REASONS: [&str; 30] = [
+pub const REASONS: [&str; 31] = [
     "invalid_key",
     "too_many_wrong_keys",
     "role_not_allowed",
@@ -46,6 +46,7 @@ pub const REASONS: [&str; 30] = [
     "lost",
     "first_byte_timeout",
     "idle_timeout",
+    "fell_silent",
     "total_timeout",
     "broken_answer",
     "upstream_error",

@@ -229,9 +229,9 @@ impl House for Around {
     }
 
     fn flow(&self, upstream: &str) -> Option<Flow> {
-        let Flowing { pieces, running, waiting, whole, begun, is_held } =
+        let Flowing { pieces, running, waiting, whole, begun, gap, is_held } =
             self.house.get().gateway.upstreams().flowing(upstream)?;
-        Some(Flow { pieces, running, waiting, whole, begun, is_silent: is_held })
+        Some(Flow { pieces, running, waiting, whole, begun, gap, is_silent: is_held })
     }
 
     fn recall(&self, upstream: &str, reason: &str) -> u32 {

@@ -114,6 +114,7 @@ pub(crate) fn upstreams(config: &Config) -> UpstreamParts {
         silent: config.timeouts.silent,
         first_byte: config.timeouts.first_byte,
         idle: config.timeouts.idle,
+        pause: config.timeouts.pause,
         total: config.timeouts.total,
     };
     let queue = upstream::QueueSpec { depth: config.queue.depth, wait: config.queue.wait };

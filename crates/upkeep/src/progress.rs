@@ -16,6 +16,8 @@ pub struct Flow {
     pub whole: u32,
     /// Those whose answers have begun and come piece by piece.
     pub begun: u32,
+    /// The usual time between two pieces of those answers, as the gate has learnt it.
+    pub gap: Option<Duration>,
     /// Whether the gate has found it silent, at its health address, too.
     pub is_silent: bool,
 }
@@ -28,6 +30,7 @@ impl Sum for Flow {
             waiting: all.waiting + one.waiting,
             whole: all.whole + one.whole,
             begun: all.begun + one.begun,
+            gap: all.gap.max(one.gap),
             is_silent: all.is_silent || one.is_silent,
         })
     }
@@ -82,39 +85,30 @@ impl Stall {
 const GAPS: u32 = 20;
 /// So long in any case: what takes shorter is nothing that anybody minds.
 const QUIET_MIN: Duration = Duration::from_secs(3);
-/// A new gap counts for so much of the usual one.
-const GAP_SHARE: f64 = 1.0 / 8.0;
 
-/// How fast pieces come while answers are written, and whether they have ceased to come.
+/// Whether answers have ceased to come while they are written.
 ///
 /// The gate watches over each request until its answer begins. Where all answers have begun, only their own pace tells that
 /// a server has stopped in the middle of them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Pace {
+pub(crate) struct Lull {
     pieces: u64,
-    /// The usual time between two pieces, of whichever answers.
-    gap: Option<Duration>,
     /// How long nothing has come.
     idle: Duration,
 }
 
-impl Pace {
+impl Lull {
     /// Takes in how it gets on now, `passed` after it was last looked at; whether nothing has come for much longer than usual.
     /// Each time is told once.
     pub(crate) fn is_quiet(&mut self, flow: Flow, passed: Duration) -> bool {
-        let come = flow.pieces.saturating_sub(self.pieces);
+        let has_come = flow.pieces != self.pieces;
         self.pieces = flow.pieces;
         let is_written = flow.running > 0 && flow.begun >= flow.running;
         let since = std::mem::take(&mut self.idle) + passed;
-        if !is_written {
+        if has_come || !is_written {
             return false;
         }
-        if come > 0 {
-            let gap = since.div_f64(come as f64);
-            self.gap = Some(self.gap.map_or(gap, |usual| usual.mul_f64(1.0 - GAP_SHARE) + gap.mul_f64(GAP_SHARE)));
-            return false;
-        }
-        if since >= self.gap.map_or(QUIET_MIN, |gap| (gap * GAPS).max(QUIET_MIN)) {
+        if since >= flow.gap.map_or(QUIET_MIN, |gap| (gap * GAPS).max(QUIET_MIN)) {
             return true;
         }
         self.idle = since;
@@ -156,21 +150,24 @@ mod tests {
     }
     /// At which looks, half a second apart, it is found to be quiet.
     fn quiet(flows: impl IntoIterator<Item = Flow>) -> Vec<usize> {
-        let mut pace = Pace::default();
+        let mut lull = Lull::default();
         let looks = flows.into_iter().enumerate();
-        looks.filter_map(|(at, flow)| pace.is_quiet(flow, SECOND / 2).then_some(at + 1)).collect()
+        looks.filter_map(|(at, flow)| lull.is_quiet(flow, SECOND / 2).then_some(at + 1)).collect()
     }
 
     #[test]
     fn a_server_that_ceases_to_write_is_found_by_its_usual_pace() {
-        let writing = Flow { running: 2, begun: 2, ..Flow::default() };
+        let gap = Some(SECOND / 50);
+        let writing = Flow { running: 2, begun: 2, gap, ..Flow::default() };
         // Fifty pieces a second, and then none: three seconds, and again each three.
         let ceased = (0..40).map(|at| Flow { pieces: 25 * at.min(20), ..writing });
         assert_eq!(quiet(ceased), [27, 33, 39]);
-        // A piece each two seconds is a usual pace, too: forty seconds, and a little for the first one, which took longer.
-        let slow = (0..200).map(|at: u64| Flow { pieces: (at / 4).min(20), ..writing });
-        assert_eq!(quiet(slow), [163]);
-        assert!(quiet((0..200).map(|at: u64| Flow { pieces: at / 4, ..writing })).is_empty());
+        // A piece each two seconds is a usual pace, too: forty seconds.
+        let slow = Flow { gap: Some(2 * SECOND), ..writing };
+        assert_eq!(quiet((0..200).map(|at: u64| Flow { pieces: (at / 4).min(20), ..slow })), [161]);
+        assert!(quiet((0..200).map(|at: u64| Flow { pieces: at / 4, ..slow })).is_empty());
+        // Where no pace is known yet, three seconds.
+        assert_eq!(quiet([Flow { gap: None, ..writing }; 10]), [6]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use tollhouse_dialect::{DecodeError, RequestError};
 use tollhouse_units::chain;
 
 use crate::client::ClientError;
+use crate::pace::Ceased;
 
 /// What clients are told of every fault that is not theirs.
 const NOT_ANSWERING: &str = "the model is not answering right now, please try again shortly";
@@ -134,7 +135,7 @@ impl UpstreamError {
     }
 
     /// What happened, by a stable word: `unsupported`, `unknown_model`, `queue`, `breaker_open`, `connect`, `silent`, `lost`,
-    /// `first_byte_timeout`, `idle_timeout`, `total_timeout`, `broken_answer` or `upstream_error`.
+    /// `first_byte_timeout`, `idle_timeout`, `fell_silent`, `total_timeout`, `broken_answer` or `upstream_error`.
     pub fn reason(&self) -> &'static str {
         self.inner.cause.reason()
     }
@@ -196,12 +197,16 @@ pub(crate) enum Cause {
     Silent,
     #[error("connection lost before an answer: {0}")]
     Lost(String),
+    #[error("left hanging by the server before an answer: {0}")]
+    Hung(&'static str),
     #[error("taken back from the server before an answer: {0}")]
     Recalled(Arc<str>),
     #[error("no first byte within {0:?}")]
     FirstByte(Duration),
     #[error("no byte for {0:?} in the middle of the answer")]
     Idle(Duration),
+    #[error("{0}")]
+    Ceased(Ceased),
     #[error("the answer took longer than {0:?}")]
     Total(Duration),
     #[error("reading the answer: {0}")]
@@ -234,9 +239,10 @@ impl Cause {
             | Self::Gone(_)
             | Self::Silent
             | Self::Lost(_)
+            | Self::Hung(_)
             | Self::Recalled(_)
             | Self::Reported(_) => (Upstream, 503, soon),
-            Self::FirstByte(_) | Self::Idle(_) | Self::Total(_) => (Upstream, 503, None),
+            Self::FirstByte(_) | Self::Idle(_) | Self::Ceased(_) | Self::Total(_) => (Upstream, 503, None),
             Self::Busy { retry_after, .. } => (Upstream, 503, Some(*retry_after)),
             Self::Read(_) | Self::Decode(_) => (Upstream, 502, None),
             Self::Status { status, text, retry_after, .. } => match status {
@@ -260,10 +266,11 @@ impl Cause {
             Self::Busy { .. } => "queue",
             Self::Connect(_) => "connect",
             Self::Silent => "silent",
-            Self::Gone(_) | Self::Lost(_) => "lost",
+            Self::Gone(_) | Self::Lost(_) | Self::Hung(_) => "lost",
             Self::Recalled(_) => "recalled",
             Self::FirstByte(_) => "first_byte_timeout",
             Self::Idle(_) => "idle_timeout",
+            Self::Ceased(_) => "fell_silent",
             Self::Total(_) => "total_timeout",
             Self::Read(_) | Self::Decode(_) => "broken_answer",
             Self::Reported(_) | Self::Status { .. } => "upstream_error",
@@ -284,8 +291,10 @@ impl Cause {
             | Self::Gone(_)
             | Self::Silent
             | Self::Lost(_)
+            | Self::Hung(_)
             | Self::FirstByte(_)
             | Self::Idle(_)
+            | Self::Ceased(_)
             | Self::Total(_)
             | Self::Read(_)
             | Self::Decode(_)
@@ -297,19 +306,32 @@ impl Cause {
     pub(crate) fn try_next(&self) -> bool {
         match self {
             // The time that a client is ready to wait is spent.
-            Self::FirstByte(_) | Self::Idle(_) | Self::Total(_) => false,
+            Self::FirstByte(_) | Self::Idle(_) | Self::Ceased(_) | Self::Total(_) => false,
             // Another server may have the model.
             Self::Status { status: 404, .. } => true,
             _ => self.row().fault != Fault::Caller,
         }
     }
 
-    /// Whether the server lost the process that works on its model, as Ollama says it: it starts another one.
+    /// Whether the server lost the process that works on its model: it starts another one.
     pub(crate) fn is_lost_runner(&self) -> bool {
-        const WORDS: [&str; 5] =
-            ["runner has unexpectedly stopped", "runner process", "connection refused", "connection reset", "EOF"];
+        matches!(self, Self::Hung(_)) || self.tells_lost_runner()
+    }
+
+    /// Whether it says so itself, as Ollama does.
+    pub(crate) fn tells_lost_runner(&self) -> bool {
+        const WORDS: [&str; 6] = [
+            "runner has unexpectedly stopped",
+            "runner process",
+            "encountered while running the model",
+            "connection refused",
+            "connection reset",
+            "EOF",
+        ];
         match self {
-            Self::Status { status: 500, text, .. } => WORDS.iter().any(|words| text.contains(words)),
+            Self::Status { status: 500, text, .. } | Self::Reported(text) => {
+                WORDS.iter().any(|words| text.contains(words))
+            }
             _ => false,
         }
     }

@@ -1,9 +1,16 @@
 //! Whether a server gets on with its requests, and taking them back from one that does not.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
+
+use crate::pace::Pace;
+
+/// Most models of one server whose pace is known; then all are learnt anew.
+const MODELS_MAX: usize = 256;
 
 /// What comes from a server, counted, and the way to those who wait for its answers.
 #[derive(Debug, Default)]
@@ -11,9 +18,13 @@ pub(crate) struct Flow {
     /// Pieces of answers that have come, whatever was in them.
     pieces: AtomicU64,
     /// Requests under way whose answers come whole: until they end, nothing is seen of them.
-    wholes: AtomicU32,
+    wholes: Arc<AtomicU32>,
     /// Answers that have begun and come piece by piece.
     begun: Arc<AtomicU32>,
+    /// Requests under way for which a model is being loaded, as far as is known.
+    loading: Arc<AtomicU32>,
+    /// How the answers of each model come.
+    paces: Mutex<HashMap<Arc<str>, Arc<Pace>>>,
     /// Why requests were taken back last.
     recall: watch::Sender<Arc<str>>,
 }
@@ -31,6 +42,8 @@ pub struct Flowing {
     pub whole: u32,
     /// Those whose answers have begun and come piece by piece.
     pub begun: u32,
+    /// The usual time between two pieces of those answers; where several models are written, of the slowest.
+    pub gap: Option<Duration>,
     /// Whether its requests wait, because it does not answer or somebody said so.
     pub is_held: bool,
 }
@@ -45,9 +58,8 @@ impl Flow {
     }
 
     /// Counts a request whose answer comes whole, until what is given back is dropped.
-    pub(crate) fn whole(&self) -> Whole<'_> {
-        self.wholes.fetch_add(1, Ordering::Relaxed);
-        Whole(self)
+    pub(crate) fn whole(&self) -> Counted {
+        Counted::new(&self.wholes)
     }
 
     pub(crate) fn wholes(&self) -> u32 {
@@ -55,13 +67,43 @@ impl Flow {
     }
 
     /// Counts an answer that has begun, until what is given back is dropped.
-    pub(crate) fn begin(&self) -> Begun {
-        self.begun.fetch_add(1, Ordering::Relaxed);
-        Begun(Arc::clone(&self.begun))
+    pub(crate) fn begin(&self) -> Counted {
+        Counted::new(&self.begun)
     }
 
     pub(crate) fn begun(&self) -> u32 {
         self.begun.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request for which a model is being loaded, until what is given back is dropped.
+    pub(crate) fn load(&self) -> Counted {
+        Counted::new(&self.loading)
+    }
+
+    /// Whether a model is being loaded for anybody.
+    pub(crate) fn loads(&self) -> bool {
+        self.loading.load(Ordering::Relaxed) > 0
+    }
+
+    /// How the answers of this model come.
+    pub(crate) fn pace(&self, model: &Arc<str>) -> Arc<Pace> {
+        let mut paces = self.paces();
+        if let Some(pace) = paces.get(model) {
+            return Arc::clone(pace);
+        }
+        if paces.len() >= MODELS_MAX {
+            paces.clear();
+        }
+        Arc::clone(paces.entry(Arc::clone(model)).or_default())
+    }
+
+    /// The usual time between two pieces of an answer, of the slowest model that is being written.
+    pub(crate) fn gap(&self) -> Option<Duration> {
+        self.paces().values().filter_map(|pace| pace.gap()).max()
+    }
+
+    fn paces(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Pace>>> {
+        self.paces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes back all that wait for the beginning of an answer now.
@@ -82,19 +124,18 @@ impl Flow {
     }
 }
 
-/// A request whose answer comes whole.
-pub(crate) struct Whole<'a>(&'a Flow);
+/// One that is counted until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Counted(Arc<AtomicU32>);
 
-impl Drop for Whole<'_> {
-    fn drop(&mut self) {
-        self.0.wholes.fetch_sub(1, Ordering::Relaxed);
+impl Counted {
+    fn new(count: &Arc<AtomicU32>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
     }
 }
 
-/// An answer that has begun and comes piece by piece.
-pub(crate) struct Begun(Arc<AtomicU32>);
-
-impl Drop for Begun {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -127,5 +168,20 @@ mod tests {
         assert_eq!((flow.wholes(), flow.begun()), (0, 1));
         drop(two);
         assert_eq!(flow.begun(), 0);
+        let load = flow.load();
+        assert!(flow.loads());
+        drop(load);
+        assert!(!flow.loads());
+    }
+
+    #[test]
+    fn the_pace_of_a_model_is_one_for_all_its_answers_and_there_are_not_more_than_a_bound() {
+        let flow = Flow::default();
+        let model: Arc<str> = "m".into();
+        assert!(Arc::ptr_eq(&flow.pace(&model), &flow.pace(&"m".into())));
+        for place in 0..2 * MODELS_MAX {
+            flow.pace(&place.to_string().into());
+        }
+        assert!(flow.paces().len() <= MODELS_MAX);
     }
 }

@@ -54,6 +54,7 @@ impl Upstreams {
             waiting: seen.waiting,
             whole: server.state.flow.wholes(),
             begun: server.state.flow.begun(),
+            gap: server.state.flow.gap(),
             is_held: server.is_held(),
         })
     }

@@ -21,6 +21,10 @@
 //! server that was well and takes no connections may be restarting: its requests wait up to `restart`. Whoever starts one anew
 //! and knows when it is back holds it ([`Upstreams::hold`]): then they wait as long as a request may wait at all.
 //!
+//! **A server that ceases in the middle.** The answers of a model at a server have a pace. Where the server tells somebody that what
+//! computes the model has ended, or all answers of it have ceased for much longer than they ever rest while others wait, those that
+//! had begun end with an error and the others are asked again (`pace`).
+//!
 //! **Another server, another model.** Until the first event of an answer is there, a failure that is the server's own
 //! leads to the next server of the model, within a budget of retries. When all have failed, the model's fallbacks are
 //! asked. Never after the first event.
@@ -59,6 +63,7 @@ mod kind;
 mod live;
 mod loads;
 mod manage;
+mod pace;
 mod retry;
 mod route;
 mod scheduler;

@@ -137,6 +137,9 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// Between two pieces of a stream.
     pub idle: Duration,
+    /// All streams of a model may rest for so long whatever their pace, while somebody waits behind them; then their pace tells
+    /// whether they have ceased. Without it only `idle` does.
+    pub pause: Option<Duration>,
     /// For the whole answer, from the first time that a server is asked.
     pub total: Duration,
 }
@@ -148,6 +151,7 @@ impl Default for Timeouts {
             silent: Duration::from_secs(3),
             first_byte: Duration::from_mins(2),
             idle: Duration::from_mins(1),
+            pause: Some(Duration::from_secs(10)),
             total: Duration::from_mins(15),
         }
     }

@@ -147,6 +147,10 @@ impl<'a> Way<'a> {
             if !waits {
                 stops = stops.iter().filter(|stop| stop.server != server).cloned().collect();
             }
+            if waits {
+                // It was at the server, and not in the queue.
+                self.wait_until += began.elapsed();
+            }
             let may_retry = unsupported || waits || self.inner.budget.retry();
             let is_spent = self.attempts >= ATTEMPTS_MAX || self.is_spent(&error);
             if !try_next || is_spent || stops.is_empty() || !may_retry {
@@ -196,6 +200,9 @@ impl<'a> Way<'a> {
         let defaults = with_num_ctx(server, &model, self.work.num_ctx(), defaults).await;
         let outbound = Outbound {
             outgoing: self.work.write(api, &model, &defaults)?,
+            model: &model,
+            loads: slot.heat() != Heat::Loaded,
+            keeps_back: self.work.offers_tools(),
             streamed: self.work.streamed(),
             traceparent: self.context.traceparent.as_deref(),
             deadline: total.at,

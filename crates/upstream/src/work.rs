@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use serde_json::Value;
 use tollhouse_dialect::{
     ChatRequest, EmbedRequest, Embeddings, Outgoing, RequestError, Role, ServerApi, ServerDefaults,
 };
@@ -37,6 +38,16 @@ impl Work {
     pub(crate) fn streamed(&self) -> bool {
         match self {
             Self::Chat(request) => request.stream,
+            Self::Embed(_) => false,
+        }
+    }
+
+    /// Whether the model may call tools.
+    pub(crate) fn offers_tools(&self) -> bool {
+        match self {
+            Self::Chat(request) => {
+                request.tools.as_ref().and_then(Value::as_array).is_some_and(|tools| !tools.is_empty())
+            }
             Self::Embed(_) => false,
         }
     }

@@ -13,7 +13,7 @@ use crate::house::House;
 use crate::machine::{Event, State};
 use crate::memory::Used;
 use crate::pressure::Pressure;
-use crate::progress::{Flow, Pace, Step};
+use crate::progress::{Flow, Lull, Step};
 use crate::spec::Liveness;
 use crate::why::Why;
 
@@ -135,15 +135,15 @@ pub(super) fn flow_of(house: &dyn House, upstreams: &[String]) -> Flow {
 /// Waits until the process does not answer any more, so often in a row. One that the gate has found silent, or whose answers have
 /// ceased to come, is asked at once, and that once is enough: nobody gets anything from it meanwhile.
 pub(super) async fn stuck(live: Liveness, flow: impl Fn() -> Flow) -> Option<Event> {
-    let (mut times, mut pace, mut looked) = (0, Pace::default(), Instant::now());
+    let (mut times, mut lull, mut looked) = (0, Lull::default(), Instant::now());
     loop {
         let asked = Instant::now();
         let says_nothing = loop {
             sleep(SILENCE_EVERY.min(live.every)).await;
             let (flow, passed) = (flow(), looked.elapsed());
             looked = Instant::now();
-            // Both: its pace is followed meanwhile.
-            let is_quiet = pace.is_quiet(flow, passed);
+            // Both: what comes is followed meanwhile.
+            let is_quiet = lull.is_quiet(flow, passed);
             if flow.is_silent || is_quiet {
                 break true;
             }

@@ -17,6 +17,7 @@ use crate::client::Incoming;
 use crate::error::Cause;
 use crate::flow::Flow;
 use crate::live::Live;
+use crate::pace::Pace;
 use crate::{Kind, Phase, Progress, Timeouts};
 
 /// Largest answer that may come whole, in bytes.
@@ -30,6 +31,12 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// A request as it is sent.
 pub(crate) struct Outbound<'a> {
     pub(crate) outgoing: Outgoing,
+    /// The server's name of the model.
+    pub(crate) model: &'a Arc<str>,
+    /// Whether the model has to be loaded first, as far as is known.
+    pub(crate) loads: bool,
+    /// Whether the server may keep parts of the answer back until they are whole.
+    pub(crate) keeps_back: bool,
     /// Whether the answer is to come piece by piece.
     pub(crate) streamed: bool,
     pub(crate) traceparent: Option<&'a str>,
@@ -56,7 +63,7 @@ pub(crate) enum AnswerBody {
 impl Server {
     /// Sends a request and waits for the first event of the answer, or for the whole answer where it is not streamed.
     pub(crate) async fn send(self: &Arc<Self>, outbound: Outbound<'_>) -> Result<Answer, Cause> {
-        let Outbound { outgoing, streamed, traceparent, deadline, progress } = outbound;
+        let Outbound { outgoing, model, loads, keeps_back, streamed, traceparent, deadline, progress } = outbound;
         let mut message = self.message(Method::POST, &self.uri(outgoing.path)?, outgoing.body.into());
         if let Some(value) = traceparent.and_then(|value| HeaderValue::from_str(value).ok()) {
             message.headers_mut().insert(TRACEPARENT, value);
@@ -67,31 +74,31 @@ impl Server {
         } else {
             (self.timeouts.total, Cause::Total(self.timeouts.total))
         };
-        let signs = Signs::new(began);
+        let pace = self.state.flow.pace(model);
+        let asked = Asked { streamed, keeps_back, pace, signs: Signs::new(began), progress };
         let opened = self.state.breaker.watch().opened();
         let recalled = self.state.flow.recalled();
         let _whole = (!streamed).then(|| self.state.flow.whole());
+        let _load = loads.then(|| self.state.flow.load());
         let result = tokio::select! {
             biased;
-            answer = self.exchange(message, streamed, &signs, progress) => answer,
+            answer = self.exchange(message, &asked) => answer,
             reason = opened => Err(Cause::Opened(reason)),
             reason = recalled => Err(Cause::Recalled(reason)),
-            () = self.silence(&signs) => Err(Cause::Silent),
+            cause = self.silence(&asked) => Err(cause),
             () = sleep_until((began + limit).min(deadline)) => Err(too_late),
         };
         if let Err(cause) = &result {
+            if cause.tells_lost_runner() {
+                asked.pace.lost(Instant::now());
+            }
             self.learn(cause);
         }
         result
     }
 
-    async fn exchange(
-        self: &Arc<Self>,
-        message: Request<Bytes>,
-        streamed: bool,
-        signs: &Signs,
-        progress: &Progress,
-    ) -> Result<Answer, Cause> {
+    async fn exchange(self: &Arc<Self>, message: Request<Bytes>, asked: &Asked<'_>) -> Result<Answer, Cause> {
+        let Asked { signs, progress, .. } = asked;
         let connection = self.client.connection(message.uri()).await;
         let connection = connection.map_err(|error| Cause::no_answer(&error))?;
         let connect_ms = signs.elapsed_ms();
@@ -106,18 +113,21 @@ impl Server {
             return Err(Box::pin(refusal(response)).await);
         }
         check_encoding(&response)?;
-        let streamed = streamed && !comes_whole(&response, self.kind);
+        let streamed = asked.streamed && !comes_whole(&response, self.kind);
         let Some(api) = self.kind.api().filter(|_| streamed) else {
             let whole = read_whole(response.into_body(), signs, &self.state.flow).await?;
             return Ok(Answer { connect_ms, exchange_ms: signs.elapsed_ms(), body: AnswerBody::Whole(whole) });
         };
-        let mut live = Box::new(Live::new(Arc::clone(self), response.into_body(), api.decoder()));
+        let (server, pace) = (Arc::clone(self), Arc::clone(&asked.pace));
+        let mut live = Box::new(Live::new(server, response.into_body(), api.decoder(), pace, asked.keeps_back));
         live.begin(|| signs.sign()).await?;
         Ok(Answer { connect_ms, exchange_ms: signs.elapsed_ms(), body: AnswerBody::Live(live) })
     }
 
-    /// Returns when the server gives no sign of life at all: no byte for `silent`, and none from its health address.
-    async fn silence(&self, signs: &Signs) {
+    /// Returns when the server gives no sign of life at all, no byte for `silent` and none from its health address, or when what
+    /// would have answered is over.
+    async fn silence(&self, asked: &Asked<'_>) -> Cause {
+        let Asked { signs, pace, .. } = asked;
         let Timeouts { silent, .. } = self.timeouts;
         let mut checked = signs.origin;
         loop {
@@ -137,11 +147,24 @@ impl Server {
             if healthy {
                 // It works on the request, so one on trial has shown what it was to show.
                 self.answered();
+                if let Some(reason) = pace.leaves_hanging(signs.origin, checked) {
+                    return Cause::Hung(reason);
+                }
             } else if signs.last() == Some(last) {
-                return;
+                return Cause::Silent;
             }
         }
     }
+}
+
+/// A request that was sent, for those who watch over it.
+struct Asked<'a> {
+    streamed: bool,
+    keeps_back: bool,
+    /// How the answers of its model come.
+    pace: Arc<Pace>,
+    signs: Signs,
+    progress: &'a Progress,
 }
 
 /// When a request began and when its server last gave a sign of life; shared by the one who reads and the one who watches.

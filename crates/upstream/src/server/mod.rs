@@ -129,6 +129,12 @@ impl Server {
         matches!(self.state.breaker.state(), State::Held(_))
     }
 
+    /// Whether somebody waits behind the answers that it writes: in the queue, or sent and without an answer.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        let seen = self.state.lane.seen();
+        seen.waiting > 0 || seen.running > self.state.flow.begun()
+    }
+
     /// Counts a failure, and holds or opens the breaker where it is due.
     fn learn(self: &Arc<Self>, cause: &Cause) {
         let fail = |failure, reason: String| self.state.breaker.failed(failure, &reason, Instant::now());

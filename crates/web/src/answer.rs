@@ -5,11 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::Frame;
-use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Collected};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 
 /// The body of any answer: whole or streamed. It never fails: a stream that breaks says so in its own dialect.
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -68,6 +70,26 @@ where
     }
 }
 
+/// A short answer as the bytes of HTTP/1.1, where hyper is not there to write it.
+pub(crate) async fn wire_form(answer: Answer) -> Vec<u8> {
+    let (mut head, body) = answer.into_parts();
+    let Ok(body) = body.collect().await.map(Collected::to_bytes);
+    head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let now = DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now());
+    if let Some(now) = now.ok().and_then(|now| HeaderValue::try_from(now).ok()) {
+        head.headers.insert(DATE, now);
+    }
+    let mut bytes = format!("HTTP/1.1 {}\r\n", head.status).into_bytes();
+    for (name, value) in &head.headers {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            bytes.extend_from_slice(part);
+        }
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(&body);
+    bytes
+}
+
 /// A plain-text answer.
 pub fn text(status: StatusCode, text: impl Into<String>) -> Answer {
     with_type(status, HeaderValue::from_static("text/plain; charset=utf-8"), text.into())
@@ -83,4 +105,30 @@ fn with_type(status: StatusCode, content_type: HeaderValue, body: impl Into<Byte
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, content_type);
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_short_answer_in_its_wire_form() {
+        let mut answer = text(StatusCode::REQUEST_TIMEOUT, "late\n");
+        answer.headers_mut().insert("x-own", HeaderValue::from_static("1"));
+        let form = String::from_utf8(wire_form(answer).await).unwrap();
+        let (head, body) = form.split_once("\r\n\r\n").unwrap();
+        let mut lines: Vec<&str> = head.split("\r\n").collect();
+        let date = lines.pop().unwrap();
+        assert_eq!(
+            lines,
+            [
+                "HTTP/1.1 408 Request Timeout",
+                "content-type: text/plain; charset=utf-8",
+                "x-own: 1",
+                "content-length: 5"
+            ]
+        );
+        assert!(date.starts_with("date: ") && date.ends_with(" GMT"), "{date}");
+        assert_eq!(body, "late\n");
+    }
 }

@@ -13,7 +13,7 @@ use crate::uploads::PATIENCE;
 /// Without a request for so long, a connection gives its buffers back.
 const REST_AFTER: Duration = Duration::from_secs(1);
 /// How long a client may take to notice that its connection is ended.
-const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// How often is looked whether a client has left that has sent ahead as much as it may.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 

@@ -14,11 +14,12 @@ use bytes::{Buf, BytesMut};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use crate::Answer;
-use crate::clock::Clock;
+use crate::answer::wire_form;
+use crate::clock::{CLOSE_WITHIN, Clock};
 use crate::frames::{FrameWatch, PREFACE};
 use crate::guard::{Guard, Next};
 use crate::places::Place;
@@ -91,7 +92,8 @@ where
     match protocol {
         Protocol::Http1 => {
             let head_bytes_max = connection.settings.options.head_bytes_max;
-            let guard = Guard::new(accepted.stream, first, head_bytes_max, accepted.place);
+            let crowd = connection.inner.crowd.clone();
+            let guard = Guard::new(accepted.stream, first, head_bytes_max, crowd, accepted.place);
             connection.http1(guard).await;
         }
         Protocol::Http2 => {
@@ -138,7 +140,9 @@ async fn open<H>(
         }
     }
     if let Some(config) = &settings.options.tls {
-        accepted.stream = accepted.stream.encrypted(config.clone()).await.ok()?;
+        // No turn for one who says nothing.
+        accepted.stream.readable().await.ok()?;
+        accepted.stream = inner.turns.take(accepted.stream.encrypted(config.clone())).await.ok()?;
     }
     // Whoever agreed on a protocol must speak it. A handshake may be all that a client came for, as when an authority looks whether
     // a name is served here (RFC 8737).
@@ -198,6 +202,9 @@ where
             if self.next_request(&mut guard, idle_until).await.is_none() {
                 return;
             }
+            if guard.is_refused() {
+                return self.turn_away(guard, &shared).await;
+            }
             let (inner, peer, server_name) = (self.inner.clone(), self.peer, self.server_name.clone());
             let service = Http1 { inner, shared: shared.clone(), peer, server_name };
             let connection = self.settings.http1.serve_connection(TokioIo::new(guard), service);
@@ -210,6 +217,26 @@ where
             guard = parts.io.into_inner();
             idle_until = Some(Instant::now() + self.settings.options.idle_timeout);
         }
+    }
+
+    /// Answers a head that is refused without hyper: thousands may be refused at once, and its buffers would be what they cost.
+    async fn turn_away(&mut self, mut guard: Guard<Stream, Place>, shared: &Shared) {
+        let Some(refusal) = shared.refusal() else { return };
+        self.inner.tell(self.peer, refusal);
+        let answer = wire_form(self.inner.refused(refusal, self.server_name.as_ref())).await;
+        let until = Instant::now() + CLOSE_WITHIN;
+        let mut told = pin!(async {
+            guard.write_all(&answer).await?;
+            guard.shutdown().await
+        });
+        poll_fn(|context| {
+            if let Poll::Ready(told) = told.as_mut().poll(context) {
+                log_end(self.peer, told);
+                return Poll::Ready(());
+            }
+            self.clock.poll_until(context, until)
+        })
+        .await;
     }
 
     /// Waits for a head; `None` when there will be none.
@@ -319,7 +346,7 @@ where
 
 type Http1Connection<H> = hyper::server::conn::http1::UpgradeableConnection<TokioIo<Guard<Stream, Place>>, Http1<H>>;
 
-fn log_end(peer: Peer, ended: hyper::Result<()>) {
+fn log_end<E: std::fmt::Display>(peer: Peer, ended: Result<(), E>) {
     if let Err(error) = ended {
         tracing::debug!(peer = %peer.0, error = %error, "connection ended");
     }

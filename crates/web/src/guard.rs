@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 
-use crate::ahead::Ahead;
+use crate::ahead::{Ahead, Crowd};
 use crate::framing::Framing;
 use crate::refusal::Refusal;
 use crate::shared::{Reading, Shared};
@@ -86,11 +86,11 @@ pub(crate) enum Next {
 
 impl<S: Transport, K: Unpin> Guard<S, K> {
     /// Guards `stream`, of which the bytes in `first` were read before.
-    pub(crate) fn new(stream: S, first: BytesMut, head_bytes_max: usize, kept: K) -> Self {
+    pub(crate) fn new(stream: S, first: BytesMut, head_bytes_max: usize, crowd: Crowd, kept: K) -> Self {
         let shared = Arc::new(Shared::default());
         shared.set_reading(if first.is_empty() { Reading::Request } else { Reading::Head });
         let framing = Framing::new(head_bytes_max);
-        Self { stream, framing, shared, held: first, admitted: 0, lingered: 0, ahead: Ahead::default(), _kept: kept }
+        Self { stream, framing, shared, held: first, admitted: 0, lingered: 0, ahead: Ahead::new(crowd), _kept: kept }
     }
 
     pub(crate) fn shared(&self) -> Arc<Shared> {
@@ -125,6 +125,11 @@ impl<S: Transport, K: Unpin> Guard<S, K> {
         self.held.clear();
         self.held.extend_from_slice(STAND_IN);
         self.admitted = STAND_IN.len();
+    }
+
+    /// Whether the head that is waited for is refused, so that nothing is to come of it but the answer that says so.
+    pub(crate) fn is_refused(&self) -> bool {
+        *self.held == *STAND_IN
     }
 
     /// Looks at what is held; whether a head, or the stand-in of one, may be handed over.
@@ -174,7 +179,7 @@ impl<S: Transport, K: Unpin> Guard<S, K> {
 
     fn begin_answer(&mut self) {
         self.shared.begin_answer();
-        self.ahead = Ahead::default();
+        self.ahead.begin();
         self.make_room();
     }
 

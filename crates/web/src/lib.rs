@@ -4,7 +4,7 @@
 //! [`serve`] is the short form for one. A connection passes, in this order:
 //!
 //! 1. `serve`: a place among all connections, and among those of its address;
-//! 2. `stream`: TLS, where it is spoken; `proxy_header`: whose connection it is, where a trusted proxy says so; `connection`:
+//! 2. `stream`: TLS, where it is spoken, with `turns` for its handshakes; `proxy_header`: whose connection it is, where a trusted proxy says so; `connection`:
 //!    HTTP/1 or HTTP/2;
 //! 3. `guard` with `framing`, `head` and `target`: HTTP/1.x is let through only as RFC 9112 has it, one request at a time,
 //!    each length beyond doubt; `frames` and `service`: the same of HTTP/2, as far as h2 leaves something to do;
@@ -51,6 +51,7 @@ mod stop;
 mod stream;
 mod streams;
 mod target;
+mod turns;
 mod uploads;
 
 pub use answer::{Answer, Body, end_on_error, full, json, text};

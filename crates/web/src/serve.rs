@@ -19,11 +19,13 @@ use tokio::time::Instant;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::Answer;
+use crate::ahead::Crowd;
 use crate::connection::{self, Accepted};
 use crate::places::{Place, Places};
 use crate::refusal::Refusal;
 use crate::stop::Stop;
 use crate::stream::{ServerName, Stream};
+use crate::turns::Turns;
 
 /// How often the loop says that the system cannot give it connections, or that some are turned away.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -131,6 +133,8 @@ pub(crate) struct Inner<H> {
     pub(crate) handler: H,
     settings: RwLock<Arc<Settings>>,
     places: Places,
+    pub(crate) turns: Turns,
+    pub(crate) crowd: Crowd,
     told: Option<Box<Tell>>,
     dress: Option<Box<Dress>>,
     complained: Mutex<Option<Instant>>,
@@ -231,7 +235,8 @@ where
     fn telling(options: ServeOptions, handler: H, told: Option<Box<Tell>>, dress: Option<Box<Dress>>) -> Self {
         let places = Places::new(options.connections_max);
         let settings = RwLock::new(Arc::new(Settings::new(options)));
-        Self { inner: Arc::new(Inner { handler, settings, places, told, dress, complained: Mutex::default() }) }
+        let (turns, crowd, complained) = (Turns::new(), Crowd::default(), Mutex::default());
+        Self { inner: Arc::new(Inner { handler, settings, places, turns, crowd, told, dress, complained }) }
     }
 
     /// Takes other options for connections accepted from now on. [`ServeOptions::connections_max`] stays as it was.

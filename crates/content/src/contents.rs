@@ -27,7 +27,7 @@ const WAITING_MAX: usize = 4_096;
 /// Bytes of text that a transcript has at first; halved until it fits into a line.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 /// Characters of a sealed transcript that fit into a line of the journal beside its other fields.
-const SEALED_CHARS_MAX: usize = tollhouse_journal::LINE_BYTES_MAX * 3 / 4;
+const SEALED_CHARS_MAX: usize = tollhouse_journal::RECORD_BYTES_MAX * 3 / 4;
 /// Lines read at once.
 const LINES: usize = 256;
 /// Kind of its records.

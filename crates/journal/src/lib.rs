@@ -41,7 +41,8 @@
 //! 6. A full or failing disk does not stop the writer: every record is tried, those that cannot be written are counted by
 //!    kind and answered with [`JournalError::NotKept`], and what is written first when writing works again is a record of kind `gap` with
 //!    these counts. So is what a full queue refused. `seq` has no gap for it. [`Journal::disk`] tells how the disk is.
-//! 7. No line is longer than 256 KiB: its longest fields are cut with a mark.
+//! 7. No line is longer than 256 KiB: its longest fields are cut with a mark. One field of a record may be kept uncut ([`Record::uncut`]);
+//!    with it no line is longer than 2 MiB.
 //! 8. Nothing wakes up while nothing is appended, unless the disk is not well. So rotation by day and retention happen with the
 //!    next line.
 //! 9. Whatever is removed, by age, by budget or for room on a tight disk, is told by a record of kind `resource`.
@@ -95,7 +96,7 @@ pub use condition::{DiskState, tight_below};
 pub use error::JournalError;
 pub use hold::Holds;
 pub use journal::{Appending, Journal, Opened, Options, SYNC_BOUNDS_US, Stats, Sync, Writer};
-pub use line::LINE_BYTES_MAX;
+pub use line::{LINE_BYTES_MAX, RECORD_BYTES_MAX, UNCUT_BYTES_MAX};
 pub use packing::Packing;
 pub use reader::{Line, Position, Reader};
 pub use record::{Level, Record};

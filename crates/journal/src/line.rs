@@ -11,7 +11,11 @@ use crate::names::timestamp;
 use crate::record::{FIELDS_MAX, Record, push_json};
 
 /// Longest line, its LF included, in bytes.
-pub const LINE_BYTES_MAX: usize = 256 * 1024;
+pub const LINE_BYTES_MAX: usize = 2 << 20;
+/// Longest line of a record that has no field which is kept uncut, its LF included, in bytes.
+pub const RECORD_BYTES_MAX: usize = 256 << 10;
+/// Longest field that is kept uncut, as it stands in the line, in bytes.
+pub const UNCUT_BYTES_MAX: usize = LINE_BYTES_MAX - RECORD_BYTES_MAX;
 /// What the configured fields may take of each line.
 const FIXED_BYTES_MAX: usize = 64 * 1024;
 /// Room kept for everything in a line that is neither message, caller nor field: names, time, seq, hash.
@@ -27,7 +31,7 @@ const PREV_BYTES: usize = 9 + HASH_DIGITS + 2;
 /// `kind` begins within this many bytes of a line.
 const KIND_WITHIN: usize = 96;
 
-const _: () = assert!(FIXED_BYTES_MAX + FRAME_BYTES_MAX < LINE_BYTES_MAX / 2, "a record must have room in its line");
+const _: () = assert!(FIXED_BYTES_MAX + FRAME_BYTES_MAX < RECORD_BYTES_MAX / 2, "a record must have room in its line");
 
 /// The chain hash as text.
 pub(crate) type Hash = [u8; HASH_DIGITS];
@@ -90,10 +94,10 @@ impl Form {
             self.stamp_ms = ts_ms;
         }
         self.write_record(out, record, head);
-        let cut = out.len() - start > LINE_BYTES_MAX;
+        let cut = out.len() - start > RECORD_BYTES_MAX + record.uncut_bytes();
         if cut {
             out.truncate(start);
-            self.write_record(out, &shorten(record, LINE_BYTES_MAX - FRAME_BYTES_MAX - self.fixed_bytes), head);
+            self.write_record(out, &shorten(record, RECORD_BYTES_MAX - FRAME_BYTES_MAX - self.fixed_bytes), head);
         }
         debug_assert!(out.len() - start <= LINE_BYTES_MAX, "a cut line must fit");
         *head = Head { seq: head.seq + 1, hash: hash(&out[start..out.len() - 1]), ts_ms };
@@ -164,8 +168,8 @@ pub(crate) fn kind(line: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&line[at..end], &line[end + 1..]))
 }
 
-/// A record whose message, caller and fields take at most `room` bytes: the longest texts are cut one after another, and
-/// when that is not enough the last fields go.
+/// A record whose message, caller and fields take at most `room` bytes, apart from the one that is kept uncut: the longest texts are
+/// cut one after another, and when that is not enough the last fields go.
 fn shorten(record: &Record, room: usize) -> Record {
     let mut short = Record::new(record.kind, record.level, record.msg.clone());
     short.caller = cut(&record.caller, FRAME_BYTES_MAX / 2).unwrap_or_else(|| record.caller.to_string()).into();
@@ -175,9 +179,11 @@ fn shorten(record: &Record, room: usize) -> Record {
     let fields: Map<String, Value> = serde_json::from_slice(&object).unwrap_or_default();
     let lost = if fields.is_empty() { record.names.len() } else { 0 };
 
-    // The message takes part as if it were a field.
+    // The message takes part as if it were a field, and what is kept uncut does not.
     let mut parts: Vec<(String, Value)> = vec![(String::new(), Value::String(record.msg.to_string()))];
     parts.extend(fields);
+    let uncut =
+        record.uncut.map(|place| place + 1).filter(|place| *place < parts.len()).map(|place| parts.remove(place));
     let size = |name: &str, value: &Value| json_bytes(name) + json_bytes(value) + 2;
     let mut sizes: Vec<usize> = parts.iter().map(|(name, value)| size(name, value)).collect();
     let mut total = json_bytes(&short.caller) + sizes.iter().sum::<usize>();
@@ -214,6 +220,9 @@ fn shorten(record: &Record, room: usize) -> Record {
     let dropped = short.dropped;
     debug_assert!(parts.len() <= FIELDS_MAX, "a record never has more");
     let mut short = parts.fold(short, |short, (name, value)| short.field(&name, &value));
+    if let Some((name, Value::String(text))) = uncut {
+        short = short.uncut(&name, &text);
+    }
     short.dropped = dropped;
     short
 }
@@ -298,7 +307,7 @@ mod tests {
             .field("model", "qwen3:32b")
             .field("list", vec![7; 50]);
         let (line, cut) = write(&mut form(&json!({})), &record, &mut Head::START.clone());
-        assert!(cut && line.len() < LINE_BYTES_MAX && line.len() > LINE_BYTES_MAX - 4096, "{}", line.len());
+        assert!(cut && line.len() < RECORD_BYTES_MAX && line.len() > RECORD_BYTES_MAX - 4096, "{}", line.len());
         let value: Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(
             (&value["model"], &value["msg"], &value["list"][49]),
@@ -306,6 +315,36 @@ mod tests {
         );
         let prompt = value["prompt"].as_str().unwrap();
         assert!(prompt.starts_with("éé") && prompt.ends_with(" bytes]"));
+    }
+
+    #[test]
+    fn one_field_may_be_kept_uncut() {
+        let whole = "é".repeat(UNCUT_BYTES_MAX / 2 - 64);
+        let record = Record::new("dead_letter", Level::Error, "long")
+            .field("event", json!({"msg": "x".repeat(300_000)}))
+            .uncut("line", &whole)
+            .field("line", "another")
+            .field("form", "json");
+        let (line, cut) = write(&mut form(&json!({})), &record, &mut Head::START.clone());
+        assert!(cut && line.len() < LINE_BYTES_MAX, "{}", line.len());
+        let value: Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!((&value["line"], &value["_line"]), (&json!(whole), &json!("another")));
+        assert_eq!((&value["form"], ends(&line).map(|(seq, _)| seq)), (&json!("json"), Some(1)));
+        assert!(value["event"].as_str().unwrap().ends_with(" bytes]"));
+
+        let record = Record::new("dead_letter", Level::Error, "long").uncut("line", &whole).field("n", 1);
+        let (line, cut) = write(&mut form(&json!({})), &record, &mut Head::START.clone());
+        assert!(!cut && line.len() > whole.len(), "nothing else is too long");
+
+        // One that is too long has to take part, and so has a second one.
+        let record = Record::new("dead_letter", Level::Error, "long")
+            .uncut("line", &"x".repeat(UNCUT_BYTES_MAX))
+            .uncut("one", &whole)
+            .uncut("other", &whole);
+        let (line, cut) = write(&mut form(&json!({})), &record, &mut Head::START.clone());
+        let value: Value = serde_json::from_slice(&line).unwrap();
+        assert!(cut && line.len() < LINE_BYTES_MAX && value["one"] == whole.as_str());
+        assert!(["line", "other"].iter().all(|name| value[*name].as_str().unwrap().ends_with(" bytes]")));
     }
 
     #[test]

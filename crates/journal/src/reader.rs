@@ -33,6 +33,8 @@ use crate::stretches::Table;
 const TAKEN_LINES: usize = 1_000;
 /// Bytes read at once.
 const READ_BYTES: usize = 128 << 10;
+/// Bytes of lines after which a batch has enough.
+const BATCH_BYTES: usize = 8 << 20;
 /// Most bytes held while looking for the end of a line; longer ones are not ours and are skipped.
 const READ_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
 /// How often the directory is listed before a gap in it is believed. A listing may miss a file that changes its name
@@ -74,6 +76,10 @@ pub struct Reader {
     count: Count,
     /// Damage met while opening, for the next call to tell.
     untold: Option<JournalError>,
+    has_more: bool,
+    /// Offset and `seq` of the line behind the one that was given last; its file is the open one.
+    given: Option<(u64, u64)>,
+    place: Option<Position>,
 }
 
 /// An open file.
@@ -153,7 +159,19 @@ impl Reader {
     pub fn open(current_file: &Path, from: Option<Position>) -> Result<Self, JournalError> {
         let names = Names::new(current_file)?;
         let (buffer, count) = (Vec::new(), Count::START);
-        let mut reader = Self { names, source: None, buffer, start: 0, end: 0, offset: 0, count, untold: None };
+        let mut reader = Self {
+            names,
+            source: None,
+            buffer,
+            start: 0,
+            end: 0,
+            offset: 0,
+            count,
+            untold: None,
+            has_more: true,
+            given: None,
+            place: None,
+        };
         let is_found = match &from {
             Some(position) => reader.find(position)?,
             None => false,
@@ -177,7 +195,8 @@ impl Reader {
         Self::open(current_file, first.map(|(file, seq)| Position { file, offset: 0, seq }))
     }
 
-    /// Appends up to `lines_max` complete lines to `lines` and gives their number; 0 means that there is nothing new now.
+    /// Appends up to `lines_max` complete lines to `lines`, fewer where they are long, and gives their number; 0 means that there is
+    /// nothing new now.
     ///
     /// After [`JournalError::Damaged`] the next call goes on with the next file; after other errors it tries again. Lines
     /// appended before an error are good.
@@ -185,16 +204,64 @@ impl Reader {
         if let Some(error) = self.untold.take() {
             return Err(error);
         }
-        let mut count = 0;
-        while count < lines_max {
-            if let Some(line) = self.next_line()? {
-                lines.push(line);
-                count += 1;
-            } else if !self.next_file()? {
-                break;
-            }
+        let (mut count, mut bytes) = (0, 0);
+        while count < lines_max && bytes < BATCH_BYTES {
+            let Some((seq, line)) = self.next_line()? else { break };
+            let next = Position { file: self.file_name(), offset: self.offset, seq: self.count.next };
+            bytes += line.len();
+            lines.push(Line { seq, bytes: self.buffer[line].to_vec(), next });
+            count += 1;
         }
         Ok(count)
+    }
+
+    /// As [`Reader::next_batch`], but gives each line to `take` with its `seq`, where it was read, and ends early when that breaks off.
+    pub fn each_of_batch<B>(
+        &mut self,
+        lines_max: usize,
+        take: impl FnMut(u64, &[u8]) -> ControlFlow<B>,
+    ) -> Result<ControlFlow<B>, JournalError> {
+        if let Some(error) = self.untold.take() {
+            return Err(error);
+        }
+        let taken = self.take_lines(lines_max, take);
+        self.note_place();
+        taken
+    }
+
+    /// Where the line behind the last one is that [`Reader::each_of_batch`] gave.
+    pub fn place(&self) -> Option<&Position> {
+        self.place.as_ref()
+    }
+
+    fn take_lines<B>(
+        &mut self,
+        lines_max: usize,
+        mut take: impl FnMut(u64, &[u8]) -> ControlFlow<B>,
+    ) -> Result<ControlFlow<B>, JournalError> {
+        let (mut count, mut bytes) = (0, 0);
+        while count < lines_max && bytes < BATCH_BYTES {
+            let Some((seq, line)) = self.next_line()? else { break };
+            self.given = Some((self.offset, self.count.next));
+            bytes += line.len();
+            count += 1;
+            if let ControlFlow::Break(why) = take(seq, &self.buffer[line]) {
+                return Ok(ControlFlow::Break(why));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Makes a position of what was given last, while its file is open.
+    fn note_place(&mut self) {
+        if let Some((offset, seq)) = self.given.take() {
+            self.place = Some(Position { file: self.file_name(), offset, seq });
+        }
+    }
+
+    /// Whether the last batch may have ended before the lines that are there now.
+    pub fn has_more(&self) -> bool {
+        self.has_more
     }
 
     /// Gives the lines that are there now, up to number `last_seq`, to `take` in order, until that breaks off. What is damaged
@@ -228,12 +295,24 @@ impl Reader {
         self.count.damaged
     }
 
-    /// The next complete line of the open file.
-    fn next_line(&mut self) -> Result<Option<Line>, JournalError> {
-        let Some((seq, line)) = self.next_range()? else { return Ok(None) };
-        let file = self.source.as_ref().map(|source| source.name.clone()).unwrap_or_default();
-        let next = Position { file, offset: self.offset, seq: self.count.next };
-        Ok(Some(Line { seq, bytes: self.buffer[line].to_vec(), next }))
+    /// The next complete line that is there now, as [`Reader::next_range`] gives it.
+    fn next_line(&mut self) -> Result<Option<(u64, Range<usize>)>, JournalError> {
+        self.has_more = true;
+        loop {
+            if let Some(found) = self.next_range()? {
+                return Ok(Some(found));
+            }
+            self.note_place();
+            if !self.next_file()? {
+                self.has_more = false;
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The name of the open file.
+    fn file_name(&self) -> String {
+        self.source.as_ref().map(|source| source.name.clone()).unwrap_or_default()
     }
 
     /// The `seq` of the next complete line of the open file, and where it is in the buffer until more is read.

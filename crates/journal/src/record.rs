@@ -10,6 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use tollhouse_members::{mark, text_end, value_end};
 
+use crate::line::UNCUT_BYTES_MAX;
+
 /// Most fields one record carries; further ones are dropped and counted in `fields_dropped`.
 pub(crate) const FIELDS_MAX: usize = 1000;
 /// Room for the fields of a request's record.
@@ -78,6 +80,8 @@ pub struct Record {
     /// The marks of the names.
     marks: u64,
     pub(crate) dropped: usize,
+    /// Which of the names is that of the field that is kept uncut.
+    pub(crate) uncut: Option<usize>,
     /// Whoever appends it tries again until it is kept.
     pub(crate) comes_again: bool,
 }
@@ -87,7 +91,8 @@ impl Record {
     pub fn new(kind: &'static str, level: Level, msg: impl Into<Cow<'static, str>>) -> Self {
         let (body, names) = (Vec::new(), Vec::new());
         let caller = Cow::Borrowed("");
-        Self { kind, level, msg: msg.into(), caller, body, names, marks: 0, dropped: 0, comes_again: false }
+        let (msg, marks, dropped, uncut, comes_again) = (msg.into(), 0, 0, None, false);
+        Self { kind, level, msg, caller, body, names, marks, dropped, uncut, comes_again }
     }
 
     /// A record with the fields of `object`, in its order. What is not an object becomes the field `value`; what cannot
@@ -174,6 +179,26 @@ impl Record {
         self.body.truncate(start);
         self.body.extend_from_slice(reason.to_string().as_bytes());
         self
+    }
+
+    /// Adds a field whose text is kept whole where others are cut because the record is too long. One field of a record may be so, and has
+    /// at most [`UNCUT_BYTES_MAX`](crate::UNCUT_BYTES_MAX) as JSON with its name; else it is a field as others are.
+    #[must_use]
+    pub fn uncut(self, name: &str, text: &str) -> Self {
+        let (is_first, place, before) = (self.uncut.is_none(), self.names.len(), self.body.len());
+        let mut record = self.field(name, text);
+        if is_first && place < record.names.len() && record.body.len() - before <= UNCUT_BYTES_MAX {
+            record.uncut = Some(place);
+        }
+        record
+    }
+
+    /// What the field that is kept uncut takes in the line.
+    pub(crate) fn uncut_bytes(&self) -> usize {
+        let Some(place) = self.uncut else { return 0 };
+        let begin_of = |name: &Range<usize>| name.start - 1;
+        let end = self.names.get(place + 1).map_or(self.body.len(), begin_of);
+        self.names.get(place).map_or(0, |name| end - begin_of(name))
     }
 
     /// Appends `,"name":` with the first form of the name that is free.

@@ -13,13 +13,15 @@ use serde_json::{Map, Value};
 
 use crate::disk::FILE_MODE;
 use crate::error::JournalError;
-use crate::line::{self, Head, LINE_BYTES_MAX};
+use crate::line::{self, Head, LINE_BYTES_MAX, RECORD_BYTES_MAX};
 use crate::names::{Names, Rotated};
 
 /// Most bytes of torn tails that are kept beside the journal; what does not fit is counted and dropped.
 const QUARANTINE_BYTES_MAX: u64 = 1 << 20;
 /// Bytes at the end of a file that are searched for its last sound line before all of it is read.
 const END_BYTES: u64 = 2 * LINE_BYTES_MAX as u64;
+/// As many are enough as a rule.
+const USUAL_END_BYTES: u64 = 2 * RECORD_BYTES_MAX as u64;
 /// Bytes read at once when looking back for a line feed.
 const CHUNK_BYTES: u64 = 64 << 10;
 /// Most requests without an end that are remembered.
@@ -141,10 +143,16 @@ struct End {
 fn end_of_current(path: &Path, length: u64, expected: u64) -> Result<End, JournalError> {
     let failed = || JournalError::io("reading", path);
     let file = File::open(path).map_err(failed())?;
-    let mut last = vec![0; length.min(END_BYTES) as usize];
-    let start = length - last.len() as u64;
-    file.read_exact_at(&mut last, start).map_err(failed())?;
-    last.pop();
+    let mut last = Vec::new();
+    for bytes in [USUAL_END_BYTES, END_BYTES].map(|bytes| bytes.min(length)) {
+        last = vec![0; bytes as usize];
+        file.read_exact_at(&mut last, length - bytes).map_err(failed())?;
+        last.pop();
+        // A whole line is in it.
+        if memchr(b'\n', &last).is_some() {
+            break;
+        }
+    }
 
     // A damaged line with its LF stays where it is and counts as one record.
     let mut damaged = 0;

@@ -29,7 +29,7 @@ const PROGRESS: [&str; 4] = ["file_mark", "file_marks", "file_note", "journald_c
 /// A line as it was given to a program that failed: in the index it stands behind the message, whatever its fields are.
 const EVENT: &str = "event";
 /// The same line as it came, and how it was read: the journal has them.
-const LINE: [&str; 2] = ["line", "line_form"];
+const LINE: [&str; 3] = ["line", "line_base64", "line_form"];
 /// Room for the members of a line.
 const MEMBERS: usize = 32;
 /// How the callers of these begin.
@@ -186,7 +186,7 @@ impl Shaper {
             record.get("caller").is_some_and(|by| by.as_str().is_some_and(|by| by.starts_with(COLLECTING)));
         let is_letter = is_collected && kind == Some("\"dead_letter\"");
         let no_time = Fault::Lacks(ShapeError::NoTime { seq });
-        let (timestamp, timestamp_ms) = time_of(&record, is_log).ok_or(no_time)?;
+        let (told_by, timestamp, timestamp_ms) = time_of(&record, is_log).ok_or(no_time)?;
         let is_replaced = OWN.map(|(own, _)| is_log && record.json(own).is_some());
         let replaced = |name: &str| OWN.iter().zip(is_replaced).any(|((_, other), is)| is && *other == name);
         let replacing = |name: &str| OWN.iter().zip(is_replaced).find(|((own, _), is)| *is && *own == name);
@@ -205,13 +205,15 @@ impl Shaper {
             }
             let part = Part::read(json).map_err(|_| Fault::Unreadable)?;
             match &*key {
-                // Used for the time above unless it could not be read.
+                // Read for the time above.
+                name if name == told_by => {}
                 EVENT if is_letter => {
                     if let Some(msg) = draft.get("msg").and_then(Part::as_str) {
                         let msg = format!("{msg}: {}", shortened(part.json(), BAD_LINE_CHARS_MAX));
                         draft.set_declared("msg", msg);
                     }
                 }
+                // Used for it unless they could not be read.
                 "@timestamp" | "time" if is_log || key == "@timestamp" => {
                     if *part.leaf() != Leaf::Null && part.as_str().and_then(parse_rfc3339).is_none() {
                         draft.is_not_a_date(&key, &part);
@@ -250,12 +252,12 @@ impl Shaper {
     }
 }
 
-/// The record's own time if it has one that can be read (a collected line's), else the journal's.
-fn time_of<'a>(record: &Record<'a>, is_log: bool) -> Option<(Part<'a>, i64)> {
-    let time = |key: &str| {
+/// The record's own time if it has one that can be read (a collected line's), else the journal's; with its name.
+fn time_of<'a>(record: &Record<'a>, is_log: bool) -> Option<(&'static str, Part<'a>, i64)> {
+    let time = |key: &'static str| {
         let part = record.get(key)?;
         let ms = parse_rfc3339(part.as_str()?)?;
-        Some((part, ms))
+        Some((key, part, ms))
     };
     time("@timestamp").or_else(|| time("time").filter(|_| is_log)).or_else(|| time("ts"))
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::positions::{BytesBefore, FileId, Mark};
+use crate::formats::Text;
 
 /// Longest line, in bytes without its line end.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
@@ -20,6 +21,8 @@ const MARK_BYTES: usize = BYTE_ORDER_MARK.len();
 pub struct Line {
     /// Its text without the line end. Bytes that are no UTF-8 are written as `\xNN`.
     pub text: String,
+    /// As it stands in the file, where some of its bytes are no UTF-8.
+    pub bytes: Option<Box<[u8]>>,
     /// To be stored in the same record.
     pub mark: Mark,
     /// Where its file was when it was read.
@@ -184,9 +187,10 @@ pub(crate) fn cut(
         if text.is_empty() {
             continue;
         }
-        let (text, is_escaped) = text_of(text);
+        let Text { text, bytes: raw } = text.into();
         let mark = Mark { file: file.0, end: cursor.read, tail: cursor.tail, is_cut: cursor.is_cut };
-        lines.push(Line { text, mark, path: Arc::clone(file.1), flaws: flaws.with(Flaw::Bytes, is_escaped) });
+        let flaws = flaws.with(Flaw::Bytes, raw.is_some());
+        lines.push(Line { text, bytes: raw, mark, path: Arc::clone(file.1), flaws });
     }
     skipped
 }
@@ -203,23 +207,6 @@ impl Cursor {
 fn boundary(text: &[u8], max: usize) -> usize {
     let is_inside = |at: &usize| text.get(*at).is_some_and(|byte| byte & 0xC0 == 0x80);
     (max.saturating_sub(3)..=max).rev().find(|at| !is_inside(at)).unwrap_or(max)
-}
-
-/// The text of bytes, and whether some had to be escaped.
-pub(crate) fn text_of(bytes: &[u8]) -> (String, bool) {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return (text.to_owned(), false);
-    }
-    let mut text = String::with_capacity(bytes.len() + 16);
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.push_str("\\x");
-            text.push(char::from(b"0123456789ABCDEF"[usize::from(byte >> 4)]));
-            text.push(char::from(b"0123456789ABCDEF"[usize::from(byte & 15)]));
-        }
-    }
-    (text, true)
 }
 
 #[cfg(test)]
@@ -258,7 +245,8 @@ mod tests {
         assert_eq!(texts(b"one\n\0\0\0\0two\n\0\0"), ["one", "two"]);
         assert_eq!(texts(b"a\0b\n"), ["a\0b"]);
         let (lines, _, _) = all(b"caf\xE9 \xFF\nnext", &[]);
-        assert_eq!((lines[0].text.as_str(), lines[0].flaws.has(Flaw::Bytes)), ("caf\\xE9 \\xFF", true));
+        assert_eq!((lines[0].text.as_str(), lines[0].flaws.has(Flaw::Bytes)), ("caf\\xe9 \\xff", true));
+        assert_eq!((lines[0].bytes.as_deref(), &lines[1].bytes), (Some(&b"caf\xE9 \xFF"[..]), &None));
         assert!(lines[1].flaws.has(Flaw::Unfinished));
         assert_eq!(lines[1].flaws.iter().map(Flaw::as_str).collect::<Vec<_>>(), ["unfinished"]);
     }

@@ -85,6 +85,44 @@ pub fn shown(line: &str, now: &Zoned) -> Entry {
     json(line).unwrap_or_else(|| Format::guess(line, now).unwrap_or(Format::Plain).read(line, now))
 }
 
+/// A line as text, and as it came where that is not the same.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Text {
+    /// Bytes that are no UTF-8 stand as `\xNN`.
+    pub text: String,
+    /// Its bytes, where some are no UTF-8.
+    pub bytes: Option<Box<[u8]>>,
+}
+
+impl Text {
+    /// As it came.
+    pub fn as_came(&self) -> &[u8] {
+        self.bytes.as_deref().unwrap_or(self.text.as_bytes())
+    }
+
+    /// Adds the next line.
+    fn join(&mut self, next: &Self) {
+        if self.bytes.is_some() || next.bytes.is_some() {
+            self.bytes = Some([self.as_came(), b"\n", next.as_came()].concat().into());
+        }
+        self.text.push('\n');
+        self.text.push_str(&next.text);
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self { text, bytes: None }
+    }
+}
+
+impl From<&[u8]> for Text {
+    fn from(bytes: &[u8]) -> Self {
+        let (text, has_bytes) = text_of(bytes);
+        Self { text: text.into_owned(), bytes: has_bytes.then(|| bytes.into()) }
+    }
+}
+
 /// Bytes as text, and whether some of them were none: those stand as `\xNN`.
 pub fn text(bytes: &[u8]) -> (Cow<'_, str>, bool) {
     text_of(bytes)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Zoned;
 
-use super::{Entry, Format, TEXT_BYTES_MAX, Verbatim, plain};
+use super::{Entry, Format, TEXT_BYTES_MAX, Text, Verbatim, plain};
 
 /// Lines after which a stream whose lines show no format is text.
 const UNKNOWN_LINES_MAX: u32 = 100;
@@ -36,7 +36,7 @@ pub struct Streams<K, T> {
 #[derive(Debug)]
 pub struct Read<T> {
     /// As they came.
-    pub text: String,
+    pub line: Text,
     /// How they are to be read.
     pub format: Format,
     /// What came with the last of them.
@@ -50,12 +50,12 @@ pub struct Read<T> {
 impl<T> Read<T> {
     /// What they say; `now` is the moment in the zone of this machine.
     pub fn entry(&self, now: &Zoned) -> Entry {
-        self.format.read(&self.text, now)
+        self.format.read(&self.line.text, now)
     }
 
     /// What they say, as far as it can be told without reading all of it; the same as [`Read::entry`].
     pub fn verbatim(&self) -> Option<Verbatim<'_>> {
-        (self.format == Format::Json).then(|| Verbatim::read(&self.text)).flatten()
+        (self.format == Format::Json).then(|| Verbatim::read(&self.line.text)).flatten()
     }
 }
 
@@ -71,7 +71,7 @@ enum Found {
 struct Open<K, T> {
     key: K,
     format: Format,
-    text: String,
+    line: Text,
     last: T,
     lines: usize,
     found: Option<Format>,
@@ -85,13 +85,13 @@ impl<K: Clone + Ord, T> Streams<K, T> {
     }
 
     /// Takes the next line of a stream. `at` is any clock that does not go back, `now` the moment of it in the zone of this machine.
-    pub fn push(&mut self, key: &K, line: String, of: T, at: Duration, now: &Zoned, out: &mut Vec<Read<T>>) {
+    pub fn push(&mut self, key: &K, line: impl Into<Text>, of: T, at: Duration, now: &Zoned, out: &mut Vec<Read<T>>) {
+        let line: Text = line.into();
         let is_waiting = self.place(key);
         if let Some(open) = is_waiting.map(|place| &mut self.open[place])
-            && open.takes(&line)
+            && open.takes(&line.text)
         {
-            open.text.push('\n');
-            open.text.push_str(&line);
+            open.line.join(&line);
             (open.last, open.lines, open.until) = (of, open.lines + 1, at + WAIT_MAX);
             // It now waits the shortest.
             let place = is_waiting.unwrap_or_default();
@@ -99,14 +99,14 @@ impl<K: Clone + Ord, T> Streams<K, T> {
             return;
         }
         self.end(key, out);
-        let (format, found) = self.format_of(key, &line, now);
+        let (format, found) = self.format_of(key, &line.text, now);
         if !format.has_several_lines() {
-            return out.push(Read { text: line, format, last: of, lines: 1, found });
+            return out.push(Read { line, format, last: of, lines: 1, found });
         }
         if self.open.len() == OPEN_MAX {
             out.push(self.open.remove(0).read());
         }
-        let open = Open { key: key.clone(), format, text: line, last: of, lines: 1, found, until: at + WAIT_MAX };
+        let open = Open { key: key.clone(), format, line, last: of, lines: 1, found, until: at + WAIT_MAX };
         self.open.push(open);
     }
 
@@ -160,13 +160,13 @@ impl<K: Clone + Ord, T> Streams<K, T> {
 impl<K, T> Open<K, T> {
     fn takes(&self, line: &str) -> bool {
         self.lines < JOINED_LINES_MAX
-            && self.text.len() + line.len() < JOINED_BYTES_MAX
-            && plain::goes_on(&self.text, line)
+            && self.line.text.len() + line.len() < JOINED_BYTES_MAX
+            && plain::goes_on(&self.line.text, line)
     }
 
     fn read(self) -> Read<T> {
-        let Self { format, text, last, lines, found, .. } = self;
-        Read { text, format, last, lines, found }
+        let Self { format, line, last, lines, found, .. } = self;
+        Read { line, format, last, lines, found }
     }
 }
 
@@ -213,6 +213,18 @@ mod tests {
         assert_eq!(texts(None, &go), [(go[..5].join("\n"), 4), ("next".to_owned(), 5)]);
         let node = ["Error: x {", "  code: 'E'", "}", "next"];
         assert_eq!(texts(None, &node), [(node[..3].join("\n"), 2), ("next".to_owned(), 3)]);
+    }
+
+    #[test]
+    fn bytes_come_along() {
+        let (mut streams, mut out) = (Streams::new(Some(Format::Plain)), Vec::new());
+        for line in [&b"Error: x"[..], b"  at \xe9", b"  at b", b"next"] {
+            streams.push(&"a", line, (), Duration::ZERO, &now(), &mut out);
+        }
+        streams.end(&"a", &mut out);
+        let came: Vec<&[u8]> = out.iter().map(|read| read.line.as_came()).collect();
+        assert_eq!(came, [&b"Error: x\n  at \xe9\n  at b"[..], b"next"]);
+        assert_eq!((out[0].line.text.as_str(), &out[1].line.bytes), ("Error: x\n  at \\xe9\n  at b", &None));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use jiff::Zoned;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::formats::{self, Entry, Format, Read, Streams, text};
+use crate::formats::{self, Entry, Format, Read, Streams, Text};
 
 /// Lines of one request; a request with more is refused as a whole.
 pub const LINES_MAX: usize = 50_000;
@@ -18,8 +18,8 @@ pub const LINE_BYTES_MAX: usize = 1 << 20;
 pub struct Line {
     /// What it says.
     pub entry: Entry,
-    /// As it came; bytes that are no UTF-8 stand as `\xNN`.
-    pub text: String,
+    /// As it came.
+    pub line: Text,
     /// How it was read.
     pub way: Way,
 }
@@ -60,14 +60,14 @@ pub fn read_lines(body: &[u8], is_json: bool, format: Option<Format>, now: &Zone
         if count > LINES_MAX {
             return Err(TooMany);
         }
-        let flaws = Flaws { is_cut: line.len() > LINE_BYTES_MAX, has_bytes: false };
-        let (line, has_bytes) = text(&line[..line.len().min(LINE_BYTES_MAX)]);
-        let flaws = Flaws { has_bytes, ..flaws };
+        let is_cut = line.len() > LINE_BYTES_MAX;
+        let line = Text::from(&line[..line.len().min(LINE_BYTES_MAX)]);
+        let flaws = Flaws { is_cut, has_bytes: line.bytes.is_some() };
         match &mut streams {
-            None => entries.push(flaws.mark(formats::shown(&line, now), line.into_owned(), Way::Shown)),
+            None => entries.push(flaws.mark(formats::shown(&line.text, now), line, Way::Shown)),
             Some(streams) => {
                 // They came in one piece: none waits for what comes later.
-                streams.push(&(), line.into_owned(), flaws, Duration::ZERO, now, &mut read);
+                streams.push(&(), line, flaws, Duration::ZERO, now, &mut read);
                 entries.extend(read.drain(..).map(|read| line_of(read, now)));
             }
         }
@@ -87,15 +87,15 @@ struct Flaws {
 }
 
 impl Flaws {
-    fn mark(self, entry: Entry, text: String, way: Way) -> Line {
+    fn mark(self, entry: Entry, line: Text, way: Way) -> Line {
         let entry =
             Entry { is_cut: entry.is_cut || self.is_cut, has_bytes: entry.has_bytes || self.has_bytes, ..entry };
-        Line { entry, text, way }
+        Line { entry, line, way }
     }
 }
 
 fn line_of(read: Read<Flaws>, now: &Zoned) -> Line {
-    read.last.mark(read.entry(now), read.text, Way::Format(read.format))
+    read.last.mark(read.entry(now), read.line, Way::Format(read.format))
 }
 
 /// A body that is one JSON value: an array of lines, or one line. Nothing when it is not, as where each line is one.
@@ -118,7 +118,7 @@ fn in_one_piece(body: &[u8]) -> Result<Option<Vec<Line>>, TooMany> {
         let text = line.get();
         let kept = &text[..text.floor_char_boundary(LINE_BYTES_MAX)];
         let entry = formats::beats(kept.as_bytes());
-        Flaws { is_cut: kept.len() < text.len(), has_bytes: false }.mark(entry, kept.to_owned(), Way::Event)
+        Flaws { is_cut: kept.len() < text.len(), has_bytes: false }.mark(entry, kept.to_owned().into(), Way::Event)
     };
     Ok(Some(lines.iter().map(entry).collect()))
 }
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(read_lines(many.as_bytes(), true, None, &now()), Err(TooMany));
         let entries = read_lines(b"a\xffb", false, None, &now()).unwrap();
         assert_eq!((entries[0].entry.text.as_str(), entries[0].entry.has_bytes), ("a\\xffb", true));
-        assert_eq!((entries[0].text.as_str(), entries[0].way), ("a\\xffb", Way::Shown));
+        assert_eq!((entries[0].line.as_came(), entries[0].way), (&b"a\xffb"[..], Way::Shown));
     }
 
     proptest! {

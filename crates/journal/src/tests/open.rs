@@ -25,6 +25,37 @@ fn lines_go_on_over_restarts() {
 }
 
 #[test]
+fn lines_that_are_long_for_one_field_are_read_found_and_gone_on_from() {
+    let bed = Bed::new();
+    let long = |n: u64| record(n).field("cut", "y".repeat(300_000)).uncut("whole", &"x".repeat(1_500_000));
+    for round in 0..2 {
+        let Opened { journal, writer, recovery } = bed.open();
+        assert_eq!(recovery, Recovery { last_seq: round * 13, ..Recovery::default() });
+        for n in 1..=12 {
+            wait(journal.append(if n % 2 == 0 { long(n) } else { record(n) })).unwrap();
+        }
+        // The last line of the file is such a one.
+        wait(journal.append(long(13))).unwrap();
+        writer.close().unwrap();
+    }
+    bed.assert_sound();
+    let lines = bed.lines();
+    assert_eq!(seqs(&lines), (1..=26).collect::<Vec<_>>());
+    let is_long = |line: &Line| line.bytes.len() > crate::RECORD_BYTES_MAX && line.bytes.len() < crate::LINE_BYTES_MAX;
+    assert_eq!(lines.iter().filter(|line| is_long(line)).count(), 14);
+    for seq in [2, 13, 20, 26] {
+        let from = Position { file: String::new(), offset: 0, seq };
+        assert_eq!(read_all(&mut Reader::open(bed.file(), Some(from)).unwrap())[0].seq, seq);
+    }
+    // A batch has enough of them before it has many.
+    let (mut reader, mut lines) = (Reader::open(bed.file(), None).unwrap(), Vec::new());
+    let count = reader.next_batch(100, &mut lines).unwrap();
+    assert!((8..16).contains(&count) && reader.has_more(), "{count}");
+    while reader.next_batch(100, &mut lines).unwrap() > 0 {}
+    assert!(lines.len() == 26 && !reader.has_more());
+}
+
+#[test]
 fn a_second_opener_learns_who_has_it() {
     let bed = Bed::new();
     let opened = bed.open();

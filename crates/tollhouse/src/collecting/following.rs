@@ -10,7 +10,7 @@ use tokio::task::coop::consume_budget;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tollhouse_collect::file::{Batch, Event, FileId, Flaw, Flaws, Line, Mark, Note, Options, Positions, Tail, Tailer};
-use tollhouse_collect::formats::{self, Format, Streams};
+use tollhouse_collect::formats::{self, Format, Streams, Text};
 use tollhouse_config::FileSource;
 use tollhouse_journal::{Level, Record};
 
@@ -185,9 +185,9 @@ impl Following {
             if self.base.stop.is_asked() {
                 return Err(Ended);
             }
-            let Line { text, mark, path, flaws } = line;
+            let Line { text, bytes, mark, path, flaws } = line;
             let at = self.began.elapsed();
-            self.streams.push(&mark.file, text, Origin { mark, path, flaws }, at, &now, &mut read);
+            self.streams.push(&mark.file, Text { text, bytes }, Origin { mark, path, flaws }, at, &now, &mut read);
             if read.len() >= LINES_AT_ONCE {
                 self.keep_lines(&mut read, &now, ledger).await?;
             }
@@ -243,9 +243,9 @@ impl Following {
 
     /// The record of a line; nothing when it is left out.
     fn record(&self, read: &formats::Read<Origin>, takes_verbatim: bool, now: &Zoned) -> Option<Record> {
-        let formats::Read { text, format, last: Origin { mark, path, flaws }, lines, .. } = read;
+        let formats::Read { line, format, last: Origin { mark, path, flaws }, lines, .. } = read;
         let file = path.to_string_lossy();
-        let came = Came { text: text.as_bytes(), form: Form::Format(*format) };
+        let came = Came { bytes: line.as_came(), form: Form::Format(*format) };
         let given = [("file", &*file)];
         let beside = |mut record: Record| {
             record = record.field("file", &file).field("file_mark", mark);

@@ -192,7 +192,7 @@ impl Journald {
             return Ok(());
         }
         let JournaldEntry { entry, cursor } = formats::journald(&bytes, self.format, &Zoned::now());
-        let came = Came { text: &bytes, form: Form::Journald };
+        let came = Came { bytes: &bytes, form: Form::Journald };
         let record = self.base.shaping.record(CALLER, entry, Some(&came), &[], |record| match &cursor {
             Some(cursor) => record.field("journald_cursor", cursor),
             None => record,

@@ -143,7 +143,7 @@ fn record(shaping: &Shaping, transport: &Transport, message: Message<'_>, now: &
     entry.is_cut |= message.left_out_bytes > 0;
     let peer = message.peer.ip().to_canonical().to_string();
     let form = if transport.wire == Wire::Beats { Form::Event } else { Form::Message };
-    let came = Came { text: bytes, form };
+    let came = Came { bytes, form };
     shaping.record(CALLER, entry, Some(&came), &[("peer", peer.as_str())], |mut record| {
         record = record.field("peer", &peer);
         if let Some(certificate) = &transport.certificate_sha256 {

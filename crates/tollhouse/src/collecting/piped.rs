@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use jiff::Zoned;
 use tokio::sync::{Mutex, mpsc};
-use tollhouse_collect::formats::{self, Streams};
+use tollhouse_collect::formats::{self, Streams, Text};
 use tollhouse_config::LineFormat;
 use tollhouse_journal::Level;
 
@@ -214,9 +214,9 @@ fn push(
     clock: Instant,
     read: &mut Vec<formats::Read<Origin>>,
 ) {
-    let (text, has_bytes) = formats::text(&line);
-    let origin = Origin { left_out, has_bytes };
-    streams.push(&(), text.into_owned(), origin, clock.elapsed(), &Zoned::now(), read);
+    let line = Text::from(line.as_slice());
+    let origin = Origin { left_out, has_bytes: line.bytes.is_some() };
+    streams.push(&(), line, origin, clock.elapsed(), &Zoned::now(), read);
 }
 
 async fn keep(
@@ -228,10 +228,10 @@ async fn keep(
     let now = Zoned::now();
     for read in read.drain(..) {
         let mut entry = read.entry(&now);
-        let formats::Read { text, format, last: Origin { left_out, has_bytes }, lines, .. } = read;
+        let formats::Read { line, format, last: Origin { left_out, has_bytes }, lines, .. } = read;
         entry.is_cut |= left_out > 0;
         entry.has_bytes |= has_bytes;
-        let came = Came { text: text.as_bytes(), form: Form::Format(format) };
+        let came = Came { bytes: line.as_came(), form: Form::Format(format) };
         let record = shaping.record(words.caller, entry, Some(&came), &[], |mut record| {
             if left_out > 0 {
                 record = record.field("left_out_bytes", left_out);

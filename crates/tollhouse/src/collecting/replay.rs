@@ -27,7 +27,7 @@ use tokio::time::{Instant, timeout};
 use tollhouse_collect::formats::Entry;
 use tollhouse_journal::{Journal, Level, Record};
 
-use crate::collecting::came::{Form, LINE, LINE_FORM};
+use crate::collecting::came::{self, LINE, LINE_BASE64, LINE_FORM};
 use crate::collecting::letters::{self, Found, REPLAY_OF};
 use crate::collecting::lines;
 use crate::collecting::reading::{Ground, Stop};
@@ -44,7 +44,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// How long the end waits for the disk.
 const SYNC_TIME_MAX: Duration = Duration::from_secs(30);
 /// What of a dead letter is no field of its line's record: what the journal gives, and what says how far was read.
-const OF_THE_LETTER: [&str; 18] = [
+const OF_THE_LETTER: [&str; 19] = [
     "ts",
     "level",
     "kind",
@@ -59,6 +59,7 @@ const OF_THE_LETTER: [&str; 18] = [
     "program",
     "event",
     LINE,
+    LINE_BASE64,
     LINE_FORM,
     "file_mark",
     "journald_cursor",
@@ -223,8 +224,7 @@ impl Replay {
     /// The line of a dead letter read anew; without it, what was read of it then.
     fn read_anew(&self, source: &str, letter: &mut Map<String, Value>) -> Result<Entry, String> {
         let text = |name: &str| letter.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (line, form) = (text(LINE), Form::named(&text(LINE_FORM)));
-        if let Some(form) = form {
+        if let Some((line, form)) = came::kept(letter) {
             // Formats without a year or a zone mean those of the moment at which the line came.
             let came = text("ts").parse::<Timestamp>().unwrap_or_else(|_| Timestamp::now());
             let now = came.to_zoned(TimeZone::system());

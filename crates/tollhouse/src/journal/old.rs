@@ -12,7 +12,7 @@ use jiff::{Timestamp, Zoned};
 use memchr::memchr;
 use sha2::{Digest, Sha256};
 use tollhouse_collect::file::LINE_BYTES_MAX;
-use tollhouse_collect::formats::Format;
+use tollhouse_collect::formats::{self, Format};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 128 << 10;
@@ -177,8 +177,8 @@ impl Lines {
                 line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
             }
             if !line.is_empty() {
-                let (text, has_bytes) = text_of(line);
-                return Ok(Some(OldLine { text, is_cut, has_bytes, end: self.offset }));
+                let (text, has_bytes) = formats::text(line);
+                return Ok(Some(OldLine { text: text.into_owned(), is_cut, has_bytes, end: self.offset }));
             }
         }
     }
@@ -206,21 +206,6 @@ impl Lines {
             }
         }
     }
-}
-
-/// Bytes as text, and whether some of them were none.
-fn text_of(bytes: &[u8]) -> (String, bool) {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return (text.to_owned(), false);
-    }
-    let mut text = String::with_capacity(bytes.len() + 16);
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            text.extend(['\\', 'x', digit(byte >> 4), digit(byte & 15)]);
-        }
-    }
-    (text, true)
 }
 
 #[cfg(test)]

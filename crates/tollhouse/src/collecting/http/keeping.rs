@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::task::coop::consume_budget;
-use tollhouse_collect::formats::Entry;
+use tollhouse_collect::formats::{Entry, Text};
 use tollhouse_collect::http::{Line, Way};
 use tollhouse_journal::{Appended, Journal, Record};
 
@@ -24,12 +24,12 @@ const SYNC_TIME_MAX: Duration = Duration::from_secs(30);
 pub(super) struct Sent {
     entry: Entry,
     /// As it came, and how it was read; nothing of a record of OpenTelemetry, which has no bytes of its own.
-    line: Option<(String, Way)>,
+    line: Option<(Text, Way)>,
 }
 
 impl From<Line> for Sent {
-    fn from(Line { entry, text, way }: Line) -> Self {
-        Self { entry, line: Some((text, way)) }
+    fn from(Line { entry, line, way }: Line) -> Self {
+        Self { entry, line: Some((line, way)) }
     }
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn keep(
     while let Some(sent) = lines.next() {
         // Thousands may be there at once: others have their turn in between.
         consume_budget().await;
-        let came = sent.line.as_ref().map(|(text, way)| Came { text: text.as_bytes(), form: (*way).into() });
+        let came = sent.line.as_ref().map(|(line, way)| Came { bytes: line.as_came(), form: (*way).into() });
         let shaped = shaping.record(CALLER, sent.entry, came.as_ref(), &[("peer", peer.as_str())], |record| {
             let record = record.field("peer", &peer);
             match key_id {

@@ -44,7 +44,9 @@ fn member(object: &str, from: usize) -> Option<(&str, &str, usize)> {
     }
     let begin = behind_spaces(bytes, colon + 1);
     let end = value_end(bytes, begin)?;
-    let value = object[begin..end].trim_end_matches(' ');
+    let value = &object[begin..end];
+    // Texts, arrays and objects end where they end.
+    let value = if matches!(bytes[begin], b'"' | b'[' | b'{') { value } else { value.trim_end_matches(' ') };
     if value.is_empty() {
         return None;
     }

@@ -26,8 +26,8 @@ pub enum Leaf<'a> {
     Number(Number),
     /// A text without its quotes and escapes.
     Text(Cow<'a, str>),
-    /// An array or an object.
-    Deep(Value),
+    /// An array or an object; few are, and the others are moved about.
+    Deep(Box<Value>),
 }
 
 impl<'a> Part<'a> {
@@ -58,7 +58,7 @@ impl<'a> Part<'a> {
             Value::Bool(on) => Leaf::Boolean(on),
             Value::Number(number) => Leaf::Number(number),
             Value::String(text) => Leaf::Text(Cow::Owned(text)),
-            deep => Leaf::Deep(deep),
+            deep => Leaf::Deep(deep.into()),
         };
         Self { json, leaf }
     }
@@ -96,7 +96,7 @@ impl<'a> Part<'a> {
             Leaf::Boolean(on) => on.into(),
             Leaf::Number(number) => number.into(),
             Leaf::Text(text) => text.into_owned().into(),
-            Leaf::Deep(value) => value,
+            Leaf::Deep(value) => *value,
         }
     }
 
@@ -119,7 +119,7 @@ impl<'a> From<&'a Value> for Leaf<'a> {
             Value::Bool(on) => Self::Boolean(*on),
             Value::Number(number) => Self::Number(number.clone()),
             Value::String(text) => Self::Text(Cow::Borrowed(text)),
-            deep => Self::Deep(deep.clone()),
+            deep => Self::Deep(deep.clone().into()),
         }
     }
 }

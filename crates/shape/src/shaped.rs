@@ -74,15 +74,26 @@ impl From<Document> for Shaped<'static> {
 impl Member<'_> {
     /// Appends `"name":`.
     pub fn push_name(&self, out: &mut String) {
-        let is_plain = self.place.is_some() || !self.name.bytes().any(|byte| matches!(byte, 0..0x20 | b'"' | b'\\'));
-        if is_plain {
+        if self.has_plain_name() {
             out.push('"');
             out.push_str(&self.name);
-            out.push('"');
+            out.push_str("\":");
         } else {
             out.push_str(&Value::from(self.name.as_ref()).to_string());
+            out.push(':');
         }
-        out.push(':');
+    }
+
+    /// How many bytes [`Member::push_name`] appends.
+    pub fn name_bytes(&self) -> usize {
+        let quoted =
+            if self.has_plain_name() { self.name.len() + 2 } else { Value::from(self.name.as_ref()).to_string().len() };
+        quoted + 1
+    }
+
+    /// Whether the name stands in JSON as it is.
+    fn has_plain_name(&self) -> bool {
+        self.place.is_some() || !self.name.bytes().any(|byte| matches!(byte, 0..0x20 | b'"' | b'\\'))
     }
 }
 

@@ -9,6 +9,7 @@
 //! are kept in a file until that is done, so that a kill in between does not leave them half full.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,14 +23,14 @@ use tantivy::IndexWriter;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, UserOperation};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use tollhouse_journal::{JournalError, Line, Position, Reader};
+use tollhouse_journal::{JournalError, Position, Reader};
 use tollhouse_query::date::parse_rfc3339;
 use tollhouse_shape::{Leaf, Part, Shaped, Shaper};
 use tollhouse_units::chain;
 
 use crate::day::{Day, Entry, Payload, date_of, day_name, read_name};
 use crate::error::StoreError;
-use crate::row::Row;
+use crate::row::{Row, Rows};
 use crate::schema::layout;
 use crate::store::Inner;
 use crate::underway::Underway;
@@ -45,8 +46,9 @@ const ROUND_EVERY_BEHIND: Duration = Duration::from_secs(2);
 const ROUND_BYTES_MAX: usize = 20 << 20;
 /// Lines read at once.
 const BATCH_LINES: usize = 1_000;
-/// Rows handed to a day's writer at once: each time costs waking its thread.
+/// Rows handed to a day's writer at once, or as many as have so many bytes: each time costs waking its thread.
 const ROWS_AT_ONCE: usize = 64;
+const ROWS_BYTES_AT_ONCE: usize = 256 << 10;
 /// Memory in which one day's documents are gathered before they are a segment.
 const WRITER_BYTES: usize = 30_000_000;
 /// Indices written at the same time: the days of several services, and late lines.
@@ -62,6 +64,9 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 const SYNC_TIME_MAX: Duration = Duration::from_secs(30);
 /// A record that says it is from later than this after it was written is put into the day it was written.
 pub(crate) const FUTURE_MS_MAX: i64 = 24 * 3_600 * 1_000;
+
+/// How a line of the journal begins: `{"ts":"2026-01-27T10:20:30.456Z"`.
+const STAMP_BYTES: usize = 32;
 
 /// A day of UTC.
 const DAY_MS: i64 = 24 * 3_600 * 1_000;
@@ -158,25 +163,27 @@ impl Follower {
         let store = Arc::clone(&self.store);
         let durable = Durable { synced: self.synced.clone(), runtime: Arc::clone(&self.runtime) };
         let mut round = Round::new(&store, start, durable);
-        let mut lines: Vec<Line> = Vec::new();
         let mut is_stopping = false;
         let mut kept_at = Instant::now();
         loop {
-            lines.clear();
             // Looked at before reading, so that all that was written before being stopped is read.
             is_stopping |= *self.stopped.borrow_and_update();
             let _ = self.written.borrow_and_update();
-            let is_behind = match reader.next_batch(BATCH_LINES, &mut lines) {
-                Ok(count) => count == BATCH_LINES,
+            let shaper = &self.shaper;
+            let read = reader.each_of_batch(BATCH_LINES, |seq, line| match round.take(seq, line, shaper) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => ControlFlow::Break(error),
+            });
+            round.next = reader.place().cloned().or(round.next.take());
+            let is_behind = match read {
+                Ok(ControlFlow::Break(error)) => return Err(error),
+                Ok(ControlFlow::Continue(())) => reader.has_more(),
                 Err(error @ JournalError::Damaged { .. }) => {
                     tracing::error!(error = chain(&error), "a part of the journal cannot be indexed");
                     true
                 }
                 Err(error) => return Err(journal(error)),
             };
-            for line in lines.drain(..) {
-                round.take(line, &self.shaper)?;
-            }
             if round.is_due(is_behind) {
                 round.commit()?;
             }
@@ -298,6 +305,8 @@ struct Round<'a> {
     new_day: bool,
     /// Time of the last record, for lines that have none.
     last_ms: i64,
+    /// How the line began that said it.
+    last_stamp: [u8; STAMP_BYTES],
     today: Date,
     /// Of the last document: days since 1970, the index, and its date.
     last_own_day: Option<(i64, Arc<str>, Date)>,
@@ -329,7 +338,7 @@ struct DayWriter {
     day: Arc<Day>,
     writer: IndexWriter<Row>,
     /// Not handed over to the writer yet.
-    rows: Vec<Row>,
+    rows: Rows,
     underway: Underway,
     extra_fields: HashSet<String>,
     is_dirty: bool,
@@ -352,28 +361,38 @@ impl<'a> Round<'a> {
             committed: Instant::now().checked_sub(ROUND_EVERY).unwrap_or_else(Instant::now),
             new_day: false,
             last_ms: now_ms,
+            last_stamp: [0; STAMP_BYTES],
             today: date_of(now_ms),
             last_own_day: None,
             durable,
         }
     }
 
-    fn take(&mut self, line: Line, shaper: &Shaper) -> Result<(), StoreError> {
-        let written_ms = written_ms(&line.bytes).unwrap_or(self.last_ms);
-        self.last_ms = written_ms;
-        let dead_letter = |why: &str| Shaper::dead_letter(line.seq, written_ms, &line.bytes, why).into();
-        let document: Shaped<'_> = match shaper.shape(&line.bytes) {
-            Ok(document) if document.seq == line.seq => document,
+    /// Takes a line. Where it ends is said behind the batch of lines that it is in: until then, a commit tells of a place before it.
+    fn take(&mut self, seq: u64, line: &[u8], shaper: &Shaper) -> Result<(), StoreError> {
+        let written_ms = self.written_ms(line);
+        let dead_letter = |why: &str| Shaper::dead_letter(seq, written_ms, line, why).into();
+        let document: Shaped<'_> = match shaper.shape(line) {
+            Ok(document) if document.seq == seq => document,
             Ok(_) => dead_letter("the record's number is not the line's"),
             Err(error) => dead_letter(&error.to_string()),
         };
-        self.delete(deleted_by(&document), line.seq)?;
+        self.delete(deleted_by(&document), seq)?;
         self.add(&document, written_ms)?;
-        self.reached = line.seq;
-        self.next = Some(line.next);
-        self.bytes += line.bytes.len();
+        self.reached = seq;
+        self.bytes += line.len();
         self.first_record.get_or_insert_with(Instant::now);
         Ok(())
+    }
+
+    /// The time a line was written, which it begins with; that of the one before where it has none. Many have the same.
+    fn written_ms(&mut self, line: &[u8]) -> i64 {
+        let Some(stamp) = line.get(..STAMP_BYTES) else { return self.last_ms };
+        if *stamp != self.last_stamp {
+            self.last_stamp.copy_from_slice(stamp);
+            self.last_ms = written_ms(line).unwrap_or(self.last_ms);
+        }
+        self.last_ms
     }
 
     fn add(&mut self, document: &Shaped<'_>, written_ms: i64) -> Result<(), StoreError> {
@@ -455,7 +474,8 @@ impl<'a> Round<'a> {
     fn is_due(&self, is_behind: bool) -> bool {
         let Some(first_record) = self.first_record else { return false };
         let every = if is_behind { ROUND_EVERY_BEHIND } else { ROUND_EVERY };
-        self.bytes >= ROUND_BYTES_MAX || (first_record.elapsed() >= GATHER && self.committed.elapsed() >= every)
+        self.bytes >= ROUND_BYTES_MAX
+            || (first_record.elapsed() >= GATHER && self.committed.elapsed() >= every)
     }
 
     /// When the round is to be committed, or a writer has been idle long enough.
@@ -543,15 +563,14 @@ impl DayWriter {
         let writer: IndexWriter<Row> =
             day.index.writer_with_options(options).map_err(StoreError::tantivy("opening an index writer"))?;
         writer.set_merge_policy(Box::new(LogMergePolicy::default()));
-        let (extra_fields, rows) = (day.extra_field_names()?, Vec::with_capacity(ROWS_AT_ONCE));
+        let (extra_fields, rows) = (day.extra_field_names()?, Rows::default());
         let (underway, is_dirty, used) = (Underway::default(), false, Instant::now());
         Ok(Self { day, writer, rows, underway, extra_fields, is_dirty, used })
     }
 
     fn add(&mut self, document: &Shaped<'_>) -> Result<(), StoreError> {
-        let row = layout().row(document, &mut self.extra_fields);
-        self.rows.push(row);
-        if self.rows.len() == ROWS_AT_ONCE {
+        layout().add_row(document, &mut self.extra_fields, &mut self.rows);
+        if self.rows.len() == ROWS_AT_ONCE || self.rows.bytes() >= ROWS_BYTES_AT_ONCE {
             self.hand_over()?;
         }
         self.is_dirty = true;
@@ -560,9 +579,12 @@ impl DayWriter {
     }
 
     fn hand_over(&mut self) -> Result<(), StoreError> {
-        let batch = self.underway.begin(self.rows.len());
-        let rows = self.rows.drain(..).map(|row| UserOperation::Add(row.with(Arc::clone(&batch))));
-        self.writer.run(rows).map(|_| ()).map_err(StoreError::tantivy("adding documents"))
+        let rows = self.rows.take();
+        let batch = self.underway.begin(rows.bytes());
+        self.writer
+            .run(rows.on_their_way(batch).map(UserOperation::Add))
+            .map(|_| ())
+            .map_err(StoreError::tantivy("adding documents"))
     }
 
     fn commit(&mut self, payload: &Payload) -> Result<(), StoreError> {
@@ -600,10 +622,8 @@ pub(crate) fn deleted_by(document: &Shaped<'_>) -> Vec<String> {
     if document.text("kind") != Some(INDEX_DELETED) {
         return Vec::new();
     }
-    match document.get("index").map(Part::leaf) {
-        Some(Leaf::Deep(Value::Array(names))) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        _ => Vec::new(),
-    }
+    let Some(Leaf::Deep(names)) = document.get("index").map(Part::leaf) else { return Vec::new() };
+    names.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// The time a line was written, which it begins with.

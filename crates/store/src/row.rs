@@ -1,9 +1,10 @@
-//! One document on its way to the writer of its day: its source, and what each column gets of it.
+//! Documents on their way to the writer of their day: their sources, and what each column gets of them.
 //!
-//! Texts lie in one string, of which the source is the beginning: most of them stand in the source as they are, and are not
-//! copied.
+//! Rows that are handed over at once lie together, so that none costs a piece of memory of its own, which one thread would ask for and
+//! another give back. Their texts lie in one string, of which their sources are most: what stands in a source as it is, is not copied.
 
 use std::iter::Empty;
+use std::ops::Range;
 use std::slice::Iter;
 use std::sync::Arc;
 
@@ -13,15 +14,25 @@ use tantivy::schema::document::{ReferenceValue, ReferenceValueLeaf, Value};
 
 use crate::underway::Batch;
 
-/// A row of an index, as Tantivy reads it.
-#[derive(Debug)]
-pub(crate) struct Row {
+/// Rows that are put together, each ended by [`Rows::end_row`].
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
     texts: String,
     values: Vec<(Field, Cell)>,
     /// Undeclared fields: names, and values.
     extra: Vec<(Span, Cell)>,
-    /// Held for as long as the row is on its way.
-    batch: Option<Arc<Batch>>,
+    /// Where each row ends among the values, and among the undeclared fields.
+    ends: Vec<(usize, usize)>,
+    /// Held for as long as one of the rows is on its way.
+    batch: Option<Batch>,
+}
+
+/// A row of an index, as Tantivy reads it.
+#[derive(Debug)]
+pub(crate) struct Row {
+    rows: Arc<Rows>,
+    values: Range<usize>,
+    extra: Range<usize>,
 }
 
 /// A piece of the texts.
@@ -43,16 +54,15 @@ pub(crate) enum Cell {
     Extra,
 }
 
-impl Row {
-    pub(crate) fn with_capacity(text_bytes: usize, values: usize) -> Self {
-        let (texts, values) = (String::with_capacity(text_bytes), Vec::with_capacity(values));
-        Self { texts, values, extra: Vec::new(), batch: None }
+impl Rows {
+    /// Rows that are ended.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
     }
 
-    /// Says with which rows it is on its way.
-    pub(crate) fn with(mut self, batch: Arc<Batch>) -> Self {
-        self.batch = Some(batch);
-        self
+    /// Bytes that they take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.texts.len() + size_of_val(&self.values[..]) + size_of_val(&self.extra[..])
     }
 
     /// The texts, to be written on.
@@ -77,20 +87,53 @@ impl Row {
         self.span_from(from)
     }
 
+    /// Adds a value of the row that is put together.
     pub(crate) fn set(&mut self, field: Field, cell: Cell) {
         self.values.push((field, cell));
     }
 
+    /// Adds an undeclared field of the row that is put together.
     pub(crate) fn add_extra(&mut self, name: Span, cell: Cell) {
         self.extra.push((name, cell));
     }
 
+    /// Undeclared fields of the row that is put together.
     pub(crate) fn extra_values(&self) -> usize {
-        self.extra.len()
+        self.extra.len() - self.ends.last().map_or(0, |(_, extra)| *extra)
     }
 
+    /// The row is whole.
+    pub(crate) fn end_row(&mut self) {
+        self.ends.push((self.values.len(), self.extra.len()));
+    }
+
+    /// Takes all rows out, to be handed over; it is likely that as many come again.
+    pub(crate) fn take(&mut self) -> Self {
+        let next = Self {
+            texts: String::with_capacity(self.texts.len()),
+            values: Vec::with_capacity(self.values.len()),
+            extra: Vec::with_capacity(self.extra.len()),
+            ends: Vec::with_capacity(self.ends.len()),
+            batch: None,
+        };
+        std::mem::replace(self, next)
+    }
+
+    /// The rows one by one, on their way with this batch.
+    pub(crate) fn on_their_way(mut self, batch: Batch) -> impl ExactSizeIterator<Item = Row> {
+        self.batch = Some(batch);
+        let (count, rows) = (self.len(), Arc::new(self));
+        (0..count).map(move |place| {
+            let before = place.checked_sub(1).map_or((0, 0), |before| rows.ends[before]);
+            let end = rows.ends[place];
+            Row { rows: Arc::clone(&rows), values: before.0..end.0, extra: before.1..end.1 }
+        })
+    }
+}
+
+impl Row {
     fn text(&self, span: Span) -> &str {
-        &self.texts[span.from as usize..span.to as usize]
+        &self.rows.texts[span.from as usize..span.to as usize]
     }
 }
 
@@ -118,7 +161,7 @@ impl Document for Row {
     type FieldsValuesIter<'a> = Values<'a>;
 
     fn iter_fields_and_values(&self) -> Values<'_> {
-        Values { row: self, left: self.values.iter() }
+        Values { row: self, left: self.rows.values[self.values.clone()].iter() }
     }
 }
 
@@ -155,7 +198,12 @@ impl<'a> Value<'a> for RowValue<'a> {
             Cell::Unsigned(whole) => ReferenceValueLeaf::U64(whole),
             Cell::Fraction(number) => ReferenceValueLeaf::F64(number),
             Cell::Boolean(on) => ReferenceValueLeaf::Bool(on),
-            Cell::Extra => return ReferenceValue::Object(Extra { row: self.row, left: self.row.extra.iter() }),
+            Cell::Extra => {
+                return ReferenceValue::Object(Extra {
+                    row: self.row,
+                    left: self.row.rows.extra[self.row.extra.clone()].iter(),
+                });
+            }
         })
     }
 }

@@ -19,7 +19,7 @@ use tollhouse_shape::{Leaf, Member, Shaped, catalogue, declared_names};
 
 use crate::field::{EXTRA, SEQ, SOURCE, TIMESTAMP, is_column_name, presence_column};
 use crate::filter::boolean;
-use crate::row::{Cell, Row};
+use crate::row::{Cell, Rows};
 
 /// Version of all that is below; an index of another version is set aside and made again from the journal. So is one of
 /// other declared fields, without a new version.
@@ -35,9 +35,6 @@ const EXTRA_VALUES_MAX: usize = 128;
 const EXTRA_DEPTH_MAX: usize = 8;
 /// Different undeclared fields of one day that get a column.
 pub(crate) const EXTRA_FIELDS_MAX: usize = 512;
-
-/// Columns of a row beside those of its members: presence of texts, number, source, undeclared fields.
-const BESIDE_MEMBERS: usize = 5;
 
 /// Fields of the index.
 pub(crate) struct Layout {
@@ -105,42 +102,40 @@ impl Layout {
         column(&self.declared, name)
     }
 
-    /// The row of a document. `extra_fields` are the undeclared fields that this day has columns for; new ones are added
+    /// Adds the row of a document. `extra_fields` are the undeclared fields that this day has columns for; new ones are added
     /// as long as there are not too many.
-    pub(crate) fn row(&self, document: &Shaped<'_>, extra_fields: &mut HashSet<String>) -> Row {
+    pub(crate) fn add_row(&self, document: &Shaped<'_>, extra_fields: &mut HashSet<String>, rows: &mut Rows) {
         let members = document.members();
-        let bytes: usize = members.iter().map(|member| member.name.len() + member.part.json().len() + 4).sum();
-        let mut row = Row::with_capacity(bytes + 1, members.len() + BESIDE_MEMBERS);
-        let mut places: Vec<usize> = Vec::with_capacity(members.len());
+        let begin = rows.texts().len();
         for member in members {
-            let texts = row.texts();
-            texts.push(if texts.is_empty() { '{' } else { ',' });
+            let texts = rows.texts();
+            texts.push(if texts.len() == begin { '{' } else { ',' });
             member.push_name(texts);
-            places.push(texts.len());
             texts.push_str(member.part.json());
         }
         let is_empty = members.is_empty();
-        row.texts().push_str(if is_empty { "{}" } else { "}" });
-        row.set(self.source, Cell::Text(row.span_from(0)));
-        row.set(self.seq, Cell::Unsigned(document.seq));
+        rows.texts().push_str(if is_empty { "{}" } else { "}" });
+        rows.set(self.source, Cell::Text(rows.span_from(begin)));
+        rows.set(self.seq, Cell::Unsigned(document.seq));
 
-        let mut filling = Filling { layout: self, row, extra_fields, place: 0 };
-        for (member, place) in members.iter().zip(places) {
-            filling.place = place;
+        let mut filling = Filling { layout: self, rows, extra_fields, place: begin };
+        for member in members {
+            // Behind the brace or the comma, the name and its colon.
+            filling.place += 1 + member.name_bytes();
             filling.member(member, document.timestamp_ms);
+            filling.place += member.part.json().len();
         }
-        let mut row = filling.row;
-        if row.extra_values() > 0 {
-            row.set(self.extra, Cell::Extra);
+        if rows.extra_values() > 0 {
+            rows.set(self.extra, Cell::Extra);
         }
-        row
+        rows.end_row();
     }
 }
 
 /// A row whose source is written, and whose columns are filled.
 struct Filling<'a> {
     layout: &'a Layout,
-    row: Row,
+    rows: &'a mut Rows,
     extra_fields: &'a mut HashSet<String>,
     /// Where the value at hand begins in the source.
     place: usize,
@@ -153,7 +148,7 @@ impl Filling<'_> {
             (Leaf::Null, _) => {}
             (Leaf::Deep(value), _) => self.value(&member.name, value, 0),
             // Read when the document was made.
-            (_, Some(column)) if member.name == TIMESTAMP => self.row.set(column.field, Cell::Signed(timestamp_ms)),
+            (_, Some(column)) if member.name == TIMESTAMP => self.rows.set(column.field, Cell::Signed(timestamp_ms)),
             (leaf, Some(column)) => {
                 let is_plain = matches!(leaf, Leaf::Text(text) if text.len() + 2 == member.part.json().len());
                 self.declared(column, leaf, is_plain);
@@ -192,14 +187,14 @@ impl Filling<'_> {
         let cell = match (column.kind, leaf) {
             (FieldKind::Keyword, Leaf::Text(text)) if text.len() > KEYWORD_BYTES_MAX => None,
             (FieldKind::Keyword | FieldKind::Text, Leaf::Text(text)) if is_plain => {
-                Some(Cell::Text(self.row.span(self.place + 1, self.place + 1 + text.len())))
+                Some(Cell::Text(self.rows.span(self.place + 1, self.place + 1 + text.len())))
             }
-            (FieldKind::Keyword | FieldKind::Text, Leaf::Text(text)) => Some(Cell::Text(self.row.push_text(text))),
+            (FieldKind::Keyword | FieldKind::Text, Leaf::Text(text)) => Some(Cell::Text(self.rows.push_text(text))),
             (FieldKind::Keyword | FieldKind::Text, Leaf::Number(number)) => {
-                Some(Cell::Text(self.row.push_text(&number.to_string())))
+                Some(Cell::Text(self.rows.push_text(&number.to_string())))
             }
             (FieldKind::Keyword | FieldKind::Text, Leaf::Boolean(on)) => {
-                Some(Cell::Text(self.row.push_text(if *on { "true" } else { "false" })))
+                Some(Cell::Text(self.rows.push_text(if *on { "true" } else { "false" })))
             }
             (FieldKind::Long, Leaf::Number(number)) => number.as_i64().map(Cell::Signed),
             // -0 equals 0 as a number.
@@ -211,15 +206,15 @@ impl Filling<'_> {
             _ => None,
         };
         if let Some(cell) = cell {
-            self.row.set(column.field, cell);
+            self.rows.set(column.field, cell);
         }
         if let Some(presence) = column.presence {
-            self.row.set(presence, Cell::Boolean(true));
+            self.rows.set(presence, Cell::Boolean(true));
         }
     }
 
     fn undeclared(&mut self, name: &str, leaf: &Leaf<'_>) {
-        if name == "seq" || self.row.extra_values() >= EXTRA_VALUES_MAX || !is_column_name(name) {
+        if name == "seq" || self.rows.extra_values() >= EXTRA_VALUES_MAX || !is_column_name(name) {
             return;
         }
         let is_text_too_long = matches!(leaf, Leaf::Text(text) if text.len() > EXTRA_TEXT_BYTES_MAX);
@@ -233,7 +228,7 @@ impl Filling<'_> {
             self.extra_fields.insert(name.to_owned());
         }
         let cell = match leaf {
-            Leaf::Text(text) => Cell::Text(self.row.push_text(text)),
+            Leaf::Text(text) => Cell::Text(self.rows.push_text(text)),
             Leaf::Boolean(on) => Cell::Boolean(*on),
             Leaf::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
                 (Some(whole), ..) => Cell::Signed(whole),
@@ -242,8 +237,8 @@ impl Filling<'_> {
             },
             Leaf::Null | Leaf::Deep(_) => return,
         };
-        let name = self.row.push_text(name);
-        self.row.add_extra(name, cell);
+        let name = self.rows.push_text(name);
+        self.rows.add_extra(name, cell);
     }
 }
 

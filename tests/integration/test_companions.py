@@ -196,6 +196,25 @@ def test_scenario_g20_a_credential_of_systemd_is_taken_as_a_secret(manager, make
         assert b"sk-first" not in told and b"sk-second" not in told
 
 
+def test_scenario_g18_doctor_tells_how_systemd_rates_the_unit(manager, make_house):
+    """A real systemd rates it, in a folder for units of its own: as exported, and as people write one by hand."""
+    house = make_house(start=False, upstreams={"demo": {"kind": "demo"}})
+    folder = "etc/systemd/system"
+    finished(manager.inside("mount", "-t", "tmpfs", "tmpfs", f"/{folder}"))
+
+    def rated():
+        told = finished(manager.inside(BINARY, "doctor", "--security", "--json", "--config", house.config), timeout=60)
+        return next(check for check in json.loads(told.stdout)["checks"] if check["id"] == "entry.systemd")
+
+    manager.write("tollhouse.service", house.run("export", "systemd").stdout, folder)
+    check = rated()
+    assert check["status"] == "ok" and float(check["found"].split()[0]) <= 1.5, check
+    manager.unit("tollhouse.service", f"{BINARY} up --config {house.config}", folder)
+    check = rated()
+    assert (check["status"], check["code"]) == ("warn", "exposed"), check
+    assert float(check["found"].split()[0]) > 7 and "export systemd" in check["fix"], check
+
+
 def test_scenario_g20_the_exported_units_run_under_a_real_systemd(manager, make_house):
     """Its sandbox, notifications and sockets as exported."""
     house = make_house(start=False, upstreams={"demo": {"kind": "demo"}})

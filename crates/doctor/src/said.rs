@@ -382,7 +382,7 @@ catalogue! {
     exposure_high => ExposureHigh { exposure: f64 }
         "{exposure} of 10: a hole in the program would reach the whole system";
     do_exposure => DoExposure {}
-        "ProtectSystem=strict, NoNewPrivileges=yes, PrivateTmp=yes, CapabilityBoundingSet= in its unit";
+        "take the unit of `tollhouse export systemd`, or set ProtectSystem=strict, NoNewPrivileges=yes, PrivateTmp=yes and CapabilityBoundingSet= in its own";
     at_prompts => AtPrompts {} "`logging.content`";
     prompts_whole => PromptsWhole {} "prompts and answers are kept as they are, with what people write into them";
     do_prompts => DoPrompts {} "content: redacted, or a short `keep`";

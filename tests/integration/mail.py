@@ -44,11 +44,11 @@ class Mail(Process):
 
     def messages(self):
         """All mails of the mailbox, oldest first."""
-        answer = httpx.get(f"http://127.0.0.1:{self.api}/api/user/ops@example.test/messages", timeout=5)
+        answer = httpx.get(f"http://127.0.0.1:{self.api}/api/user/ops@example.test/messages", timeout=20)
         if answer.status_code != 200:
             return None
         rows = sorted(answer.json(), key=lambda row: int(row["uid"]))
         return [email.message_from_string(row["mimeMessage"], policy=email.policy.default) for row in rows]
 
     def empty(self):
-        assert httpx.post(f"http://127.0.0.1:{self.api}/api/mail/purge", timeout=5).is_success
+        assert httpx.post(f"http://127.0.0.1:{self.api}/api/mail/purge", timeout=20).is_success

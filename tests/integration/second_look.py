@@ -16,7 +16,7 @@ RAN_OUT = "ran out"
 # A fault that shows itself now and then is what these look for: the first look counts. So it is in every file that throws dice.
 NEVER = {"test_differential", "test_endings", "test_faults", "test_faulty_disk", "test_kill"}
 # More than so many files are no accident.
-FILES_MAX = 4
+FILES_MAX = 6
 WITHIN = 900
 
 

@@ -43,7 +43,7 @@ class Inside:
 
     def __init__(self, entered):
         self.entered = entered
-        [self.pid] = until("the program is there", lambda: children(entered.pid), 10)
+        [self.pid] = until("the program is there", lambda: children(entered.pid))
 
     def poll(self):
         return self.entered.poll()
@@ -75,7 +75,7 @@ class Systemd(Process):
 
     def start(self):
         self.spawn(["unshare", *NAMESPACES, "sh", "-c", BEGIN])
-        [self.init] = until("its first process is there", lambda: self.alive() and children(self.child.pid), 10)
+        [self.init] = until("its first process is there", lambda: self.alive() and children(self.child.pid))
         until("it has started", lambda: self.alive() and self.ask("is-system-running").stdout.strip() in ("running", "degraded"), 30)
         return self
 

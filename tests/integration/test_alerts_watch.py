@@ -60,9 +60,9 @@ def test_scenario_b11_an_incident_is_acknowledged_by_a_link_and_told_to_others_o
         sources={"app": source(log)}, channels={"ops": mail.channel, "boss": hooks(hook)}, alerts=rules
     )
     write(log, "alpha happened")
-    [first] = until("the mail", mail.messages, within=10, every=0.1)
+    [first] = until("the mail", mail.messages, every=0.1)
     # Nobody looks after it: others are told, once.
-    until("others are told", lambda: told(hook, "first"), within=10, every=0.1)
+    until("others are told", lambda: told(hook, "first"), every=0.1)
     [escalated] = told(hook, "first")
     assert escalated["title"].startswith("nobody looks after it for 3s: first")
     # The mail has a picture, and a link that only shows something until its button is used.
@@ -89,7 +89,7 @@ def test_scenario_b11_an_incident_is_acknowledged_by_a_link_and_told_to_others_o
 
         # What somebody looks after is told to nobody else.
         write(log, "beta happened")
-        found = until("the second one", lambda: len(mail.messages()) == 2 and console.get(f"{API}/alerts").json(), within=10)
+        found = until("the second one", lambda: len(mail.messages()) == 2 and console.get(f"{API}/alerts").json())
         [second] = [incident for incident in found["incidents"] if incident["rule"] == "second"]
         done = console.post(f"{API}/alerts/incidents/{second['id']}/acknowledge", headers=SAME_SITE)
         assert done.status_code == 200 and done.json()["acknowledged"]["by"].startswith("console: ")
@@ -128,14 +128,14 @@ def test_what_needs_a_rule_that_fires_is_held_and_told_afterwards(make_house, ho
     }
     house = make_house(sources={"app": source(log)}, channels={"hook": hooks(hook)}, alerts=rules)
     write(log, "alpha happened")
-    until("the parent fires", lambda: told(hook, "parent"), within=10)
+    until("the parent fires", lambda: told(hook, "parent"))
     assert "nothing is told of child" in told(hook, "parent")[0]["text"]
     write(log, "beta happened")
-    until("the child is held", lambda: events(house, alert_event="held", alert_rule="child", alert_held_by="parent"), within=10)
+    until("the child is held", lambda: events(house, alert_event="held", alert_rule="child", alert_held_by="parent"))
     assert not told(hook, "child")
     listed = {rule["name"]: rule for rule in json.loads(house.run("alert", "list", "--json").stdout)}
     assert (listed["child"]["state"], listed["child"]["held_by"]) == ("held", "parent")
-    until("the parent is over, and the child told", lambda: told(hook, "child"), within=20)
+    until("the parent is over, and the child told", lambda: told(hook, "child"))
     order = [(json.loads(body)["rule"], json.loads(body)["state"]) for _, body in hook.taken]
     assert order.index(("parent", "resolved")) < order.index(("child", "firing"))
 
@@ -201,7 +201,7 @@ def test_scenario_b13_an_out_of_memory_of_a_moment_is_one_incident_with_its_time
     failed = house.chat()
     assert failed.status_code >= 500
     write(log, json.dumps({"level": "error", "msg": "llama runner process has terminated: signal: killed"}))
-    [first] = until("the mail", lambda: [m for m in mail.messages() if "out-of-memory" in m["Subject"]], within=10, every=0.1)
+    [first] = until("the mail", lambda: [m for m in mail.messages() if "out-of-memory" in m["Subject"]], every=0.1)
     time.sleep(3)  # two looks: it stays one incident
     assert len([m for m in mail.messages() if "out-of-memory" in m["Subject"]]) == 1
     assert first["Subject"].startswith("[critical]")
@@ -246,12 +246,12 @@ def test_scenario_b13_a_cards_memory_stands_on_the_time_line(make_house, hook, t
         alerts={"out-of-memory": {"resolve": "1h"}, "gpu-memory": "off"},
     )
     cards = lambda: [record for record in house.journal(kind="resource") if "gpu" in record]  # noqa: E731
-    [calm] = until("the card is seen", lambda: cards()[:1], within=20)
+    [calm] = until("the card is seen", lambda: cards()[:1])
     assert calm["gpu"] == "Fake A10 (0)" and calm["gpu_memory_used_percent"] == 37.5 and calm["temperature"] == 60
     # Near its limit it is looked at ten times a second; then the model server is gone. 0x40 is the hardware's slowdown for heat.
     write_card(23_500, slowed=0x40, small=(os.getpid(), 500), large=(house.child.pid, 22_000))
     full = lambda: [record for record in cards() if record["gpu_memory_used_percent"] > 97]  # noqa: E731
-    [first] = until("it is full", lambda: full()[:1], within=20)
+    [first] = until("it is full", lambda: full()[:1])
     assert first["gpu_slowed"] == ["heat"]
     # Who has its memory, the largest first, by the names that the kernel knows.
     assert [(on["pid"], on["memory_bytes"]) for on in first["gpu_processes"]] == [(house.child.pid, 22_000 << 20), (os.getpid(), 500 << 20)]
@@ -259,7 +259,7 @@ def test_scenario_b13_a_cards_memory_stands_on_the_time_line(make_house, hook, t
     write(log, json.dumps({"level": "error", "msg": "CUDA error: out of memory, current device: 0"}))
     write(log, json.dumps({"level": "error", "msg": "llama runner process has terminated: signal: killed"}))
     write_card(400)
-    until("the message", lambda: told(hook, "out-of-memory"), within=10)
+    until("the message", lambda: told(hook, "out-of-memory"))
     with signed_in(house) as console:
         [incident] = [i for i in console.get(f"{API}/alerts").json()["incidents"] if i["rule"] == "out-of-memory"]
         around = "\n".join(incident["around"])
@@ -291,7 +291,7 @@ def test_rules_are_saved_in_the_console_and_never_hide_those_of_the_file(make_ho
         assert saved.status_code == 200, saved.text
         # It is in force at once.
         write(log, "beta happened")
-        [first] = until("the saved rule tells", lambda: told(hook, "new"), within=15)
+        [first] = until("the saved rule tells", lambda: told(hook, "new"))
         assert first["state"] == "firing"
         assert save("new-pattern", "off").status_code == 200
         assert rules()["new-pattern"]["state"] == "off" and rules()["new-pattern"]["origin"] == "console"
@@ -379,7 +379,7 @@ def test_scenario_r14_who_was_refused_is_a_report_and_a_daily_message(make_house
         [planned] = console.get(f"{API}/alerts").json()["reports"]
         assert planned["name"] == "errors-daily" and planned["next"]
         assert console.get(f"{API}/forecast").json()["step"] == "1h"
-    [message] = until("it is told", lambda: told(hook, "errors-daily"), within=25, every=0.1)
+    [message] = until("it is told", lambda: told(hook, "errors-daily"), every=0.1)
     by_title = {table["title"][:3]: table["rows"] for table in message["tables"]}
     assert [row[0] for row in by_title["429"]] == [f"10.0.0.{client}" for client in (6, 5, 4, 3, 2)], "the first five"
     assert by_title["401"][0][0] == "10.0.0.9" and message["state"] == "report"

@@ -62,5 +62,5 @@ def test_scenario_b08_b10_g11_the_console_in_a_browser(make_house, ollama, scrip
 
     # The chats of the browser are in the book, too, and leaving one reached the upstream.
     until("the stopped chat is closed", lambda: [call for call in scripted.chats() if call.closed_at], within=2)
-    until("both are found", lambda: house.count("key_id:console AND kind:request") == 2, within=2)
+    until("both are found", lambda: house.count("key_id:console AND kind:request") == 2)
     assert house.count("key_id:console AND cancelled:true") == 1

@@ -220,7 +220,7 @@ def test_a_client_that_closes_its_stream_closes_the_request_upstream(any_house, 
     [call] = any_house.scripted.chats()
     until("the request upstream is closed", lambda: call.closed_at, within=2, every=0.005)
     assert call.closed_at - left_at <= 0.25
-    any_house.idle()
+    any_house.idle(within=2)
 
 
 def test_the_schema_of_the_tests_is_that_of_the_type():

@@ -418,7 +418,7 @@ def test_the_systemd_journal_is_read_exactly_once_over_kills_and_failures(make_h
             house.start()
         if number == 10:
             journalctl.fail()
-    until("all are read", lambda: len(texts()) >= 25, within=20)
+    until("all are read", lambda: len(texts()) >= 25)
     assert len(texts()) == len(set(texts())) == 25
     (told,) = until("the failure is told", lambda: house.journal(msg="the systemd journal cannot be read"))
     assert "Bad message" in told["error"]

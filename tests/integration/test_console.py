@@ -55,10 +55,10 @@ def test_scenario_b01_without_token(house):
 def test_scenario_b01_a_websocket_without_token_is_closed_with_1008(house):
     address = house.url.replace("http", "ws", 1) + "/"
     with (
-        websockets.sync.client.connect(address, open_timeout=10) as socket,
+        websockets.sync.client.connect(address, open_timeout=30) as socket,
         pytest.raises(websockets.ConnectionClosed) as closed,
     ):
-        socket.recv(timeout=10)
+        socket.recv(timeout=30)
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, MISSING)
 
 

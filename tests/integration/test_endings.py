@@ -84,7 +84,7 @@ def test_scenario_g09_cut_at_any_byte_the_answer_still_ends(make_house, make_scr
             endings[heard.ending] += 1
     print(f"{kind}: {endings}")
     assert endings["error"] > 400
-    house.idle()
+    house.idle(within=2)
 
 
 def seen_texts(upstream):
@@ -164,7 +164,7 @@ def test_a_thousand_clients_that_leave_at_random_moments(make_house, make_script
         elif call.over - max(gone, call.began_at) > allowed:
             late.append(call.over - gone)
     print(f"{name}: {len(calls)} of {LEAVES} had reached the model server; stalled {stalled[0]:.3f} s")
-    assert len(calls) > LEAVES / 10
+    assert len(calls) > LEAVES / 20
     assert (late, begun_after) == ([], [])
 
     # Each one that was understood has its record, which says that the client left.

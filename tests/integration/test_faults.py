@@ -6,7 +6,7 @@ import time
 import httpx
 import pytest
 from conftest import QWEN
-from house import Ollama, cpu_seconds, descendants, until
+from house import Ollama, cpu_seconds, descendants, in_time, until
 
 FRIENDLY = "the model is not answering right now, please try again shortly"
 
@@ -36,7 +36,7 @@ def test_scenario_g09_ollama_hangs_and_comes_back(make_house, own_ollama):
     own_ollama.signal(signal.SIGSTOP)
     answer, took = timed(lambda: house.chat(model="qwen3:32b"))
     assert answer.status_code == 503, answer.text
-    assert took <= 3.5
+    in_time("the answer that it hangs", took, 3.5)
     assert answer.json()["error"]["message"] == FRIENDLY
     for internal in [str(own_ollama.port), "127.0.0.1", "hyper", "panicked", "timeout"]:
         assert internal not in answer.text, f"tells internals: {internal}"
@@ -44,7 +44,7 @@ def test_scenario_g09_ollama_hangs_and_comes_back(make_house, own_ollama):
     for _ in range(5):
         answer, took = timed(lambda: house.chat(model="qwen3:32b"))
         assert answer.status_code == 503
-        assert took <= 0.25, "while the breaker is open, the answer comes at once"
+        in_time("the answer while the breaker is open", took, 0.25)
         assert answer.json()["error"]["message"] == FRIENDLY
     status = house.get("/health", key="").json()
     assert status.get("status") != "ok", status
@@ -52,7 +52,7 @@ def test_scenario_g09_ollama_hangs_and_comes_back(make_house, own_ollama):
     own_ollama.signal(signal.SIGCONT)
     back = time.monotonic()
     until("good answers again", lambda: house.chat(model="qwen3:32b").status_code == 200, within=5, every=0.05)
-    assert time.monotonic() - back <= 2
+    in_time("good answers again", time.monotonic() - back, 2)
 
 
 def test_scenario_g09_hanging_in_the_middle_of_a_stream(make_house, ollama):
@@ -70,7 +70,7 @@ def test_scenario_g09_hanging_in_the_middle_of_a_stream(make_house, ollama):
             ollama.signal(signal.SIGSTOP)
             stopped = time.monotonic()
             rest = "".join(parts)
-        assert time.monotonic() - stopped <= 5
+        in_time("the end of the stream", time.monotonic() - stopped, 5)
         assert FRIENDLY in rest
     finally:
         ollama.signal(signal.SIGCONT)
@@ -81,7 +81,7 @@ def test_scenario_g09_ollama_is_not_there(make_house, own_ollama):
     own_ollama.stop()
     answer, took = timed(lambda: house.chat(model="qwen3:32b"))
     assert answer.status_code == 503 and answer.json()["error"]["message"] == FRIENDLY
-    assert took <= 3.5
+    in_time("the answer that it is not there", took, 3.5)
     own_ollama.start()
     until("good answers again", lambda: house.chat(model="qwen3:32b").status_code == 200, within=5)
 
@@ -126,7 +126,8 @@ def test_a_client_that_leaves_sets_the_runner_free(real_house, ollama, path):
     assert busy_share(0.5) < 0.05
     # And it is there for the next one.
     answer, took = timed(lambda: real_house.chat(model="loop", max_tokens=3))
-    assert answer.status_code == 200 and took < 2
+    assert answer.status_code == 200
+    in_time("the next answer", took, 2)
 
 
 def test_a_client_that_leaves_without_streaming_sets_the_runner_free(real_house, ollama):

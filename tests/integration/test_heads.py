@@ -12,7 +12,7 @@ import time
 
 import pytest
 import raw
-from house import until
+from house import in_time, until
 
 BODY = b'{"model":"echo","messages":[{"role":"user","content":"hi"}]}'
 CHAT = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {key}\r\nContent-Type: application/json\r\n"
@@ -97,7 +97,9 @@ def test_a_head_that_never_ends_is_let_go(house):
     """Ten seconds from accept to the end of the head, however steadily it drips."""
     began = time.monotonic()
     received, closed = raw.everything(house.port, b"GET / HTTP/1.1\r\nHost: localhost\r\n", within=14)
-    assert closed and 8 <= time.monotonic() - began <= 13
+    took = time.monotonic() - began
+    assert closed and took >= 8
+    in_time("it is let go", took, 13)
     assert received == b"" or received.startswith(b"HTTP/1.1 408")
 
 
@@ -106,7 +108,7 @@ def test_one_address_cannot_hold_all_connections(make_house, scripted):
     with contextlib.ExitStack() as stack:
         here, there = ("127.0.0.8", 0), ("127.0.0.1", house.port)
         held = [stack.enter_context(socket.create_connection(there, 5, source_address=here)) for _ in range(20)]
-        until("those beyond eight are closed", lambda: sum(map(is_closed, held)) >= 12, within=5)
+        until("those beyond eight are closed", lambda: sum(map(is_closed, held)) >= 12)
         assert sum(map(is_closed, held)) == 12
         assert house.chat().status_code == 200, "another address is served"
 

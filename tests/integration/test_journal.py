@@ -280,7 +280,7 @@ def test_a_full_disk_is_a_state_and_the_gate_goes_on(make_house, scripted, tmp_p
             assert answer.status_code == 200 and (not stream or "[DONE]" in answer.text)
         cramped.empty()
         # It notices by itself, also when nobody asks for anything.
-        until("the disk is well again", lambda: cramped.disk() == "ok", within=15)
+        until("the disk is well again", lambda: cramped.disk() == "ok")
 
     lines = cramped.lines()
     check_chain(lines)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import raw
-from house import until
+from house import in_time, until
 
 
 def upstreams(scripted):
@@ -93,7 +93,7 @@ def test_scenario_g04_requests_at_once(make_house, scripted):
     assert counted[:2] == [200, 200] and 429 in counted, counted
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert int(refused.headers["retry-after"]) >= 1
-    until("the places are free again", lambda: house.chat(key=key).status_code == 200, within=2)
+    until("the places are free again", lambda: house.chat(key=key).status_code == 200)
 
 
 def test_scenario_g04_sixty_four_at_once_never_get_more(make_house, scripted):
@@ -122,9 +122,9 @@ def test_scenario_g03_guessing_keys_is_slowed_down(make_house, scripted):
 
 def test_scenario_g03_an_expired_key_and_a_key_for_certain_addresses(make_house, scripted):
     house = make_house(upstreams=upstreams(scripted), source="127.0.0.2")
-    short = house.taken(house.create_key("short", "--expires", "3s")["key"])
+    short = house.taken(house.create_key("short", "--expires", "5s")["key"])
     assert house.chat(key=short).status_code == 200
-    until("it has ended", lambda: house.chat(key=short).status_code == 401, within=4)
+    until("it has ended", lambda: house.chat(key=short).status_code == 401, within=6)
     office = house.taken(house.create_key("office", "--allow", "127.0.0.2/32")["key"])
     with house.client(key=office, source="127.0.0.4") as client:
         assert client.get("/v1/models").status_code == 403
@@ -134,11 +134,11 @@ def test_scenario_g03_rotation_with_overlap(make_house, scripted):
     house = make_house(upstreams=upstreams(scripted))
     old = house.create_key("prod", "--models", "echo")
     house.taken(old["key"])
-    new = json.loads(house.run("key", "rotate", old["id"], "--overlap", "3s", "--json").stdout)
+    new = json.loads(house.run("key", "rotate", old["id"], "--overlap", "5s", "--json").stdout)
     assert new["id"] == old["id"] and new["key"] != old["key"]
     assert house.chat(key=house.taken(new["key"])).status_code == 200
     assert house.chat(key=old["key"]).status_code == 200
-    until("the old one has ended", lambda: house.chat(key=old["key"]).status_code == 401, within=5)
+    until("the old one has ended", lambda: house.chat(key=old["key"]).status_code == 401, within=7)
     assert house.chat(key=new["key"]).status_code == 200
     assert house.chat(key=new["key"], model="late").status_code == 403, "the settings stay"
 
@@ -154,7 +154,7 @@ def test_scenario_g03_revocation_ends_open_streams(make_house, scripted):
         house.run("key", "revoke", made["id"])
         revoked_at = time.monotonic()
         rest = "".join(parts)
-    assert time.monotonic() - revoked_at <= 1.2
+    in_time("the stream of a revoked key ends", time.monotonic() - revoked_at, 1.2)
     assert "[DONE]" not in rest and '"error"' in rest
     house.idle()
 
@@ -210,14 +210,14 @@ def test_scenario_g04_redis_stops_and_comes_back(pair, redis):
     redis.stop()
     began = time.monotonic()
     assert pair[0].chat().status_code == 200
-    assert time.monotonic() - began <= 1, "one look that fails, then nobody waits for Redis"
+    in_time("one look that fails, then nobody waits for Redis", time.monotonic() - began, 1)
     quick = [timed(lambda: pair[0].chat()) for _ in range(20)]
-    assert sorted(quick)[10] <= 0.1
+    in_time("an answer without Redis", sorted(quick)[10], 0.1)
     answers = alternating(pair, 60, key="both-houses")
     assert 20 <= [answer.status_code for answer in answers].count(200) <= 40
     redis.start()
     # Both have a connection again; the third is the one that asks.
-    until("both are back", lambda: redis.ask("CLIENT LIST").count(b"addr=") >= 3, within=10)
+    until("both are back", lambda: redis.ask("CLIENT LIST").count(b"addr=") >= 3)
     # A whole new window, counted over both.
     time.sleep(4.2)
     answers = alternating(pair, 30, key="quick-one")
@@ -264,7 +264,7 @@ def test_scenario_g03_a_house_that_was_stopped_learns_what_was_revoked_meanwhile
     first.start()
     first.run("key", "revoke", made["id"])
     until("the first house refuses it", lambda: first.chat(key=made["key"]).status_code == 401, within=1)
-    until("Redis knows it", lambda: made["id"].encode() in redis.ask("ZRANGE {clawdbot-qwen3}:revoked 0 -1"), within=1)
+    until("Redis knows it", lambda: made["id"].encode() in redis.ask("ZRANGE {clawdbot-qwen3}:revoked 0 -1"))
     second.start()
     assert second.chat(key=made["key"]).status_code == 401
     # For good: also when it starts again and Redis is away.

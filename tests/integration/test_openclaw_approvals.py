@@ -129,7 +129,7 @@ def test_scenario_r11_what_openclaw_asks_is_answered_in_the_same_inbox(make_inbo
     [run] = asking(house)
     house.run("task", "reject", run["id"])
     until("the answer is sent back", lambda: openclaw.decisions.get("after") == "deny", 30)
-    sent = until("both are recorded", lambda: len(it := house.journal(kind="task", task_event="sent_back")) == 2 and it, 10)
+    sent = until("both are recorded", lambda: len(it := house.journal(kind="task", task_event="sent_back")) == 2 and it)
     assert [record["approval"] for record in sent] == ["before", "after"]
     # Answered in OpenClaw itself, or too late: it leaves the inbox, and nothing is sent.
     openclaw.ask("elsewhere", "ls")

@@ -295,12 +295,12 @@ def test_otlp_out_is_read_by_the_official_messages(make_house, receiver):
     record, attributes = next(pair for pair in receiver.records if pair[1]["kind"].string_value == "request")
     assert record.severity_number == 9 and record.time_unix_nano > 0 and record.body.string_value == "request completed"
     assert attributes["http_status"].int_value == 200
-    until("nothing waits", lambda: status(house)["state"] == "connected", within=10)
+    until("nothing waits", lambda: status(house)["state"] == "connected")
     assert status(house)["kind"] == "otlp" and status(house)["acknowledged"] is True
     # What a receiver turns down without saying which is one dead letter.
     receiver.plan = [(200, {}, 1)]
     house.chat("again", model="demo")
-    letters = until("the dead letter is there", lambda: house.journal(kind="dead_letter"), within=10)
+    letters = until("the dead letter is there", lambda: house.journal(kind="dead_letter"))
     assert letters[0]["reason"] == "too old"
     assert sum(letter.get("count", 1) for letter in letters) == 1
 
@@ -327,7 +327,7 @@ def test_two_houses_ship_to_one_another_by_otlp(make_house, writing):
     )
     near.stop()
     near.start()
-    until("it is told", lambda: status(near)["state"] == "rejected", within=15)
+    until("it is told", lambda: status(near)["state"] == "rejected")
     assert "401" in status(near)["last_error"]
 
 

@@ -1,6 +1,7 @@
 """Who waits for a model server, for how long, and what they hear while they do."""
 
 import collections
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ import httpx
 import pytest
 import raw
 from dialects import APIS
-from house import Ollama, until
+from house import Ollama, in_time, until
 
 BUSY = "the model is busy, please try again in {} s"
 
@@ -30,7 +31,16 @@ def waiting(house, count, running=None):
         enough = sum(row["waiting"] for row in rows) >= count
         return enough and (running is None or sum(row["running"] for row in rows) == running)
 
-    until(f"{count} requests wait", seen, within=10)
+    until(f"{count} requests wait", seen)
+
+
+@contextlib.contextmanager
+def place_taken(house):
+    """Somebody has the only place until the end of the block, so that others can line up however slow the machine is."""
+    with house.client() as client, client.stream("POST", "/v1/chat/completions", json=stream_of("endless")) as answer:
+        parts = answer.iter_raw()  # held: an iterator that nobody has closes its answer
+        next(parts)
+        yield answer
 
 
 # Fairness
@@ -42,12 +52,13 @@ def test_scenario_g17_a_greedy_client_does_not_starve_another(make_house, make_s
     modest = house.create_key("modest")["key"]
     house.taken(modest)
     with ThreadPoolExecutor(40) as pool:
-        greedy = [pool.submit(house.chat, f"greedy {number} x x", "slow", stream=True) for number in range(30)]
-        waiting(house, 29)
-        begun = len(upstream.chats())
-        few = [pool.submit(house.chat, f"modest {number} x x", "slow", modest, stream=True) for number in range(4)]
+        with place_taken(house):
+            greedy = [pool.submit(house.chat, f"greedy {number} x x", "slow", stream=True) for number in range(30)]
+            waiting(house, 30)
+            few = [pool.submit(house.chat, f"modest {number} x x", "slow", modest, stream=True) for number in range(4)]
+            waiting(house, 34)
         assert all(answer.result().status_code == 200 for answer in few + greedy)
-    order = [call.text.split()[0] for call in upstream.chats()[begun:]]
+    order = [call.text.split()[0] for call in upstream.chats()[1:]]
     last = max(place for place, who in enumerate(order) if who == "modest")
     # Turn by turn: four of each, and what had begun before them.
     assert last <= 2 * 4 + 2, order
@@ -62,15 +73,14 @@ def test_scenario_g17_weights_share_a_busy_server(make_house, make_scripted):
     }
     house.taken(keys["heavy"])
     with ThreadPoolExecutor(60) as pool:
-        block = pool.submit(house.chat, "first " * 20, "slow", stream=True)
-        until("the place is taken", upstream.chats)
-        asked = [
-            pool.submit(house.chat, f"{name} {number}", "slow", key, stream=True)
-            for number in range(24)
-            for name, key in keys.items()
-        ]
-        waiting(house, 48)
-        assert all(answer.result().status_code == 200 for answer in [block, *asked])
+        with place_taken(house):
+            asked = [
+                pool.submit(house.chat, f"{name} {number}", "slow", key, stream=True)
+                for number in range(24)
+                for name, key in keys.items()
+            ]
+            waiting(house, 48)
+        assert all(answer.result().status_code == 200 for answer in asked)
     order = [call.text.split()[0] for call in upstream.chats()[1:]]
     share = collections.Counter(order[:20])
     assert 13 <= share["heavy"] <= 17, order
@@ -82,12 +92,13 @@ def test_scenario_g17_the_urgent_go_first(make_house, make_scripted):
     urgent = house.create_key("urgent", "--priority", "high")["key"]
     house.taken(urgent)
     with ThreadPoolExecutor(20) as pool:
-        normal = [pool.submit(house.chat, f"normal {number} x", "slow", stream=True) for number in range(10)]
-        waiting(house, 9)
-        begun = len(upstream.chats())
-        high = [pool.submit(house.chat, f"high {number} x", "slow", urgent, stream=True) for number in range(3)]
+        with place_taken(house):
+            normal = [pool.submit(house.chat, f"normal {number} x", "slow", stream=True) for number in range(10)]
+            waiting(house, 10)
+            high = [pool.submit(house.chat, f"high {number} x", "slow", urgent, stream=True) for number in range(3)]
+            waiting(house, 13)
         assert all(answer.result().status_code == 200 for answer in normal + high)
-    order = [call.text.split()[0] for call in upstream.chats()[begun:]]
+    order = [call.text.split()[0] for call in upstream.chats()[1:]]
     # At most the one that was being given a place when they came.
     assert [place for place, who in enumerate(order) if who == "high"][-1] <= 3, order
 
@@ -124,7 +135,8 @@ def test_scenario_g17_nobody_waits_longer_than_the_bound(make_house, make_script
         took = time.monotonic() - began
         assert refused.status_code == 503 and int(refused.headers["retry-after"]) >= 1
         assert "busy" in refused.json()["error"]["message"]
-        assert 0.6 <= took <= 2
+        assert took >= 0.6
+        in_time("the refusal", took, 2)
     until("the place is free", lambda: house.chat().status_code == 200)
 
 
@@ -136,14 +148,15 @@ def test_scenario_g17_the_wait_is_told_and_recorded(make_house, make_scripted):
     upstream = make_scripted(pause_s=0.1)
     house = make_house(upstreams={"scripted": upstream.upstream(parallel=1)})
     with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(house.chat, "x " * 8, "slow", stream=True)
-        until("the place is taken", lambda: upstream.chats())
-        second = pool.submit(house.chat, "second one", "slow")
-        waiting(house, 1)
-        third = pool.submit(house.chat, "third one", "slow")
-        answers = [answer.result() for answer in (first, second, third)]
-    assert float(answers[0].headers["x-tollhouse-queue-ms"]) < 100
-    for place, answer in enumerate(answers[1:], 1):
+        with place_taken(house) as first:
+            second = pool.submit(house.chat, "second one", "slow")
+            waiting(house, 1)
+            third = pool.submit(house.chat, "third one", "slow")
+            waiting(house, 2)
+            time.sleep(0.2)  # the least that is told
+        answers = [second.result(), third.result()]
+    assert float(first.headers["x-tollhouse-queue-ms"]) < 100
+    for place, answer in enumerate(answers, 1):
         assert float(answer.headers["x-tollhouse-queue-ms"]) > 100
         assert int(answer.headers["x-tollhouse-queue-position"]) == place
         record = house.record(answer.headers["x-request-id"])
@@ -273,7 +286,7 @@ def test_scenario_g17_a_server_that_restarts_loses_nobody(make_house, make_scrip
     upstream.away()
     with ThreadPoolExecutor(10) as pool:
         asked = [pool.submit(house.chat, f"while away {number}") for number in range(10)]
-        until("they wait", lambda: sum(row["waiting"] for row in house.status().values()) >= 8, within=5)
+        until("they wait", lambda: sum(row["waiting"] for row in house.status().values()) >= 8)
         upstream.listen()
         answers = [answer.result() for answer in asked]
     assert [answer.status_code for answer in answers] == [200] * 10, [answer.text for answer in answers]
@@ -291,7 +304,7 @@ def test_scenario_g17_the_second_server_answers_when_the_first_is_gone(make_hous
     assert [answer.status_code for answer in answers] == [200] * 5
     assert {answer.headers["x-tollhouse-upstream"] for answer in answers} == {"second"}
     first.listen()
-    until("the first one is back", lambda: house.chat().headers["x-tollhouse-upstream"] == "first", within=5)
+    until("the first one is back", lambda: house.chat().headers["x-tollhouse-upstream"] == "first")
 
 
 def test_scenario_g09_another_model_answers_in_its_place(make_house, make_scripted):
@@ -339,7 +352,8 @@ def test_scenario_g19_two_hundred_users_at_once(make_house, make_scripted):
     records = house.journal(kind="request", status=200)
     assert len(records) == 200
     waits = sorted(record["queue_ms"] for record in records)
-    assert waits[100] <= 5 and waits[-1] <= 500, waits[-10:]
+    in_time("what the house adds to half of them", waits[100] / 1000, 0.005)
+    in_time("what the house adds to any", waits[-1] / 1000, 0.5)
     house.idle()
 
 

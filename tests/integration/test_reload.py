@@ -133,7 +133,7 @@ def test_what_cannot_be_or_needs_a_restart_is_refused_by_its_name(make_house, sc
 def test_the_file_is_noticed_by_itself(make_house, scripted):
     house = make_house(**settings(scripted))
     house.configure(**settings(scripted, 5))
-    until("the new alias answers", lambda: house.chat(model="alias-5").status_code == 200, within=5)
+    until("the new alias answers", lambda: house.chat(model="alias-5").status_code == 200)
     assert until("the change is recorded", lambda: records(house))[0]["asked_by"] == "file"
 
 

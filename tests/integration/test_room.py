@@ -76,7 +76,7 @@ def test_when_a_disk_gets_full_what_can_be_had_again_goes_first(make_house, smal
     fill(small_disk, 2 * tight - (256 << 10))
     removed = until("rotated files are gone", lambda: [r for r in house.journal(kind="process", source="app") if r["msg"] == "a rotated file was removed"], 30, 0.2)
     assert {record["reason"] for record in removed} == {"tight"} and removed[0]["file"] == str(rotated[0])
-    until("a quarter of their budget is left", lambda: sum(file.exists() for file in rotated) == 2, 20, 0.2)
+    until("a quarter of their budget is left", lambda: sum(file.exists() for file in rotated) == 2, every=0.2)
     assert days(house) == before
     # Then days of the index.
     fill(small_disk, tight + tight // 4)

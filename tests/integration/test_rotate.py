@@ -141,6 +141,6 @@ def test_what_is_rotated_is_kept_within_its_bounds_and_nothing_else_is_removed(m
     for name in others + rotated:
         (logs / name).write_text(f"{name}\n")
     house = make_house(upstreams=DEMO, sources=source(logs, keep={"count": 2, "days": 36500}))
-    removed = until("the oldest are gone", lambda: len(told := rotations(house, "a rotated file was removed")) == 3 and told, 20, 0.1)
+    removed = until("the oldest are gone", lambda: len(told := rotations(house, "a rotated file was removed")) == 3 and told, every=0.1)
     assert [(Path(record["file"]).name, record["reason"]) for record in removed] == [(name, "count") for name in rotated[:3]]
     assert sorted(file.name for file in logs.iterdir()) == sorted(others + rotated[3:])

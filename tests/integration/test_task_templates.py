@@ -59,7 +59,7 @@ def test_nightly_quality_runs_the_tests_and_tells_when_they_fail(make_tasks, oll
     tests.write_text("{")
     failed = until_status(house, begin(house, "nightly-quality"), "done", "failed", within=60)
     assert failed["summary"]["status"] == "failed"
-    told = until("it is told", lambda: sink.bodies, 10)
+    told = until("it is told", lambda: sink.bodies)
     assert "Quality tests of the night" in json.dumps(told[0])
 
 
@@ -79,7 +79,7 @@ def test_weekly_log_digest_is_bound_to_a_schema_and_its_evidence_to_lines(make_t
         sources={"app": {"type": "file", "paths": [str(log)], "format": "json"}},
     )
     written(house, "weekly-log-digest", "--model", "digest", "--channel", "ops", retries=("    retries: 2\n", "")).start()
-    until("the lines are found", lambda: house.count("kind:log AND level:(error OR warn)") == 2, 20)
+    until("the lines are found", lambda: house.count("kind:log AND level:(error OR warn)") == 2)
     numbers = {record["msg"]: record["seq"] for record in house.journal(kind="log")}
     full, queue = numbers["disk /dev/sda1 is full"], numbers["queue is long"]
     finding = {"title": "The disk is full", "severity": "critical", "evidence": [full, queue]}
@@ -87,7 +87,7 @@ def test_weekly_log_digest_is_bound_to_a_schema_and_its_evidence_to_lines(make_t
     done = until_status(house, begin(house, "weekly-log-digest"), "done", "failed", within=90)
     assert done["summary"]["status"] == "done", done
     assert step(done, "digest")["value"] == {"findings": [finding]}
-    message = until("the digest is mailed", mail.messages, 20)[0]
+    message = until("the digest is mailed", mail.messages)[0]
     text = message.get_body(("plain",)).get_content()
     assert "1 causes in 2 lines" in message["subject"] and "[critical] The disk is full" in text
     assert "disk /dev/sda1 is full" in text and "all well" not in text
@@ -178,6 +178,6 @@ def test_backup_of_the_state_is_made_while_the_house_runs_and_put_back(make_task
     assert broken.returncode == 1 and "state.db is not as it was" in broken.stderr
     made = {folder.name}
     for _ in range(2):
-        until("another second", lambda: time.strftime("tollhouse-%Y%m%dT%H%M%SZ", time.gmtime()) not in made, 5)
+        until("another second", lambda: time.strftime("tollhouse-%Y%m%dT%H%M%SZ", time.gmtime()) not in made)
         made.add(json.loads(finished([*command[:4], str(second.config), *command[5:]]).stdout)["folder"].rsplit("/")[-1])
     assert {path.name for path in backups.iterdir()} == made - {folder.name}

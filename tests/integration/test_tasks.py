@@ -10,7 +10,7 @@ import time
 
 import httpx
 import pytest
-from house import BINARY, finished, until
+from house import BINARY, PATIENCE_S, finished, until
 from mail import Mail
 
 RUNS = "/console/api/v1/tasks/runs"
@@ -43,7 +43,7 @@ def begin(house, task, *options):
     return json.loads(house.run("task", "run", task, "--json", *options).stdout)["id"]
 
 
-def until_status(house, run, *wanted, within=30):
+def until_status(house, run, *wanted, within=PATIENCE_S):
     def look():
         found = show(house, run)
         return found["summary"]["status"] in wanted and found
@@ -108,7 +108,7 @@ def test_scenario_r06_a_killed_house_goes_on_at_the_step_it_was_in(make_tasks, s
     upstreams = {"s": {"kind": "openai", "url": scripted.url}}
     house = make_tasks({"job": task}, tasks={"commands": commands}, upstreams=upstreams)
     run = begin(house, "job")
-    until("the model is asked", lambda: scripted.chats() or len(scripted.calls) > 0, 20)
+    until("the model is asked", lambda: scripted.chats() or len(scripted.calls) > 0)
     before = show(house, run)
     assert step(before, "mark")["progress"] == "done" and step(before, "draft")["progress"] == "doing"
     house.kill()
@@ -121,7 +121,7 @@ def test_scenario_r06_a_killed_house_goes_on_at_the_step_it_was_in(make_tasks, s
     assert sorted(marks.read_text().splitlines()) == ["once", "part a", "part b", "part c"]
     events = [entry["event"] for entry in after["history"]]
     assert "resumed" in events and events.count("started") == 1
-    records = until("its records are there", lambda: [r for r in house.journal(kind="task") if r.get("task_outcome")], 5)
+    records = until("its records are there", lambda: [r for r in house.journal(kind="task") if r.get("task_outcome")])
     assert records[-1]["task_run"] == run and records[-1]["task_outcome"] == "done"
     told = {(record["task_run"], record["task_event_number"]) for record in house.journal(kind="task", task="job")}
     assert len(told) == len(after["history"]), "each event is told"
@@ -158,14 +158,14 @@ def test_scenario_r08_tasks_wait_for_users_and_for_a_busy_card(make_tasks, scrip
 
     # A user comes while a task's question has the only place: the task gives it back, and asks again when the user has left.
     run = begin(house, "long")
-    until("the task's question is answered", lambda: house.status()["s"]["running"] == 1, 20)
+    until("the task's question is answered", lambda: house.status()["s"]["running"] == 1)
     answer = house.chat("me first")
     assert answer.status_code == 200 and "me first" in answer.text
     assert show(house, run)["summary"]["status"] == "running"
     asked = lambda: len([call for call in scripted.calls if "go on" in call.text])
     until("it is asked again", lambda: asked() >= 2, 30)
     house.run("task", "cancel", run)
-    until("its place is free", lambda: house.status()["s"]["running"] == 0, 10)
+    until("its place is free", lambda: house.status()["s"]["running"] == 0)
 
 
 def test_scenario_r11_a_human_is_asked_and_answers_by_a_signed_link(make_tasks, scripted, sink):
@@ -189,7 +189,7 @@ def test_scenario_r11_a_human_is_asked_and_answers_by_a_signed_link(make_tasks, 
     run = begin(house, "ask")
     waiting = until_status(house, run, "asking")
     assert waiting["question"]["text"] == "Send the draft?"
-    message = until("it is told", lambda: sink.bodies, 10)[0]
+    message = until("it is told", lambda: sink.bodies)[0]
     link = re.search(r"http://\S+/console/link/task/[\w.~-]+", json.dumps(message)).group()
     page = httpx.get(link)
     assert page.status_code == 200 and "Send the draft?" in page.text and "批准" in page.text
@@ -237,7 +237,7 @@ def test_scenario_r12_the_daily_report_survives_a_kill_in_its_third_step(make_ta
         house.start()
         assert house.chat("hello", model="qwen3:32b").status_code == 200
         house.chat("hello", key="wrong")
-        until("both are found", lambda: house.count("kind:request") == 2, 10)
+        until("both are found", lambda: house.count("kind:request") == 2)
         run = begin(house, "daily-report")
 
         def third():
@@ -257,7 +257,7 @@ def test_scenario_r12_the_daily_report_survives_a_kill_in_its_third_step(make_ta
         assert httpx.post(link, content="answer=approve").status_code == 200
         done = until_status(house, run, "done", "failed")
         assert done["summary"]["status"] == "done", done
-        mails = until("the report is there", lambda: len(found := mail.messages()) == 2 and found, 10)
+        mails = until("the report is there", lambda: len(found := mail.messages()) == 2 and found)
         assert "Daily report" in mails[1]["subject"] and "巴黎" in mails[1].get_body(("plain",)).get_content()
         reports = list((house.directory / "files/reports").glob("*.md"))
         assert len(reports) == 1 and "巴黎" in reports[0].read_text()
@@ -275,7 +275,7 @@ def test_definitions_are_checked_saved_and_put_in_force_without_a_restart(make_t
         first = client.get(f"{DEFINITIONS}/one").json()
         # A file that cannot be used leaves the one of before in force, and is told.
         define(house, one='{"steps": [{"name": "a", "wat": {}}]}')
-        faulty = until("it is told", lambda: client.get("/console/api/v1/tasks").json()["faulty"], 10)
+        faulty = until("it is told", lambda: client.get("/console/api/v1/tasks").json()["faulty"])
         assert "one.yaml" in faulty[0]["file"] and "`wat`" in faulty[0]["error"] or "wat" in faulty[0]["error"], faulty
         assert client.get(f"{DEFINITIONS}/one").json()["version"] == first["version"]
         assert house.journal(kind="task", task_event="refused")
@@ -348,6 +348,6 @@ def test_the_command_line_works_without_a_house(make_tasks, scripted, tmp_path):
     done = subprocess.run([BINARY, "task", "list", "--config", off], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1 and "tasks" in done.stderr
     key = house.taken(house.create_key("figures", "--role", "admin")["key"])
-    figures = until("the tasks are counted", lambda: house.get("/metrics", key=key), 10).text
+    figures = until("the tasks are counted", lambda: house.get("/metrics", key=key)).text
     assert 'tollhouse_task_events_total{event="ended"} 2' in figures, [row for row in figures.splitlines() if "task" in row]
     assert "tollhouse_task_questions 0" in figures

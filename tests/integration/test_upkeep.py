@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from house import descendants, free_port, until
+from house import PATIENCE_S, descendants, free_port, until
 
 CLIENTS = 8
 # How long a process is given to end that does not want to; OpenClaw takes up to 330 s.
@@ -25,7 +25,7 @@ def ps(house):
     return {row["name"]: row for row in json.loads(house.run("ps", "--json").stdout)}
 
 
-def until_state(house, name, state, within=20):
+def until_state(house, name, state, within=PATIENCE_S):
     return until(f"{name} is {state}", lambda: (row := ps(house)[name])["state"] == state and row, within, every=0.2)
 
 
@@ -103,7 +103,7 @@ class Streams:
             person.result(60)
         return self.ends
 
-    def until_more(self, count, within=30):
+    def until_more(self, count, within=PATIENCE_S):
         goal = len(self.ends) + count
         until(f"{count} more chats", lambda: len(self.ends) >= goal, within)
 
@@ -116,7 +116,7 @@ def failed(ends):
 def test_scenario_r05_a_killed_model_server_is_started_again_and_nobody_who_waits_gets_an_error(make_house, own):
     process, upstream = own
     house = make_house(upstreams={"local": upstream}, supervise={"ollama": process})
-    first = until_state(house, "ollama", "ready", within=30)
+    first = until_state(house, "ollama", "ready")
     assert first["upstreams"] == ["local"] and first["memory_bytes"] != 0
     streams = Streams(house)
     streams.until_more(CLIENTS)
@@ -124,7 +124,7 @@ def test_scenario_r05_a_killed_model_server_is_started_again_and_nobody_who_wait
     assert len(family) > 1, "it has a runner"
     killed = time.time()
     os.kill(first["pid"], signal.SIGKILL)
-    again = until("it is started again", lambda: (row := ps(house)["ollama"])["starts"] == 2 and row["state"] == "ready" and row, 30, 0.1)
+    again = until("it is started again", lambda: (row := ps(house)["ollama"])["starts"] == 2 and row["state"] == "ready" and row, every=0.1)
     streams.until_more(2 * CLIENTS)
     ends = streams.finish()
     assert failed(ends) == [], ends
@@ -150,10 +150,10 @@ def test_scenario_r07_one_that_grows_too_large_is_restarted_while_people_only_wa
     process, upstream = own
     # More than it ever uses less than.
     house = make_house(upstreams={"local": upstream}, supervise={"ollama": {**process, "memory": {"hard": "20MB"}}})
-    until_state(house, "ollama", "ready", within=30)
+    until_state(house, "ollama", "ready")
     streams = Streams(house, clients=4)
-    until("it was restarted", lambda: len(told(house, process_name="ollama", msg="ollama ready")) >= 3, 40, 0.2)
-    streams.until_more(4, within=40)
+    until("it was restarted", lambda: len(told(house, process_name="ollama", msg="ollama ready")) >= 3, every=0.2)
+    streams.until_more(4)
     ends = streams.finish()
     assert {end for end in ends} == {(200, True, "done")}, failed(ends)
     drains = told(house, process_name="ollama", process_state="draining")
@@ -165,7 +165,7 @@ def test_scenario_r07_one_that_grows_too_large_is_restarted_while_people_only_wa
 def test_scenario_r07_idle_models_are_unloaded_above_the_soft_limit(make_house, own):
     process, upstream = own
     house = make_house(upstreams={"local": upstream}, supervise={"ollama": {**process, "memory": {"soft": "20MB"}}})
-    until_state(house, "ollama", "ready", within=30)
+    until_state(house, "ollama", "ready")
     assert house.chat(model="qwen3:4b").status_code == 200
     until("nothing is loaded", lambda: httpx.get(f"{upstream['url']}/api/ps").json()["models"] == [], 80, 0.2)
     until("that is recorded", lambda: any("qwen3:4b" in record.get("models", []) for record in told(house, process_name="ollama")))

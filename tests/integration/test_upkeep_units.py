@@ -136,7 +136,7 @@ def test_a_program_that_somebody_else_has_started_is_left_alone_and_never_double
         assert row["reason"] == f"one that was not started here answers at 127.0.0.1:{port} already, and is left alone"
         assert [record["msg"] for record in told(house, process_name="model", level="warn")] == ["model is not started"]
         foreign.shutdown(socket.SHUT_RDWR)
-    started = until("it is started once that is gone", lambda: (row := ps(house)["model"])["pid"] and row, 20, 0.2)
+    started = until("it is started once that is gone", lambda: (row := ps(house)["model"])["pid"] and row, every=0.2)
     assert lives(started["pid"]) and started["starts"] == 1
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from house import ROOT, until
+from house import ROOT, in_time, until
 
 API = "/console/api/v1"
 OWN = {"x-tollhouse-console": "1"}
@@ -155,7 +155,7 @@ def test_many_who_sign_in_at_once_do_not_stop_the_house(house):
         attempts = [pool.submit(attempt, number) for number in range(36)]
         begun = time.perf_counter()
         assert house.get("/healthz").status_code == 200
-        assert time.perf_counter() - begun < 5
+        in_time("the house answers others", time.perf_counter() - begun, 5)
         statuses = {attempt.result() for attempt in attempts}
     assert statuses <= {401, 503}
 
@@ -200,7 +200,7 @@ def test_a_stream_ends_with_its_session(house):
             begun = time.monotonic()
             with contextlib.suppress(httpx.RemoteProtocolError):
                 for _ in pieces:
-                    assert time.monotonic() - begun < 10
+                    in_time("the stream ends", time.monotonic() - begun, 10)
     house.idle(within=5)
 
 

@@ -93,6 +93,15 @@ def test_a_batch_by_the_official_client(make_batches, scripted):
     record = house.record(good[0]["response"]["request_id"])
     assert (record["origin"], record["path"], record["model"]) == ("batch", CHAT, "echo")
     assert record["key_id"] == house.journal(kind="batch", batch_event="created")[0]["key_id"]
+    # All of them are found by the batch's id, each with its line.
+    asked = house.journal(kind="request", batch=made.id)
+    assert sorted(one["batch_line"] for one in asked) == list(range(1, 32)) and record["batch_line"] == 1
+    until("they are found by the batch", lambda: house.count(f'kind:request AND batch:"{made.id}"') == 31)
+    assert house.count(f'batch:"{made.id}" AND batch_line:31 AND http_status:404') == 1
+    assert house.count(f'batch:"{made.id}" AND batch_line:[1 TO 10] AND http_status:200') == 10
+    assert house.count(f'kind:batch AND batch:"{made.id}"') == 3, "created, in progress, completed"
+    told = house.run("why", asked[0]["request_id"]).stdout
+    assert made.id in told and "line of the batch" in told, told
 
     for id_ in (file.id, done.output_file_id, done.error_file_id):
         assert client.files.delete(id_).deleted
@@ -442,6 +451,70 @@ def test_a_batch_that_is_cancelled_while_the_house_stops_is_cancelled_at_the_nex
     house.start()
     done = over(client, made)
     assert (done.status, done.request_counts.failed) == ("cancelled", 2), done
+
+
+def test_a_batch_that_is_cancelled_is_wound_up_after_an_orderly_stop(make_batches, scripted):
+    """What was answered stands in its output and the rest in its error file; nothing further is asked, and its end is recorded once."""
+    house = make_batches(batches={"at_once": 1})
+    client = client_of(house)
+    scripted.late_s = 120
+    made = batch_of(client, lines(3) + b"\n" + lines(60, model="late", first=3))
+    until("the fourth line is asked", lambda: any(call.body["model"] == "late" for call in scripted.chats()), 60)
+    client.batches.cancel(made.id)
+    # It is still at that line, which is dropped within half a second.
+    assert house.stop() == 0
+    asked = len(scripted.chats())
+    house.start()
+    done = over(client, made)
+    assert (done.status, done.request_counts.completed, done.request_counts.failed) == ("cancelled", 3, 60), done
+    assert [said(row) for row in rows(client, done.output_file_id)] == ["say 0", "say 1", "say 2"]
+    left = rows(client, done.error_file_id)
+    assert [row["custom_id"] for row in left] == [f"row-{number}" for number in range(3, 63)]
+    assert {row["error"]["code"] for row in left} == {"batch_cancelled"}
+    assert done.cancelling_at <= done.cancelled_at and len(scripted.chats()) == asked
+    until("its end is recorded", lambda: len(house.journal(kind="batch", batch=made.id, batch_event="cancelled")) == 1)
+    assert not list((house.data / "batches" / "inputs").iterdir())
+
+
+def test_what_is_kept_of_a_key_is_erased_while_the_house_runs_and_while_it_does_not(make_batches):
+    """Inputs, outputs, errors, names and metadata; the other key of the same user keeps its own until it is its turn."""
+    house = make_batches()
+    keys = [house.create_key(name, "--user", "ann") for name in ("first", "second")]
+    clients = [client_of(house, house.taken(key["key"])) for key in keys]
+    content = lines(2, text="the secret of ann {}") + b"\n" + lines(1, model="nobody-has-it", text="the secret of ann {}", first=2)
+    made = []
+    for client in clients:
+        file = upload(client, content, name="the secret of ann.jsonl")
+        new = client.batches.create(
+            input_file_id=file.id, endpoint=CHAT, completion_window="24h", metadata={"note": "the secret of ann"}
+        )
+        made.append(over(client, new))
+    ids = [(done.input_file_id, done.output_file_id, done.error_file_id) for done in made]
+    on_disk = lambda: {file.name for file in (house.data / "batches" / "files").iterdir()}
+    assert on_disk() == {*ids[0], *ids[1]}
+    told = house.run("content", "erase", "--key", keys[0]["id"], "--yes").stdout
+    assert "3 files, 1 batches and 0 answers that come later are gone" in told, told
+    assert on_disk() == set(ids[1])
+    for id_ in ids[0]:
+        with pytest.raises(openai.NotFoundError):
+            clients[0].files.content(id_)
+    with pytest.raises(openai.NotFoundError):
+        clients[0].batches.retrieve(made[0].id)
+    assert not list(clients[0].files.list()) and not list(clients[0].batches.list())
+    again = house.run("content", "erase", "--key", keys[0]["id"], "--yes", check=False)
+    assert again.returncode == 1 and "nothing is kept of" in again.stderr, again
+    assert [said(row) for row in rows(clients[1], made[1].output_file_id)] == ["the secret of ann 0", "the secret of ann 1"]
+    assert rows(clients[1], made[1].error_file_id) and clients[1].batches.retrieve(made[1].id).metadata
+
+    assert house.stop() == 0
+    house.run("content", "erase", "--key", keys[1]["id"], "--yes")
+    assert not on_disk()
+    for file in house.data.rglob("*"):
+        assert not file.is_file() or b"the secret of ann" not in file.read_bytes(), file
+    house.start()
+    owners = lambda: [record["owner"] for record in house.journal(kind="audit", msg="files and batches erased")]
+    until("both are recorded", lambda: owners() == [f"key:{key['id']}" for key in keys], 60)
+    assert not list(clients[1].files.list())
 
 
 def test_a_batch_by_the_real_model(make_house, ollama):

@@ -78,8 +78,9 @@ def test_a_chat_that_is_answered_later(make_later, scripted):
     assert body["choices"][0]["message"]["content"] == "say this" and body["usage"]["completion_tokens"] > 0
     record = house.record(taken.headers["x-request-id"])
     assert (record["status"], record.get("upstream")) == (202, None)
-    asked = until("its request is recorded", lambda: house.journal(kind="request", origin="later"), 10)
+    asked = until("its request is recorded", lambda: house.journal(kind="request", origin="later"))
     assert (asked[0]["path"], asked[0]["key_id"]) == ("/v1/chat/completions", record["key_id"])
+    assert asked[0]["batch"] == taken.json()["id"] and "batch_line" not in asked[0]
     # Nobody else's.
     other = house.taken(house.create_key("other")["key"])
     assert house.get(path, key=other).status_code == 404
@@ -145,7 +146,7 @@ def test_a_webhook_tells_that_the_answer_is_there(make_later, hook):
     signed = headers["x-tollhouse-timestamp"].encode() + b"." + body
     assert headers["x-tollhouse-signature"] == "v1=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
     assert headers["idempotency-key"] == event["id"]
-    until("it is recorded", lambda: house.journal(kind="batch", batch_event="later_told"), 10)
+    until("it is recorded", lambda: house.journal(kind="batch", batch_event="later_told"))
     for url in (
         "http://127.0.0.1:9/",
         "http://169.254.169.254/latest/meta-data",

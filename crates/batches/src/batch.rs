@@ -252,14 +252,26 @@ impl Cabinet {
         Ok(batch)
     }
 
+    /// How many batches, and requests that are answered later, are not over.
+    pub(crate) async fn open_count(&self) -> Result<(u64, u64), BatchError> {
+        let counts = sqlx::query(
+            "SELECT (SELECT count(*) FROM batches WHERE is_open = 1), (SELECT count(*) FROM later WHERE is_open = 1)",
+        );
+        let counts = counts.fetch_one(&self.read).await?;
+        Ok((counts.get::<i64, _>(0) as u64, counts.get::<i64, _>(1) as u64))
+    }
+
     /// How the batches stand that are not over, and how many of their requests have no answer yet.
     pub(crate) async fn open_by_status(&self) -> Result<(BTreeMap<Status, u64>, u64), BatchError> {
+        let open = sqlx::query(
+            "SELECT doc, (SELECT count(*) FROM answers WHERE batch = batches.id) AS answers FROM batches WHERE is_open = 1",
+        );
         let mut by_status = BTreeMap::new();
         let mut waiting = 0;
-        for row in sqlx::query("SELECT doc FROM batches WHERE is_open = 1").fetch_all(&self.read).await? {
-            let batch = self.counted(&row).await?;
+        for row in open.fetch_all(&self.read).await? {
+            let batch: Batch = serde_json::from_str(row.get("doc"))?;
             *by_status.entry(batch.status).or_default() += 1;
-            waiting += batch.total.saturating_sub(batch.completed + batch.failed);
+            waiting += batch.total.saturating_sub(row.get::<i64, _>("answers") as u64);
         }
         Ok((by_status, waiting))
     }

@@ -205,9 +205,7 @@ impl Overseer {
 
     /// How many batches and requests that are answered later are not over.
     pub async fn open(&self) -> Result<(u64, u64), BatchError> {
-        let (batches, _) = self.0.cabinet.open_by_status().await?;
-        let later = self.0.cabinet.open_deferred_by_status().await?;
-        Ok((batches.values().sum(), later.values().sum()))
+        self.0.cabinet.open_count().await
     }
 
     /// The figures of this moment.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
-use tollhouse_gateway::Owner;
+use tollhouse_gateway::{Owner, Purpose};
 
 /// Something that is being done.
 pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -31,8 +31,8 @@ pub trait House: Send + Sync + 'static {
 pub struct Question {
     /// For whom.
     pub owner: Owner,
-    /// What its records have as `origin`.
-    pub origin: &'static str,
+    /// What it is asked for.
+    pub purpose: Purpose,
     /// The path.
     pub path: String,
     /// The model, as the request names it.
@@ -243,7 +243,7 @@ mod tests {
     fn question(model: &str) -> Question {
         Question {
             owner: Owner { key_id: None, user: None, client: [127, 0, 0, 1].into() },
-            origin: "batch",
+            purpose: Purpose::Line { batch: "batch_1".to_owned(), line: 1 },
             path: "/v1/chat/completions".to_owned(),
             model: model.to_owned(),
             body: Bytes::new(),

@@ -16,7 +16,7 @@ use tollhouse_web::Answer;
 
 use crate::refusal::Refusal;
 use crate::stack::Way;
-use crate::{Caller, Gateway};
+use crate::{Caller, Gateway, RequestRecord};
 
 /// Below these paths is what is kept. What stands there alone is a path of its own.
 const COLLECTIONS: [&str; 2] = ["/v1/files", "/v1/batches"];
@@ -68,6 +68,36 @@ pub struct Owner {
     pub user: Option<String>,
     /// The client's address.
     pub client: IpAddr,
+}
+
+/// What a request is asked for whose client does not wait.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// It is a line of a batch.
+    Line {
+        /// Id of the batch.
+        batch: String,
+        /// The line of its file, counted from 1.
+        line: u64,
+    },
+    /// It was taken to be answered later.
+    Later {
+        /// The id by which its answer is fetched.
+        id: String,
+    },
+}
+
+impl Purpose {
+    /// Says in the record what the request is a part of.
+    pub(crate) fn tell(&self, record: &mut RequestRecord) {
+        let (origin, batch, line) = match self {
+            Self::Line { batch, line } => ("batch", batch, Some(*line)),
+            Self::Later { id } => ("later", id, None),
+        };
+        record.origin = Some(origin);
+        record.batch = Some(batch.clone());
+        record.batch_line = line;
+    }
 }
 
 /// A request that is to be answered later.

@@ -34,10 +34,8 @@ mod talk;
 pub use door::{Caller, Door, DoorSettings};
 pub use family::Families;
 pub use health::Health;
-pub use later::{Asked, Doing, Later, LaterBody, Owner, Wanted};
+pub use later::{Asked, Doing, Later, LaterBody, Owner, Purpose, Wanted};
 pub use record::RequestRecord;
 pub use refusal::{ErrorStyle, Refusal, ServerFailed};
-pub use stack::{
-    BATCH_ORIGIN, By, Entry, Gateway, LATER_ORIGIN, ModelSettings, PROBE_ORIGIN, REPLAY_ORIGIN, Settings, TASK_ORIGIN,
-};
+pub use stack::{By, Entry, Gateway, ModelSettings, PROBE_ORIGIN, REPLAY_ORIGIN, Settings, TASK_ORIGIN};
 pub use tollhouse_upstream::{Phase, Progress};

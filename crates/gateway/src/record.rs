@@ -67,6 +67,12 @@ pub struct RequestRecord {
     /// Id of the request that is asked once more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay_of: Option<String>,
+    /// Id of the batch that it is a line of, or by which its answer is fetched later; the batch's own records have the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
+    /// Which line of the batch's file it is, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_line: Option<u64>,
     /// Address of the client.
     pub client_ip: String,
     /// Name of the model server that answered.

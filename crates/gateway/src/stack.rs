@@ -31,7 +31,7 @@ use crate::answer::{Begun, answer_stream};
 use crate::counted::Who;
 use crate::family::Families;
 use crate::guard::Guard;
-use crate::later::Later;
+use crate::later::{Later, Purpose};
 use crate::manage::Managed;
 use crate::record::OpenRecord;
 use crate::refusal::{ErrorStyle, Refusal};
@@ -44,10 +44,6 @@ pub const PROBE_ORIGIN: &str = "probe";
 pub const TASK_ORIGIN: &str = "task";
 /// What stands there in the records of requests that are asked once more.
 pub const REPLAY_ORIGIN: &str = "replay";
-/// What stands there in the records of requests that are lines of a batch.
-pub const BATCH_ORIGIN: &str = "batch";
-/// What stands there in the records of requests that were taken to be answered later.
-pub const LATER_ORIGIN: &str = "later";
 
 /// What the gateway is set to.
 #[derive(Clone, Debug)]
@@ -134,8 +130,8 @@ pub enum Entry {
         caller: Caller,
         /// For which user it is counted.
         user: Option<String>,
-        /// [`BATCH_ORIGIN`] or [`LATER_ORIGIN`].
-        origin: &'static str,
+        /// What it is a part of.
+        purpose: Purpose,
         /// A server has failed at it before: no second one gets it when one fails now.
         is_suspect: bool,
         /// Tells where the request is while it is answered.
@@ -306,7 +302,7 @@ impl Gateway {
                 way.open.record.replay_of = Some(of.clone());
             }
             // The address was looked at when they asked.
-            Entry::Deferred { origin, .. } => way.open.record.origin = Some(origin),
+            Entry::Deferred { purpose, .. } => purpose.tell(&mut way.open.record),
             Entry::Door | Entry::Console | Entry::Known { .. } => self.inner.door.check_address(way.client)?,
         }
         if secret_in_query(&way.head.uri) {

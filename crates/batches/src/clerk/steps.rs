@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use tokio::task::spawn_blocking;
-use tollhouse_gateway::{BATCH_ORIGIN, LATER_ORIGIN};
+use tollhouse_gateway::Purpose;
 use tollhouse_tasks::{Outcome, StepError};
 use tollhouse_units::chain;
 
@@ -81,7 +81,7 @@ impl Clerk {
             }
             let question = Question {
                 owner: batch.owner(),
-                origin: BATCH_ORIGIN,
+                purpose: Purpose::Line { batch: id.to_owned(), line: item.line },
                 path: batch.endpoint.clone(),
                 model: item.model.clone(),
                 body: Bytes::from(item.body.clone()),
@@ -162,7 +162,7 @@ impl Clerk {
         }
         let question = Question {
             owner: begun.owner(),
-            origin: LATER_ORIGIN,
+            purpose: Purpose::Later { id: id.to_owned() },
             path: begun.kind.path().to_owned(),
             model: begun.model.clone(),
             body: plain(&self.cabinet.deferred_request(id).await?),

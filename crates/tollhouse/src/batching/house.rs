@@ -141,8 +141,8 @@ async fn asked(gateway: &Gateway, question: &Question, progress: Progress) -> Re
         .body(Full::new(question.body.clone()));
     let Ok(request) = request else { return own(400, "invalid_request_error", "invalid_url", "no such path") };
     let caller = Caller { key, key_id: owner.key_id.clone() };
-    let Question { origin, is_suspect, .. } = *question;
-    let entry = Entry::Deferred { caller, user: owner.user.clone(), origin, is_suspect, progress };
+    let (user, purpose, is_suspect) = (owner.user.clone(), question.purpose.clone(), question.is_suspect);
+    let entry = Entry::Deferred { caller, user, purpose, is_suspect, progress };
     let Ok(answer) = gateway.handle(request, Peer((owner.client, 0).into()), entry).await else {
         return own(503, "server_error", "dropped", "the gate dropped the request");
     };

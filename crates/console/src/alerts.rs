@@ -178,7 +178,7 @@ pub(crate) async fn save(
     Path(name): Path<String>,
     body: Bytes,
 ) -> Response {
-    let by = format!("console: {}", session.owner());
+    let by = format!("console: {}", session.name());
     match serde_json::from_slice::<RuleText>(&body) {
         Err(error) => refused(StatusCode::BAD_REQUEST, &error.to_string()),
         Ok(RuleText { rule }) if rule.len() > RULE_BYTES_MAX => {
@@ -193,7 +193,7 @@ pub(crate) async fn remove(
     Extension(session): Extension<Session>,
     Path(name): Path<String>,
 ) -> Response {
-    let by = format!("console: {}", session.owner());
+    let by = format!("console: {}", session.name());
     changed(&console, AlertsAsk::Remove { name, by }).await
 }
 
@@ -230,7 +230,7 @@ pub(crate) async fn acknowledge(
     Extension(session): Extension<Session>,
     Path(id): Path<String>,
 ) -> Response {
-    let by = format!("console: {}", session.owner());
+    let by = format!("console: {}", session.name());
     asked(&console, AlertsAsk::Acknowledge { id, by }).await
 }
 

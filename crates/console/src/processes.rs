@@ -96,7 +96,7 @@ async fn order(
     Path(process): Path<String>,
     body: Bytes,
 ) -> Response {
-    let mut by = format!("console: {}", session.owner());
+    let mut by = format!("console: {}", session.name());
     if !body.is_empty() && body.as_ref() != b"{}" {
         match serde_json::from_slice(&body) {
             Ok(From { from: Way::CommandLine }) => "command line".clone_into(&mut by),

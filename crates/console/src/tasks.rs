@@ -484,7 +484,7 @@ async fn schedule(console: &Console, doer: &Doer, task: &str, is_held: bool) -> 
 // What all have in common
 
 fn who(session: &Session) -> String {
-    format!("console: {}", session.owner())
+    format!("console: {}", session.name())
 }
 
 /// Asks the desk, if there is one.

@@ -84,14 +84,18 @@ pub(crate) async fn status(State(console): State<Console>, Query(Beyond { beyond
         console.inner.shelf.wait(next, GROWTH_TIME_MAX).await;
     }
     let health = console.inner.gateway.health();
-    let reason = match &health {
-        Health::Well => "every model server answers".to_owned(),
-        Health::SomeSilent(names) => format!("not answering: {}", names.join(", ")),
-        Health::AllSilent(names) => format!("no model server answers: {}", names.join(", ")),
+    let names = match &health {
+        Health::SomeSilent(names) | Health::AllSilent(names) => names.join(", "),
+        Health::Well | Health::Unkept | Health::Unrecorded => String::new(),
+    };
+    let (code, reason) = match &health {
+        Health::Well => said("house_well", "every model server answers"),
+        Health::SomeSilent(_) => said("house_some_silent", format!("not answering: {names}")),
+        Health::AllSilent(_) => said("house_all_silent", format!("no model server answers: {names}")),
         Health::Unkept => {
-            "the disk takes no records; requests are answered, and what is not kept is counted".to_owned()
+            said("house_unkept", "the disk takes no records; requests are answered, and what is not kept is counted")
         }
-        Health::Unrecorded => "the journal cannot be written; requests are refused".to_owned(),
+        Health::Unrecorded => said("house_unrecorded", "the journal cannot be written; requests are refused"),
     };
     let upstreams = console.inner.gateway.upstreams().status();
     let upstreams: Vec<Value> = upstreams
@@ -107,6 +111,7 @@ pub(crate) async fn status(State(console): State<Console>, Query(Beyond { beyond
     Json(json!({
         "status": health.word(),
         "reason": reason,
+        "said": [{"code": code, "figures": {"names": names}}],
         "upstreams": upstreams,
         "journal": {
             "seq": *console.inner.journal.written().borrow(),
@@ -117,4 +122,9 @@ pub(crate) async fn status(State(console): State<Console>, Query(Beyond { beyond
         "uptime_s": console.inner.settings.began.elapsed().as_secs(),
         "version": console.inner.settings.version,
     }))
+}
+
+/// A sentence with its code, by which pages in other languages say it.
+fn said(code: &'static str, sentence: impl Into<String>) -> (&'static str, String) {
+    (code, sentence.into())
 }

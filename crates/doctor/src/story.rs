@@ -28,6 +28,8 @@ pub struct Story {
     evicted_by: Option<Evictor>,
     /// Layers of its model on the card, and all.
     layers: Option<(u32, u32)>,
+    /// The searches whose answers all this is, by what each was for.
+    queries: Map<String, Value>,
 }
 
 /// Something that the house recorded meanwhile.
@@ -128,7 +130,13 @@ impl Story {
             events: Vec::new(),
             evicted_by: None,
             layers: None,
+            queries: Map::new(),
         }
+    }
+
+    /// Names the searches that it was told by.
+    pub(crate) fn told_of(self, queries: Map<String, Value>) -> Self {
+        Self { queries, ..self }
     }
 
     /// Takes up the lines of other programs that belong to it, and whether there are more.
@@ -401,7 +409,7 @@ impl Story {
 
     /// Further facts for people, named, where they are known.
     pub fn facts(&self) -> Vec<(&'static str, Value)> {
-        const FACTS: [(&str, &str); 17] = [
+        const FACTS: [(&str, &str); 19] = [
             ("attempts", "attempts"),
             ("error", "error"),
             ("tokens of the prompt", "input_tokens"),
@@ -415,6 +423,8 @@ impl Story {
             ("finish reason", "finish_reason"),
             ("place in the queue", "queue_position"),
             ("asked for", "asked_model"),
+            ("batch", "batch"),
+            ("line of the batch", "batch_line"),
             ("agent, as it says", "claimed_agent"),
             ("session, as it says", "claimed_session"),
             ("client", "client_ip"),
@@ -489,6 +499,7 @@ impl Story {
             "neighbours": neighbours,
             "resources": resources,
             "events": events,
+            "queries": self.queries,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Which searches make a story, one after the other.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::joined::{Joined, REQUEST_ID_FIELDS, TRACE_ID_FIELDS};
 use crate::story::Story;
@@ -35,6 +35,8 @@ pub struct Telling {
     server_sources: Vec<String>,
     step: Step,
     story: Option<Story>,
+    /// The searches until now, by what each is for.
+    searches: Map<String, Value>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,6 +67,19 @@ impl Step {
             Self::Loaded | Self::Done => Self::Done,
         }
     }
+
+    /// What its search is called in what is told.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Own => "records",
+            Self::Lines => "lines",
+            Self::Neighbours => "neighbours",
+            Self::Events => "events",
+            Self::Before => "before",
+            Self::Loaded => "loaded",
+            Self::Done => "done",
+        }
+    }
 }
 
 impl Telling {
@@ -72,7 +87,7 @@ impl Telling {
     /// ids, and are joined by time.
     pub fn new(request_id: &str, server_sources: &[String]) -> Self {
         let server_sources = server_sources.to_vec();
-        Self { id: request_id.to_owned(), server_sources, step: Step::Own, story: None }
+        Self { id: request_id.to_owned(), server_sources, step: Step::Own, story: None, searches: Map::new() }
     }
 
     /// The body of the next search over all records, whose answer [`Self::take`] wants; nothing when all is known.
@@ -87,8 +102,9 @@ impl Telling {
                 (Step::Before, Some(story)) => before(story),
                 (Step::Loaded, Some(story)) => self.loaded(story),
             };
-            if search.is_some() {
-                return search;
+            if let Some(search) = search {
+                self.searches.insert(self.step.name().to_owned(), search.clone());
+                return Some(search);
             }
             self.step = self.step.next();
         }
@@ -118,7 +134,7 @@ impl Telling {
 
     /// The story; nothing when no record names the request.
     pub fn story(self) -> Option<Story> {
-        self.story
+        self.story.map(|story| story.told_of(self.searches))
     }
 
     fn own(&self) -> Value {
@@ -228,7 +244,7 @@ fn neighbours(story: &Story) -> Option<Value> {
 pub fn not_found(request_id: &str) -> Value {
     json!({
         "request_id": request_id, "found": false, "records": [], "attempts": [], "lines": [], "neighbours": [], "phases": [],
-        "verdict": null, "resources": {}, "lines_cut": false, "events": [],
+        "verdict": null, "resources": {}, "lines_cut": false, "events": [], "queries": {},
     })
 }
 
@@ -283,6 +299,11 @@ mod tests {
         let telling = Telling::new("req-00000001", &["ollama".to_owned()]);
         let (searches, story) = answered(telling, &[json!([ended(&json!({"trace_id": TRACE}))]), lines, neighbours]);
         assert_eq!(searches.len(), 4);
+        let queries = story.as_ref().unwrap().to_json()["queries"].clone();
+        assert_eq!(
+            queries,
+            json!({"records": searches[0], "lines": searches[1], "neighbours": searches[2], "events": searches[3]})
+        );
         let query = searches[1].to_string();
         for part in [
             "match_phrase",

@@ -3156,6 +3156,7 @@ export interface components {
             /** @description Where limits are counted: `local`, `shared`, or `away` while the shared place is. */
             limits: string;
             reason: string;
+            said: components["schemas"]["Said"][];
             status: components["schemas"]["HouseState"];
             upstreams: components["schemas"]["Upstream"][];
             /** Format: int64 */
@@ -3265,6 +3266,10 @@ export interface components {
             lines_cut: boolean;
             neighbours: components["schemas"]["Neighbour"][];
             phases: components["schemas"]["Phase"][];
+            /** @description The searches whose answers all this is, as `/es` takes them: `records`, `lines`, `neighbours`, `events`, `before`, `loaded`. */
+            queries: {
+                [key: string]: unknown;
+            };
             records: {
                 [key: string]: unknown;
             }[];

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 pub(crate) struct Status {
     status: HouseState,
     reason: String,
+    said: Vec<Said>,
     upstreams: Vec<Upstream>,
     journal: JournalStatus,
     index: IndexStatus,
@@ -168,6 +169,8 @@ pub(crate) struct Story {
     resources: HashMap<String, Value>,
     /// What else happened meanwhile.
     events: Vec<HashMap<String, Value>>,
+    /// The searches whose answers all this is, as `/es` takes them: `records`, `lines`, `neighbours`, `events`, `before`, `loaded`.
+    queries: HashMap<String, Value>,
 }
 
 /// Why it went as it did.

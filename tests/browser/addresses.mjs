@@ -16,6 +16,7 @@ export const addresses = ({ request, run }) => ({
   settings: "/settings",
   "settings file": "/settings?tab=file",
   "settings history": "/settings?tab=history",
+  account: "/account",
   tasks: "/tasks",
   "tasks batches": "/tasks?tab=batches",
   ...(run === undefined ? {} : { "a run": `/tasks?run=${run}` }),

@@ -6,11 +6,12 @@
 import { addresses } from "./addresses.mjs";
 import { WIDE, start, until } from "./driver.mjs";
 import { compared, outline } from "./layout.mjs";
+import { latinWords } from "./words.mjs";
 
 const task = JSON.parse(process.argv[2]);
 const base = new URL(task.address);
 const { seen, open: opened, shot, lookAt, inspect, run } = await start(task);
-const page = await opened();
+const page = await opened({ permissions: ["clipboard-read", "clipboard-write"] });
 const id = (name) => page.getByTestId(name);
 
 const PAGES = addresses({ request: task.slow, run: task.run });
@@ -43,6 +44,22 @@ async function look(name) {
   }
 }
 
+/** What each panel gives as a line for the shell, by the panel's title. */
+async function lines() {
+  const found = {};
+  for (const button of await page.locator("main section").getByTestId("copy-curl").all()) {
+    const title = await button.evaluate((one) => {
+      const part = one.closest("section");
+      return part.querySelector("h2")?.textContent ?? part.getAttribute("aria-label");
+    });
+    await page.evaluate(() => navigator.clipboard.writeText(""));
+    await button.click();
+    await until("it is copied", async () => (await page.evaluate(() => navigator.clipboard.readText())) !== "");
+    found[title] = await page.evaluate(() => navigator.clipboard.readText());
+  }
+  return found;
+}
+
 const NARROW = { width: 360, height: 780 };
 const outlines = {};
 
@@ -50,6 +67,8 @@ await run(async () => {
   await page.goto(task.address);
   await id("nav-overview").waitFor();
   seen.figures = {};
+  seen.latin = {};
+  seen.lines = {};
   for (const [name, path] of Object.entries(PAGES)) {
     await page.goto(new URL(path, base).href);
     await until(`${name} is there`, isLoaded);
@@ -57,11 +76,17 @@ await run(async () => {
     await until(`${name} has a part`, async () => name === "discover" || (await page.locator("main .panel, main .empty, main [data-testid=panel]").count()) > 0);
     seen.figures[name] = { without: await page.evaluate(withoutQuery), own: await page.evaluate(withoutOwn) };
     outlines[name] = await page.evaluate(outline);
+    if (["overview", "request", "dashboards"].includes(name)) seen.lines[name] = await lines();
     await inspect(page, name);
     await shot(page, `behind-${name.replace(" ", "-")}`);
     await page.setViewportSize(NARROW);
     await lookAt(page, `${name}, narrow`);
+    await id("lang-switch").click();
+    await lookAt(page, `${name}, narrow, Chinese`);
     await page.setViewportSize(WIDE);
+    await lookAt(page, `${name}, Chinese`);
+    seen.latin[name] = await page.evaluate(latinWords);
+    await id("lang-switch").click();
   }
   seen.outlines = await compared(outlines);
 
@@ -93,6 +118,9 @@ await run(async () => {
   await id("doctor-all").click();
   seen.steps = await id("doctor-step").evaluateAll((all) => all.map(({ dataset }) => [dataset.check, dataset.status]));
   seen.stepWords = await id("doctor-step").first().innerText();
+  await id("lang-switch").click();
+  seen.latin.doctor = await page.evaluate(latinWords);
+  await id("lang-switch").click();
   await look("doctor");
   await id("doctor-security").click();
   await id("examine").click();

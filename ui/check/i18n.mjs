@@ -58,7 +58,7 @@ const codes = new Map();
 const catalogue = await readFile(path.join(crates, "probe", "src", "said.rs"), "utf8");
 for (const [, code, figures] of catalogue.matchAll(/^ {4}([a-z_]+) => \w+ \{([^}]*)\}/gm))
   codes.set(code, new Set([...figures.matchAll(/(\w+):/g)].map((match) => match[1])));
-for (const file of ["watch/src/told.rs", "watch/src/expected.rs", "tollhouse/src/watching/desk.rs"]) {
+for (const file of ["watch/src/told.rs", "watch/src/expected.rs", "tollhouse/src/watching/desk.rs", "console/src/api.rs"]) {
   const source = await readFile(path.join(crates, file), "utf8");
   for (const [, code] of source.matchAll(/\b(?:told|said)\(\s*"([a-z_]+)"/g)) codes.set(code, null);
   for (const [, one, other] of source.matchAll(/let code = if .*? \{ "([a-z_]+)" \} else \{ "([a-z_]+)" \}/g))

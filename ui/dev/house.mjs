@@ -90,6 +90,10 @@ export function storyOf(docs, id) {
   return {
     request_id: id,
     found: true,
+    queries: {
+      records: { query: { term: { request_id: id } }, sort: [{ seq: "asc" }], size: 200 },
+      neighbours: { query: { bool: { filter: [{ term: { kind: "request" } }, { term: { upstream: record.upstream ?? "" } }] } }, size: 1000 },
+    },
     records: own,
     attempts: record.upstream
       ? Array.from({ length: record.attempts }, (_, number) => ({

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { ANSWERS } from "./answers.mjs";
 import { MODEL_LIST, makeHistory, makeRequest, random, SERVICE_NAME } from "./data.mjs";
 import { QueryError, search } from "./es.mjs";
-import { backtestOf, makeAlerts, makeForecast, makeProbeList } from "./watch.mjs";
+import { backtestOf, makeAlerts, makeForecast, makeObjectives, makeProbeList } from "./watch.mjs";
 import { makeAdvised, makeExamined } from "./doctor.mjs";
 import { batchPageOf, boardOf, cancelled, checkOf, makeJobs, runOf, textOf } from "./jobs.mjs";
 import { checkSettings, makeRevisions, makeSettings } from "./settings.mjs";
@@ -168,6 +168,8 @@ async function answer(request, response, state) {
       return json(201, state.saved.at(-1));
     case "GET /alerts":
       return json(200, state.scenario === "empty" ? { ...state.alerts, incidents: [], channels: [], reports: [] } : state.alerts);
+    case "GET /alerts/objectives":
+      return json(200, { objectives: state.scenario === "empty" ? [] : makeObjectives() });
     case "GET /alerts/incidents":
       return json(200, { incidents: [], more: false });
     case "POST /alerts/backtest": {
@@ -325,6 +327,9 @@ function status({ docs, scenario, began }) {
   return {
     status: level,
     reason: words[level],
+    said: [{ ok: ["house_well", ""], warn: ["house_some_silent", "second"], fault: ["house_all_silent", "local, second"] }[level]].map(
+      ([code, names]) => ({ code, figures: { names } }),
+    ),
     upstreams: scenario === "demo" ? [{ name: "demo", kind: "demo", breaker: "closed", reason: null }] : upstreams,
     journal: { seq: seq + (level === "fault" ? 4_210 : 0) },
     index: { seq },

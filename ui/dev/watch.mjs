@@ -234,3 +234,14 @@ export function makeForecast(nowMs) {
     slots: { places: 2, served_per_hour: 240, peak_at: at(hour + 4 * HOUR_MS), share: 1.4, text: "the peak will exceed the places by 40 %" },
   };
 }
+
+/** One objective by model, with much, little and nothing left of its budget. */
+export function makeObjectives() {
+  const standing = (group, all, bad, left, rates) => ({ group, all, bad, left, rates });
+  const groups = [
+    standing("qwen3:32b", 41_200, 12, 0.71, [0.2, 0.4, 0.3]),
+    standing("deepseek-r1:14b", 9_400, 41, 0.13, [1.4, 1.1, 0.9]),
+    standing("llama3.3:70b", 2_100, 30, -0.43, [6.2, 3.8, 1.6]),
+  ];
+  return [{ rule: "objective-availability", goal: 99.9, over: "30d", bad: "http_status:>=500", error: null, groups }];
+}

@@ -7,7 +7,7 @@ import { status as loadStatus } from "./api/status";
 import type { TextKey } from "./i18n/en";
 import type { Language } from "./lib/format";
 import { zoneOf, sharedOf } from "./lib/range";
-import { address, go, PATHS, type Page, usePlace } from "./lib/route";
+import { address, addressOf, go, PATHS, type Page, usePlace } from "./lib/route";
 import { mayOperate } from "./lib/rights";
 import { remember, remembered } from "./lib/store";
 import { useQuery } from "./lib/use-query";
@@ -24,6 +24,7 @@ import { ResourcesPage } from "./pages/resources";
 import { SignIn } from "./pages/signin";
 import { SourcesPage } from "./pages/sources";
 import { UsersPage } from "./pages/users";
+import { Boundary } from "./ui/boundary";
 import { type Theme, type Ui, UiContext, uiFor, useUi } from "./ui/context";
 import { Icon, type IconName } from "./ui/icon";
 import { Link } from "./ui/link";
@@ -51,8 +52,8 @@ type Entry =
 export function App() {
   const [language, setLanguage] = useState<Language>(firstLanguage);
   const [theme, setTheme] = useState<Theme>(firstTheme);
-  const { params } = usePlace();
-  const zone = zoneOf(params);
+  const place = usePlace();
+  const zone = zoneOf(place.params);
   const ui = useMemo(() => uiFor(language, theme, zone), [language, theme, zone]);
 
   useEffect(() => {
@@ -75,7 +76,9 @@ export function App() {
   };
   return (
     <UiContext.Provider value={ui}>
-      <Door choices={choices} ui={ui} />
+      <Boundary page={null} version="" address={addressOf(place)}>
+        <Door choices={choices} ui={ui} />
+      </Boundary>
     </UiContext.Provider>
   );
 }
@@ -178,12 +181,10 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
   const entries = useMemo(() => NAV.filter((entry) => maySee(entry, session.role)), [session.role]);
   useKeys(entries, place.params, showHelp);
 
+  const title = t(titleOf(place.page));
   useEffect(() => {
-    const words = place.page === "request" ? t("record.title") : undefined;
-    const known = place.page === "account" ? "nav.account" : NAV.find((entry) => entry.page === place.page)?.text;
-    const title = words ?? t(known ?? "common.missing_page");
     document.title = `${title} · ${session.service} · ${t("app.name")}`;
-  }, [place.page, session.service, t]);
+  }, [title, session.service, t]);
 
   const current = place.page === "request" ? "discover" : place.page;
   return (
@@ -252,36 +253,45 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
         </div>
       </header>
       <div class="content" id="content" tabIndex={-1}>
-        {place.page === "overview" && <OverviewPage params={place.params} session={session} status={status} />}
-        {place.page === "discover" && <DiscoverPage params={place.params} session={session} />}
-        {place.page === "request" && <RequestPage requestId={place.id} params={place.params} session={session} />}
-        {place.page === "efficiency" && <EfficiencyPage params={place.params} session={session} />}
-        {place.page === "alerts" && <AlertsPage params={place.params} session={session} />}
-        {place.page === "probes" && <ProbesPage params={place.params} session={session} />}
-        {place.page === "sources" && <SourcesPage params={place.params} session={session} />}
-        {place.page === "processes" && <ProcessesPage params={place.params} session={session} />}
-        {place.page === "resources" && <ResourcesPage params={place.params} session={session} />}
-        {place.page === "tasks" && <TasksPage params={place.params} session={session} />}
-        {place.page === "doctor" && <DoctorPage params={place.params} session={session} />}
-        {place.page === "keys" && <KeysPage params={place.params} session={session} />}
-        {place.page === "users" && <UsersPage session={session} />}
-        {place.page === "settings" && <SettingsPage params={place.params} />}
-        {place.page === "account" && <AccountPage session={session} />}
-        {place.page === "dashboards" && <Dashboards params={place.params} session={session} />}
-        {place.page === "chat" && <Chat params={place.params} />}
-        {place.page === null && (
-          <main>
-            <Empty title={t("common.missing_page")}>
-              <Link class="button" href={PATHS.overview}>
-                {t("common.back_overview")}
-              </Link>
-            </Empty>
-          </main>
-        )}
+        <Boundary page={title} version={session.version} address={addressOf(place)}>
+          {place.page === "overview" && <OverviewPage params={place.params} session={session} status={status} />}
+          {place.page === "discover" && <DiscoverPage params={place.params} session={session} />}
+          {place.page === "request" && <RequestPage requestId={place.id} params={place.params} session={session} />}
+          {place.page === "efficiency" && <EfficiencyPage params={place.params} session={session} />}
+          {place.page === "alerts" && <AlertsPage params={place.params} session={session} />}
+          {place.page === "probes" && <ProbesPage params={place.params} session={session} />}
+          {place.page === "sources" && <SourcesPage params={place.params} session={session} />}
+          {place.page === "processes" && <ProcessesPage params={place.params} session={session} />}
+          {place.page === "resources" && <ResourcesPage params={place.params} session={session} />}
+          {place.page === "tasks" && <TasksPage params={place.params} session={session} />}
+          {place.page === "doctor" && <DoctorPage params={place.params} session={session} />}
+          {place.page === "keys" && <KeysPage params={place.params} session={session} />}
+          {place.page === "users" && <UsersPage session={session} />}
+          {place.page === "settings" && <SettingsPage params={place.params} />}
+          {place.page === "account" && <AccountPage session={session} />}
+          {place.page === "dashboards" && <Dashboards params={place.params} session={session} />}
+          {place.page === "chat" && <Chat params={place.params} />}
+          {place.page === null && (
+            <main>
+              <Empty title={t("common.missing_page")}>
+                <Link class="button" href={PATHS.overview}>
+                  {t("common.back_overview")}
+                </Link>
+              </Empty>
+            </main>
+          )}
+        </Boundary>
       </div>
       {help && <HelpDialog close={() => setHelp(false)} />}
     </div>
   );
+}
+
+/** What a page is called. */
+function titleOf(page: Page | null): TextKey {
+  if (page === "request") return "record.title";
+  if (page === "account") return "nav.account";
+  return NAV.find((entry) => entry.page === page)?.text ?? "common.missing_page";
 }
 
 const SEARCH_BOX = "input[role=combobox]";

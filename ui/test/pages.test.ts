@@ -32,7 +32,9 @@ test("a story is read whatever it lacks", () => {
     lines: [{ ts: "2026-01-27T08:00:00Z", source: "nginx", level: "info", msg: "m", by: "trace_id", record: {} }, {}],
     neighbours: [{ request_id: "r2", start_ms: -5, duration_ms: 10 }, { request_id: "r3" }],
     verdict: { cause: "loading", text: "t", rule: "r", confidence: 0.6 },
+    queries: { records: { query: { term: { request_id: "r1" } }, size: 200 } },
   });
+  assert.deepEqual([empty.queries, Object.keys(story.queries)], [{}, ["records"]]);
   assert.equal(story.record.kind, "request");
   assert.deepEqual(
     story.phases.map(({ name }) => name),

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import {
   newestBody,
   overviewBody,
+  partOf,
   readNewest,
   readOverview,
   readPhaseTimes,
@@ -26,6 +27,15 @@ test("every question of the overview is about requests", () => {
 test("a live range has no end: what is written this moment is in it", () => {
   const body = JSON.stringify(overviewBody({ ...SPAN, live: true }, WIDTH).query);
   assert.ok(body.includes('"gte"') && !body.includes('"lte"'));
+});
+
+test("a figure of the overview is asked for alone by the same question", () => {
+  const whole = overviewBody(SPAN, WIDTH);
+  const heat = partOf(whole, ["heat"]);
+  assert.deepEqual([heat.query, heat.size, heat.sort, Object.keys(heat.aggs ?? {})], [whole.query, 0, undefined, ["heat"]]);
+  assert.deepEqual(heat.aggs?.heat, whole.aggs?.heat);
+  const slowest = partOf(whole, [], true);
+  assert.deepEqual([slowest.sort, slowest.size, slowest.aggs], [whole.sort, whole.size, undefined]);
 });
 
 const percentiles = (p50: number | null, p95: number | null, p99: number | null) => ({

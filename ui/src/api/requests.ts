@@ -156,6 +156,16 @@ export function overviewBody(span: Span, widthMs: number): SearchBody {
   };
 }
 
+/** The part of a question that makes the named figures of it, with its rows only where `rows` says so. */
+export function partOf(body: SearchBody, names: readonly string[], rows = false): SearchBody {
+  const { query, track_total_hits, aggs = {} } = body;
+  const own = Object.fromEntries(Object.entries(aggs).filter(([name]) => names.includes(name)));
+  const part = rows ? { ...body, aggs: own } : { query, track_total_hits, size: 0, aggs: own };
+  if (names.length > 0) return part;
+  const { aggs: _, ...bare } = part;
+  return bare;
+}
+
 export function readOverview(answer: SearchAnswer, span: Span, widthMs: number): Overview {
   const aggs = answer.aggregations;
   const duration = field(aggs, "duration");

@@ -2,7 +2,7 @@
 
 import type { Phase, PhaseName } from "../lib/phases";
 import { call } from "./call";
-import { field, numberField, type Source, textField } from "./search";
+import { field, numberField, type SearchBody, type Source, textField } from "./search";
 
 export interface Attempt {
   number: number;
@@ -40,6 +40,8 @@ export interface Story {
   lines: StoryLine[];
   neighbours: Neighbour[];
   phases: Phase[];
+  /** The searches whose answers all this is, by what each was for. */
+  queries: Record<string, SearchBody>;
   verdict: { cause: string; text: string; rule: string; ruleName: string; confidence: number } | null;
 }
 
@@ -60,6 +62,7 @@ export function readStory(answer: unknown): Story {
     lines: list(answer, "lines").map(readLine),
     neighbours: list(answer, "neighbours").flatMap(readNeighbour),
     phases: list(answer, "phases").flatMap(readPhase),
+    queries: readQueries(field(answer, "queries")),
     verdict:
       cause === null
         ? null
@@ -71,6 +74,11 @@ export function readStory(answer: unknown): Story {
             confidence: numberField(verdict, "confidence") ?? 0,
           },
   };
+}
+
+/** They are written by the house and only copied here, never looked into. */
+function readQueries(queries: unknown): Record<string, SearchBody> {
+  return isSource(queries) ? (queries as Record<string, SearchBody>) : {};
 }
 
 function list(value: unknown, name: string): unknown[] {

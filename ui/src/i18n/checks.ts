@@ -96,6 +96,15 @@ export const advices = {
   memory: { en: "Memory of the card", zh: "显存" },
 } satisfies Record<string, Words>;
 
+/** What a file or folder is to the house. */
+export const places = {
+  config: { en: "config", zh: "配置文件" },
+  data: { en: "data", zh: "数据目录" },
+  journal: { en: "journal", zh: "日志账本" },
+  state: { en: "state", zh: "状态库" },
+  source: { en: "source", zh: "来源" },
+} satisfies Record<string, Words>;
+
 /** The words for a name that the server may also know and this page not. */
 export function named(words: Record<string, Words>, name: string, language: Language): string {
   return (Object.hasOwn(words, name) ? words[name]?.[language] : undefined) ?? name;

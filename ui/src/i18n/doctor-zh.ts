@@ -341,7 +341,7 @@ export const doctorZh: Readonly<Record<string, string>> = {
   at_exposure: "systemd-analyze security tollhouse",
   exposure_is: "{exposure}（满分 10）",
   exposure_high: "{exposure}（满分 10）：程序一旦有漏洞，会波及整个系统",
-  do_exposure: "在其单元中设置 ProtectSystem=strict、NoNewPrivileges=yes、PrivateTmp=yes、CapabilityBoundingSet=",
+  do_exposure: "用 `tollhouse export systemd` 的单元，或在自己的单元中设置 ProtectSystem=strict、NoNewPrivileges=yes、PrivateTmp=yes、CapabilityBoundingSet=",
   at_prompts: "`logging.content`",
   prompts_whole: "提示词和回答原样保存，包括人们写在其中的内容",
   do_prompts: "content: redacted，或较短的 `keep`",

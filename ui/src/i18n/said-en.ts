@@ -150,6 +150,11 @@ export const saidEn = {
   forecast_not_better: "the same hour of last week tells as much",
   forecast_no_fit: "no season could be fitted",
   forecast_off: "off by {model_percent}, last week’s hour by {naive_percent}",
+  house_well: "Every model server answers",
+  house_some_silent: "Not answering: {names}",
+  house_all_silent: "No model server answers: {names}",
+  house_unkept: "The disk takes no records; requests are answered, and what is not kept is counted",
+  house_unrecorded: "The journal cannot be written; requests are refused",
 } as const;
 
 export type SaidCode = keyof typeof saidEn;

@@ -152,4 +152,9 @@ export const saidZh: Record<SaidCode, string> = {
   forecast_not_better: "上周同一小时同样准确",
   forecast_no_fit: "无法拟合周期",
   forecast_off: "误差 {model_percent}，上周同一小时的误差 {naive_percent}",
+  house_well: "所有模型服务均有响应",
+  house_some_silent: "无响应：{names}",
+  house_all_silent: "没有模型服务响应：{names}",
+  house_unkept: "磁盘无法写入记录；请求照常回答，未保存的记录已计数",
+  house_unrecorded: "日志账本无法写入；请求被拒绝",
 };

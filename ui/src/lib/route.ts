@@ -62,6 +62,11 @@ export function placeOf(url: { pathname: string; search: string }): Place {
   return { page: found ?? FORMER[path] ?? null, id: "", params };
 }
 
+/** Where one is, in one word: another place has another. */
+export function addressOf({ page, id, params }: Place): string {
+  return `${page ?? ""} ${id} ${params.toString()}`;
+}
+
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

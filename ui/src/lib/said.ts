@@ -5,6 +5,7 @@ import { saidZh } from "../i18n/said-zh";
 import type { Schemas } from "../api/call";
 import type { Ui } from "../ui/context";
 import { measuredWords } from "./measured";
+import { whoWords } from "./who";
 
 export type Said = Schemas["Said"];
 
@@ -42,7 +43,7 @@ function joint(before: string, after: string, { language }: Ui): string {
 
 /** What a figure is shows in the end of its name. */
 function figure(name: string, value: unknown, { format, t }: Ui): string | null {
-  if (typeof value === "string") return name === "measured" ? measuredWords(value, t) : value;
+  if (typeof value === "string") return name === "measured" ? measuredWords(value, t) : name === "by" ? whoWords(value, t) : value;
   if (typeof value !== "number") return null;
   if (name.endsWith("_percent")) return format.percent(value / 100);
   if (name.endsWith("_bytes")) return format.bytes(value);

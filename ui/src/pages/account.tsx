@@ -12,7 +12,7 @@ import { ErrorNotice, Skeleton } from "../ui/notice";
 import { Panel } from "../ui/panel";
 import { PasswordField } from "./users/dialogs";
 import { ROLE_TEXTS } from "./users/roles";
-import { SessionTable } from "./users/sessions";
+import { SESSION_RECORDS, SessionTable } from "./users/sessions";
 
 export function AccountPage({ session }: { session: Session }) {
   const { t } = useUi();
@@ -23,7 +23,7 @@ export function AccountPage({ session }: { session: Session }) {
       <div class="toolbar">
         <h1 class="page-title">{t("nav.account")}</h1>
       </div>
-      <Panel title={session.user ?? t("users.nobody")} note={`${t(role.name)}: ${t(role.note)}`}>
+      <Panel title={session.user ?? t("users.nobody")} note={t("account.role", { role: t(role.name), note: t(role.note) })}>
         {session.way === "password" && <PasswordForm done={reload} />}
         {session.way === "token" && <p class="quiet account-note">{t("account.by_token")}</p>}
         {session.way === "oidc" && <p class="quiet account-note">{t("account.by_oidc")}</p>}
@@ -31,7 +31,7 @@ export function AccountPage({ session }: { session: Session }) {
       {error !== null && <ErrorNotice error={error} retry={reload} />}
       {data === null && error === null && <Skeleton lines={3} />}
       {data !== null && (
-        <Panel title={t("account.sessions")} note={t("users.sessions_note")}>
+        <Panel title={t("account.sessions")} note={t("users.sessions_note")} records={SESSION_RECORDS}>
           <SessionTable sessions={data} own={session.id} withUser={false} changed={reload} />
         </Panel>
       )}

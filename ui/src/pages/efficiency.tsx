@@ -133,7 +133,9 @@ function Board({ data, group, sort, params }: BoardProps) {
             </Link>
           </div>
         </div>
-        <InDiscover records={records} />
+        <div class="figure-tools">
+          <InDiscover records={records} />
+        </div>
       </section>
       <Panel
         area="curve"

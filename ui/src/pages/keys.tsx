@@ -28,6 +28,7 @@ import { Panel } from "../ui/panel";
 import { RangePicker } from "../ui/range-picker";
 import { RowButton } from "../ui/row-button";
 import { CreateDialog, RevokeDialog, RotateDialog, SecretDialog } from "./keys/dialogs";
+import { keyWords } from "./keys/words";
 
 interface Answer {
   list: KeyList;
@@ -161,7 +162,7 @@ function KeyTable({ keys, usage, params, ask }: TableProps) {
                     <strong>{key.name}</strong>
                     <code class="quiet key-id">{key.id}</code>
                     {key.user !== null && <span class="quiet">{key.user}</span>}
-                    {key.role !== "user" && <span class="tag">{key.role}</span>}
+                    {key.role !== "user" && <span class="tag">{keyWords(key.role, t)}</span>}
                   </td>
                   <td>
                     <span class={inForce ? "key-state key-on" : "key-state"}>
@@ -244,7 +245,7 @@ function UsageCells({ id, usage, params }: { id: string; usage: Usage | undefine
         {format.compact(usage?.tokens ?? 0)}
       </td>
       <td class="col-wide nowrap">
-        {usage === undefined ? <span class="quiet">{t("keys.unused")}</span> : format.dateTime(usage.lastMs)}
+        {usage === undefined ? <span class="quiet">{t("keys.unused")}</span> : format.moment(usage.lastMs)}
       </td>
     </>
   );
@@ -264,7 +265,7 @@ function Limits({ limited: key }: { limited: Key }) {
   if (key.tokens_per_month !== null) parts.push(t("keys.limit_month", { count: format.compact(key.tokens_per_month) }));
   if (key.concurrent !== null) parts.push(t("keys.limit_concurrent", { count: key.concurrent }));
   if (key.prompt_chars !== null) parts.push(t("keys.limit_prompt", { count: format.compact(key.prompt_chars) }));
-  if (key.priority !== "normal") parts.push(t("keys.limit_priority", { priority: key.priority }));
+  if (key.priority !== "normal") parts.push(t("keys.limit_priority", { priority: keyWords(key.priority, t) }));
   if (key.allow.length > 0) parts.push(key.allow.join(", "));
   if (parts.length === 0) return <span class="quiet">{t("keys.limit_none")}</span>;
   return (

@@ -4,14 +4,14 @@ import { useMemo } from "preact/hooks";
 import { CHANGES_QUERY, type Change, changesBody, readChanges } from "../api/changes";
 import { type Ahead, ahead, type Forecast, forecast as loadForecast } from "../api/forecast";
 import { machineBody, type Machine, type Probes, probes as loadProbes, readMachine, rooms } from "../api/probes";
-import { newestBody, type Overview, overviewBody, readNewest, readOverview } from "../api/requests";
-import { search } from "../api/search";
+import { newestBody, type Overview, overviewBody, partOf, readNewest, readOverview } from "../api/requests";
+import { search, type SearchBody } from "../api/search";
 import type { Session } from "../api/session";
 import { models, type Status } from "../api/status";
 import { Chart, type ChartSeries, MODEL_COLOURS } from "../charts/chart";
 import { marksOf } from "../charts/marks";
 import { peaks } from "../lib/peaks";
-import { bucketWidth, PRESETS, presetRange, rangeOf, resolve, sharedOf } from "../lib/range";
+import { bucketWidth, PRESETS, presetRange, rangeOf, resolve, sharedOf, type Span } from "../lib/range";
 import { address, type Changes, changed } from "../lib/route";
 import { type Loaded, useQuery } from "../lib/use-query";
 import { useUi } from "../ui/context";
@@ -37,6 +37,9 @@ const PROBES_EVERY_MS = 10_000;
 const FORECAST_EVERY_MS = 5 * 60_000;
 const CHART_HEIGHT = 212;
 const TALL_CHART_HEIGHT = 292;
+
+/** What the row of figures is made of. */
+const FIGURES = ["errors", "duration", "ttft", "input_tokens", "output_tokens", "tokens_per_second", "over_time"];
 
 /** Where three charts stand side by side, and the page is high enough for all of it. */
 const TALL = matchMedia("(min-width: 1700px) and (min-height: 1000px)");
@@ -98,7 +101,9 @@ export function OverviewPage({ params, session, status }: Props) {
       {data !== null && data.overview.total === 0 && (
         <Nothing newestMs={data.newestMs} session={session} params={params} />
       )}
-      {data !== null && data.overview.total > 0 && <Board {...data} probes={probes} expected={expected} params={params} />}
+      {data !== null && data.overview.total > 0 && (
+        <Board {...data} probes={probes} expected={expected} params={params} session={session} />
+      )}
     </main>
   );
 }
@@ -111,9 +116,10 @@ interface BoardProps {
   probes: Probes | null;
   expected: Forecast | null;
   params: URLSearchParams;
+  session: Session;
 }
 
-function Board({ overview, changes, machine, probes, expected, params }: BoardProps) {
+function Board({ overview, changes, machine, probes, expected, params, session }: BoardProps) {
   const { t, format } = useUi();
   const { span, widthMs, series } = overview;
   const { p50, p95, p99 } = overview.durations;
@@ -144,22 +150,21 @@ function Board({ overview, changes, machine, probes, expected, params }: BoardPr
     { kind: "line", colour: "--series-1", label: "p50", values: series.map((bucket) => bucket.p50) },
   ];
 
-  const inDiscover = (changes: Changes) => (
-    <Link
-      class="quiet-link"
-      href={address("discover", { ...range, ...changes })}
-      title={t("common.in_discover")}
-      aria-label={t("common.in_discover")}
-    >
-      <Icon name="search" />
-    </Link>
-  );
+  const curl = (body: (span: Span, widthMs: number) => SearchBody) => {
+    const now = () => {
+      const span = resolve(rangeOf(params), Date.now());
+      return body(span, bucketWidth(span));
+    };
+    return <CurlButton body={now} session={session} small />;
+  };
+  /** The part of the overview's question that a figure is made of, as a line for the shell. */
+  const curlOf = (...names: string[]) => curl((span, width) => partOf(overviewBody(span, width), names));
 
   return (
     <div class="board">
       <h1 class="visually-hidden">{t("nav.overview")}</h1>
-      <Figures overview={overview} params={params} />
-      <Panel area="rate" title={t("chart.rate")} note={per} actions={inDiscover({})}>
+      <Figures overview={overview} params={params} curl={curlOf(...FIGURES)} />
+      <Panel area="rate" title={t("chart.rate")} note={per} actions={curlOf("over_time")} records={range}>
         <div data-testid="rate-peaks" data-peaks={rate.peaks.map((at) => times[at]).join(" ")}>
           <Chart
             {...shared}
@@ -178,7 +183,8 @@ function Board({ overview, changes, machine, probes, expected, params }: BoardPr
         area="latency"
         title={t("chart.latency")}
         note={per}
-        actions={inDiscover({ q: "duration_ms:*", sort: "duration_ms:desc" })}
+        actions={curlOf("over_time", "duration")}
+        records={{ ...range, q: "duration_ms:*", sort: "duration_ms:desc" }}
       >
         <Chart
           {...shared}
@@ -190,14 +196,15 @@ function Board({ overview, changes, machine, probes, expected, params }: BoardPr
           summary={`p50 ${format.duration(p50)}, p95 ${format.duration(p95)}, p99 ${format.duration(p99)}`}
         />
       </Panel>
-      <Panel area="heat" title={t("chart.heat")} note={t("chart.heat_note")} actions={inDiscover({})}>
+      <Panel area="heat" title={t("chart.heat")} note={t("chart.heat_note")} actions={curlOf("heat")} records={range}>
         <HeatMap cells={overview.heat} range={range} />
       </Panel>
       <Panel
         area="tokens"
         title={t("chart.tokens")}
         note={per}
-        actions={inDiscover({ q: "input_tokens:*", sort: "input_tokens:desc" })}
+        actions={curlOf("tokens")}
+        records={{ ...range, q: "input_tokens:*", sort: "input_tokens:desc" }}
       >
         <Chart
           {...shared}
@@ -213,10 +220,13 @@ function Board({ overview, changes, machine, probes, expected, params }: BoardPr
         area="slowest"
         title={t("overview.slowest")}
         actions={
-          <Link class="quiet-link" href={address("discover", { ...range, sort: "duration_ms:desc" })}>
-            {t("overview.slowest_all")}
-            <Icon name="right" />
-          </Link>
+          <>
+            {curl((span, width) => partOf(overviewBody(span, width), [], true))}
+            <Link class="quiet-link" href={address("discover", { ...range, sort: "duration_ms:desc" })}>
+              {t("overview.slowest_all")}
+              <Icon name="right" />
+            </Link>
+          </>
         }
       >
         <Slowest rows={overview.slowest} range={range} />
@@ -226,7 +236,8 @@ function Board({ overview, changes, machine, probes, expected, params }: BoardPr
           area="machine"
           title={t("probes.machine")}
           note={t("probes.machine_note")}
-          actions={inDiscover({ kind: "resource" })}
+          actions={curl(machineBody)}
+          records={{ ...range, kind: "resource" }}
         >
           <MachineChart machine={machine} page="overview" params={params} marks={marks} height={height} />
         </Panel>
@@ -237,7 +248,8 @@ function Board({ overview, changes, machine, probes, expected, params }: BoardPr
           area="changes"
           title={t("overview.changes")}
           note={t("overview.changes_note")}
-          actions={inDiscover({ kind: "all", q: CHANGES_QUERY })}
+          actions={curl(changesBody)}
+          records={{ ...range, kind: "all", q: CHANGES_QUERY }}
         >
           <ChangeList changes={changes} range={range} />
         </Panel>
@@ -336,7 +348,7 @@ function Nothing({
   const widest = presetRange(PRESETS[PRESETS.length - 1] ?? "7d");
   return (
     <Empty title={t("empty.range_title")}>
-      <p>{t("empty.range_text", { time: format.dateTime(newestMs) })}</p>
+      <p>{t("empty.range_text", { time: format.moment(newestMs) })}</p>
       <p class="empty-actions">
         <Link class="button primary" href={address("overview", changed(params, around))}>
           {t("empty.range_there")}

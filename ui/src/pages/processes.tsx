@@ -138,7 +138,7 @@ function Row({ process, session, show }: RowProps) {
           <span class="process-note">{t("processes.next", { time: format.relative(next, Date.now()) })}</span>
         )}
       </td>
-      <td class="nowrap" title={format.moment(since)}>
+      <td class="nowrap process-since" data-label={t("processes.since")} title={format.moment(since)}>
         {since === null ? "" : format.relative(since, Date.now())}
       </td>
       <td>

@@ -1,5 +1,6 @@
 // One request's whole story: the verdict in words, its time, what ran beside it, and what others wrote about it.
 
+import type { ComponentChildren } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { readRow, timestamp } from "../api/requests";
 import { type Hit, numberField, textField } from "../api/search";
@@ -9,14 +10,14 @@ import { rulesZh } from "../i18n/rules-zh";
 import { causeOf } from "../lib/causes";
 import { clause } from "../lib/lucene";
 import { sharedOf } from "../lib/range";
-import { address, go, type Changes } from "../lib/route";
+import { address, go } from "../lib/route";
 import { sentenceOf } from "../lib/verdict";
 import { mayOperate } from "../lib/rights";
 import { useQuery } from "../lib/use-query";
 import { Level, Model, StatusBadge, Tags } from "../ui/cells";
 import { useUi } from "../ui/context";
 import { CopyButton } from "../ui/copy";
-import { InDiscover } from "../ui/in-discover";
+import { CurlButton } from "../ui/curl";
 import { Icon } from "../ui/icon";
 import { Link } from "../ui/link";
 import { Barrier } from "../ui/mark";
@@ -25,6 +26,7 @@ import { Panel } from "../ui/panel";
 import { Waterfall } from "../ui/phases";
 import { lazy } from "../ui/lazy";
 import { Fields, Json } from "../ui/record-fields";
+import { Ways } from "../ui/ways";
 import { Beside } from "./request/beside";
 
 const Replay = lazy(() => import("./request/replay"), false);
@@ -98,9 +100,15 @@ function Told({ story, requestId, params, session }: ToldProps) {
   const endMs = timestamp(record);
   const startMs = endMs === null ? null : endMs - totalMs;
   const own = { ...sharedOf(params), kind: "all", q: clause("request_id", requestId) };
+  const question = (name: string) => story.queries[name] ?? null;
+  const ways = () => <Ways question={question("records")} records={own} session={session} />;
+  const curl = (name: string) => {
+    const body = question(name);
+    return body === null ? undefined : <CurlButton body={() => body} session={session} small />;
+  };
   return (
     <div class="request-grid">
-      <Verdict story={story} own={own} />
+      <Verdict story={story} ways={ways()} />
       <section class="panel area-facts" aria-label={t("request.facts")}>
         <div class="record-summary">
           <StatusBadge row={row} />
@@ -110,11 +118,12 @@ function Told({ story, requestId, params, session }: ToldProps) {
           </span>
           <span>{format.dateTime(startMs)}</span>
           <Tags tags={row.tags} />
+          {ways()}
         </div>
         <Facts story={story} params={params} />
       </section>
       <section class="panel area-time">
-        <InDiscover records={own} />
+        {ways()}
         <Waterfall list={story.phases} totalMs={totalMs} ttftMs={row.ttftMs} />
         {story.attempts.length > 0 && <Attempts attempts={story.attempts} />}
       </section>
@@ -122,6 +131,7 @@ function Told({ story, requestId, params, session }: ToldProps) {
         area="beside"
         title={t("request.beside")}
         note={t("request.beside_note", { count: story.neighbours.length })}
+        actions={curl("neighbours")}
         records={sharedOf(params)}
       >
         <Beside story={story} totalMs={totalMs} startMs={startMs} params={params} />
@@ -130,12 +140,13 @@ function Told({ story, requestId, params, session }: ToldProps) {
         area="lines"
         title={t("request.lines")}
         note={String(story.lines.length)}
+        actions={curl("lines")}
         records={own}
       >
         <Lines lines={story.lines} startMs={startMs} />
       </Panel>
       {canReplay(story) && mayOperate(session.role) && <Replay key={requestId} requestId={requestId} record={record} />}
-      <Records story={story} params={params} />
+      <Records story={story} params={params} curl={curl("records")} />
     </div>
   );
 }
@@ -145,7 +156,7 @@ function canReplay({ record }: Story): boolean {
   return textField(record, "kind") === "request" && textField(record, "model_name") !== null && textField(record, "origin") === null;
 }
 
-function Verdict({ story, own }: { story: Story; own: Changes }) {
+function Verdict({ story, ways }: { story: Story; ways: ComponentChildren }) {
   const { t, format, language } = useUi();
   const { verdict } = story;
   if (verdict === null) return null;
@@ -164,7 +175,7 @@ function Verdict({ story, own }: { story: Story; own: Changes }) {
           {t("request.rule", { rule, share: format.percent(verdict.confidence) })}
         </p>
       </div>
-      <InDiscover records={own} />
+      {ways}
     </section>
   );
 }
@@ -194,7 +205,7 @@ function Facts({ story, params }: { story: Story; params: URLSearchParams }) {
         shown === null ? null : (
           <div key={words}>
             <dt>{words}</dt>
-            <dd>
+            <dd translate={false}>
               {query === undefined ? (
                 shown
               ) : (
@@ -265,8 +276,8 @@ function Lines({ lines, startMs }: { lines: StoryLine[]; startMs: number | null 
               <td>
                 <Level level={line.level} />
               </td>
-              <td>{line.source}</td>
-              <td class="story-text">
+              <td translate={false}>{line.source}</td>
+              <td class="story-text" translate={false}>
                 {line.msg} {line.by !== null && <span class="tag">{line.by}</span>}
               </td>
             </tr>
@@ -283,7 +294,7 @@ function offset(line: StoryLine, startMs: number | null, duration: (ms: number) 
   return ms < 0 ? `−${duration(-ms)}` : `+${duration(ms)}`;
 }
 
-function Records({ story, params }: { story: Story; params: URLSearchParams }) {
+function Records({ story, params, curl }: { story: Story; params: URLSearchParams; curl: ComponentChildren }) {
   const { t } = useUi();
   const json = useMemo(() => JSON.stringify(story.records, null, 2), [story]);
   const [view, setView] = useState<"fields" | "json">("fields");
@@ -295,14 +306,17 @@ function Records({ story, params }: { story: Story; params: URLSearchParams }) {
       note={String(story.records.length)}
       records={{ ...sharedOf(params), kind: "all", q: clause("request_id", textField(story.record, "request_id") ?? "") }}
       actions={
-        <div class="segments" role="group" aria-label={t("record.view")}>
-          <button type="button" aria-pressed={view === "fields"} onClick={() => setView("fields")}>
-            {t("record.fields")}
-          </button>
-          <button type="button" aria-pressed={view === "json"} onClick={() => setView("json")}>
-            {t("record.json")}
-          </button>
-        </div>
+        <>
+          <div class="segments" role="group" aria-label={t("record.view")}>
+            <button type="button" aria-pressed={view === "fields"} onClick={() => setView("fields")}>
+              {t("record.fields")}
+            </button>
+            <button type="button" aria-pressed={view === "json"} onClick={() => setView("json")}>
+              {t("record.json")}
+            </button>
+          </div>
+          {curl}
+        </>
       }
     >
       <div class="request-records">

@@ -159,7 +159,7 @@ function Row({ row, silentBeforeMs, shared }: { row: SourceRow; silentBeforeMs: 
       {counted(row.warnings, " AND level:warn", "col-wide")}
       {counted(row.unread, " AND ingest_error:*", "tone-warn")}
       <td class="nowrap">
-        {format.dateTime(row.lastMs)} {silent && <span class="tag tag-warn">{t("sources.silent")}</span>}
+        {format.moment(row.lastMs)} {silent && <span class="tag tag-warn">{t("sources.silent")}</span>}
       </td>
     </tr>
   );

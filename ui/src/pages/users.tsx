@@ -12,11 +12,10 @@ import { Panel } from "../ui/panel";
 import { RowButton } from "../ui/row-button";
 import { CreateUserDialog, PasswordDialog, RemoveUserDialog } from "./users/dialogs";
 import { ROLE_TEXTS } from "./users/roles";
-import { SessionTable } from "./users/sessions";
+import { SESSION_RECORDS, SessionTable } from "./users/sessions";
 
-/** What was done to users, and who signed in. */
+/** What was done to users. */
 const USER_RECORDS = { kind: "audit", q: "account_id:*" };
-const SESSION_RECORDS = { kind: "audit", q: "msg:\"console session\" OR msg:\"console sign-in\"" };
 
 type Asked = { what: "nothing" } | { what: "create" } | { what: "password"; user: User } | { what: "remove"; user: User };
 
@@ -128,7 +127,7 @@ function UserTable({ users, ask, change }: TableProps) {
                   {user.signed_in_ms === null ? (
                     <span class="quiet">{t("users.never")}</span>
                   ) : (
-                    format.dateTime(user.signed_in_ms)
+                    format.moment(user.signed_in_ms)
                   )}
                 </td>
                 <td class="row-actions">

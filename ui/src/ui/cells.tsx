@@ -19,7 +19,7 @@ export function Model({ name }: { name: string | null }) {
   const { t } = useUi();
   if (name === null) return <span class="quiet">{t("common.no_model")}</span>;
   return (
-    <span class="model" title={name}>
+    <span class="model" title={name} translate={false}>
       {name}
     </span>
   );
@@ -45,7 +45,7 @@ export function DurationBar({ row, longest }: { row: Row; longest: number }) {
 export function Tags({ tags }: { tags: string[] }) {
   if (tags.length === 0) return null;
   return (
-    <span class="tags">
+    <span class="tags" translate={false}>
       {tags.map((tag) => (
         <span
           key={tag}
@@ -61,5 +61,9 @@ export function Tags({ tags }: { tags: string[] }) {
 export function Level({ level }: { level: string | null }) {
   if (level === null) return null;
   const tone = ["error", "fatal", "critical"].includes(level) ? "fault" : level.startsWith("warn") ? "warn" : "plain";
-  return <span class={`level level-${tone}`}>{level}</span>;
+  return (
+    <span class={`level level-${tone}`} translate={false}>
+      {level}
+    </span>
+  );
 }

@@ -67,7 +67,7 @@ export function HeatTable({ rows, columns, cells, nameOf, rowHead = nameOf, low,
             <tr>
               <td />
               {columns.map((column) => (
-                <th key={column} scope="col" title={nameOf(column)}>
+                <th key={column} scope="col" title={nameOf(column)} translate={false}>
                   {nameOf(column)}
                 </th>
               ))}
@@ -76,7 +76,7 @@ export function HeatTable({ rows, columns, cells, nameOf, rowHead = nameOf, low,
           <tbody>
             {rows.map((row) => (
               <tr key={row}>
-                <th scope="row" title={nameOf(row)}>
+                <th scope="row" title={nameOf(row)} translate={false}>
                   {rowHead(row)}
                 </th>
                 {columns.map((column) => cellOf(row, column))}

@@ -8,6 +8,8 @@ interface Props {
   children: ComponentChildren;
   class?: string;
   title?: string;
+  /** Of what it says, where that is not the page's. */
+  lang?: string;
   /** Called when the link was followed inside the console. */
   followed?: () => void;
   "aria-label"?: string;

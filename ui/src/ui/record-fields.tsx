@@ -20,7 +20,7 @@ export function Fields({ source, query, language, find, columns, toggleColumn }:
   const { t } = useUi();
   const fields = Object.entries(source).sort(([a], [b]) => a.localeCompare(b, "en"));
   return (
-    <table class="fields">
+    <table class="fields" translate={false}>
       <tbody>
         {fields.map(([name, value]) => {
           const shown = textOf(value);

@@ -39,7 +39,7 @@ export function Channels({ channels, session }: { channels: Channel[]; session: 
       records={{ kind: "alert", q: "alert_event:(sent OR failed)" }}
     >
       <div class="table-scroll">
-        <table class="rows" data-testid="channels-table">
+        <table class="rows card-rows" data-testid="channels-table">
           <thead>
             <tr>
               <th scope="col">{t("alerts.channel")}</th>
@@ -54,8 +54,8 @@ export function Channels({ channels, session }: { channels: Channel[]; session: 
                 <td>
                   <strong>{channel.name}</strong>
                 </td>
-                <td>{channel.kind}</td>
-                <td>
+                <td data-label={t("alerts.channel_kind")}>{channel.kind}</td>
+                <td data-label={t("alerts.waiting")}>
                   {channel.waiting === 0 ? (
                     <Lamp colour="green">{t("alerts.nothing_waits")}</Lamp>
                   ) : (
@@ -115,7 +115,7 @@ export function Reports({ reports }: { reports: Report[] }) {
   return (
     <Panel area="reports" title={t("alerts.reports")} records={{ kind: "alert" }}>
       <div class="table-scroll">
-        <table class="rows" data-testid="reports-table">
+        <table class="rows card-rows" data-testid="reports-table">
           <thead>
             <tr>
               <th scope="col">{t("alerts.report")}</th>
@@ -130,11 +130,13 @@ export function Reports({ reports }: { reports: Report[] }) {
                 <td>
                   <strong>{report.name}</strong>
                 </td>
-                <td>
+                <td data-label={t("alerts.report_at")}>
                   {report.at} {report.zone}
                 </td>
-                <td>{format.moment(report.next === null ? null : Date.parse(report.next))}</td>
-                <td>{format.moment(report.last === null ? null : Date.parse(report.last))}</td>
+                <td data-label={t("alerts.report_next")}>
+                  {format.moment(report.next === null ? null : Date.parse(report.next))}
+                </td>
+                <td data-label={t("alerts.report_last")}>{format.moment(report.last === null ? null : Date.parse(report.last))}</td>
               </tr>
             ))}
           </tbody>

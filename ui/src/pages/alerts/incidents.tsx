@@ -10,6 +10,7 @@ import { address, type Changes } from "../../lib/route";
 import { chineseWords, saidWords } from "../../lib/said";
 import { useChange } from "../../lib/use-change";
 import { useQuery } from "../../lib/use-query";
+import { whoWords } from "../../lib/who";
 import { useUi } from "../../ui/context";
 import { Expandable } from "../../ui/expandable";
 import { Icon } from "../../ui/icon";
@@ -193,7 +194,7 @@ function Details({ incident, rule, session, show, reload }: Omit<RowProps, "open
       <p class="incident-actions">
         {acknowledged !== null && (
           <span class="quiet">
-            {t("alerts.acknowledged_by", { by: acknowledged.by, time: format.moment(Date.parse(acknowledged.at)) })}
+            {t("alerts.acknowledged_by", { by: whoWords(acknowledged.by, t), time: format.moment(Date.parse(acknowledged.at)) })}
           </span>
         )}
         {acknowledged === null && incident.state === "open" && mayOperate(session.role) && (

@@ -9,6 +9,7 @@ import { Lamp, type LampColour } from "../../ui/lamp";
 import { Link } from "../../ui/link";
 import { ErrorNotice, Skeleton } from "../../ui/notice";
 import { Panel } from "../../ui/panel";
+import { timeWords } from "./words";
 
 const REFRESH_MS = 30_000;
 /** Less than this share of a budget is little. */
@@ -35,7 +36,7 @@ export function Objectives({ params, isLive }: Props) {
       {data !== null && rows.length === 0 && <p class="panel-text quiet">{t("alerts.no_objectives")}</p>}
       {rows.length > 0 && (
         <div class="table-scroll">
-          <table class="rows" data-testid="objectives-table">
+          <table class="rows card-rows" data-testid="objectives-table">
             <thead>
               <tr>
                 <th scope="col">{t("alerts.budget_left")}</th>
@@ -81,7 +82,7 @@ function Row({ objective, standing, href }: { objective: Objective; standing: St
   const rate = (value: number | null) => (value === null ? "–" : `${format.number(Math.round(value * 10) / 10)}×`);
   return (
     <tr data-objective={objective.rule} data-group={standing.group} data-left={left.toFixed(3)}>
-      <td class="nowrap">
+      <td class="nowrap" data-label={t("alerts.budget_left")}>
         <Lamp colour={colour}>
           {left < 0 ? t("alerts.budget_gone") : t("alerts.percent", { percent: format.number(Math.round(left * 100)) })}
         </Lamp>
@@ -91,14 +92,18 @@ function Row({ objective, standing, href }: { objective: Objective; standing: St
           <strong>{objective.rule}</strong>
         </Link>
       </td>
-      <td class="wrap">{standing.group === "" ? t("alerts.all_together") : standing.group}</td>
-      <td class="nowrap" title={objective.bad}>
-        {t("alerts.goal_of", { goal: format.number(objective.goal), over: objective.over })}
+      <td class="wrap" data-label={t("alerts.group")}>
+        {standing.group === "" ? t("alerts.all_together") : standing.group}
       </td>
-      <td class="num nowrap">
+      <td class="nowrap" data-label={t("alerts.goal")} title={objective.bad}>
+        {t("alerts.goal_of", { goal: format.number(objective.goal), over: timeWords(objective.over, format) })}
+      </td>
+      <td class="num nowrap" data-label={t("alerts.bad_of")}>
         {format.count(standing.bad)} / {format.count(standing.all)}
       </td>
-      <td class="num nowrap">{standing.rates.map(rate).join(" · ")}</td>
+      <td class="num nowrap" data-label={t("alerts.rates")}>
+        {standing.rates.map(rate).join(" · ")}
+      </td>
     </tr>
   );
 }

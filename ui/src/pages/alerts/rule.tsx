@@ -9,6 +9,7 @@ import { sharedOf } from "../../lib/range";
 import { address, type Changes, changed } from "../../lib/route";
 import { blockOf } from "../../lib/rule-text";
 import { chineseWords } from "../../lib/said";
+import { whoWords } from "../../lib/who";
 import { useUi } from "../../ui/context";
 import { Icon } from "../../ui/icon";
 import { Lamp } from "../../ui/lamp";
@@ -17,7 +18,7 @@ import { Panel } from "../../ui/panel";
 import { Try } from "./try";
 import { Incidents } from "./incidents";
 import { RuleState, SilenceMenu, Silenced } from "./rules";
-import { originWords, SEVERITIES, STATES, whenWords } from "./words";
+import { originWords, SEVERITIES, shownWords, STATES, timeWords, whenWords } from "./words";
 
 interface Props {
   rule: Rule;
@@ -99,19 +100,19 @@ function Settings({ rule }: { rule: Rule }) {
   const { t, format } = ui;
   const { quiet, escalate, saved } = rule;
   const rows: [string, string | null][] = [
-    [t("alerts.tells_when"), whenWords(rule, t)],
+    [t("alerts.tells_when"), whenWords(rule, t, format)],
     [t("alerts.set_samples"), rule.samples > 1 ? String(rule.samples) : null],
-    [t("alerts.set_for"), rule.for === "0s" ? t("alerts.at_once") : rule.for],
-    [t("alerts.set_resolve"), rule.resolve ?? t("alerts.not_told")],
-    [t("alerts.set_cooldown"), rule.cooldown],
+    [t("alerts.set_for"), rule.for === "0s" ? t("alerts.at_once") : timeWords(rule.for, format)],
+    [t("alerts.set_resolve"), rule.resolve === null ? t("alerts.not_told") : timeWords(rule.resolve, format)],
+    [t("alerts.set_cooldown"), timeWords(rule.cooldown, format)],
     [t("alerts.set_quiet"), quiet === null ? null : `${quiet.from} – ${quiet.to} ${quiet.zone ?? ""}`],
     [t("alerts.set_needs"), rule.needs.length === 0 ? null : rule.needs.join(", ")],
     [t("alerts.set_notify"), rule.notify === null ? t("alerts.all_channels") : rule.notify.join(", ") || t("alerts.nobody")],
-    [t("alerts.set_escalate"), escalate === null ? null : `${escalate.after} → ${escalate.notify.join(", ")}`],
+    [t("alerts.set_escalate"), escalate === null ? null : `${timeWords(escalate.after, format)} → ${escalate.notify.join(", ")}`],
     [t("alerts.runbook"), rule.runbook === null ? null : chineseWords(rule.runbook_said, rule.runbook, runbooksZh, ui)],
     [
       t("alerts.saved"),
-      saved === null ? null : t("alerts.saved_by", { by: saved.by, time: format.moment(Date.parse(saved.at)) }),
+      saved === null ? null : t("alerts.saved_by", { by: whoWords(saved.by, t), time: format.moment(Date.parse(saved.at)) }),
     ],
   ];
   return (
@@ -153,7 +154,7 @@ function GroupTable({ rule }: { rule: Rule }) {
                   <Lamp colour={known?.colour ?? "grey"}>{known === undefined ? one.state : t(known.text)}</Lamp>
                 </td>
                 <td class="num" title={one.usual === null ? undefined : t("alerts.usual", { value: format.number(one.usual) })}>
-                  {one.shown ?? format.number(one.value)}
+                  {one.shown === null ? format.number(one.value) : shownWords(one.shown, t)}
                 </td>
                 <td class="nowrap">{format.moment(one.since === null ? null : Date.parse(one.since))}</td>
               </tr>

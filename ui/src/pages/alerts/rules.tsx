@@ -15,7 +15,7 @@ import { Link } from "../../ui/link";
 import { Menu } from "../../ui/menu";
 import { ErrorNotice } from "../../ui/notice";
 import { Panel } from "../../ui/panel";
-import { originWords, SEVERITIES, STATES, whenWords } from "./words";
+import { originWords, SEVERITIES, shownWords, STATES, whenWords } from "./words";
 
 const LANE_DAYS = 7;
 const DAY_MS = 86_400_000;
@@ -79,7 +79,7 @@ interface RowProps {
 }
 
 function Row({ rule, incidents, params, session, reload }: RowProps) {
-  const { t } = useUi();
+  const { t, format } = useUi();
   const severity = SEVERITIES[rule.severity];
   return (
     <tr data-testid="rule-row" data-rule={rule.name} data-state={rule.state}>
@@ -99,7 +99,7 @@ function Row({ rule, incidents, params, session, reload }: RowProps) {
         </span>
       </td>
       <td class="rule-when">
-        {whenWords(rule, t)}
+        {whenWords(rule, t, format)}
         <code class="rule-query">{rule.query}</code>
       </td>
       <td>
@@ -139,12 +139,13 @@ export function Silenced({ rule }: { rule: Rule }) {
 function Groups({ rule }: { rule: Rule }) {
   const { t } = useUi();
   const loud = rule.groups.filter(({ state }) => state !== "calm");
+  if (rule.groups.length === 0) return <span class="quiet">{t("alerts.groups_none")}</span>;
   if (loud.length === 0) return <span class="quiet">{t("alerts.groups_calm", { count: rule.groups.length })}</span>;
   return (
     <span class="tags">
       {loud.slice(0, GROUPS_SHOWN).map((one) => (
         <span key={one.group} class={one.state === "firing" ? "tag tag-fault" : "tag tag-warn"} data-group={one.group}>
-          {one.group === "" ? t("alerts.all_together") : one.group} {one.shown ?? ""}
+          {one.group === "" ? t("alerts.all_together") : one.group} {one.shown === null ? "" : shownWords(one.shown, t)}
         </span>
       ))}
       {loud.length > GROUPS_SHOWN && <span class="quiet">+{loud.length - GROUPS_SHOWN}</span>}

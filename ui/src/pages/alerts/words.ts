@@ -2,6 +2,7 @@
 
 import type { Incident, Rule } from "../../api/alerts";
 import type { TextKey } from "../../i18n/en";
+import type { Format } from "../../lib/format";
 import { measuredWords } from "../../lib/measured";
 import { type Changes, placeOf } from "../../lib/route";
 import { saidWords } from "../../lib/said";
@@ -29,17 +30,28 @@ export const SEVERITIES: Record<string, { text: TextKey; tag: string }> = {
   critical: { text: "alerts.critical", tag: "tag tag-fault" },
 };
 
-/** `records >= 5 within 5m, by model_name`. */
-export function whenWords(rule: Rule, t: Translate): string {
+const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+
+/** A time as the configuration writes it (`5m`), for people; one of several parts stays as it is. */
+export function timeWords(time: string, format: Format): string {
+  const [, count = "", unit = ""] = /^(\d+)(ms|s|m|h|d|w)$/.exec(time) ?? [];
+  const unitMs = UNITS_MS[unit];
+  return unitMs === undefined ? time : format.width(Number(count) * unitMs);
+}
+
+/** `records >= 5 within 5 min, by model_name`. */
+export function whenWords(rule: Rule, t: Translate, format: Format): string {
   if (rule.objective !== null) {
     const { goal, over, bad } = rule.objective;
-    const when = t("alerts.when_objective", { goal, over, bad });
+    const when = t("alerts.when_objective", { goal, over: timeWords(over, format), bad });
     return rule.group_by === null ? when : t("alerts.when_by", { when, field: rule.group_by });
   }
   const measured = measuredWords(rule.measured ?? "", t);
-  const values = { measured, limit: rule.limit, within: rule.within };
+  const values = { measured, limit: rule.limit, within: timeWords(rule.within, format) };
   const when =
-    rule.baseline === null ? t("alerts.when", values) : t("alerts.when_baseline", { ...values, baseline: rule.baseline });
+    rule.baseline === null
+      ? t("alerts.when", values)
+      : t("alerts.when_baseline", { ...values, baseline: timeWords(rule.baseline, format) });
   return rule.group_by === null ? when : t("alerts.when_by", { when, field: rule.group_by });
 }
 
@@ -69,4 +81,9 @@ export function figureWords(name: string, ui: Ui): string {
 export function originWords(rule: Rule, t: Translate): string {
   const key = Object.hasOwn(ORIGINS, rule.origin) ? ORIGINS[rule.origin] : undefined;
   return key === undefined ? rule.origin : t(key);
+}
+
+/** A rule's value as it is shown; whether a newest record is so, is said in words. */
+export function shownWords(shown: string, t: Translate): string {
+  return shown === "yes" ? t("alerts.yes") : shown === "no" ? t("alerts.no") : shown;
 }

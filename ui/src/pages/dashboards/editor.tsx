@@ -8,6 +8,7 @@ import type { TextKey } from "../../i18n/en";
 import { useQuery } from "../../lib/use-query";
 import { useUi } from "../../ui/context";
 import { Dialog } from "../../ui/dialog";
+import { MEASURE_TEXTS } from "./words";
 
 interface Props {
   panel: Panel;
@@ -24,17 +25,6 @@ const VIEW_TEXTS: Record<View, TextKey> = {
   heat: "dashboards.view_heat",
   number: "dashboards.view_number",
   searches: "dashboards.view_searches",
-};
-
-const MEASURE_TEXTS: Record<Measure, TextKey> = {
-  count: "dashboards.count",
-  avg: "dashboards.avg",
-  sum: "dashboards.sum",
-  min: "dashboards.min",
-  max: "dashboards.max",
-  p50: "dashboards.p50",
-  p95: "dashboards.p95",
-  p99: "dashboards.p99",
 };
 
 export function PanelEditor({ panel, saved, done, close }: Props) {

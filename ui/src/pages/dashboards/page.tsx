@@ -445,8 +445,8 @@ function Workshop({ first, id, saved, params, kept, cancel }: WorkshopProps) {
                 </button>
                 <h2>{panel.title}</h2>
                 <div class="panel-actions grid-tools">
-                  <Size text={t("dashboards.width")} value={panel.width} max={WIDTH_MAX} step={(by) => resize(at, by, 0)} />
-                  <Size text={t("dashboards.height")} value={panel.height} max={HEIGHT_MAX} step={(by) => resize(at, 0, by)} />
+                  <Size sign="↔" text={t("dashboards.width")} value={panel.width} max={WIDTH_MAX} step={(by) => resize(at, by, 0)} />
+                  <Size sign="↕" text={t("dashboards.height")} value={panel.height} max={HEIGHT_MAX} step={(by) => resize(at, 0, by)} />
                   <button
                     type="button"
                     class="icon-button"
@@ -498,9 +498,19 @@ function Preview({ panel, saved, params }: { panel: Panel; saved: Saved[]; param
   return <PanelView panel={asked} params={params} saved={saved} marks={NO_MARKS} />;
 }
 
-function Size({ text, value, max, step }: { text: string; value: number; max: number; step: (by: number) => void }) {
+interface SizeProps {
+  /** What tells width and height apart at a glance. */
+  sign: string;
+  text: string;
+  value: number;
+  max: number;
+  step: (by: number) => void;
+}
+
+function Size({ sign, text, value, max, step }: SizeProps) {
   return (
     <span class="grid-size" role="group" aria-label={text} title={text}>
+      <span aria-hidden="true">{sign}</span>
       <button type="button" aria-label={`${text} −`} disabled={value <= 1} onClick={() => step(-1)}>
         −
       </button>

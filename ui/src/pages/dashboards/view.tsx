@@ -30,6 +30,7 @@ import { Link } from "../../ui/link";
 import { ErrorNotice, Skeleton } from "../../ui/notice";
 import { isLive } from "../../ui/range-picker";
 import { paramsOf } from "../discover/saved";
+import { measureWords } from "./words";
 
 const REFRESH_MS = 10_000;
 /** Height of one row of the grid, and what a panel's head takes of it, in pixels. */
@@ -106,7 +107,7 @@ function Curves({ panel, answer, params, marks }: { panel: Panel; answer: Answer
     [answer, panel.interval_s],
   );
   const value = shown(panel, format);
-  const label = panel.measure === "count" ? t("dashboards.count") : `${panel.measure} ${panel.field}`;
+  const label = measureWords(panel, t);
   const { series, peakTimes } = useMemo(() => {
     const curves = readCurves(panel, found, times);
     const drawn = seriesOf(panel, curves, label);
@@ -207,15 +208,13 @@ function Heat({ panel, cells, params }: { panel: Panel; cells: Cell[]; params: U
 }
 
 function Figure({ panel, answer }: { panel: Panel; answer: SearchAnswer }) {
-  const { format } = useUi();
+  const { t, format } = useUi();
   const value = readNumber(panel, answer);
   return (
     <p class="panel-number" data-testid="panel-number" data-value={value ?? ""}>
       <strong>{shown(panel, format)(value)}</strong>
       {panel.measure !== "count" && (
-        <span class="quiet">
-          {panel.measure} {panel.field}
-        </span>
+        <span class="quiet">{measureWords(panel, t)}</span>
       )}
     </p>
   );
@@ -246,13 +245,15 @@ function GroupTable({ panel, groups, params }: GroupProps) {
       <table class="rows">
         <thead>
           <tr>
-            <th scope="col">{panel.by}</th>
+            <th scope="col" translate={false}>
+              {panel.by}
+            </th>
             <th scope="col" class="number">
               {t("dashboards.count")}
             </th>
             {panel.measure !== "count" && (
               <th scope="col" class="number">
-                {panel.measure} {panel.field}
+                {measureWords(panel, t)}
               </th>
             )}
           </tr>
@@ -262,7 +263,7 @@ function GroupTable({ panel, groups, params }: GroupProps) {
             const clause = condition(panel.language, panel.by, group.name === NO_MODEL ? null : group.name);
             return (
               <tr key={group.name} data-testid="panel-group" data-group={group.name}>
-                <td>
+                <td translate={false}>
                   <Link href={inDiscover(panel, params, { q: addCondition(panel.language, panel.query, clause) })}>
                     {group.name}
                   </Link>
@@ -284,7 +285,7 @@ function HitTable({ panel, hits, params }: { panel: Panel; hits: Hit[]; params: 
   const isNumber = (name: string) => hits.some((hit) => typeof field(hit._source, name) === "number");
   return (
     <div class="table-scroll panel-table" tabIndex={0} role="group" aria-label={panel.title}>
-      <table class="rows">
+      <table class="rows" translate={false}>
         <thead>
           <tr>
             {columns.map((name) => (

@@ -74,7 +74,7 @@ export function Different({ question, language, search, close }: Props) {
             <tbody>
               {rows.map((row) => (
                 <tr key={`${row.field} ${row.value}`} data-field={row.field} data-value={row.value}>
-                  <td class="different-value">
+                  <td class="different-value" translate={false}>
                     <button
                       type="button"
                       class="text-button"

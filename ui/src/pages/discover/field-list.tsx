@@ -86,7 +86,7 @@ function FieldRow({ info, open, setOpen, ...props }: RowProps) {
           <span class={`field-type type-${typeGroup(info.type)}`} aria-hidden="true">
             {SIGNS[typeGroup(info.type)]}
           </span>
-          <span class="field-text" title={`${info.name} · ${info.type}`}>
+          <span class="field-text" translate={false} title={`${info.name} · ${info.type}`}>
             {info.name}
           </span>
         </button>
@@ -129,8 +129,12 @@ function Values({ info, condition, language, query, search }: ValuesProps) {
       <p class="quiet">{t("fields.share", { share: format.percent(share) })}</p>
       {data.spread !== null && (
         <p class="quiet field-spread">
-          {`min ${format.number(data.spread.min)} · p50 ${format.number(data.spread.median)} · ` +
-            `p95 ${format.number(data.spread.p95)} · max ${format.number(data.spread.max)}`}
+          {t("fields.spread", {
+            min: format.number(data.spread.min),
+            median: format.number(data.spread.median),
+            p95: format.number(data.spread.p95),
+            max: format.number(data.spread.max),
+          })}
         </p>
       )}
       <ol>
@@ -138,7 +142,7 @@ function Values({ info, condition, language, query, search }: ValuesProps) {
           const told = { field: info.name, value: String(value) };
           return (
             <li key={String(value)} data-value={String(value)} data-count={count}>
-              <span class="value-text" title={String(value)}>
+              <span class="value-text" translate={false} title={String(value)}>
                 {String(value)}
               </span>
               <span class="value-share">{format.percent(data.having > 0 ? count / data.having : 0)}</span>

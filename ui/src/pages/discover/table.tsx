@@ -127,7 +127,7 @@ export function RecordTable({ list, columns: names, fields, sort, open, freshAft
               ))}
             </tr>
           </thead>
-          <tbody>
+          <tbody translate={false}>
             {list.hits.map((hit, index) => {
               const row = rows[index] ?? readRow(hit);
               const name = nameOf(hit);

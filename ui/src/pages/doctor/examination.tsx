@@ -2,9 +2,10 @@
 
 import { useState } from "preact/hooks";
 import { type Check, type CheckStatus, type Examined, examine } from "../../api/doctor";
-import { areas, checks as CHECKS, named } from "../../i18n/checks";
+import { areas, checks as CHECKS, named, places } from "../../i18n/checks";
 import { doctorZh } from "../../i18n/doctor-zh";
-import { chineseWords } from "../../lib/said";
+import type { Language } from "../../lib/format";
+import { chineseWords, type Said } from "../../lib/said";
 import { useChange } from "../../lib/use-change";
 import { useUi } from "../../ui/context";
 import { CopyButton } from "../../ui/copy";
@@ -78,17 +79,37 @@ function Area({ area, checks }: { area: string; checks: Check[] }) {
   );
 }
 
+/** A place that was looked at (`config`, `source app`) in the page's language; all else as it is. */
+function placed(said: Said, language: Language): Said {
+  const { what } = said.figures;
+  if (said.code !== "at_place" || typeof what !== "string") return said;
+  return { ...said, figures: { ...said.figures, what: placeWords(what, language) } };
+}
+
+function placeWords(what: string, language: Language): string {
+  const [kind = "", ...name] = what.split(" ");
+  return [named(places, kind, language), ...name].join(" ");
+}
+
 function Step({ check }: { check: Check }) {
   const ui = useUi();
   const { t, language } = ui;
-  const words = (said: Check["found_said"], inEnglish: string) => chineseWords(said, inEnglish, doctorZh, ui);
+  const words = (said: Check["found_said"], inEnglish: string) =>
+    chineseWords(
+      said.map((one) => placed(one, language)),
+      inEnglish,
+      doctorZh,
+      ui,
+    );
   const outcome = OUTCOMES[check.status];
   return (
     <li data-testid="doctor-step" data-check={check.id} data-status={check.status} data-code={check.code}>
       <div class="step-head">
         <Lamp colour={COLOURS[check.status]}>{outcome === undefined ? check.status : t(outcome.text)}</Lamp>
         <strong>{named(CHECKS, check.id, language)}</strong>
-        {check.subject !== null && <span class="tag">{check.subject}</span>}
+        {check.subject !== null && (
+          <span class="tag">{check.id === "machine.place" ? placeWords(check.subject, language) : check.subject}</span>
+        )}
         <code class="quiet">{check.id}</code>
       </div>
       <dl class="step-facts">

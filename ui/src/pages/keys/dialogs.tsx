@@ -8,11 +8,10 @@ import { useUi } from "../../ui/context";
 import { CopyButton } from "../../ui/copy";
 import { Dialog, FormDialog } from "../../ui/dialog";
 import { Choice, Field } from "../../ui/field";
+import { keyWords, PRIORITIES, ROLES } from "./words";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
-const ROLES = ["user", "logs:read", "logs:write", "metrics:read", "admin"];
-const PRIORITIES = ["low", "normal", "high"];
 const OVERLAPS = ["0s", "1h", "24h", "168h"];
 const EXPIRIES = [0, 7, 30, 90, 365];
 
@@ -39,6 +38,7 @@ export function CreateDialog({ made, close }: { made: (key: MadeKey) => void; cl
     const choose = (value: string) => setForm({ ...form, [name]: value });
     return <Choice words={words} name={name} value={form[name] ?? ""} options={options} change={choose} />;
   };
+  const named = (values: string[]) => values.map((value): [string, string] => [value, keyWords(value, t)]);
   const expiries = EXPIRIES.map((days): [string, string] => [
     String(days),
     days === 0 ? t("keys.never") : t("keys.days", { count: days }),
@@ -55,7 +55,7 @@ export function CreateDialog({ made, close }: { made: (key: MadeKey) => void; cl
     >
       {text("name", t("keys.name"), t("keys.name_hint"))}
       {text("user", t("column.user"), t("keys.user_hint"))}
-      {choice("role", t("keys.role"), same(ROLES))}
+      {choice("role", t("keys.role"), named(ROLES))}
       {choice("expires", t("keys.expires"), expiries)}
       <div class="wide">{text("models", t("keys.models"), t("keys.models_hint"))}</div>
       {text("requests", t("keys.requests_minute"), undefined, "numeric")}
@@ -63,14 +63,10 @@ export function CreateDialog({ made, close }: { made: (key: MadeKey) => void; cl
       {text("tokens_per_day", t("keys.tokens_day"), undefined, "numeric")}
       {text("tokens_per_month", t("keys.tokens_month"), undefined, "numeric")}
       {text("prompt_chars", t("keys.prompt_chars"), undefined, "numeric")}
-      {choice("priority", t("keys.priority"), same(PRIORITIES))}
+      {choice("priority", t("keys.priority"), named(PRIORITIES))}
       <div class="wide">{text("allow", t("keys.allow"), t("keys.allow_hint"))}</div>
     </FormDialog>
   );
-}
-
-function same(values: string[]): [string, string][] {
-  return values.map((value) => [value, value]);
 }
 
 /** What the form says, in the names of the API; empty fields are left out. */

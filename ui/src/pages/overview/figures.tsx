@@ -13,7 +13,14 @@ const MINUTE_MS = 60_000;
 const SPARK_WIDTH = 120;
 const SPARK_HEIGHT = 26;
 
-export function Figures({ overview, params }: { overview: Overview; params: URLSearchParams }) {
+interface Props {
+  overview: Overview;
+  params: URLSearchParams;
+  /** The question that they are made of, to be copied. */
+  curl: ComponentChildren;
+}
+
+export function Figures({ overview, params, curl }: Props) {
   const { t, format } = useUi();
   const { total, errors, durations, ttft, span, series } = overview;
   const perMinute = total / ((span.toMs - span.fromMs) / MINUTE_MS);
@@ -70,7 +77,10 @@ export function Figures({ overview, params }: { overview: Overview; params: URLS
       <Group title={t("figure.speed")} note={t("figure.speed_note")}>
         <Figure name="speed" value={overview.tokensPerSecond} text={format.decimal(overview.tokensPerSecond, 1)} />
       </Group>
-      <InDiscover records={sharedOf(params)} />
+      <div class="figure-tools">
+        {curl}
+        <InDiscover records={sharedOf(params)} />
+      </div>
     </section>
   );
 }

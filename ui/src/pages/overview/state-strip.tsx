@@ -3,7 +3,7 @@
 import type { Colour, Light } from "../../api/probes";
 import type { Status, Upstream } from "../../api/status";
 import { address } from "../../lib/route";
-import { saidWords } from "../../lib/said";
+import { readSaid, saidWords } from "../../lib/said";
 import type { Loaded } from "../../lib/use-query";
 import { useUi } from "../../ui/context";
 import { Lamp } from "../../ui/lamp";
@@ -31,7 +31,7 @@ export function StateStrip({ status, light, demo }: Props) {
   const state = isProbed ? probed : own;
   const words = { ok: t("state.ok"), warn: t("state.warn"), fault: t("state.fault"), unknown: t("state.unknown") };
   const waiting = data === null && error === null;
-  const told = data?.status === "ok" ? t("state.ok_reason") : data?.reason;
+  const told = data === null ? "" : saidWords(readSaid(data.said), data.reason, ui);
   const reason = error !== null ? t("common.unreachable") : isProbed && light !== null ? saidWords(light.said, light.reason, ui) : told;
   const lag = data === null ? 0 : data.journal.seq - data.index.seq;
 

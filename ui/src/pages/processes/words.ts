@@ -59,7 +59,8 @@ export function reasonOf(process: Process, t: Translate, format: Format): string
   const why = said(process.why, t, format);
   if (why === null) return process.reason ?? "";
   const asked = process.asked === null ? null : said(process.asked, t, format);
-  return asked === null ? why : `${why} ${asked}`;
+  // Full stops of Chinese have their space already.
+  return asked === null ? why : `${why}${why.endsWith("。") ? "" : " "}${asked}`;
 }
 
 function said(why: Why, t: Translate, format: Format): string | null {

@@ -10,4 +10,6 @@ export const STORES: Record<string, TextKey> = {
   collect: "store.collect",
   ship: "store.ship",
   supervise: "store.supervise",
+  batches: "store.batches",
+  tasks: "store.tasks",
 };

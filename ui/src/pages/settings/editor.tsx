@@ -86,7 +86,7 @@ function OpenEditor({ settings, own, draft, setDraft, reload }: Props & { own: s
         )}
         {draft?.undoes != null && (
           <p class="notice" role="status" data-testid="settings-undoing">
-            {t("settings.undoing", { time: format.dateTime(draft.undoes.at_ms) })}
+            {t("settings.undoing", { time: format.moment(draft.undoes.at_ms) })}
           </p>
         )}
         <TextBox

@@ -26,7 +26,7 @@ export function History({ params, undo }: Props) {
     <Panel title={t("settings.history")} records={SETTINGS_RECORDS}>
       <ul class="settings-history">
         {data.map((revision) => {
-          const [id, time] = [String(revision.id), format.dateTime(revision.at_ms)];
+          const [id, time] = [String(revision.id), format.moment(revision.at_ms)];
           return (
             <li key={id} data-testid="revision" data-id={id}>
               <button

@@ -10,7 +10,7 @@ import { Lamp } from "../../ui/lamp";
 import { ErrorNotice } from "../../ui/notice";
 import { Panel } from "../../ui/panel";
 import { clause } from "../../lib/lucene";
-import { ASKED } from "./words";
+import { ASKED, questionWords } from "./words";
 
 interface Props {
   run: RunDetail;
@@ -45,7 +45,7 @@ export function Answer({ run, question, may, reload }: Props) {
             <span class="quiet"> · {t("tasks.expires", { time: format.moment(question.expires_ms) })}</span>
           )}
         </p>
-        <p class="task-words">{question.text}</p>
+        <p class="task-words">{questionWords(question, t)}</p>
         {question.by.length > 0 && <p class="quiet">{t("tasks.asked_of", { names: question.by.join(", ") })}</p>}
         {may && (
           <>

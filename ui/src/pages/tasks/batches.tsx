@@ -152,7 +152,7 @@ function BatchRow({ batch, may, reload }: RowProps & { batch: Batch }) {
         <span class="process-note">{facts.join(" · ")}</span>
       </td>
       <td data-label={t("batches.times")}>
-        <Times createdMs={batch.created_ms} endedMs={batch.ended_ms ?? null} untilMs={batch.is_over ? null : batch.expires_ms} />
+        <Times createdMs={batch.created_ms} endedMs={batch.ended_ms ?? null} endsByMs={batch.is_over ? null : batch.expires_ms} />
       </td>
       <Actions
         records={{ kind: "batch", q: clause("batch", batch.id), from: new Date(batch.created_ms).toISOString(), to: null }}
@@ -180,7 +180,7 @@ function LaterRow({ later, may, reload }: RowProps & { later: Later }) {
       </td>
       <td data-label={t("column.model")}>{later.model}</td>
       <td data-label={t("batches.times")}>
-        <Times createdMs={later.created_ms} endedMs={later.ended_ms ?? null} untilMs={later.is_over ? later.expires_ms : null} />
+        <Times createdMs={later.created_ms} endedMs={later.ended_ms ?? null} keptUntilMs={later.is_over ? later.expires_ms : null} />
       </td>
       <Actions
         records={{ kind: "batch", q: clause("batch", later.id), from: new Date(later.created_ms).toISOString(), to: null }}
@@ -192,7 +192,16 @@ function LaterRow({ later, may, reload }: RowProps & { later: Later }) {
   );
 }
 
-function Times({ createdMs, endedMs, untilMs }: { createdMs: number; endedMs: number | null; untilMs: number | null | undefined }) {
+interface TimesProps {
+  createdMs: number;
+  endedMs: number | null;
+  /** It is given up then. */
+  endsByMs?: number | null | undefined;
+  /** Its answer is erased then. */
+  keptUntilMs?: number | null | undefined;
+}
+
+function Times({ createdMs, endedMs, endsByMs, keptUntilMs }: TimesProps) {
   const { t, format } = useUi();
   return (
     <>
@@ -200,7 +209,8 @@ function Times({ createdMs, endedMs, untilMs }: { createdMs: number; endedMs: nu
       {endedMs !== null && (
         <span class="process-note">{t("batches.took", { time: format.duration(Math.max(endedMs - createdMs, 0)) })}</span>
       )}
-      {untilMs != null && <span class="process-note">{t("batches.until", { time: format.moment(untilMs) })}</span>}
+      {endsByMs != null && <span class="process-note">{t("batches.until", { time: format.moment(endsByMs) })}</span>}
+      {keptUntilMs != null && <span class="process-note">{t("batches.kept_until", { time: format.moment(keptUntilMs) })}</span>}
     </>
   );
 }

@@ -10,7 +10,7 @@ import { Lamp } from "../../ui/lamp";
 import { Link } from "../../ui/link";
 import { ErrorNotice } from "../../ui/notice";
 import { Panel } from "../../ui/panel";
-import { ASKED, STATUSES } from "./words";
+import { ASKED, questionWords, STATUSES } from "./words";
 
 export function Questions({ questions, params }: { questions: Question[]; params: URLSearchParams }) {
   const { t, format } = useUi();
@@ -33,7 +33,7 @@ export function Questions({ questions, params }: { questions: Question[]; params
                 </Link>
                 <span class="quiet">{format.relative(question.since_ms, Date.now())}</span>
               </div>
-              <p class="task-words">{question.text}</p>
+              <p class="task-words">{questionWords(question, t)}</p>
             </li>
           );
         })}
@@ -75,7 +75,7 @@ export function TaskList({ board, params, editable, show, reload }: ListProps) {
       {board.tasks.length === 0 && <p class="quiet panel-empty">{t("tasks.no_tasks")}</p>}
       {board.tasks.length > 0 && (
         <div class="table-scroll">
-          <table class="rows" data-testid="tasks-table">
+          <table class="rows card-rows" data-testid="tasks-table">
             <thead>
               <tr>
                 <th scope="col">{t("tasks.task")}</th>
@@ -121,11 +121,13 @@ function Row({ task, params, editable, show, reload }: RowProps) {
         {task.title != null && <span class="process-note">{task.title}</span>}
         {error !== null && <ErrorNotice error={error} />}
       </td>
-      <td>{task.schedule == null ? <span class="quiet">{t("tasks.by_hand")}</span> : <code>{task.schedule}</code>}</td>
-      <td class="nowrap">
+      <td data-label={t("tasks.schedule")}>
+        {task.schedule == null ? <span class="quiet">{t("tasks.by_hand")}</span> : <code>{task.schedule}</code>}
+      </td>
+      <td class="nowrap" data-label={t("tasks.next")}>
         {task.is_held ? <span class="tag tag-warn">{t("tasks.held")}</span> : format.moment(task.next_ms ?? null)}
       </td>
-      <td class="nowrap">
+      <td class="nowrap" data-label={last === null ? undefined : t("tasks.last")}>
         {last !== null && status !== null && (
           <Link class="row-link" href={address("tasks", changed(params, { run: last.id }))}>
             <Lamp colour={status.colour}>{t(status.text)}</Lamp> {format.moment(last.created_ms)}

@@ -7,6 +7,7 @@ import { mayOperate } from "../../lib/rights";
 import { address, type Changes, changed } from "../../lib/route";
 import { useChange } from "../../lib/use-change";
 import { useQuery } from "../../lib/use-query";
+import { whoWords } from "../../lib/who";
 import { useUi } from "../../ui/context";
 import { Icon, type IconName } from "../../ui/icon";
 import { Lamp } from "../../ui/lamp";
@@ -16,7 +17,7 @@ import { Panel } from "../../ui/panel";
 import { Answer } from "./answer";
 import { StepView } from "./step";
 import { tookMs } from "./runs";
-import { KINDS, PROGRESS, STATUSES } from "./words";
+import { errorWords, KINDS, PROGRESS, STATUSES, waitingWords } from "./words";
 
 const REFRESH_MS = 1_000;
 
@@ -53,14 +54,15 @@ function current({ steps }: RunDetail) {
 }
 
 function Head({ summary, may, reload }: { summary: Run; may: boolean; reload: () => void }) {
-  const { t, format } = useUi();
+  const ui = useUi();
+  const { t, format } = ui;
   const status = STATUSES[summary.status];
   const facts: [string, string][] = [
     [t("tasks.begun"), format.moment(summary.created_ms)],
     [t("column.duration"), format.duration(tookMs(summary))],
     [t("tasks.steps"), `${summary.steps_done}/${summary.steps}`],
     [t("tasks.tokens"), format.count(summary.tokens)],
-    [t("tasks.who"), summary.who],
+    [t("tasks.who"), whoWords(summary.who, t)],
     [t("tasks.version"), summary.version.slice(0, 12)],
   ];
   return (
@@ -73,8 +75,8 @@ function Head({ summary, may, reload }: { summary: Run; may: boolean; reload: ()
     >
       <div class="run-head">
         <Lamp colour={status.colour}>{t(status.text)}</Lamp>
-        {summary.waiting != null && <span class="quiet">{summary.waiting}</span>}
-        {summary.error != null && <span class="tone-fault">{summary.error}</span>}
+        {summary.waiting != null && <span class="quiet">{waitingWords(summary.waiting, ui)}</span>}
+        {summary.error != null && <span class="tone-fault">{errorWords(summary.error, t)}</span>}
       </div>
       <dl class="run-facts">
         {facts.map(([name, value]) => (

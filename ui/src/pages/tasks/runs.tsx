@@ -6,12 +6,13 @@ import { address, type Changes, changed } from "../../lib/route";
 import { useChange } from "../../lib/use-change";
 import { useQuery } from "../../lib/use-query";
 import { useSettled } from "../../lib/use-settled";
+import { whoWords } from "../../lib/who";
 import { useUi } from "../../ui/context";
 import { Lamp } from "../../ui/lamp";
 import { Link } from "../../ui/link";
 import { ErrorNotice, Skeleton } from "../../ui/notice";
 import { Panel } from "../../ui/panel";
-import { STATUSES } from "./words";
+import { errorWords, STATUSES } from "./words";
 
 const REFRESH_MS = 2_000;
 const TYPING_MS = 250;
@@ -77,7 +78,7 @@ export function RunList({ params, show }: Props) {
       {data !== null && rows.length === 0 && <p class="quiet panel-empty">{t("tasks.no_runs")}</p>}
       {rows.length > 0 && (
         <div class="table-scroll">
-          <table class="rows" data-testid="runs-table">
+          <table class="rows card-rows" data-testid="runs-table">
             <thead>
               <tr>
                 <th scope="col">{t("tasks.status")}</th>
@@ -107,15 +108,21 @@ export function RunList({ params, show }: Props) {
                     <Link class="row-link" href={address("tasks", changed(params, { run: run.id }))}>
                       <strong>{run.task}</strong> <span class="quiet">{run.step ?? ""}</span>
                     </Link>
-                    {run.error != null && <span class="process-note">{run.error}</span>}
+                    {run.error != null && <span class="process-note">{errorWords(run.error, t)}</span>}
                   </td>
-                  <td class="nowrap">{format.moment(run.created_ms)}</td>
-                  <td class="num col-wide">{format.duration(tookMs(run))}</td>
-                  <td class="num">
+                  <td class="nowrap" data-label={t("tasks.begun")}>
+                    {format.moment(run.created_ms)}
+                  </td>
+                  <td class="num col-wide" data-label={t("column.duration")}>
+                    {format.duration(tookMs(run))}
+                  </td>
+                  <td class="num" data-label={t("tasks.steps")}>
                     {run.steps_done}/{run.steps}
                   </td>
                   <td class="num col-wide">{format.compact(run.tokens)}</td>
-                  <td class="col-wide">{run.who}</td>
+                  <td class="col-wide" data-label={t("tasks.who")}>
+                    {whoWords(run.who, t)}
+                  </td>
                 </tr>
               ))}
             </tbody>

@@ -1,8 +1,10 @@
 // Words for runs, steps and questions.
 
 import type { Batch, Later } from "../../api/batches";
-import type { Run, Step } from "../../api/tasks";
+import type { Question, Run, Step } from "../../api/tasks";
 import type { TextKey } from "../../i18n/en";
+import { saidWords } from "../../lib/said";
+import type { Translate, Ui } from "../../ui/context";
 import type { LampColour } from "../../ui/lamp";
 
 export const STATUSES: Record<Run["status"], { text: TextKey; colour: LampColour }> = {
@@ -65,3 +67,56 @@ export const ASKED: Record<string, TextKey> = {
   far: "tasks.why_far",
   doubt: "tasks.why_doubt",
 };
+
+/** What the engine asks about by itself; the words of a step that asks are the definition's. */
+export function questionWords({ why, text }: Pick<Question, "why" | "text">, t: Translate): string {
+  return why === "approve" ? text : oddWords(text, t);
+}
+
+/** Why a run failed or halts: the step, and what is odd of it; what programs and servers said stays as it is. */
+export function errorWords(error: string, t: Translate): string {
+  const [, step, odd] = /^([\w-]+): (.*)$/s.exec(error) ?? [];
+  return step === undefined || odd === undefined ? error : t("tasks.error_of", { step, error: oddWords(odd, t) });
+}
+
+/** The server's sentences for what is odd, with their figures in the order of the text's. */
+const ODD: readonly [RegExp, TextKey, readonly string[]][] = [
+  [/^the check `(.*)` is not met$/s, "tasks.odd_check", ["check"]],
+  [/^(\d+) tokens were used, (\d+) were planned$/, "tasks.odd_cost", ["tokens", "plan"]],
+  [/^the output has (\d+) characters, earlier ones had (\d+) to (\d+)$/, "tasks.odd_far", ["chars", "least", "most"]],
+  [/^its effect may have come before its worker was lost$/, "tasks.odd_doubt", []],
+];
+
+function oddWords(text: string, t: Translate): string {
+  for (const [sentence, key, names] of ODD) {
+    const found = sentence.exec(text);
+    if (found !== null) return t(key, Object.fromEntries(names.map((name, at) => [name, found[at + 1] ?? ""])));
+  }
+  return text;
+}
+
+/** Why a task gives way: the server's sentences, the codes that probes have for the same, and the figures in their order. */
+const ROOM: readonly [RegExp, string, readonly string[]][] = [
+  [/^(\d+) requests of users wait for (.+)$/, "requests_wait", ["count", "upstream"]],
+  [/^(.+) works on (\d+) requests of users$/, "requests_run", ["upstream", "count"]],
+  [/^the graphics card is ([\d.]+)% busy$/, "card_busy", ["busy_percent"]],
+];
+
+function roomWords(why: string, ui: Ui): string {
+  for (const [sentence, code, names] of ROOM) {
+    const found = sentence.exec(why);
+    if (found === null) continue;
+    const value = (name: string, text: string) => (name === "upstream" ? text : Number(text));
+    return saidWords([{ code, figures: Object.fromEntries(names.map((name, at) => [name, value(name, found[at + 1] ?? "")])) }], why, ui);
+  }
+  return why;
+}
+
+/** What a run waits for: `time`, `run`, `room: why`. */
+export function waitingWords(waiting: string, ui: Ui): string {
+  const { t } = ui;
+  if (waiting === "time") return t("tasks.waits_time");
+  if (waiting === "run") return t("tasks.waits_run");
+  const why = /^room: (.*)$/s.exec(waiting)?.[1];
+  return why === undefined ? waiting : t("tasks.waits_room", { why: roomWords(why, ui) });
+}

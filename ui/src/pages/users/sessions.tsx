@@ -9,6 +9,9 @@ import { ActionsHead } from "../../ui/actions-head";
 import { useUi } from "../../ui/context";
 import { ErrorNotice } from "../../ui/notice";
 
+/** Who signed in, and whose session ended. */
+export const SESSION_RECORDS = { kind: "audit", q: 'msg:"console session" OR msg:"console sign-in"' };
+
 const WAYS: Record<Way, TextKey> = {
   token: "users.by_token",
   password: "users.by_password",
@@ -70,9 +73,9 @@ export function SessionTable({ sessions, own, withUser, changed }: Props) {
                 </td>
                 <td data-label={t("users.way")}>{t(WAYS[session.way])}</td>
                 <td class="nowrap" data-label={t("users.seen")}>
-                  {format.dateTime(session.seen_ms)}
+                  {format.moment(session.seen_ms)}
                 </td>
-                <td class="col-wide nowrap">{format.dateTime(session.created_ms)}</td>
+                <td class="col-wide nowrap">{format.moment(session.created_ms)}</td>
                 <td class="row-actions">
                   {session.id !== own && (
                     <button

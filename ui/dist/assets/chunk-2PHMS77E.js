@@ -1,1 +1,0 @@
-import{B as a}from"/assets/chunk-3HV3OSLY.js";function o(n){return n==="operator"||n==="admin"}function r({colour:n,children:e}){return a("span",{class:`lamp lamp-${n}`,children:[a("span",{class:"lamp-glass","aria-hidden":"true"}),e!==void 0&&a("span",{class:"lamp-word",children:e})]})}export{o as a,r as b};

@@ -2,7 +2,7 @@
 //! are read whole within a bound.
 //!
 //! [`Trust`] says whose certificates are believed, [`connector`] opens connections with it, and [`rare_client`] keeps none of
-//! them. [`GuardedResolver`] stands between where the address comes from somebody who may not read the machine's secrets.
+//! them; [`encrypted`] is for what does not speak HTTP. [`GuardedResolver`] stands between where the address comes from somebody who may not read the machine's secrets.
 //!
 //! What this crate never does: follow a redirect, try again, or put a head or a body into an error. The way of a model request
 //! has a client of its own (`upstream`), made for speed.
@@ -21,6 +21,6 @@ mod client;
 mod guard;
 mod trust;
 
-pub use client::{Client, connector, rare_client, retry_after, whole};
+pub use client::{Client, Connector, connector, encrypted, rare_client, retry_after, whole};
 pub use guard::{GuardedResolver, is_forbidden, resolve};
 pub use trust::{OutboundError, Trust};

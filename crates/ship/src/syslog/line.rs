@@ -9,10 +9,9 @@ use http::Uri;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter, Interest};
 use tokio::net::{TcpStream, UdpSocket, lookup_host};
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
-use tokio_rustls::rustls::pki_types::ServerName;
+use tollhouse_outbound::encrypted;
 
 /// How long connecting may take, a TLS handshake included.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
@@ -92,8 +91,7 @@ impl Line {
         if address.way == Way::Tcp {
             return Ok(Self::Tcp(stream));
         }
-        let name = ServerName::try_from(address.host.clone()).map_err(io::Error::other)?;
-        Ok(Self::Tls(Box::new(TlsConnector::from(tls).connect(name, stream).await?)))
+        Ok(Self::Tls(Box::new(encrypted(stream, &address.host, tls).await?)))
     }
 
     /// Whether the other side has closed it, as far as the system knows.

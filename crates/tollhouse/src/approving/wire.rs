@@ -12,13 +12,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use tollhouse_config::OpenclawApprovals;
-use tollhouse_outbound::{Trust, resolve};
+use tollhouse_outbound::{Trust, encrypted, resolve};
 use tollhouse_units::chain;
 
 use crate::cli;
@@ -223,9 +221,8 @@ async fn stream(url: &str, ca: Option<&Path>) -> Result<Box<dyn Wire>, String> {
     let trust = Trust::of(ca, true);
     let tls = spawn_blocking(move || trust.tls()).await.map_err(|error| error.to_string())?;
     let tls = tls.map_err(|error| chain(&error))?;
-    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|error| error.to_string())?;
-    let encrypted = TlsConnector::from(Arc::new(tls)).connect(name, stream).await;
-    Ok(Box::new(encrypted.map_err(|error| format!("TLS: {error}"))?))
+    let stream = encrypted(stream, host, Arc::new(tls)).await;
+    Ok(Box::new(stream.map_err(|error| format!("TLS: {error}"))?))
 }
 
 fn read(frame: &Value) -> Result<Heard, String> {

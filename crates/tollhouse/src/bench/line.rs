@@ -8,11 +8,11 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderVal
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
+use tollhouse_outbound::{Connector, Trust, connector};
 
 /// How long a connection may take.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
@@ -32,21 +32,10 @@ pub(crate) struct Target {
     connector: Connector,
 }
 
-#[derive(Clone)]
-enum Connector {
-    Plain(HttpConnector),
-    Tls(HttpsConnector<HttpConnector>),
-}
-
 /// A connection of one's own.
 pub(crate) struct Line {
     target: Target,
-    client: AnyClient,
-}
-
-enum AnyClient {
-    Plain(Client<HttpConnector, Full<Bytes>>),
-    Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
+    client: tollhouse_outbound::Client,
 }
 
 impl Target {
@@ -58,19 +47,12 @@ impl Target {
         if let Some(key) = &mut key {
             key.set_sensitive(true);
         }
-        let mut plain = HttpConnector::new();
-        plain.set_connect_timeout(Some(CONNECT_TIME_MAX));
-        plain.set_nodelay(true);
-        plain.enforce_http(false);
-        let connector = match uri.scheme_str() {
-            Some("http") => Connector::Plain(plain),
-            Some("https") => {
-                let builder = HttpsConnectorBuilder::new().with_native_roots();
-                let builder = builder.context("reading the system's trusted certificates")?;
-                Connector::Tls(builder.https_only().enable_http1().wrap_connector(plain))
-            }
+        let trust = match uri.scheme_str() {
+            Some("http") => Trust::Nobody,
+            Some("https") => Trust::System,
             _ => bail!("{url} is no address: it begins with http:// or https://"),
         };
+        let connector = connector(GaiResolver::new(), &trust, CONNECT_TIME_MAX)?;
         Ok(Self { base, key, connector })
     }
 
@@ -87,11 +69,7 @@ impl Target {
     pub(crate) fn line(&self) -> Line {
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_max_idle_per_host(1);
-        let client = match self.connector.clone() {
-            Connector::Plain(connector) => AnyClient::Plain(builder.build(connector)),
-            Connector::Tls(connector) => AnyClient::Tls(builder.build(connector)),
-        };
-        Line { target: self.clone(), client }
+        Line { target: self.clone(), client: builder.build(self.connector.clone()) }
     }
 }
 
@@ -111,11 +89,7 @@ impl Line {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.extend(self.target.key.clone().map(|key| (AUTHORIZATION, key)));
         headers.extend(id.cloned().map(|id| (REQUEST_ID, id)));
-        let answer = match &self.client {
-            AnyClient::Plain(client) => client.request(request).await,
-            AnyClient::Tls(client) => client.request(request).await,
-        };
-        answer.map_err(|error| Failed::of(&error))
+        self.client.request(request).await.map_err(|error| Failed::of(&error))
     }
 
     /// Asks for JSON that comes whole; the body is null when it is none.

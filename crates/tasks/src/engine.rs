@@ -155,14 +155,14 @@ impl Engine {
         self.shared.wake.notify_one();
     }
 
-    /// Begins nothing new, lets what is being done come to its end for at most `grace`, and gives all runs back.
+    /// Begins nothing new, lets what is being done come to its end for at most `grace`, and gives all runs back: to a book that does not
+    /// answer for as long as a lease lasts, by their leases alone.
     pub async fn stop(mut self, grace: Duration) {
         let _ = self.stopping.send(Stopping::Soon);
-        let dispatch = self.tasks.swap_remove(0);
-        let mut dispatch = std::pin::pin!(dispatch);
-        if tokio::time::timeout(grace, &mut dispatch).await.is_err() {
+        let dispatch = &mut self.tasks[0];
+        if tokio::time::timeout(grace, &mut *dispatch).await.is_err() {
             let _ = self.stopping.send(Stopping::Now);
-            let _ = dispatch.await;
+            let _ = tokio::time::timeout(self.shared.options.lease, dispatch).await;
         }
         self.tasks.iter().for_each(JoinHandle::abort);
     }
@@ -238,10 +238,14 @@ async fn dispatch(shared: Arc<Shared>) {
     while drives.join_next().await.is_some() {}
 }
 
-/// The run that has waited longest, if there is one.
+/// The run that has waited longest, if there is one. A book that does not answer in time is asked anew, by another connection: if it took
+/// a run for us all the same, the lease of that ends by itself.
 async fn claim(shared: &Shared) -> Result<Option<Claimed>, TaskError> {
-    let now = shared.now().await?;
-    shared.book.claim(&shared.owner, shared.lease_ms(), now.ms).await
+    let claim = async {
+        let now = shared.now().await?;
+        shared.book.claim(&shared.owner, &shared.held.names(), shared.lease_ms(), now.ms).await
+    };
+    tokio::time::timeout(shared.options.lease, claim).await.unwrap_or(Err(TaskError::Late))
 }
 
 /// Brings back what waits for room as soon as the house is idle.

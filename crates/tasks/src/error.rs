@@ -42,6 +42,9 @@ pub enum TaskError {
     /// The run's history has grown since it was read.
     #[error("the run has changed meanwhile")]
     Changed,
+    /// The book did not answer for as long as a lease lasts.
+    #[error("the book of runs does not answer")]
+    Late,
     /// A statement failed.
     #[error("asking the book of runs")]
     Database(#[from] sqlx::Error),

@@ -1,6 +1,8 @@
 //! The engine over a real Postgres.
 
 mod cases;
+#[path = "server/leases.rs"]
+mod leases;
 mod server;
 mod support;
 #[path = "support/worker.rs"]

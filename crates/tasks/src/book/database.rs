@@ -13,12 +13,15 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, PgPool, Postgres, Row as _, SqlStr, Sqlite, SqlitePool, Transaction};
+use sqlx::{AssertSqlSafe, Executor, PgPool, Postgres, Row as _, SqlStr, Sqlite, SqlitePool, Transaction};
 
 use crate::error::TaskError;
 
 /// How long a statement waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a transaction in Postgres may pause between two statements. A node that is gone without a word (its power, its network) may
+/// hold rows by one, which nobody else could take before the server misses it: by the defaults of TCP, after two hours.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long is waited for a connection to Postgres.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections of one process that read the file.
@@ -79,6 +82,10 @@ impl Database {
 
     pub(super) async fn postgres(url: &str) -> Result<Self, TaskError> {
         let options = PgPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(CONNECT_TIMEOUT);
+        let options = options.after_connect(|connection, _| {
+            let set = format!("SET idle_in_transaction_session_timeout = {}", PAUSE_MAX.as_millis());
+            Box::pin(async move { connection.execute(AssertSqlSafe(set)).await.map(|_| ()) })
+        });
         let pool = options.connect(url).await?;
         migrations().run(&pool).await?;
         Ok(Self::Postgres(pool))

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::database::{Row, Tx, args};
+use super::database::{Arg, Row, Tx, args};
 use super::{Book, DEPTH_MAX, Lease, QUEUED_MAX};
 use crate::error::TaskError;
 use crate::event::Entry;
@@ -80,21 +80,32 @@ impl Book {
         Ok(id)
     }
 
-    /// Takes the run that has waited longest, if there is one.
-    pub(crate) async fn claim(&self, owner: &str, lease_ms: i64, now_ms: i64) -> Result<Option<Claimed>, TaskError> {
-        const CLAIM: &str = "UPDATE task_runs SET lease_owner = $1, lease_until_ms = {now} + $2, fence = fence + 1
-            WHERE id = (SELECT id FROM task_runs
-                        WHERE place = 1 AND wake_ms <= $3 AND lease_until_ms <= {now}
-                          AND (lease_owner IS NULL OR lease_owner <> $1)
-                        ORDER BY wake_ms LIMIT 1 {lock})
-            RETURNING id, task, version, who, input, for_ms, depth, events, told, fence";
+    /// Takes the run that has waited longest, if there is one. Those that this worker `held` are not taken from itself, even where their
+    /// leases have ended; one that bears its name and is not among them is: its lease was lost, or taken without its hearing of it.
+    pub(crate) async fn claim(
+        &self,
+        owner: &str,
+        held: &[String],
+        lease_ms: i64,
+        now_ms: i64,
+    ) -> Result<Option<Claimed>, TaskError> {
         // Without a place to write, most looks find nothing: they need not take the writer's lock.
         let waiting = "SELECT 1 AS one FROM task_runs WHERE place = 1 AND wake_ms <= $1 LIMIT 1";
         if self.database.rows(waiting, args![now_ms]).await?.is_empty() {
             return Ok(None);
         }
         let mut tx = self.database.begin(now_ms).await?;
-        let rows = tx.rows(CLAIM, args![owner, lease_ms, now_ms]).await?;
+        let mut bound = args![owner, lease_ms, now_ms];
+        let held = listed(&mut bound, held);
+        let claim = format!(
+            "UPDATE task_runs SET lease_owner = $1, lease_until_ms = {{now}} + $2, fence = fence + 1
+            WHERE id = (SELECT id FROM task_runs
+                        WHERE place = 1 AND wake_ms <= $3 AND lease_until_ms <= {{now}}
+                          AND (lease_owner IS NULL OR lease_owner <> $1 OR id NOT IN ({held}))
+                        ORDER BY wake_ms LIMIT 1 {{lock}})
+            RETURNING id, task, version, who, input, for_ms, depth, events, told, fence"
+        );
+        let rows = tx.rows(&claim, bound).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let claimed = claimed(row, owner)?;
         let insert = "INSERT INTO task_leases (run, fence, owner, from_ms, events) VALUES ($1, $2, $3, {now}, $4)";
@@ -103,17 +114,23 @@ impl Book {
         Ok(Some(claimed))
     }
 
-    /// Prolongs all leases of a worker, and tells of each run its fence and how many events it has.
+    /// Prolongs the leases of the runs that a worker holds, and tells of each its fence and how many events it has. What only bears
+    /// the worker's name has nobody who works at it, and is not kept from others.
     pub(crate) async fn heartbeat(
         &self,
         owner: &str,
+        held: &[String],
         lease_ms: i64,
         now_ms: i64,
     ) -> Result<Vec<(String, i64, i64)>, TaskError> {
         let mut tx = self.database.begin(now_ms).await?;
-        let update = "UPDATE task_runs SET lease_until_ms = {now} + $2 WHERE lease_owner = $1
-            RETURNING id, fence, events";
-        let rows = tx.rows(update, args![owner, lease_ms]).await?;
+        let mut bound = args![owner, lease_ms];
+        let held = listed(&mut bound, held);
+        let update = format!(
+            "UPDATE task_runs SET lease_until_ms = {{now}} + $2 WHERE lease_owner = $1 AND id IN ({held})
+            RETURNING id, fence, events"
+        );
+        let rows = tx.rows(&update, bound).await?;
         tx.commit().await?;
         rows.iter().map(|row| Ok((row.text("id")?, row.int("fence")?, row.int("events")?))).collect()
     }
@@ -294,6 +311,17 @@ pub(super) async fn give_places(tx: &mut Tx, task: &str, now_ms: i64) -> Result<
         let update = "UPDATE task_runs SET place = 1, wake_ms = $2 WHERE id = $1";
         tx.execute(update, args![row.text("id")?, now_ms]).await?;
     }
+}
+
+/// Adds these to the arguments of a statement; gives what stands for them in a list there: for none, a name
+/// that no run has.
+fn listed(bound: &mut Vec<Arg>, runs: &[String]) -> String {
+    if runs.is_empty() {
+        return "''".to_owned();
+    }
+    let places: Vec<String> = (1..=runs.len()).map(|at| format!("${}", bound.len() + at)).collect();
+    bound.extend(runs.iter().map(Arg::from));
+    places.join(", ")
 }
 
 async fn append(

@@ -80,19 +80,13 @@ pub(super) async fn drive(shared: &Arc<Shared>, claimed: Claimed, hold: Arc<Hold
     }
 }
 
-/// Ends a lease whose run nobody drives here any more, unless another worker has it: a worker takes no run that bears its own name, and
-/// would prolong it for ever.
+/// Ends the lease of a run that nobody drives here any more, so that it is taken again at once. Where that fails, it ends by itself:
+/// only what is held is prolonged.
 async fn let_go(shared: &Shared, lease: &Lease) {
-    while let Err(error) = shared.book.end_lease(lease, shared.now_ms()).await {
-        tracing::warn!(
-            run = lease.run,
-            error = tollhouse_units::chain(&error),
-            "cannot let a task run go; trying again"
-        );
-        if shared.is_stopping() {
-            return;
-        }
-        tokio::time::sleep(TROUBLE_PAUSE).await;
+    let ended = tokio::time::timeout(shared.options.lease, shared.book.end_lease(lease, shared.now_ms()));
+    if let Err(error) = ended.await.unwrap_or(Err(TaskError::Late)) {
+        let error = tollhouse_units::chain(&error);
+        tracing::warn!(run = lease.run, error, "cannot let a task run go; it is taken again when its lease has ended");
     }
 }
 

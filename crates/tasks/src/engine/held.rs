@@ -36,7 +36,10 @@ struct HoldState {
 impl Held {
     pub(crate) fn take(&self, lease: &Lease) -> Arc<Hold> {
         let hold = Arc::new(Hold { fence: lease.fence, state: Mutex::default(), changed: Notify::new() });
-        self.runs().insert(lease.run.clone(), hold.clone());
+        // Another worker had it in between: who works at it here under an earlier lease does so for nothing.
+        if let Some(before) = self.runs().insert(lease.run.clone(), hold.clone()) {
+            before.set(true, 0);
+        }
         hold
     }
 
@@ -57,6 +60,11 @@ impl Held {
                 _ => hold.set(true, 0),
             }
         }
+    }
+
+    /// The runs that are held now.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.runs().keys().cloned().collect()
     }
 
     fn all(&self) -> HashMap<String, Arc<Hold>> {
@@ -112,7 +120,8 @@ pub(super) async fn keep_alive(shared: Arc<Shared>) {
         }
         // By the monotonic clock, which no one sets and which goes on while the process is stopped.
         let asked = Instant::now();
-        let beat = shared.book.heartbeat(&shared.owner, shared.lease_ms(), shared.now_ms());
+        let names: Vec<String> = held.keys().cloned().collect();
+        let beat = shared.book.heartbeat(&shared.owner, &names, shared.lease_ms(), shared.now_ms());
         match tokio::time::timeout(lease, beat).await {
             Ok(Ok(beats)) => {
                 last = asked;

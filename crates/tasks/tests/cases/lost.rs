@@ -113,6 +113,35 @@ pub(crate) async fn an_answer_that_was_cut_is_kept_and_asked_again(book: Book) {
     engine.stop(Duration::from_secs(5)).await;
 }
 
+/// How long leases last where one is to be lost.
+pub(crate) const SHORT_LEASE: Duration = Duration::from_secs(1);
+
+/// `stand_still(true)` keeps the book from answering the only worker until `stand_still(false)`: its lease ends in the middle of a step.
+pub(crate) async fn its_own_worker_takes_a_run_again_whose_lease_has_ended(
+    house: &House,
+    mut stand_still: impl AsyncFnMut(bool),
+) {
+    house
+        .publish(&[("task", "steps: [{name: a, ask: {model: m, prompt: p}}, {name: b, run: {command: [pay]}}]")])
+        .await;
+    let gate = house.hands.gate("a");
+    let engine = house.engine_with(|options| (options.is_alone, options.lease) = (false, SHORT_LEASE)).await;
+    let run = house.run("task").await;
+    house.until_attempts(1).await;
+    stand_still(true).await;
+    // What may be done elsewhere by now is not gone on with.
+    house.until_idle().await;
+    house.clock.advance(2 * SHORT_LEASE);
+    stand_still(false).await;
+    house.until_attempts(2).await;
+    gate.add_permits(1);
+    let detail = house.until(&run, Status::Done).await;
+    let codes: Vec<&str> = detail.history.iter().map(|entry| entry.event.code()).collect();
+    assert_eq!(codes, ["started", "begun", "resumed", "finished", "begun", "finished", "ended"]);
+    assert_eq!(house.hands.sink.lock().unwrap().len(), 2, "each effect once");
+    engine.stop(Duration::from_secs(5)).await;
+}
+
 /// How often the engine is cut off; another number comes from `TOLLHOUSE_TASK_CUTS`.
 const CUTS: u32 = 60;
 

@@ -1,8 +1,14 @@
 //! A real Postgres of the tests' own: started by `tests/tools/postgres.sh` on a socket in a folder of its own.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub(crate) mod wire;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+/// What a server's socket is called in its folder.
+const SOCKET: &str = ".s.PGSQL.5432";
 
 /// A server that ends with the test.
 pub(crate) struct Server {
@@ -23,18 +29,17 @@ impl Server {
         let name = format!("tasks{}", NEXT.fetch_add(1, Ordering::SeqCst));
         let mut admin = self.connect("postgres").await;
         sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut admin).await.unwrap();
-        self.url_of(&name)
+        url_of(self.folder.path(), &name)
     }
 
     /// A connection of the test itself.
     pub(crate) async fn connect(&self, database: &str) -> sqlx::PgConnection {
         use sqlx::Connection as _;
-        sqlx::PgConnection::connect(&self.url_of(database)).await.unwrap()
+        sqlx::PgConnection::connect(&url_of(self.folder.path(), database)).await.unwrap()
     }
 
-    fn url_of(&self, database: &str) -> String {
-        let socket = self.folder.path().display().to_string().replace('/', "%2F");
-        format!("postgres://tollhouse@{socket}/{database}")
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join(SOCKET)
     }
 
     fn script(&self, verb: &str) {
@@ -49,4 +54,10 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.script("stop");
     }
+}
+
+/// The URL of a database of the server whose socket is in this folder.
+fn url_of(folder: &Path, database: &str) -> String {
+    let socket = folder.display().to_string().replace('/', "%2F");
+    format!("postgres://tollhouse@{socket}/{database}")
 }

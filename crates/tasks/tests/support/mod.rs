@@ -15,6 +15,8 @@ use tollhouse_tasks::{
 
 /// Nothing here takes nearly as long; a dead-lock ends after it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Going on after a crash, or a loss, takes no longer.
+pub(crate) const RESUME_MAX: Duration = Duration::from_secs(11);
 /// 2026-03-02T08:00:00Z, a Monday.
 pub(crate) const BEGIN_MS: i64 = 1_772_438_400_000;
 
@@ -193,12 +195,28 @@ impl House {
     }
 
     /// Waits until something is so.
-    pub(crate) async fn wait_for(&self, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    pub(crate) async fn wait_for(&self, what: &str, is_so: impl AsyncFnMut() -> bool) {
+        self.wait_within(PATIENCE, what, is_so).await;
+    }
+
+    /// Waits until something is so, which has to be soon.
+    pub(crate) async fn wait_within(&self, time: Duration, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
         let begun = Instant::now();
         while !is_so().await {
-            assert!(begun.elapsed() < PATIENCE, "waiting for {what}");
+            assert!(begun.elapsed() < time, "waiting for {what}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Waits until so many attempts were made at steps, within the time that going on may take.
+    pub(crate) async fn until_attempts(&self, count: u32) {
+        let made = async || self.hands.attempts.lock().unwrap().values().sum::<u32>() >= count;
+        self.wait_within(RESUME_MAX, &format!("{count} attempts"), made).await;
+    }
+
+    /// Waits until nothing is being done.
+    pub(crate) async fn until_idle(&self) {
+        self.wait_for("steps to be dropped", async || self.hands.at_once.load(Ordering::SeqCst) == 0).await;
     }
 
     /// Moves the clock.

@@ -20,6 +20,8 @@ const BOOK: &str = "TOLLHOUSE_TEST_TASKS_BOOK";
 const FOLDER: &str = "TOLLHOUSE_TEST_TASKS_FOLDER";
 const CLOCK: &str = "TOLLHOUSE_TEST_TASKS_CLOCK";
 const WORKER: &str = "TOLLHOUSE_TEST_TASKS_WORKER";
+/// While this file is there, steps wait in the middle of their work.
+const HOLD: &str = "hold";
 /// Steps of the task, and items of the two steps that have a list.
 const STEPS: usize = 20;
 const ITEMS: usize = 5;
@@ -112,6 +114,12 @@ pub(crate) fn step_clock(folder: &Path, name: &str, by_ms: i64) {
     std::fs::write(folder.join(format!("clock-{name}")), by_ms.to_string()).unwrap();
 }
 
+/// Lets steps wait in the middle of their work, or go on.
+pub(crate) fn hold(folder: &Path, is_held: bool) {
+    let file = folder.join(HOLD);
+    if is_held { std::fs::write(file, "") } else { std::fs::remove_file(file) }.unwrap();
+}
+
 /// What a worker process does: works until it is killed. Does nothing where the test binary was not started as one.
 pub(crate) fn work() {
     let Ok(book) = std::env::var(BOOK) else { return };
@@ -162,6 +170,9 @@ impl FileHands {
         let line = format!("{} {} {} {}\n", call.key, call.fence, SystemClock.now_ms(), self.worker);
         let log = OpenOptions::new().append(true).create(true).open(self.folder.join("attempts"));
         log.unwrap().write_all(line.as_bytes()).unwrap();
+        while self.folder.join(HOLD).exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         // So that a crash finds it before, in the middle of and after its effect.
         tokio::time::sleep(Duration::from_millis(1)).await;
         let made = OpenOptions::new().write(true).create_new(true).open(self.folder.join("sink").join(&call.key));

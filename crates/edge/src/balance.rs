@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use http::Uri;
+
+use crate::client::Idle;
 use crate::spec::{Balance, HealthSpec};
 
 /// How long a server is left alone that could not be reached; doubled for each time in a row, up to the longest.
@@ -40,6 +43,10 @@ pub(crate) struct ServerSpec {
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) spec: ServerSpec,
+    /// Its address, as a request to it begins.
+    pub(crate) base: Uri,
+    /// Connections to it that nobody uses.
+    pub(crate) idle: Idle,
     began: Instant,
     running: AtomicUsize,
     /// How often in a row it could not be reached.
@@ -96,9 +103,11 @@ fn share_of(turn: usize) -> f64 {
 }
 
 impl Server {
-    pub(crate) fn new(spec: ServerSpec) -> Self {
+    pub(crate) fn new(spec: ServerSpec, base: Uri) -> Self {
         Self {
             spec,
+            base,
+            idle: Idle::default(),
             began: Instant::now(),
             running: AtomicUsize::new(0),
             failures: AtomicU64::new(0),
@@ -188,8 +197,8 @@ mod tests {
     const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn servers_of(balance: Balance, urls: &[&str], slow_start: Option<Duration>) -> Servers {
-        let server =
-            |url: &&str| Arc::new(Server::new(ServerSpec { url: (*url).to_owned(), health: None, slow_start }));
+        let spec = |url: &str| ServerSpec { url: url.to_owned(), health: None, slow_start };
+        let server = |url: &&str| Arc::new(Server::new(spec(url), url.parse().unwrap()));
         Servers::new(urls.iter().map(server).collect(), balance)
     }
 

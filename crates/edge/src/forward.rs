@@ -2,31 +2,26 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    CONNECTION, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
-    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Request, Response, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::upgrade::OnUpgrade;
-use hyper_util::client::legacy::Error;
 use tokio::time::{Instant, Sleep};
 use tollhouse_units::chain;
 use tollhouse_web::{Answer, RequestId, end_on_error, text};
 
 use crate::balance::{Running, Servers};
+use crate::client::{BoxError, Connection, Failure, Incoming, Outgoing, Question, Reply, ServerClient, is_safe};
 use crate::edge::drain;
-use crate::kept::ServerClient;
-use crate::tap::{Hold, Tap};
 use crate::tunnel::Upgrade;
 use crate::visit::{Open, Visitor};
 
@@ -64,9 +59,6 @@ const OURS_TO_SAY: [HeaderName; 9] = [
     HeaderName::from_static("x-rewrite-url"),
 ];
 
-pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
-pub(crate) type Sent = UnsyncBoxBody<Bytes, BoxError>;
-
 /// Servers behind a route.
 pub(crate) struct Forward {
     client: ServerClient,
@@ -92,12 +84,6 @@ impl From<Answer> for Outcome {
     fn from(answer: Answer) -> Self {
         Self::Answer(answer)
     }
-}
-
-/// A request's body: held, so that it can be sent again, or on its way.
-enum Outgoing {
-    Held(Bytes),
-    Passing(Option<Sent>),
 }
 
 impl Forward {
@@ -142,41 +128,40 @@ impl Forward {
             Ok(outgoing) => outgoing,
             Err(answer) => return answer.into(),
         };
-        let is_safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        let may_repeat = is_safe(&head.method);
         // One timer for all: first for the head of the answer, then for its body.
         let mut pause = Box::pin(tokio::time::sleep(self.timeout));
         let mut failure = None;
-        let mut order = self.servers.order(visitor.address, &target).into_iter().take(TRIES_MAX);
-        while let Some(server) = order.next() {
-            let Some(body) = outgoing.next() else { break };
-            let Ok(uri) = format!("{}{target}", server.spec.url).parse::<Uri>() else { return unreachable().into() };
-            let mut sent = Request::new(body);
-            *sent.method_mut() = head.method.clone();
-            *sent.uri_mut() = uri;
-            // The last one to be tried, mostly the only one, gets what the others got a copy of.
-            *sent.headers_mut() =
-                if order.len() == 0 { std::mem::take(&mut head.headers) } else { head.headers.clone() };
+        let question =
+            Question { method: &head.method, target: &target, headers: &head.headers, wants_tunnel: tunnel.is_some() };
+        for server in self.servers.order(visitor.address, &target).into_iter().take(TRIES_MAX) {
+            if !outgoing.is_there() {
+                break;
+            }
             open.ask(&server.spec.url);
             let running = server.begin();
+            // In a box of its own: most of it is wanted for no longer than there is no answer.
+            let asking = Box::pin(self.client.ask(&server, question, &mut outgoing));
             let asked = tokio::select! {
                 biased;
-                asked = self.client.request(sent) => Some(asked),
+                asked = asking => Some(asked),
                 () = pause.as_mut() => None,
             };
             match asked {
-                Some(Ok(answer)) => {
+                Some(Ok(reply)) => {
                     server.answered();
-                    return self.pass_on(answer, tunnel, running, pause);
+                    return self.pass_on(reply, tunnel, running, pause);
+                }
+                Some(Err(Failure::Body(error))) if error.is::<LengthLimitError>() => return too_large().into(),
+                Some(Err(error @ Failure::Body(_))) => {
+                    // No server's fault, and nobody else's to answer.
+                    open.fail(chain(&error));
+                    return cut_short().into();
                 }
                 Some(Err(error)) => {
-                    let told = chain(&error);
-                    if is_over_limit(&error) {
-                        return too_large().into();
-                    }
                     server.failed();
-                    let may_repeat = error.is_connect() || is_safe;
-                    failure = Some(told);
-                    if !may_repeat {
+                    failure = Some(chain(&error));
+                    if !may_repeat && !matches!(error, Failure::Connect(_)) {
                         break;
                     }
                 }
@@ -201,51 +186,43 @@ impl Forward {
         if body.size_hint().upper().is_some_and(|most| most <= HELD_BYTES_MAX) {
             return match body.collect().await {
                 Ok(held) => Ok(Outgoing::Held(held.to_bytes())),
-                Err(_) => Err(text(StatusCode::BAD_REQUEST, "the body did not arrive in full\n")),
+                Err(_) => Err(cut_short()),
             };
         }
         Ok(Outgoing::Passing(Some(body.boxed_unsync())))
     }
 
-    fn pass_on(
-        &self,
-        mut answer: Response<Incoming>,
-        tunnel: Option<OnUpgrade>,
-        running: Running,
-        pause: Pin<Box<Sleep>>,
-    ) -> Outcome {
-        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let Some(client) = tunnel else { return unreachable().into() };
-            let server = hyper::upgrade::on(&mut answer);
-            clean(answer.headers_mut());
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
-            answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
-            let answer = answer.map(|_| tollhouse_web::full(Bytes::new()));
-            return Outcome::Tunnel(Box::new(Upgrade { answer, client, server, idle: self.idle, running }));
+    fn pass_on(&self, reply: Reply, tunnel: Option<OnUpgrade>, running: Running, pause: Pin<Box<Sleep>>) -> Outcome {
+        match reply {
+            Reply::Tunnel(answer, server) => self.tunnel(answer, tunnel, server, running),
+            Reply::Content(mut answer) => {
+                clean(answer.headers_mut());
+                let idle = self.idle;
+                let passing = |body| Passing { body, idle, pause, is_waited_for: false, _running: running };
+                answer.map(|body| end_on_error(passing(body))).into()
+            }
         }
-        clean(answer.headers_mut());
-        let (tap, idle) = (answer.extensions_mut().remove::<Arc<Tap>>().map(Tap::hold), self.idle);
-        let passing =
-            |body| Passing { body, tap, has_begun: false, idle, pause, is_waited_for: false, _running: running };
-        answer.map(|body| end_on_error(passing(body))).into()
     }
-}
 
-impl Outgoing {
-    fn next(&mut self) -> Option<Sent> {
-        match self {
-            Self::Held(bytes) => Some(Full::new(bytes.clone()).map_err(|never| match never {}).boxed_unsync()),
-            Self::Passing(body) => body.take(),
-        }
+    fn tunnel(
+        &self,
+        mut answer: Response<()>,
+        client: Option<OnUpgrade>,
+        server: Connection,
+        running: Running,
+    ) -> Outcome {
+        let Some(client) = client else { return unreachable().into() };
+        clean(answer.headers_mut());
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        answer.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+        let answer = answer.map(|()| tollhouse_web::full(Bytes::new()));
+        Outcome::Tunnel(Box::new(Upgrade { answer, client, server, idle: self.idle, running }))
     }
 }
 
 /// An answer's body, read as it is taken, that breaks off when nothing came for too long.
 struct Passing {
     body: Incoming,
-    /// Of the connection that it comes on.
-    tap: Option<Hold>,
-    has_begun: bool,
     /// How long the server is waited for. A client may take its time with what has come.
     idle: Duration,
     pause: Pin<Box<Sleep>>,
@@ -258,20 +235,9 @@ impl Body for Passing {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        // Behind the piece that is taken now, nothing is read before the next one is asked for. (Behind the first one it may be: a
-        // server whose answer is that piece alone may be answering somebody else on this connection by now.)
-        if let Some(tap) = self.tap.as_ref().filter(|_| self.has_begun) {
-            tap.shut();
-        }
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            (self.has_begun, self.is_waited_for) = (true, false);
-            if frame.is_none() || self.body.is_end_stream() {
-                self.tap = None;
-            }
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
-        }
-        if let Some(tap) = &self.tap {
-            tap.open();
+            self.is_waited_for = false;
+            return Poll::Ready(frame.map(|frame| Ok(without_framing(frame?))));
         }
         let idle = self.idle;
         if !std::mem::replace(&mut self.is_waited_for, true) {
@@ -286,6 +252,18 @@ impl Body for Passing {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// Fields behind a body say nothing of how it is framed, nor for one connection alone (RFC 9110, section 6.5.1).
+fn without_framing(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            clean(&mut trailers);
+            trailers.remove(CONTENT_LENGTH);
+            Frame::trailers(trailers)
+        }
+        Err(frame) => frame,
     }
 }
 
@@ -352,15 +330,8 @@ fn too_large() -> Answer {
     text(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n")
 }
 
-fn is_over_limit(error: &Error) -> bool {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = source {
-        if error.is::<LengthLimitError>() {
-            return true;
-        }
-        source = error.source();
-    }
-    false
+fn cut_short() -> Answer {
+    text(StatusCode::BAD_REQUEST, "the body did not arrive in full\n")
 }
 
 #[cfg(test)]

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderValue, USER_AGENT};
-use http::{Request, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
+use http::Method;
+use http::header::{HOST, HeaderMap, HeaderValue, USER_AGENT};
+use http_body_util::{BodyExt, Limited};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tollhouse_units::chain;
 
 use crate::balance::{Server, ServerSpec};
-use crate::kept::{Kept, ServerClient};
+use crate::client::{Outgoing, Question, Reply, ServerClient};
+use crate::kept::Kept;
 
 /// How often is looked which servers are to be asked.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -39,7 +40,7 @@ pub struct Health {
 pub type TellHealth = Arc<dyn Fn(Health) + Send + Sync>;
 
 impl Kept {
-    /// Asks each server that is to be asked, for as long as it is polled.
+    /// Asks each server that is to be asked, and closes connections that nobody has used for long, for as long as it is polled.
     pub async fn watch(self: Arc<Self>, tell: TellHealth) {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -58,6 +59,7 @@ impl Kept {
             let live = self.live();
             due.retain(|spec, _| live.iter().any(|server| server.spec == *spec));
             for server in live {
+                server.idle.let_go();
                 let is_due = due.get(&server.spec).is_none_or(|due| *due <= Instant::now());
                 let Some(health) = server.spec.health.as_ref().filter(|_| is_due && asked.len() < ASKED_MAX) else {
                     continue;
@@ -75,7 +77,7 @@ async fn check(server: Arc<Server>, client: ServerClient, tell: TellHealth) -> S
     let spec = server.spec.clone();
     let Some(health) = &spec.health else { return spec };
     let within = health.every.max(Duration::from_secs(1)).min(ANSWER_MAX);
-    let answer = tokio::time::timeout(within, ask(&spec.url, &health.path, &client)).await;
+    let answer = tokio::time::timeout(within, ask(&server, &health.path, &client)).await;
     let error = match answer {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(error),
@@ -87,14 +89,13 @@ async fn check(server: Arc<Server>, client: ServerClient, tell: TellHealth) -> S
     spec
 }
 
-async fn ask(url: &str, path: &str, client: &ServerClient) -> Result<(), String> {
-    let uri: Uri = format!("{url}{path}").parse().map_err(|error: http::uri::InvalidUri| error.to_string())?;
-    let host = uri.authority().and_then(|authority| HeaderValue::try_from(authority.as_str()).ok());
-    let mut request = Request::new(Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync());
-    *request.uri_mut() = uri;
-    request.headers_mut().extend(host.map(|host| (HOST, host)));
-    request.headers_mut().insert(USER_AGENT, HeaderValue::from_static("tollhouse"));
-    let answer = client.request(request).await.map_err(|error| chain(&error))?;
+async fn ask(server: &Arc<Server>, path: &str, client: &ServerClient) -> Result<(), String> {
+    let host = server.base.authority().and_then(|authority| HeaderValue::try_from(authority.as_str()).ok());
+    let mut headers: HeaderMap = host.map(|host| (HOST, host)).into_iter().collect();
+    headers.insert(USER_AGENT, HeaderValue::from_static("tollhouse"));
+    let question = Question { method: &Method::GET, target: path, headers: &headers, wants_tunnel: false };
+    let reply = client.ask(server, question, &mut Outgoing::Held(Bytes::new())).await.map_err(|error| chain(&error))?;
+    let Reply::Content(answer) = reply else { return Err("it switches protocols".to_owned()) };
     let status = answer.status();
     // Read, so that the connection can be used again; a long answer ends it.
     let _: Result<_, _> = Limited::new(answer.into_body(), BODY_BYTES_MAX).collect().await;

@@ -6,36 +6,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use http::Uri;
-use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::GaiResolver;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::TcpStream;
-use tollhouse_outbound::{Trust, connector};
-use tower::util::MapResponse;
 
 use crate::acme::Challenges;
 use crate::balance::{Server, ServerSpec, Servers};
+use crate::client::ServerClient;
 use crate::error::EdgeError;
-use crate::forward::Sent;
 use crate::spec::{Balance, HealthSpec};
-use crate::tap::Tapped;
-
-/// How long a connection to a server may take to come about.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an unused connection to a server is kept.
-const POOL_IDLE: Duration = Duration::from_secs(50);
-/// Unused connections kept to each server.
-const POOL_MAX: usize = 64;
-/// Bytes of a head that a server may answer with, and of what is written to it ahead.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
-
-/// How servers are reached; clones share their connections.
-pub(crate) type ServerClient = Client<MapResponse<HttpsConnector<HttpConnector>, Tapping>, Sent>;
-
-type ServerStream = MaybeHttpsStream<TokioIo<TcpStream>>;
-type Tapping = fn(ServerStream) -> Tapped<ServerStream>;
 
 /// What goes on while sites change. One is made for a house, and given to each [`crate::Edge`].
 #[derive(Default)]
@@ -78,7 +54,7 @@ impl Kept {
             }
             let spec = ServerSpec { url: url.clone(), health: health.cloned(), slow_start };
             let server = known.get(&spec).and_then(Weak::upgrade).unwrap_or_else(|| {
-                let server = Arc::new(Server::new(spec.clone()));
+                let server = Arc::new(Server::new(spec.clone(), uri));
                 known.insert(spec, Arc::downgrade(&server));
                 server
             });
@@ -99,14 +75,7 @@ impl Kept {
         if let Some(client) = place.get() {
             return Ok(client.clone());
         }
-        let trust = if is_encrypted { Trust::System } else { Trust::Nobody };
-        let connector = connector(GaiResolver::new(), &trust, CONNECT_TIMEOUT)?;
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_MAX)
-            .http1_max_buf_size(HEAD_BYTES_MAX)
-            .build(MapResponse::new(connector, Tapped::new as Tapping));
+        let client = ServerClient::new(is_encrypted)?;
         Ok(place.get_or_init(|| client).clone())
     }
 }

@@ -17,6 +17,7 @@
 mod acme;
 mod balance;
 mod certificates;
+mod client;
 mod disk;
 mod edge;
 mod error;
@@ -28,7 +29,6 @@ mod health;
 mod kept;
 mod plain;
 mod spec;
-mod tap;
 mod tunnel;
 mod visit;
 

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use tollhouse_web::{Answer, RequestId};
 
 use crate::balance::Running;
+use crate::client::Connection;
 use crate::visit::Open;
 
 /// Bytes held for each direction.
@@ -20,7 +21,7 @@ const BUFFER_BYTES: usize = 16 * 1024;
 pub(crate) struct Upgrade {
     pub(crate) answer: Answer,
     pub(crate) client: OnUpgrade,
-    pub(crate) server: OnUpgrade,
+    pub(crate) server: Connection,
     pub(crate) idle: Duration,
     pub(crate) running: Running,
 }
@@ -34,9 +35,9 @@ impl Upgrade {
         answer.headers_mut().insert("x-request-id", id.header_value());
         tokio::spawn(async move {
             let _running = running;
-            match tokio::try_join!(client, server) {
-                Ok((client, server)) => {
-                    let (sent, ended) = join(TokioIo::new(client), TokioIo::new(server), idle).await;
+            match client.await {
+                Ok(client) => {
+                    let (sent, ended) = join(TokioIo::new(client), server, idle).await;
                     open.sent(sent);
                     if let Err(error) = ended
                         && error.kind() == io::ErrorKind::TimedOut

@@ -1,6 +1,7 @@
 //! The edge of the house: its sites through TLS, and whoever comes to them without.
 
 pub(crate) mod renewing;
+pub(crate) mod visits;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use anyhow::Context;
 use http::header::{HOST, HeaderValue};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tollhouse_config::{
     BalanceConfig, Config, EdgeConfig, HeadersConfig, RecordsConfig, RouteConfig, RouteTarget, SiteConfig, TlsConfig,
@@ -28,19 +29,23 @@ use crate::ground::Ground;
 use crate::house::{self, Current, House};
 use crate::listening::{Bound, Listening, Serving};
 use crate::wiring;
+use visits::Visits;
 
 /// How often the files of certificates are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// A certificate that ends sooner than this is told of when it is put in force.
 const ENDS_SOON: Duration = Duration::from_hours(7 * 24);
+/// Room for the record of a visit, beside its path.
+const VISIT_BYTES: usize = 384;
+const VISIT_FIELDS: usize = 10;
 /// Where these records come from.
 const CALLER: &str = "tollhouse/edging.rs";
 
-/// The sites of a house, and the journal that is told of their visits. It looks for directories, so it blocks.
+/// The sites of a house, and who is told of their visits. It looks for directories, so it blocks.
 /// `kept` is what goes on from the edge before it.
-pub(crate) fn edge(config: &Config, journal: &Journal, kept: &Arc<Kept>) -> anyhow::Result<Option<Arc<Edge>>> {
-    let journal = journal.clone();
-    let tell: Tell = Arc::new(move |visit: &Visit| record_visit(&journal, visit));
+pub(crate) fn edge(config: &Config, visits: &Arc<Visits>, kept: &Arc<Kept>) -> anyhow::Result<Option<Arc<Edge>>> {
+    let visits = visits.clone();
+    let tell: Tell = Arc::new(move |visit: &Visit| visits.tell(record_of_visit(visit)));
     sites(config, tell, kept.clone())
 }
 
@@ -180,10 +185,11 @@ fn record_key_in_clear(house: &House, request: &Request<Incoming>, client: IpAdd
     enqueue(&house.journal, record);
 }
 
-fn record_visit(journal: &Journal, visit: &Visit) {
+fn record_of_visit(visit: &Visit) -> Record {
     let level = if visit.status.is_server_error() { Level::Warn } else { Level::Info };
     let mut record = Record::new("access", level, "site visited")
         .caller(CALLER)
+        .room(VISIT_BYTES + visit.path.len(), VISIT_FIELDS)
         .field("host", &visit.host)
         .field("method", visit.method.as_str())
         .field("path", &visit.path)
@@ -198,7 +204,7 @@ fn record_visit(journal: &Journal, visit: &Visit) {
     if let Some(error) = &visit.error {
         record = record.field("error", error);
     }
-    enqueue(journal, record);
+    record
 }
 
 fn enqueue(journal: &Journal, record: Record) {
@@ -287,6 +293,9 @@ pub(crate) struct Edging {
     kept: Arc<Kept>,
     /// Looks after servers behind routes.
     watch: AbortHandle,
+    visits: Arc<Visits>,
+    /// Brings them to the journal.
+    bringing: JoinHandle<()>,
     /// Looks after certificates.
     looked_after: Option<renewing::Looked>,
     config: Option<EdgeConfig>,
@@ -317,6 +326,8 @@ impl Edging {
             state: ground.state.clone(),
             kept: kept.clone(),
             watch: tokio::spawn(watch).abort_handle(),
+            visits: ground.visits.clone(),
+            bringing: tokio::spawn(ground.visits.clone().bring()),
             looked_after: None,
             config: None,
             certificates,
@@ -422,6 +433,9 @@ impl Edging {
             }
         };
         tokio::join!(end(self.https), end(self.http));
+        self.visits.end();
+        // An error is a panic, which has been printed.
+        let _: Result<(), tokio::task::JoinError> = self.bringing.await;
     }
 
     fn show(&self) {

@@ -22,6 +22,7 @@ use tollhouse_watch::Troubles;
 use tollhouse_web::HostGuard;
 
 use crate::batching::Batched;
+use crate::edging::visits::Visits;
 use crate::figures::Figures;
 use crate::house::House;
 use crate::probing::Probed;
@@ -64,6 +65,8 @@ pub(crate) struct Ground {
     pub(crate) batched: Arc<Batched>,
     /// Servers behind the sites of the edge, and answers to authorities that look at its names.
     pub(crate) edge: Arc<Kept>,
+    /// Visits of those sites that are not in the journal yet.
+    pub(crate) visits: Arc<Visits>,
     /// Prompts and answers, once a configuration wanted them kept.
     pub(crate) contents: OnceLock<OpenContents>,
 }
@@ -157,7 +160,7 @@ impl Ground {
             tasked: self.tasked.clone(),
             batched: self.batched.clone(),
             channels: config.channels.iter().map(|channel| channel.name.clone()).collect(),
-            edge: edging::edge(config, &self.journal, &self.edge)?,
+            edge: edging::edge(config, &self.visits, &self.edge)?,
         })
     }
 

@@ -26,6 +26,7 @@ use crate::batching::{self, Batching};
 use crate::collecting::shaping::Shapes;
 use crate::collecting::{Collecting, Prepared};
 use crate::counts::Counts;
+use crate::edging::visits::Visits;
 use crate::edging::{self, Edging};
 use crate::es::JournalBook;
 use crate::figures::Figures;
@@ -113,7 +114,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let contents = OnceLock::new();
     let (keeper, sign_ins) = (ask_keeper, SignIns::default());
     let answers = Answers::open(state.clone()).await?;
-    let troubles = Troubles::default();
+    let (troubles, visits) = (Troubles::default(), Visits::new(journal.clone()));
     let figures = Figures::new(journal.clone(), shelf.clone(), state.clone());
     let ground = Ground {
         figures,
@@ -134,6 +135,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
         tasked: std::sync::Arc::default(),
         batched: std::sync::Arc::default(),
         edge: std::sync::Arc::default(),
+        visits,
         contents,
     };
     let house = ground.house(&config, bound.address, None)?;

@@ -97,6 +97,9 @@ const REFUSALS: [(&str, &str, &str); 25] = [
     ("the request cannot be done here", "unsupported", "its model server cannot do what was asked"),
 ];
 
+/// What the gate says of an answer that ceased though its connection did not end.
+const FELL_SILENT: &str = "fell silent in the middle";
+
 /// What a model server did, by what the record says of it.
 const FAULTS: [(&str, &str, &str); 14] = [
     ("the breaker is open", "upstream_silent", "the model server had failed before and was not asked"),
@@ -104,7 +107,7 @@ const FAULTS: [(&str, &str, &str); 14] = [
     ("not a byte of an answer", "upstream_silent", "the model server gave no sign of life"),
     ("no first byte within", "upstream_slow", "the model server lived, but did not begin to answer in time"),
     ("the answer took longer", "upstream_slow", "the answer took longer than allowed"),
-    ("fell silent in the middle", "upstream_broken", "the model server stopped in the middle of its answer"),
+    (FELL_SILENT, "upstream_broken", "the model server stopped in the middle of its answer"),
     ("left hanging by the server", "upstream_broken", "the model server lost what worked on it"),
     ("no byte for", "upstream_broken", "the model server stopped in the middle of its answer"),
     ("connection lost", "upstream_broken", "the connection to the model server broke"),
@@ -179,7 +182,8 @@ fn broken(story: &Story, error: &str) -> Option<Verdict> {
         let rule = "it failed at its server, and a line of that time says that memory was too small";
         return Some(Verdict { confidence: CERTAINTY, ..said("out_of_memory", "out-of-memory", text, rule) });
     }
-    let restart = story.restart()?;
+    // What ceased in the middle was written by what had been started before.
+    let restart = story.restart().filter(|restart| restart.at_ms >= 0.0 || !error.contains(FELL_SILENT))?;
     let what = shown(restart.record["msg"].as_str().unwrap_or_default());
     let when = if restart.at_ms < 0.0 {
         "shortly before".to_owned()

@@ -474,8 +474,7 @@ impl<'a> Round<'a> {
     fn is_due(&self, is_behind: bool) -> bool {
         let Some(first_record) = self.first_record else { return false };
         let every = if is_behind { ROUND_EVERY_BEHIND } else { ROUND_EVERY };
-        self.bytes >= ROUND_BYTES_MAX
-            || (first_record.elapsed() >= GATHER && self.committed.elapsed() >= every)
+        self.bytes >= ROUND_BYTES_MAX || (first_record.elapsed() >= GATHER && self.committed.elapsed() >= every)
     }
 
     /// When the round is to be committed, or a writer has been idle long enough.

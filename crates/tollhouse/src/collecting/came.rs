@@ -131,16 +131,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("gateway.log");
         let Opened { journal, writer, .. } = Journal::open(Options::new(&file, "s")).unwrap();
-        let lines: [&[u8]; 8] = [
-            b"short",
-            b"caf\xe9",
-            b"caf\\xe9",
-            b"",
-            &[b'x'; TEXT_BYTES_MAX],
-            &[0; 1 << 20],
-            &[0xff; BYTES_MAX],
-            &[b'x'; BYTES_MAX + 1],
-        ];
+        let long = [vec![b'x'; TEXT_BYTES_MAX], vec![0; 1 << 20], vec![0xff; BYTES_MAX], vec![b'x'; BYTES_MAX + 1]];
+        let [text, zeros, longest, too_long] = &long;
+        let lines: [&[u8]; 8] = [b"short", b"caf\xe9", b"caf\\xe9", b"", text, zeros, longest, too_long];
         for bytes in lines {
             let record = Record::new("dead_letter", Level::Error, "m").field("event", "é".repeat(200_000));
             journal.enqueue(Came { bytes, form: Form::Shown }.keep(record).field("n", bytes.len())).unwrap();

@@ -1,3 +1,5 @@
+//! Simulated servers, ordinary ones and such as end in the middle of their answers.
+
 use tollhouse_testkit::Dice;
 
 use super::*;

@@ -86,6 +86,8 @@ def test_kills_lose_and_double_nothing(make_house, scripted):
         start=False,
         upstreams={"scripted": {"kind": "openai", "url": scripted.url}},
         logging={"rotate": {"size": "2MiB"}},
+        # A machine that stands still for seconds stops the scripted server, too, which is not what is looked at.
+        timeouts={"silent": "30s"},
     )
     over = threading.Event()
     callers = [Caller(house, number, over) for number in range(CLIENTS)]

@@ -167,7 +167,8 @@ struct FileHands {
 
 impl FileHands {
     async fn act(&self, call: Call, value: Value) -> Result<Outcome, StepError> {
-        let line = format!("{} {} {} {}\n", call.key, call.fence, SystemClock.now_ms(), self.worker);
+        // A kill may cut a line where a page of the file ends: each begins with its own end of line, and says that it is whole.
+        let line = format!("\n{} {} {} {} {WHOLE}", call.key, call.fence, SystemClock.now_ms(), self.worker);
         let log = OpenOptions::new().append(true).create(true).open(self.folder.join("attempts"));
         log.unwrap().write_all(line.as_bytes()).unwrap();
         while self.folder.join(HOLD).exists() {
@@ -211,6 +212,9 @@ impl Hands for FileHands {
     fn told(&self, _told: &Told) {}
 }
 
+/// What the line of an attempt ends with.
+const WHOLE: &str = "noted";
+
 /// One attempt, as its worker noted it when it began.
 pub(crate) struct Attempt {
     pub(crate) key: String,
@@ -219,7 +223,7 @@ pub(crate) struct Attempt {
     pub(crate) worker: String,
 }
 
-/// All attempts.
+/// All attempts; one that was cut off while it was noted has done nothing.
 pub(crate) fn attempts(folder: &Path) -> Vec<Attempt> {
     let text = std::fs::read_to_string(folder.join("attempts")).unwrap_or_default();
     let parse = |line: &str| {
@@ -232,7 +236,7 @@ pub(crate) fn attempts(folder: &Path) -> Vec<Attempt> {
             worker: words.next().unwrap().to_owned(),
         }
     };
-    text.lines().map(parse).collect()
+    text.lines().filter(|line| line.ends_with(WHOLE)).map(parse).collect()
 }
 
 /// Every run is done, each of its steps has one result, and each effect is there exactly once.

@@ -67,16 +67,16 @@ def test_scenario_b11_five_slow_requests_are_one_mail_and_its_end(make_house, ma
         channels={"ops": mail.channel},
         alerts={
             # The default rule, but for the times that a test has.
-            "slow-model": {"query": "kind:request AND duration_ms:>300", "within": "5s", "resolve": "1s"},
+            "slow-model": {"query": "kind:request AND duration_ms:>300", "within": "10s", "resolve": "1s"},
         },
     )
     with concurrent.futures.ThreadPoolExecutor(5) as pool:
         answers = list(pool.map(lambda _: house.chat(model="late"), range(5)))
     assert [answer.status_code for answer in answers] == [200] * 5
     fifth = time.monotonic()
-    [first] = until("the mail", mail.messages, within=10, every=0.1)
+    [first] = until("the mail", mail.messages, every=0.1)
     in_time("the mail after the fifth", time.monotonic() - fifth, 10)
-    assert first["Subject"].startswith("[warning] slow-model (late): records 5 in 5s")
+    assert first["Subject"].startswith("[warning] slow-model (late): records 5 in 10s")
     text = text_of(first)
     assert "model_name late: 5" in text and "limit: >= 5" in text
     assert f"{house.url}/discover?" in text and "tollhouse why" in text

@@ -275,7 +275,7 @@ def test_why_tells_the_story(make_house, scripted):
     house.document(request_id)
     told = json.loads(house.run("why", request_id, "--json").stdout)
     known = {"request_id", "verdict", "phases", "attempts", "records", "lines", "resources"}
-    assert set(told) == known | {"found", "lines_cut", "neighbours", "events"}
+    assert set(told) == known | {"found", "lines_cut", "neighbours", "events", "queries"}
     assert told["verdict"]["cause"] == "ok" and [attempt["number"] for attempt in told["attempts"]] == [1]
     assert told["records"][-1]["kind"] == "request"
     assert "ok" in house.run("why", request_id).stdout

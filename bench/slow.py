@@ -130,7 +130,9 @@ def measure(args, directory):
     (files / SMALL).write_bytes(b"x" * SMALL_BYTES)
     (files / LARGE).write_bytes(os.urandom(LARGE_BYTES))
     back, drip = free_port(), free_port()
-    behind = start_nginx(directory, "back", back, f"server {{ listen 127.0.0.1:{back} backlog=8192; client_max_body_size 0; root {files}; }}", LOAD_CORE)
+    # One that wants the whole of a form before it answers: an answer at once would let its client go.
+    form = f"location /form {{ proxy_pass http://127.0.0.1:{back}/{SMALL}; client_body_timeout 600s; }}"
+    behind = start_nginx(directory, "back", back, f"server {{ listen 127.0.0.1:{back} backlog=8192; client_max_body_size 0; root {files}; {form} }}", LOAD_CORE)
     modes = {
         "heads, without TLS": (HEADS, "plain", "/"),
         "heads": (HEADS, "tls", "/"),

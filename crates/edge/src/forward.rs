@@ -22,6 +22,7 @@ use tollhouse_web::{Answer, RequestId, end_on_error, text};
 use crate::balance::{Running, Servers};
 use crate::client::{BoxError, Connection, Failure, Incoming, Outgoing, Question, Reply, ServerClient, is_safe};
 use crate::edge::drain;
+use crate::headers::{members, says};
 use crate::tunnel::Upgrade;
 use crate::visit::{Open, Visitor};
 
@@ -269,12 +270,8 @@ fn without_framing(frame: Frame<Bytes>) -> Frame<Bytes> {
 
 /// Takes away what is for one connection alone.
 fn clean(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| HeaderName::try_from(name.trim()).ok())
+    let named: Vec<HeaderName> = members(headers, CONNECTION)
+        .filter_map(|name| HeaderName::try_from(name).ok())
         // What frames the message and says who asks is never for one connection alone, whoever says so.
         .filter(|name| !matches!(name.as_str(), "host" | "content-length" | "authorization" | "x-api-key" | "cookie"))
         .collect();
@@ -311,15 +308,7 @@ fn introduce(headers: &mut HeaderMap, uri: &Uri, host: &str, visitor: Visitor, i
 /// Whether a WebSocket is asked for (RFC 6455, section 4.1). No other protocol is let through: behind a tunnel of another HTTP,
 /// nothing would be looked at.
 fn is_websocket(headers: &HeaderMap) -> bool {
-    let says = |name: HeaderName, word: &str| {
-        headers
-            .get_all(name)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|part| part.trim().eq_ignore_ascii_case(word))
-    };
-    says(CONNECTION, "upgrade") && says(UPGRADE, "websocket")
+    says(headers, CONNECTION, "upgrade") && says(headers, UPGRADE, "websocket")
 }
 
 fn unreachable() -> Answer {

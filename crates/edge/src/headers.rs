@@ -46,6 +46,17 @@ pub(crate) fn dress(headers: Headers, answer: &mut HeaderMap) {
     }
 }
 
+/// The members of the lists that fields of this name hold (RFC 9110, section 5.6.1).
+pub(crate) fn members(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+/// Whether one of them is this word, in letters of any case.
+pub(crate) fn says(headers: &HeaderMap, name: HeaderName, word: &str) -> bool {
+    members(headers, name).any(|member| member.eq_ignore_ascii_case(word))
+}
+
 /// A path that stands in a `Location`.
 pub(crate) fn location(base: &str, target: &str) -> HeaderValue {
     // Both were checked: a base from the configuration, a target from a request whose every byte was looked at.

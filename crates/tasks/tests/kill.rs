@@ -79,11 +79,7 @@ async fn kill_again_and_again(book: &str, folder: &Path) {
     }
     assert!(slowest < RESUME_MAX, "going on took {slowest:?}");
     let mut child = worker::spawn(book, folder, "a");
-    let begun = Instant::now();
-    while worker::open_runs(&desk).await > 0 {
-        assert!(begun.elapsed() < Duration::from_secs(120), "runs do not come to their end");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    worker::until_all_are_over(&desk, Duration::from_secs(120)).await;
     child.kill().unwrap();
     child.wait().unwrap();
     worker::check(&desk, folder, &runs).await;

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use server::Server;
 use sqlx::PgConnection;
@@ -106,11 +106,7 @@ async fn disturb(server: &Server, workers: usize) {
     for name in &names {
         worker::step_clock(folder.path(), name, 0);
     }
-    let begun = Instant::now();
-    while worker::open_runs(&desk).await > 0 {
-        assert!(begun.elapsed() < support::PATIENCE, "runs do not come to their end");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    worker::until_all_are_over(&desk, support::PATIENCE).await;
     for child in &mut children {
         child.kill().unwrap();
         child.wait().unwrap();

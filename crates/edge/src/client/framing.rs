@@ -10,6 +10,7 @@ use http::{Method, StatusCode, Version};
 
 use crate::client::Failure;
 use crate::client::head::{FIELDS_MAX, HEAD_BYTES_MAX, end, headers};
+use crate::headers::says;
 
 /// Bytes of the line before a chunk, its extensions included.
 const CHUNK_LINE_BYTES_MAX: usize = 4 * 1024;
@@ -56,8 +57,8 @@ impl Decoder {
         headers: &mut HeaderMap,
     ) -> Result<(Self, bool), Failure> {
         let may_stay = match version {
-            Version::HTTP_10 => says(headers, "keep-alive"),
-            _ => !says(headers, "close"),
+            Version::HTTP_10 => says(headers, CONNECTION, "keep-alive"),
+            _ => !says(headers, CONNECTION, "close"),
         };
         let length = length(headers)?;
         let has_none = *method == Method::HEAD
@@ -227,10 +228,4 @@ fn is_chunked(headers: &HeaderMap) -> Result<bool, Failure> {
         (Some(coding), None) if coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => Ok(true),
         _ => Err(Failure::Malformed("it is coded for the transfer in a way that nobody asked for")),
     }
-}
-
-/// Whether the server says this of the connection.
-fn says(headers: &HeaderMap, word: &str) -> bool {
-    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(word))
 }

@@ -171,11 +171,7 @@ async fn scenario_r06_a_process_stopped_beyond_its_lease_writes_nothing_and_may_
     assert_eq!(workers(3, RESUME_MAX).await, ["first", "second", "first"]);
     signal(&second, "-CONT");
     worker::hold(folder.path(), false);
-    let begun = Instant::now();
-    while worker::open_runs(&desk).await > 0 {
-        assert!(begun.elapsed() < PATIENCE, "the run does not come to its end");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    worker::until_all_are_over(&desk, PATIENCE).await;
     for child in [&mut first, &mut second] {
         child.kill().unwrap();
         child.wait().unwrap();

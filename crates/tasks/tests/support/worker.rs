@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tollhouse_tasks::{
@@ -79,6 +79,15 @@ pub(crate) async fn order(desk: &Desk, count: usize) -> Vec<String> {
 /// Runs that are not over.
 pub(crate) async fn open_runs(desk: &Desk) -> usize {
     open(desk).await.len()
+}
+
+/// Until all runs are over, within this time.
+pub(crate) async fn until_all_are_over(desk: &Desk, within: Duration) {
+    let begun = Instant::now();
+    while open_runs(desk).await > 0 {
+        assert!(begun.elapsed() < within, "runs do not come to their end");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Steps of such runs that are not done.

@@ -134,14 +134,19 @@ impl Sketch {
         low + (high - low) * place.fract()
     }
 
-    /// Values are taken to lie evenly within their cell.
+    /// Between the two nearest values, which may lie in cells that are far apart.
     fn cell_at(&self, place: f64) -> f64 {
+        let (low, high) = (self.value_at(place.floor() as u64), self.value_at(place.ceil() as u64));
+        low + (high - low) * place.fract()
+    }
+
+    /// The value that has so many before it. Values are taken to lie evenly within their cell.
+    fn value_at(&self, place: u64) -> f64 {
         let mut before = 0;
         for (cell, count) in &self.cells {
-            if place < (before + count) as f64 {
+            if place < before + count {
                 let (low, high) = (decode(*cell), decode(cell + 1));
-                let share = (place - before as f64 + 0.5) / *count as f64;
-                return low + (high - low) * share.clamp(0.0, 1.0);
+                return low + (high - low) * ((place - before) as f64 + 0.5) / *count as f64;
             }
             before += count;
         }
@@ -241,6 +246,17 @@ mod tests {
         let mut single = Sketch::default();
         single.add(7.0);
         assert_eq!(single.ranks(&[6.0, 7.5]), Some(vec![0.0, 100.0]));
+    }
+
+    #[test]
+    fn between_values_that_are_far_apart_many_are_near_as_well() {
+        let mut sketch = Sketch::default();
+        (0..2_997).for_each(|_| sketch.add(1.0));
+        [1_000.0, 2_000.0, 4_000.0].into_iter().for_each(|value| sketch.add(value));
+        let found = sketch.percentiles(&[50.0, 99.95, 100.0]).unwrap();
+        for (found, expected) in found.iter().zip([1.0, 1_500.5, 4_000.0]) {
+            assert!((found - expected).abs() < expected * 0.002, "{found} {expected}");
+        }
     }
 
     #[test]

@@ -66,6 +66,10 @@ use tollhouse_config::Config;
 
 use crate::cli::{Cli, Command, ConfigArgs};
 
+/// It gives memory back after a peak, which the C library's often does not (docs/decisions/0016).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Wrong use or a wrong configuration, as shells know it (sysexits' EX_CONFIG: a supervisor must not restart on it).
 const EXIT_CONFIG: u8 = 78;
 

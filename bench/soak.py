@@ -88,6 +88,17 @@ def is_zombie(pid):
     return False
 
 
+def process_of(child):
+    """Which of the processes it is; none while it is being started, or when it has ended."""
+    with contextlib.suppress(OSError):
+        words = Path(f"/proc/{child}/cmdline").read_text().split("\0")
+        if words[0] == "sh":
+            return "talker"
+        if words[0] == "sleep":
+            return "steady" if words[1] == "100000" else "changed"
+    return None
+
+
 class Traffic:
     """Clients that ask one chat after the other, until they are to stop."""
 
@@ -157,11 +168,13 @@ def soak(binary, seconds):
                     turns += 1
                     configure(config, data, port, turns)
                     house.send_signal(signal.SIGHUP)
-                own = [child for child in children(house.pid) if not is_zombie(child)]
+                # One after the other, so that each is killed as often.
+                turn = ("steady", "talker", "changed")[killed % 3]
+                own = [child for child in children(house.pid) if process_of(child) == turn and not is_zombie(child)]
                 if passed // KILL_S >= killed + 1 and own:
                     # It may have ended by itself meanwhile.
                     with contextlib.suppress(ProcessLookupError):
-                        os.kill(own[killed % len(own)], signal.SIGKILL)
+                        os.kill(own[0], signal.SIGKILL)
                     killed += 1
             traffic.end()
             # What was killed last is started again and nobody is left unawaited, within moments.

@@ -205,6 +205,7 @@ async function markdown() {
   seen.cost = await id("chat-cost").last().innerText();
   await look("markdown");
   await id("chat-share-menu").click();
+  await inspect("share");
   const download = page.waitForEvent("download");
   await id("chat-share-file").click();
   const chunks = [];

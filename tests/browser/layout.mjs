@@ -6,8 +6,8 @@ import { readFile, writeFile } from "node:fs/promises";
 const KEPT = new URL("outlines.json", import.meta.url);
 
 /**
- * Runs in the page: what is wider than the window, covered by something else, cut off without a sign of it, or larger than the box
- * that it stands in. Where a dialog is open, only the dialog counts.
+ * Runs in the page: what is wider than the window or opens beyond it, covered by something else, cut off without a sign of it, or
+ * larger than the box that it stands in. Where a dialog is open, only the dialog counts.
  */
 export const misplaced = () => {
   const found = [];
@@ -21,6 +21,11 @@ export const misplaced = () => {
   const isShown = (element) =>
     element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true }) && element.closest(".visually-hidden, [inert]") === null;
   if (root.scrollWidth > root.clientWidth) found.push(`wider than the window by ${root.scrollWidth - root.clientWidth} px`);
+
+  for (const element of top.querySelectorAll(".popover")) {
+    const { left, right } = element.getBoundingClientRect();
+    if (isShown(element) && (left < 0 || right > innerWidth)) found.push(`${name(element)} reaches out of the window`);
+  }
 
   for (const element of top.querySelectorAll("button, a[href], input, select, textarea, summary")) {
     if (!isShown(element) || getComputedStyle(element).pointerEvents === "none") continue;

@@ -209,7 +209,7 @@ async function alerts() {
   await id("rule-text").fill((await id("rule-text").inputValue()).replace(/count:.*/, 'count: ">= 77"'));
   await until("it may be saved", async () => !(await id("rule-save").isDisabled()));
   await id("rule-save").click();
-  await until("it is in force", async () => (await made.innerText()).includes(">= 77"));
+  await until("it is in force", async () => (await made.innerText()).includes("≥ 77"));
   seen.madeRule = true;
 }
 

@@ -1,6 +1,6 @@
 // The frame of the console: who is signed in, which page is shown, and the choices that hold everywhere.
 
-import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError, onSignedOut } from "./api/base";
 import { session as loadSession, type Session, signOut } from "./api/session";
 import { status as loadStatus } from "./api/status";
@@ -187,6 +187,8 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
   }, [title, session.service, t]);
 
   const current = place.page === "request" ? "discover" : place.page;
+  const pages = useRef<HTMLElement>(null);
+  useEffect(() => showCurrent(pages.current), [current, entries]);
   return (
     <div class="frame">
       <a class="skip" href="#content">
@@ -205,7 +207,7 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
             {t("nav.demo")}
           </span>
         )}
-        <nav aria-label={t("nav.label")}>
+        <nav ref={pages} aria-label={t("nav.label")}>
           {entries.map(({ page, text, icon }) => (
             <Link
               key={page}
@@ -285,6 +287,12 @@ function House({ choices, session, leave }: { choices: Choices; session: Session
       {help && <HelpDialog close={() => setHelp(false)} />}
     </div>
   );
+}
+
+/** On a phone the pages are scrolled to sideways: the one that is shown is brought into the middle. */
+function showCurrent(pages: HTMLElement | null) {
+  const link = pages?.querySelector<HTMLElement>("[aria-current=page]");
+  if (pages && link) pages.scrollLeft = link.offsetLeft - (pages.clientWidth - link.offsetWidth) / 2;
 }
 
 /** What a page is called. */

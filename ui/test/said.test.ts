@@ -32,3 +32,19 @@ test("an incident's line names what is measured", () => {
   assert.equal(saidWords([{ code: "fires", figures }], "", ZH).includes("duration_ms"), true);
   assert.match(saidWords([{ code: "fires", figures }], "", ZH), /^slow \(qwen3\)：5 分钟内/);
 });
+
+test("an incident's line is a sentence, not what the configuration calls it", () => {
+  const line = (code: string, figures: Record<string, string | number>) =>
+    [EN, ZH].map((ui) => saidWords([{ code, figures: { rule: "late", ...figures } }], "", ui));
+  assert.deepEqual(line("fires", { group: " (ann)", measured: "records", value: "52", within_s: 300 }), [
+    "late (ann): 52 records in 5 min",
+    "late (ann)：5 分钟内 52 条记录",
+  ]);
+  assert.deepEqual(line("fires_many", { measured: "budget for http_status:>=500", groups: "a, b" }), [
+    "late: the budget goes too fast (a, b)",
+    "late：预算消耗过快（a, b）",
+  ]);
+  assert.deepEqual(line("fires_many", { measured: "records", groups: "a, b" }), ["late: a, b", "late：a, b"]);
+  assert.deepEqual(line("budget_left", { left_percent: -19_900 }), ["0% of it left", "剩余 0%"]);
+  assert.deepEqual(line("budget_left", { left_percent: 61.5 }), ["61.5% of it left", "剩余 61.5%"]);
+});

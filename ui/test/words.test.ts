@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Rule } from "../src/api/alerts";
 import { whoWords } from "../src/lib/who";
-import { timeWords } from "../src/pages/alerts/words";
+import { timeWords, whenWords } from "../src/pages/alerts/words";
 import { keyWords } from "../src/pages/keys/words";
 import { errorWords, questionWords, waitingWords } from "../src/pages/tasks/words";
 import { uiFor } from "../src/ui/context";
@@ -53,4 +54,20 @@ test("times of rules and roles of keys are said for people", () => {
   ]);
   assert.equal(timeWords("5m", ZH.format), "5 分钟");
   assert.deepEqual([keyWords("logs:read", EN.t), keyWords("logs:read", ZH.t), keyWords("high", ZH.t)], ["logs:read", "读取日志", "高"]);
+});
+
+test("when a rule tells is said with units, and of a newest record what it fulfils", () => {
+  const rule = { objective: null, baseline: null, group_by: null, within: "5m" } as Rule;
+  const said = (more: Partial<Rule>) => [EN, ZH].map(({ t, format }) => whenWords({ ...rule, ...more }, t, format));
+  assert.deepEqual(said({ measured: "records", limit: ">= 5" }), ["records ≥ 5 within 5 min", "5 分钟内，记录数 ≥ 5"]);
+  assert.deepEqual(said({ measured: "share of http_status:>=500", limit: "> 20" }), [
+    "share of http_status:>=500 > 20% within 5 min",
+    "5 分钟内，http_status:>=500 的占比 > 20%",
+  ]);
+  assert.deepEqual(said({ measured: "newest record with outcome:fault", limit: ">= 1", group_by: "probe" }), [
+    "the newest record within 5 min fulfils outcome:fault, by probe",
+    "5 分钟内的最新记录符合 outcome:fault，按 probe 分组",
+  ]);
+  assert.equal(said({ measured: "time without a record", limit: "> 1800" })[0], "time without a record > 30 min within 5 min");
+  assert.match(said({ measured: "average of duration_ms", limit: "> 30%", baseline: "7d" })[0] ?? "", / > 30% away/);
 });

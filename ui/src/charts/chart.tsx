@@ -108,7 +108,8 @@ export function Chart(props: Props) {
   useEffect(() => plot.current?.setData(latest.current), [series, times, marks]);
 
   const told = series.filter((one) => one.quiet !== true);
-  const empty = series.every((one) => one.values.every((value) => value === null || value === 0));
+  // Where nothing came the count is 0; a curve of samples has a value where it is 0, too.
+  const empty = series.every((one) => one.values.every((value) => value === null || (value === 0 && !one.spans)));
   return (
     <figure class="chart" data-testid={`chart-${props.name}`}>
       {legend && <Legend series={told} />}

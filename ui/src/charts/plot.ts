@@ -55,6 +55,9 @@ const DRAG_PX_MIN = 6;
 /** How much of its colour a band has. */
 const BAND_SHARE = 0.14;
 
+/** Two ticks of the time axis are at least so many pixels apart. */
+const LABEL_ROOM_MIN = 76;
+
 /** The pointer's place in one chart is shown in all of them. */
 const SYNC_KEY = "time";
 
@@ -73,6 +76,17 @@ export function createPlot(host: HTMLElement, first: PlotSpec): Plot {
     const [start, end] = [axisStart(spec), axisEnd(spec)];
     const toEnd = ((end - lastLabel.ms) / Math.max(end - start, 1)) * (plot.width - AXIS_WIDTH - ROOM_AT_RIGHT);
     return Math.max(ROOM_AT_RIGHT, Math.ceil(half - toEnd) + LABEL_GAP);
+  };
+
+  /** Pixels between two ticks of the time axis: labels with day and time are wider, more so in Chinese. */
+  const roomForLabel = (plot: uPlot, _axis: number, min: number, max: number, width: number) => {
+    const stepMs = ((max - min) * 1000 * LABEL_ROOM_MIN) / Math.max(width, 1);
+    plot.ctx.save();
+    plot.ctx.font = font;
+    // The ticks then stand up to twice as far apart, at a round time.
+    const widths = [stepMs, 2 * stepMs].map((step) => plot.ctx.measureText(spec.clock(max * 1000, step)).width);
+    plot.ctx.restore();
+    return Math.max(LABEL_ROOM_MIN, Math.ceil(Math.max(...widths)) + 4 * LABEL_GAP);
   };
 
   const options: uPlot.Options = {
@@ -98,7 +112,7 @@ export function createPlot(host: HTMLElement, first: PlotSpec): Plot {
         font,
         size: 26,
         gap: 6,
-        space: 76,
+        space: roomForLabel,
         grid: { show: false },
         ticks: { stroke: line, size: 4, width: 1 },
         values: (_plot, splits, _axis, _space, step) => {

@@ -4,7 +4,7 @@ import { type SaidCode, saidEn } from "../i18n/said-en";
 import { saidZh } from "../i18n/said-zh";
 import type { Schemas } from "../api/call";
 import type { Ui } from "../ui/context";
-import { measuredWords } from "./measured";
+import { measuredKind, measuredWords } from "./measured";
 import { whoWords } from "./who";
 
 export type Said = Schemas["Said"];
@@ -31,9 +31,20 @@ function told(said: readonly Said[], words: (code: string) => string | undefined
   for (const { code, figures } of said) {
     const text = words(code);
     if (text === undefined) return null;
-    all.push(text.replace(/\{(\w+)\}/g, (whole, name: string) => figure(name, figures[name], ui) ?? whole));
+    const plainer = plainerText(code, figures, ui) ?? text;
+    all.push(plainer.replace(/\{(\w+)\}/g, (whole, name: string) => figure(name, figures[name], ui) ?? whole));
   }
   return all.reduce((sentence, one) => sentence + joint(sentence, one, ui) + one);
+}
+
+/** What an incident's line is where the general one would only name what is measured, in the words of the configuration. */
+function plainerText(code: string, { measured }: Said["figures"], { t }: Ui): string | undefined {
+  if (typeof measured !== "string") return undefined;
+  const kind = measuredKind(measured);
+  if (code === "fires") return kind === "records" ? t("alerts.fires_records") : undefined;
+  if (code !== "fires_many") return undefined;
+  if (kind === "budget") return t("alerts.fires_budgets");
+  return kind === "records" || kind === "newest" ? t("alerts.fires_groups") : undefined;
 }
 
 function joint(before: string, after: string, { language }: Ui): string {
@@ -45,6 +56,8 @@ function joint(before: string, after: string, { language }: Ui): string {
 function figure(name: string, value: unknown, { format, t }: Ui): string | null {
   if (typeof value === "string") return name === "measured" ? measuredWords(value, t) : name === "by" ? whoWords(value, t) : value;
   if (typeof value !== "number") return null;
+  // Of a budget that is overdrawn nothing is left.
+  if (name === "left_percent") return format.percent(Math.max(0, value) / 100);
   if (name.endsWith("_percent")) return format.percent(value / 100);
   if (name.endsWith("_bytes")) return format.bytes(value);
   if (name.endsWith("_ms")) return format.duration(Math.abs(value));

@@ -31,7 +31,8 @@ export function SignIn({ message, entered, ...choices }: Props) {
           <span>{t("app.name")}</span>
         </div>
         <h1>{t("signin.title")}</h1>
-        <p class="signin-message" data-testid="signin-message">
+        <p>{t("signin.lead")}</p>
+        <p class="signin-message" data-testid="signin-message" lang="en">
           {message}
         </p>
         <ProviderForm />

@@ -47,6 +47,7 @@ export function NewRule({ params, session, show, reload }: Props) {
         <div class="new-rule-name">
           <Field words={t("alerts.new_name")} hint={t("alerts.new_name_hint")}>
             <input
+              type="text"
               name="rule-name"
               data-testid="rule-name"
               autocomplete="off"

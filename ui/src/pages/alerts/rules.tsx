@@ -15,7 +15,7 @@ import { Link } from "../../ui/link";
 import { Menu } from "../../ui/menu";
 import { ErrorNotice } from "../../ui/notice";
 import { Panel } from "../../ui/panel";
-import { originWords, SEVERITIES, shownWords, STATES, whenWords } from "./words";
+import { originWords, SEVERITIES, STATES, valueWords, whenWords } from "./words";
 
 const LANE_DAYS = 7;
 const DAY_MS = 86_400_000;
@@ -145,7 +145,7 @@ function Groups({ rule }: { rule: Rule }) {
     <span class="tags">
       {loud.slice(0, GROUPS_SHOWN).map((one) => (
         <span key={one.group} class={one.state === "firing" ? "tag tag-fault" : "tag tag-warn"} data-group={one.group}>
-          {one.group === "" ? t("alerts.all_together") : one.group} {one.shown === null ? "" : shownWords(one.shown, t)}
+          {one.group === "" ? t("alerts.all_together") : one.group} {valueWords(one.shown, t)}
         </span>
       ))}
       {loud.length > GROUPS_SHOWN && <span class="quiet">+{loud.length - GROUPS_SHOWN}</span>}

@@ -3,7 +3,7 @@
 import type { Incident, Rule } from "../../api/alerts";
 import type { TextKey } from "../../i18n/en";
 import type { Format } from "../../lib/format";
-import { measuredWords } from "../../lib/measured";
+import { measuredKind, measuredWords, newestQuery } from "../../lib/measured";
 import { type Changes, placeOf } from "../../lib/route";
 import { saidWords } from "../../lib/said";
 import type { Translate, Ui } from "../../ui/context";
@@ -30,7 +30,8 @@ export const SEVERITIES: Record<string, { text: TextKey; tag: string }> = {
   critical: { text: "alerts.critical", tag: "tag tag-fault" },
 };
 
-const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
+const SECOND_MS = 1_000;
+const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: SECOND_MS, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 
 /** A time as the configuration writes it (`5m`), for people; one of several parts stays as it is. */
 export function timeWords(time: string, format: Format): string {
@@ -39,7 +40,19 @@ export function timeWords(time: string, format: Format): string {
   return unitMs === undefined ? time : format.width(Number(count) * unitMs);
 }
 
-/** `records >= 5 within 5 min, by model_name`. */
+/** A limit as the configuration writes it (`>= 5`), with its unit. */
+function limitWords(rule: Rule, format: Format): string {
+  const [, comparison = "", value = ""] = /^(>=|<=|>|<|=) *(.*)$/.exec(rule.limit) ?? [];
+  if (comparison === "") return rule.limit;
+  const kind = rule.baseline === null ? measuredKind(rule.measured ?? "") : "field";
+  const sign = comparison.replace(">=", "≥").replace("<=", "≤");
+  const isNumber = value !== "" && Number.isFinite(Number(value));
+  if (kind === "share" && isNumber) return `${sign} ${format.percent(Number(value) / 100)}`;
+  if (kind === "absence" && isNumber) return `${sign} ${format.width(Number(value) * SECOND_MS)}`;
+  return `${sign} ${value}`;
+}
+
+/** `records ≥ 5 within 5 min, by model_name`. */
 export function whenWords(rule: Rule, t: Translate, format: Format): string {
   if (rule.objective !== null) {
     const { goal, over, bad } = rule.objective;
@@ -47,11 +60,14 @@ export function whenWords(rule: Rule, t: Translate, format: Format): string {
     return rule.group_by === null ? when : t("alerts.when_by", { when, field: rule.group_by });
   }
   const measured = measuredWords(rule.measured ?? "", t);
-  const values = { measured, limit: rule.limit, within: timeWords(rule.within, format) };
+  const values = { measured, limit: limitWords(rule, format), within: timeWords(rule.within, format) };
+  const newest = newestQuery(rule.measured ?? "");
   const when =
-    rule.baseline === null
-      ? t("alerts.when", values)
-      : t("alerts.when_baseline", { ...values, baseline: timeWords(rule.baseline, format) });
+    rule.baseline !== null
+      ? t("alerts.when_baseline", { ...values, baseline: timeWords(rule.baseline, format) })
+      : newest === ""
+        ? t("alerts.when", values)
+        : t("alerts.when_newest", { query: newest, within: values.within });
   return rule.group_by === null ? when : t("alerts.when_by", { when, field: rule.group_by });
 }
 
@@ -87,3 +103,6 @@ export function originWords(rule: Rule, t: Translate): string {
 export function shownWords(shown: string, t: Translate): string {
   return shown === "yes" ? t("alerts.yes") : shown === "no" ? t("alerts.no") : shown;
 }
+
+/** The value beside a group that is an alert: that a newest record is so, its colour says already. */
+export const valueWords = (shown: string | null, t: Translate): string => (shown === null || shown === "yes" ? "" : shownWords(shown, t));

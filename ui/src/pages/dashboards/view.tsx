@@ -110,12 +110,12 @@ function Curves({ panel, answer, params, marks }: { panel: Panel; answer: Answer
   const label = measureWords(panel, t);
   const { series, peakTimes } = useMemo(() => {
     const curves = readCurves(panel, found, times);
-    const drawn = seriesOf(panel, curves, label);
+    const underWay = (times.at(-1) ?? 0) + widthMs > span.toMs;
+    const drawn = underWay ? unfinished(panel, seriesOf(panel, curves, label)) : seriesOf(panel, curves, label);
     const first = curves[0];
     if (!panel.peaks || curves.length !== 1 || first === undefined) return { series: drawn, peakTimes: [] };
     // The interval under way is not over yet, and no candidate.
-    const last = times.at(-1) ?? 0;
-    const over = last + widthMs > span.toMs ? first.values.slice(0, -1) : first.values;
+    const over = underWay ? first.values.slice(0, -1) : first.values;
     const at = peaks(over.map((one) => one ?? 0));
     const points: ChartSeries = {
       kind: "points",
@@ -167,6 +167,19 @@ function seriesOf(panel: Panel, curves: { name: string; values: (number | null)[
     };
   });
   return adds ? series.reverse() : series;
+}
+
+/** A lone curve that counts or adds up is drawn with dashes where its interval is under way: it has not fallen, it is not over yet. */
+function unfinished(panel: Panel, series: ChartSeries[]): ChartSeries[] {
+  const [curve] = series;
+  const grows = panel.measure === "count" || panel.measure === "sum";
+  if (curve === undefined || series.length !== 1 || !grows || (curve.kind !== "line" && curve.kind !== "area")) return series;
+  const { values } = curve;
+  const last = values.length - 1;
+  return [
+    { ...curve, values: values.map((value, at) => (at < last ? value : null)), shown: values },
+    { ...curve, kind: "dashes", values: values.map((value, at) => (at >= last - 1 ? value : null)), quiet: true },
+  ];
 }
 
 function Heat({ panel, cells, params }: { panel: Panel; cells: Cell[]; params: URLSearchParams }) {

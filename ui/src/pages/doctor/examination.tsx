@@ -8,6 +8,7 @@ import type { Language } from "../../lib/format";
 import { chineseWords, type Said } from "../../lib/said";
 import { useChange } from "../../lib/use-change";
 import { useUi } from "../../ui/context";
+import { Coded } from "../../ui/coded";
 import { CopyButton } from "../../ui/copy";
 import { Icon } from "../../ui/icon";
 import { Lamp, type LampColour } from "../../ui/lamp";
@@ -116,11 +117,15 @@ function Step({ check }: { check: Check }) {
         <dt>{t("doctor.looked_at")}</dt>
         <dd>{words(check.looked_said, check.looked)}</dd>
         <dt>{t("doctor.found")}</dt>
-        <dd>{words(check.found_said, check.found)}</dd>
+        <dd>
+          <Coded text={words(check.found_said, check.found)} />
+        </dd>
         {check.fix !== null && (
           <>
             <dt>{t("doctor.fix")}</dt>
-            <dd>{words(check.fix_said, check.fix)}</dd>
+            <dd>
+              <Coded text={words(check.fix_said, check.fix)} />
+            </dd>
           </>
         )}
         {check.repair !== null && (

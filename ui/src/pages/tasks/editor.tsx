@@ -85,6 +85,7 @@ function Editor({ kept, templates, editable, show, reload }: Omit<Props, "task">
               </Field>
               {templates.length > 0 && (
                 <p class="task-buttons">
+                  <span class="quiet">{t("tasks.begin_with")}</span>
                   {templates.map((template) => (
                     <button
                       key={template.name}
@@ -149,6 +150,7 @@ function Editor({ kept, templates, editable, show, reload }: Omit<Props, "task">
       <Panel area="check" title={t("tasks.check")}>
         <div class="task-answer" data-testid="definition-check" data-faults={check?.faults.length ?? ""} aria-live="polite">
           {error !== null && <ErrorNotice error={error} />}
+          {check === null && error === null && <p class="quiet">{t("tasks.check_none")}</p>}
           {check !== null && <Verdict check={check} />}
         </div>
       </Panel>

@@ -1,3 +1,3 @@
-import{C as i,D as o,E as a,H as p}from"/assets/chunk-JTUZGMDQ.js";function l(r,t,n){let e=JSON.stringify(n).replaceAll("'","'\\''");return`curl -s '${`${r.replace(/\/+$/,"")}/es/${t}-*/_search`}' \\
+import{C as i,D as o,E as a,H as p}from"/assets/chunk-KGMPXENU.js";function l(r,t,n){let e=JSON.stringify(n).replaceAll("'","'\\''");return`curl -s '${`${r.replace(/\/+$/,"")}/es/${t}-*/_search`}' \\
   -H "X-Api-Key: $KEY" -H 'Content-Type: application/json' \\
   -d '${e}'`}function S({body:r,session:t,small:n=!1}){let{t:e}=i(),[s,u]=p(),c=e(s?"common.copied":"common.curl"),d=()=>l(t.public_url??location.origin,t.service,r());return o("button",{type:"button",class:n?"icon-button":"button","data-testid":"copy-curl","aria-label":c,title:c,onClick:()=>{u(d())},children:[o(a,{name:s?"check":"terminal"}),!n&&o("span",{class:"button-words",children:"curl"})]})}export{S as a};

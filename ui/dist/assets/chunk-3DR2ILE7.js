@@ -1,1 +1,0 @@
-import{C as n,D as o}from"/assets/chunk-JTUZGMDQ.js";function c(){let{t:s}=n();return o("th",{scope:"col",children:o("span",{class:"visually-hidden",children:s("common.actions")})})}export{c as a};

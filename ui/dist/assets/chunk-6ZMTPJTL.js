@@ -1,0 +1,1 @@
+import{D as a}from"/assets/chunk-KGMPXENU.js";function o(n){return n==="operator"||n==="admin"}function r({colour:n,children:e}){return a("span",{class:`lamp lamp-${n}`,children:[a("span",{class:"lamp-glass","aria-hidden":"true"}),e!==void 0&&a("span",{class:"lamp-word",children:e})]})}export{o as a,r as b};

@@ -1,1 +1,0 @@
-import{d as t}from"/assets/chunk-JTUZGMDQ.js";function i(n,s){let[a,e]=t(null),[u,o]=t(!1),l=async()=>{o(!0),e(null);try{s(await n())}catch(r){e(r instanceof Error?r:new Error(String(r)))}o(!1)};return{error:a,busy:u,start:()=>{l()}}}export{i as a};

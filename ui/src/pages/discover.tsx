@@ -128,6 +128,7 @@ export function DiscoverPage({ params, session }: Props) {
             class="button"
             data-testid="fields-switch"
             aria-pressed={withFields}
+            title={t("fields.title")}
             onClick={() => {
               remember("fields", withFields ? null : "shown");
               setWithFields(!withFields);

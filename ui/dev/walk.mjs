@@ -143,6 +143,7 @@ assert.notEqual(url().searchParams.get("open"), opened);
 await id("request-json").click();
 assert.equal(JSON.parse(await id("request-json-text").textContent())._source.kind, "request");
 await id("request-around").click();
+await id("around").locator("li").first().waitFor();
 assert.equal(await id("around").locator("li").count(), 13);
 await page.reload();
 await id("request-phases").waitFor();

@@ -237,6 +237,12 @@ def test_statuses_of_bad_requests(make_house, scripted):
     many = {"model": "echo", "messages": [{"role": "user", "content": "hi"}] * 5}
     assert house.post("/v1/chat/completions", many).status_code == 400
     assert house.post("/v1/chat/completions", {"messages": []}).status_code == 400
+    coded = house.post("/v1/chat/completions", b"\x1f\x8b\x08", headers={"Content-Encoding": "gzip"})
+    assert_error(coded, 415, message="a body with content-encoding gzip is not taken: send it as it is, without one")
+    with socket.create_connection(("127.0.0.1", house.port), 30) as connection:
+        head = ["POST /v1/chat/completions HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {house.key}", "Content-Length: 100000", "", ""]
+        connection.sendall("\r\n".join(head).encode())
+        assert b" 413 " in connection.recv(1000), "its length says enough"
     assert house.get("/v1/nothing-here").status_code == 404
     assert house.get("/v1/chat/completions").status_code == 405
     answer = house.post("/api/chat", {"model": "nobody", "messages": [{"role": "user", "content": "hi"}]})

@@ -109,7 +109,7 @@ catalogue! {
     gate_silent => GateSilent { limit_s: f64 } "the connection is taken, and nothing was said for {limit_s} s";
     do_gate_stuck => DoGateStuck {}
         "the process is stopped or stuck: `kill -CONT PID` if it was stopped, else restart it; what it did last stands in the journal";
-    journal_disk => JournalDisk { word: String } "the journal's disk is {word}: what cannot be recorded does not pass";
+    journal_disk => JournalDisk { word: String } "the journal's disk is {word}: requests pass, and those that cannot be recorded are counted and told later";
     do_journal_disk => DoJournalDisk {} "free space on the disk of the journal; the house goes on by itself";
     gate_slow => GateSlow { took_ms: f64 } "it took {} to say how it is", millis(*took_ms);
     do_gate_slow => DoGateSlow {}

@@ -404,7 +404,7 @@ impl Story {
         add(self.text("user_id").map(|user| format!("user {user}")));
         add(record["@timestamp"].as_str().map(str::to_owned));
         let text = parts.join(" · ");
-        text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+        crate::verdict::shown(&text)
     }
 
     /// Further facts for people, named, where they are known.

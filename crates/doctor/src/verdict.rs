@@ -360,8 +360,13 @@ fn seconds(ms: f64) -> String {
 }
 
 /// A record's text in one line.
-fn shown(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+pub(crate) fn shown(text: &str) -> String {
+    let printable = |c: char| match c {
+        '\n' | '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(printable).collect()
 }
 
 #[cfg(test)]

@@ -100,6 +100,7 @@ mod tests {
             Refusal::PromptTooLong { max: 1 },
             Refusal::ContextTooSmall { count, allowed: 1, window: 1 },
             Refusal::BodyTooLarge { max: 1 },
+            Refusal::BodyCoded("gzip".into()),
             Refusal::BodyIncomplete,
             Refusal::BadRequest(RequestError::Field { field: "f".into(), problem: "p".into() }),
             Refusal::UnknownModel("m".into()),

@@ -36,6 +36,6 @@ pub use family::Families;
 pub use health::Health;
 pub use later::{Asked, Doing, Later, LaterBody, Owner, Purpose, Wanted};
 pub use record::RequestRecord;
-pub use refusal::{ErrorStyle, Refusal, ServerFailed};
+pub use refusal::{ErrorStyle, Refusal, ServerFailed, role_needed};
 pub use stack::{By, Entry, Gateway, ModelSettings, PROBE_ORIGIN, REPLAY_ORIGIN, Settings, TASK_ORIGIN};
 pub use tollhouse_upstream::{Phase, Progress};

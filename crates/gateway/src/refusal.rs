@@ -62,6 +62,8 @@ pub enum Refusal {
         /// Bytes allowed.
         max: u64,
     },
+    /// The body is coded, and codings of requests are not taken apart here; this one.
+    BodyCoded(String),
     /// The body did not come in time, or broke off.
     BodyIncomplete,
     /// The request is not what its API takes.
@@ -125,8 +127,7 @@ impl Refusal {
                 row(S::UNAUTHORIZED, "invalid api key", "authentication_error", Some("invalid_api_key"), Level::Warn)
             }
             Self::RoleNotAllowed(role) => {
-                let message = format!("this key may not do that: role {role} or admin is needed");
-                row(S::FORBIDDEN, &message, "permission_error", None, Level::Warn)
+                row(S::FORBIDDEN, &role_needed(role), "permission_error", None, Level::Warn)
             }
             Self::AddressNotAllowed | Self::AddressDropped => {
                 row(S::FORBIDDEN, "address not allowed", "permission_error", None, Level::Warn)
@@ -168,6 +169,10 @@ impl Refusal {
             Self::BodyTooLarge { max } => {
                 let message = format!("body too large, max {max} bytes");
                 row(S::PAYLOAD_TOO_LARGE, &message, "invalid_request_error", None, Level::Warn)
+            }
+            Self::BodyCoded(coding) => {
+                let message = format!("a body with content-encoding {coding} is not taken: send it as it is, without one");
+                row(S::UNSUPPORTED_MEDIA_TYPE, &message, "invalid_request_error", None, Level::Warn)
             }
             Self::BodyIncomplete => {
                 let message = "the request's body did not arrive in full";
@@ -230,7 +235,7 @@ impl Refusal {
             Self::ContextTooSmall { .. } => "context_too_small",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyIncomplete => "body_incomplete",
-            Self::BadRequest(_) | Self::Later { .. } => "bad_request",
+            Self::BadRequest(_) | Self::BodyCoded(_) | Self::Later { .. } => "bad_request",
             Self::UnknownModel(_) => "unknown_model",
             Self::UnknownPath => "unknown_path",
             Self::MethodNotAllowed(_) => "method_not_allowed",
@@ -306,6 +311,12 @@ impl Row {
         let Self { status, message, kind, code, .. } = self;
         ErrorInfo { status: status.as_u16(), kind, code: *code, param, message, request_id }
     }
+}
+
+/// What is missing where a key's role does not allow something.
+pub fn role_needed(role: &str) -> String {
+    let wanted = if role == "admin" { "role admin".to_owned() } else { format!("role {role} or admin") };
+    format!("this key may not do that: {wanted} is needed")
 }
 
 fn denied_row(denied: &Denied) -> Row {

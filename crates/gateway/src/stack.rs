@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
-use http::header::{ALLOW, HeaderName, HeaderValue};
+use http::header::{ALLOW, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::Instant;
@@ -378,6 +378,13 @@ impl Gateway {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let max = self.inner.settings.body_bytes_max;
+        if let Some(coding) = coding(&way.head.headers) {
+            return Err(Refusal::BodyCoded(coding));
+        }
+        // Said before: not read for nothing.
+        if body.size_hint().lower() > max {
+            return Err(Refusal::BodyTooLarge { max });
+        }
         let limited = Limited::new(body, usize::try_from(max).unwrap_or(usize::MAX));
         let began = Instant::now();
         // A box of its own: the body lies on the heap only while it is read, not in every waiting request.
@@ -433,6 +440,12 @@ pub(crate) struct Way<'a> {
     pub(crate) is_last: bool,
     /// A server has failed at it before.
     pub(crate) is_suspect: bool,
+}
+
+/// How a body says that it is coded, if it does (RFC 9110, section 8.4).
+fn coding(headers: &HeaderMap) -> Option<String> {
+    let coding = String::from_utf8_lossy(headers.get(CONTENT_ENCODING)?.as_bytes()).trim().to_ascii_lowercase();
+    (!coding.is_empty() && coding != "identity").then(|| cut_name(&coding))
 }
 
 impl Way<'_> {

@@ -13,7 +13,7 @@ use tokio::task::coop::consume_budget;
 use tollhouse_access::Role;
 use tollhouse_collect::formats;
 use tollhouse_elastic::{Book, By, ElasticError, NewDocument, Right, Scope};
-use tollhouse_gateway::{Caller, Door, Refusal};
+use tollhouse_gateway::{Caller, Door, Refusal, role_needed};
 use tollhouse_journal::{Appended, Journal, JournalError, Level, Record};
 use tollhouse_store::INDEX_DELETED;
 use tollhouse_web::{Answer, json as json_answer};
@@ -90,7 +90,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> Answer {
              as `X-Api-Key: …`)"
                 .to_owned()
         }
-        Refusal::RoleNotAllowed(role) => format!("this key may not do that: role {role} or admin is needed"),
+        Refusal::RoleNotAllowed(role) => role_needed(role),
         other => other.to_string(),
     };
     let cause = json!({"type": "security_exception", "reason": reason});

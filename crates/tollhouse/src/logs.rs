@@ -115,6 +115,6 @@ mod tests {
         );
         assert!(line(&request, true).contains("\x1b[31merror\x1b[0m"));
         let collected = json!({"kind": "log", "source": "nginx", "msg": "a\n\x1b[2Jb"});
-        assert_eq!(line(&collected, false), "-  info   nginx       a\u{fffd}\u{fffd}[2Jb");
+        assert_eq!(line(&collected, false), "-  info   nginx       a \u{fffd}[2Jb");
     }
 }

@@ -118,14 +118,18 @@ fn table(out: &mut impl Write, hits: &[Value]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A value as one cell. Control characters are shown, not sent to the terminal (attack catalogue, 102).
+/// A value as one cell, line ends as blanks. Other control characters are shown, not sent to the terminal (attack catalogue, 102).
 pub(crate) fn cell(value: &Value, width: usize) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let printable = text.chars().map(|c| if c.is_control() || is_bidi_control(c) { '\u{fffd}' } else { c });
+    let printable = text.chars().map(|c| match c {
+        '\n' | '\t' => ' ',
+        c if c.is_control() || is_bidi_control(c) => '\u{fffd}',
+        c => c,
+    });
     let mut shown: String = printable.clone().take(width).collect();
     if printable.count() > width {
         shown.pop();
@@ -145,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_cell_is_one_line_without_control_characters() {
-        assert_eq!(cell(&json!("a\u{1b}[31m\nb"), 20), "a\u{fffd}[31m\u{fffd}b");
+        assert_eq!(cell(&json!("a\u{1b}[31m\nb"), 20), "a\u{fffd}[31m b");
         assert_eq!(cell(&json!("\u{202e}abc"), 20), "\u{fffd}abc");
         assert_eq!(cell(&json!("abcdef"), 4), "abc…");
         assert_eq!(cell(&Value::Null, 4), "-");

@@ -32,6 +32,12 @@ pub(crate) struct Talk {
     state: State,
 }
 
+/// Tokens of a prompt as it is, or of messages with four each for what stands around them.
+fn input_tokens(request: &ChatRequest) -> u64 {
+    let prompt = request.prompt.as_ref().map_or(0, |prompt| count_tokens(&prompt.text));
+    prompt + request.messages.iter().map(|message| 4 + count_tokens(&message.content.text())).sum::<u64>()
+}
+
 #[derive(Debug, PartialEq)]
 enum State {
     Fresh,
@@ -48,7 +54,7 @@ impl Talk {
         pieces.truncate(limit);
         Self {
             finish,
-            input_tokens: request.messages.iter().map(|message| 4 + count_tokens(&message.content.text())).sum(),
+            input_tokens: input_tokens(request),
             output_tokens: pieces.len() as u64,
             pieces: pieces.into_iter(),
             prefill: if prompt.to_lowercase().contains("slow") { PREFILL_SLOW } else { PREFILL },

@@ -12,6 +12,7 @@ mod verdict;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -27,6 +28,8 @@ use self::report::Report;
 use self::users::Fault;
 use self::verdict::Verdict;
 
+/// A running house takes a key that was just made within a second.
+const NEW_KEY_TIME_MAX: Duration = Duration::from_secs(2);
 /// Models that are named where a wrong one was asked for.
 const MODELS_NAMED: usize = 20;
 const NO_TOLLHOUSE: &str = "is this the address of a tollhouse?";
@@ -124,7 +127,16 @@ fn is_name_of(listed: &str, wanted: &str) -> bool {
 
 async fn list_models(target: &Target, plan: &Plan) -> Result<Vec<String>, Unable> {
     let base = target.base();
-    let asked = target.line().json(Method::GET, "/v1/models", Bytes::new()).await;
+    let begun = Instant::now();
+    let asked = loop {
+        let asked = target.line().json(Method::GET, "/v1/models", Bytes::new()).await;
+        let is_refused = asked.as_ref().is_ok_and(|answer| answer.status == StatusCode::UNAUTHORIZED);
+        // A key that was made a moment ago.
+        if !(is_refused && target.has_key() && begun.elapsed() < NEW_KEY_TIME_MAX) {
+            break asked;
+        }
+        tokio::time::sleep(NEW_KEY_TIME_MAX / 4).await;
+    };
     let answer = asked.map_err(|failed| {
         let why = if failed.unconnected { "nothing answers" } else { "no answer came" };
         Unable::new(

@@ -39,6 +39,13 @@ pub enum JournalError {
     /// The path does not name a file that can hold a journal.
     #[error("opening journal {}: not a usable file name", .0.display())]
     Name(PathBuf),
+    /// There is a file that was never a journal.
+    #[error(
+        "opening journal {}: this file is no journal, not one of its lines is a record; it was not changed. Name another file in \
+         `logging.file`, or move this one away",
+        .0.display()
+    )]
+    Foreign(PathBuf),
     /// The fields that every line carries are too long.
     #[error("opening journal: configured fields take {bytes} bytes of each line, at most {max} are allowed")]
     FieldsTooLong {

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::condition::{Condition, DiskState, TIGHT_BYTES, Telling, TightBound, Why};
 use crate::disk::{Disk, FILE_MODE, RealDisk, Space};
 use crate::error::JournalError;
+use crate::foreign::refuse_foreign;
 use crate::hold::Holds;
 use crate::keep::{Keeper, Keeping, Policy};
 use crate::line::Form;
@@ -268,6 +269,8 @@ impl Journal {
         let names = Names::new(&options.file)?;
         let form = Form::new(&options.service, &options.fields)?;
         std::fs::create_dir_all(&names.dir).map_err(JournalError::io("creating", &names.dir))?;
+        // Before anything is made beside it.
+        refuse_foreign(&names)?;
         let lock = lock(&names)?;
         let Recovered { recovery, head, first_seq, length } = recover(&names)?;
         let file = disk.open(&names.current).map_err(JournalError::io("opening", &names.current))?;

@@ -12,7 +12,7 @@
 //! gateway-2026.01.27-000000000001.log.zst    the same bytes, packed in stretches with a table (`stretches.rs`); or .gz
 //! gateway-….log.zst.tmp                      a compression under way; left over after a kill, removed at open
 //! gateway.lock                               locked while a process has the journal open; holds its process id
-//! gateway.torn                               quarantine: what was cut off after a crash, at most 1 MiB
+//! gateway.torn                               quarantine: what was cut off after a crash, at most 16 MiB
 //! ```
 //!
 //! # Line
@@ -73,6 +73,7 @@
 mod condition;
 mod disk;
 mod error;
+mod foreign;
 mod hold;
 mod journal;
 mod keep;
@@ -83,6 +84,7 @@ mod reader;
 mod record;
 mod recover;
 mod seek;
+mod stray;
 mod stretches;
 mod sync;
 mod together;
@@ -101,5 +103,6 @@ pub use packing::Packing;
 pub use reader::{Line, Position, Reader};
 pub use record::{Level, Record};
 pub use recover::Recovery;
+pub use stray::Strays;
 pub use together::Appended;
-pub use verify::{Break, Gap, Report, verify, verify_each};
+pub use verify::{Break, Gap, HalfLine, Report, verify, verify_each};

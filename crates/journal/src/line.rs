@@ -152,6 +152,37 @@ pub(crate) fn ends(line: &[u8]) -> Option<(u64, Hash)> {
     (name.ends_with(b",\"seq\":") && hash.iter().all(u8::is_ascii_hexdigit)).then_some((seq, hash))
 }
 
+/// Whether a line begins as ours do: `ts`, `level` and `kind`.
+pub(crate) fn begins(line: &[u8]) -> bool {
+    how_it_begins(line) == Begin::Whole
+}
+
+/// Whether this can be the begin of a line of ours that was cut off anywhere behind its first byte; zeros may follow it.
+pub(crate) fn can_begin(torn: &[u8]) -> bool {
+    let zeros = torn.iter().rev().take_while(|byte| **byte == 0).count();
+    let torn = &torn[..torn.len() - zeros];
+    !torn.is_empty() && how_it_begins(torn) != Begin::Other
+}
+
+#[derive(PartialEq)]
+enum Begin {
+    Whole,
+    CutOff,
+    Other,
+}
+
+fn how_it_begins(line: &[u8]) -> Begin {
+    let mut rest = line;
+    for part in [&b"{\"ts\":\""[..], b"\",\"level\":\"", b"\",\"kind\":\""] {
+        let Some(value) = rest.strip_prefix(part) else {
+            return if part.starts_with(rest) { Begin::CutOff } else { Begin::Other };
+        };
+        let is_value = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-:.".contains(byte);
+        rest = &value[value.iter().take_while(is_value).count()..];
+    }
+    Begin::Whole
+}
+
 /// `ts` of a line in milliseconds since 1970, without parsing the rest.
 pub(crate) fn ts_ms(line: &[u8]) -> Option<i64> {
     let text = line.strip_prefix(b"{\"ts\":\"")?;

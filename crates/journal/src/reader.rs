@@ -27,6 +27,7 @@ use crate::names::{Names, Rotated, day_text};
 use crate::packing::{Packing, Unpacker};
 use crate::recover::first_seq;
 use crate::seek::shortly_before;
+use crate::stray::StrayList;
 use crate::stretches::Table;
 
 /// Lines that [`Reader::take_until`] holds at once.
@@ -74,6 +75,7 @@ pub struct Reader {
     end: usize,
     offset: u64,
     count: Count,
+    strays: StrayList,
     /// Damage met while opening, for the next call to tell.
     untold: Option<JournalError>,
     has_more: bool,
@@ -167,6 +169,7 @@ impl Reader {
             end: 0,
             offset: 0,
             count,
+            strays: StrayList::default(),
             untold: None,
             has_more: true,
             given: None,
@@ -295,6 +298,26 @@ impl Reader {
         self.count.damaged
     }
 
+    /// The lines met so far that are no records.
+    pub(crate) fn strays(&self) -> &StrayList {
+        &self.strays
+    }
+
+    /// What follows the last line feed of the open file: its name, the bytes, and whether more may come.
+    pub(crate) fn rest(&self) -> Result<Option<(String, u64, bool)>, JournalError> {
+        let Some(source) = &self.source else { return Ok(None) };
+        let bytes = match &source.input {
+            Input::Plain(file) => {
+                let path = self.names.dir.join(&source.name);
+                let length = file.metadata().map_err(JournalError::io("examining", &path))?.len();
+                length.saturating_sub(self.offset)
+            }
+            Input::Packed(_) => (self.end - self.start) as u64,
+            Input::Exhausted => 0,
+        };
+        Ok((bytes > 0).then(|| (source.name.clone(), bytes, source.is_current)))
+    }
+
     /// The next complete line that is there now, as [`Reader::next_range`] gives it.
     fn next_line(&mut self) -> Result<Option<(u64, Range<usize>)>, JournalError> {
         self.has_more = true;
@@ -331,7 +354,10 @@ impl Reader {
             if std::mem::take(&mut source.is_skipping) {
                 continue;
             }
-            let Some(seq) = self.count.take(&self.buffer[line.clone()]) else { continue };
+            let Some(seq) = self.count.take(&self.buffer[line.clone()]) else {
+                self.strays.add(&source.name, self.count.last());
+                continue;
+            };
             if self.offset == length as u64 + 1 {
                 source.first_seq.get_or_insert(seq);
             }
@@ -345,8 +371,10 @@ impl Reader {
         let had = self.end - self.start;
         if had == self.buffer.len() {
             if had >= READ_BYTES_MAX {
-                self.count.damaged += u64::from(!source.is_skipping);
-                source.is_skipping = true;
+                if !std::mem::replace(&mut source.is_skipping, true) {
+                    self.count.damaged += 1;
+                    self.strays.add(&source.name, self.count.last());
+                }
                 self.offset += had as u64;
                 (self.start, self.end) = (0, 0);
                 return Ok(true);
@@ -402,6 +430,10 @@ impl Reader {
         }
         let after = self.source.as_ref().map(|source| source.first_seq.unwrap_or(self.count.next.saturating_sub(1)));
         let Some(source) = self.find_next(after)? else { return Ok(false) };
+        // Nothing is written to a file that has a later one.
+        if let Some((name, ..)) = self.rest()? {
+            self.strays.add(&name, self.count.last());
+        }
         let mut count = Count { disagreed: None, ..self.count };
         if let Some(first_seq) = source.first_seq {
             count = Count { next: first_seq, is_known: true, ..count };
@@ -556,6 +588,11 @@ impl Reader {
 impl Count {
     /// Before anything is read; a journal that was never shortened begins with 1.
     const START: Self = Self { next: 1, is_known: false, disagreed: None, damaged: 0 };
+
+    /// `seq` of the line before, as far as one is known.
+    fn last(&self) -> Option<u64> {
+        self.next.checked_sub(1).filter(|last| self.is_known && *last > 0)
+    }
 
     /// The `seq` to give a line, or nothing when it is only a piece of one. Damage changes what a line says or where lines
     /// end; the count is believed over one line that disagrees, and two lines that agree with each other over the count.

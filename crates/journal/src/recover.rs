@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -16,8 +16,8 @@ use crate::error::JournalError;
 use crate::line::{self, Head, LINE_BYTES_MAX, RECORD_BYTES_MAX};
 use crate::names::{Names, Rotated};
 
-/// Most bytes of torn tails that are kept beside the journal; what does not fit is counted and dropped.
-const QUARANTINE_BYTES_MAX: u64 = 1 << 20;
+/// Most bytes of torn tails that are kept beside the journal, some of the longest lines; what does not fit is counted and dropped.
+const QUARANTINE_BYTES_MAX: u64 = 16 << 20;
 /// Bytes at the end of a file that are searched for its last sound line before all of it is read.
 const END_BYTES: u64 = 2 * LINE_BYTES_MAX as u64;
 /// As many are enough as a rule.
@@ -32,6 +32,10 @@ const UNFINISHED_MAX: usize = 100_000;
 pub struct Recovery {
     /// Bytes after the last line feed that were cut off and put into quarantine.
     pub torn_bytes: u64,
+    /// Of these, as many as did not fit into quarantine any more and are lost.
+    pub dropped_bytes: u64,
+    /// The quarantine.
+    pub quarantine: PathBuf,
     /// `seq` of the last line that is there, 0 when there is none.
     pub last_seq: u64,
     /// After an unclean end: the `request.start` records that have no `request` of the same `request_id`, oldest first.
@@ -53,7 +57,7 @@ pub(crate) fn recover(names: &Names) -> Result<Recovered, JournalError> {
     for left_over in names.temporaries()? {
         fs::remove_file(&left_over).map_err(JournalError::io("removing", &left_over))?;
     }
-    let (length, torn_bytes) = cut_torn_tail(names)?;
+    let (length, torn) = cut_torn_tail(names)?;
     let before = names.list_distinct()?.pop();
 
     // A rotation that was cut short leaves an empty current file or none; then the one before tells where to go on.
@@ -77,17 +81,31 @@ pub(crate) fn recover(names: &Names) -> Result<Recovered, JournalError> {
     };
     let is_clean = end.last_seq == 0 || is_process(&end.last_line, b"stopped");
     let unfinished = if is_clean { Vec::new() } else { unfinished(names, before.as_ref())? };
-    let recovery = Recovery { torn_bytes, last_seq: head.seq, unfinished };
+    let recovery = Recovery {
+        torn_bytes: torn.bytes,
+        dropped_bytes: torn.dropped,
+        quarantine: names.torn(),
+        last_seq: head.seq,
+        unfinished,
+    };
     Ok(Recovered { recovery, head, first_seq: end.first_seq, length })
 }
 
-/// Cuts what follows the last line feed off the current file. Gives the length left and the bytes cut.
-fn cut_torn_tail(names: &Names) -> Result<(u64, u64), JournalError> {
+/// What was cut off.
+#[derive(Default)]
+struct Torn {
+    bytes: u64,
+    /// Of these, not kept.
+    dropped: u64,
+}
+
+/// Cuts what follows the last line feed off the current file. Gives the length left and what was cut.
+fn cut_torn_tail(names: &Names) -> Result<(u64, Torn), JournalError> {
     let path = &names.current;
     let failed = |action| JournalError::io(action, path);
     let file = match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, 0)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, Torn::default())),
         Err(error) => return Err(failed("opening")(error)),
     };
     let found = file.metadata().map_err(failed("examining"))?;
@@ -95,12 +113,13 @@ fn cut_torn_tail(names: &Names) -> Result<(u64, u64), JournalError> {
         return Err(JournalError::Name(path.clone()));
     }
     let length = end_of_last_line(&file, found.len()).map_err(failed("reading"))?;
-    let torn_bytes = found.len() - length;
-    if torn_bytes > 0 {
-        quarantine(names, &file, length).map_err(JournalError::io("writing", &names.torn()))?;
+    let mut torn = Torn { bytes: found.len() - length, dropped: 0 };
+    if torn.bytes > 0 {
+        let kept = quarantine(names, &file, length).map_err(JournalError::io("writing", &names.torn()))?;
+        torn.dropped = torn.bytes - kept;
         file.set_len(length).and_then(|()| file.sync_all()).map_err(failed("cutting the torn end of"))?;
     }
-    Ok((length, torn_bytes))
+    Ok((length, torn))
 }
 
 /// The offset after the last LF before `length`, or 0.
@@ -119,14 +138,17 @@ fn end_of_last_line(file: &File, length: u64) -> io::Result<u64> {
     Ok(0)
 }
 
-fn quarantine(names: &Names, mut torn: &File, from: u64) -> io::Result<()> {
+/// Appends what is torn to the quarantine, and gives the bytes that it had room for.
+fn quarantine(names: &Names, mut torn: &File, from: u64) -> io::Result<u64> {
     let mut kept = OpenOptions::new().create(true).append(true).mode(FILE_MODE).open(names.torn())?;
     let room = QUARANTINE_BYTES_MAX.saturating_sub(kept.metadata()?.len());
     torn.seek(SeekFrom::Start(from))?;
-    if io::copy(&mut torn.take(room.saturating_sub(1)), &mut kept)? > 0 {
+    let copied = io::copy(&mut torn.take(room.saturating_sub(1)), &mut kept)?;
+    if copied > 0 {
         kept.write_all(b"\n")?;
     }
-    kept.sync_all()
+    kept.sync_all()?;
+    Ok(copied)
 }
 
 /// The ends of one file.

@@ -7,6 +7,7 @@ use crate::condition::GAP;
 use crate::error::JournalError;
 use crate::line::{self, Head};
 use crate::reader::{Line, Reader};
+use crate::stray::Strays;
 
 /// Lines looked at between two refills.
 const BATCH_LINES: usize = 1024;
@@ -30,6 +31,13 @@ pub struct Report {
     pub breaks: Vec<Break>,
     /// How many such lines there are.
     pub breaks_total: u64,
+    /// The first lines that are no records at all.
+    pub strays: Vec<Strays>,
+    /// How many such lines there are.
+    pub strays_total: u64,
+    /// What stands behind the last line feed: what a crash left, or a line being written just now. It is no fault; the next
+    /// start moves it away.
+    pub half_line: Option<HalfLine>,
     /// Compressed files that could not be read to their end.
     pub unreadable: Vec<JournalError>,
     /// Records of kind `gap`: each says which records the house could not keep.
@@ -58,10 +66,34 @@ pub struct Break {
     pub seq: Option<u64>,
 }
 
+/// A line without its end, the last of all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HalfLine {
+    /// The file.
+    pub file: String,
+    /// Its length.
+    pub bytes: u64,
+}
+
 impl Report {
     /// Whether nothing is wrong. That records could not be kept, and that this is told, is not wrong in the files.
     pub fn is_sound(&self) -> bool {
-        self.gaps_total == 0 && self.breaks_total == 0 && self.unreadable.is_empty()
+        self.gaps_total == 0 && self.breaks_total == 0 && self.strays_total == 0 && self.unreadable.is_empty()
+    }
+
+    /// Adds what the reader passed, once it is at the end.
+    fn take_rest(&mut self, reader: &Reader) -> Result<(), JournalError> {
+        self.strays.clone_from(&reader.strays().listed);
+        self.strays_total = reader.strays().total;
+        match reader.rest()? {
+            Some((file, bytes, true)) => self.half_line = Some(HalfLine { file, bytes }),
+            Some((file, _, false)) => {
+                self.strays.push(Strays { file, after: self.last_seq, lines: 1 });
+                self.strays_total += 1;
+            }
+            None => {}
+        }
+        Ok(())
     }
 
     /// Adds what a gap record says.
@@ -97,7 +129,10 @@ pub fn verify_each(current_file: &Path, mut each: impl FnMut(&Line, Option<u64>)
     loop {
         lines.clear();
         match reader.next_batch(BATCH_LINES, &mut lines) {
-            Ok(0) => return Ok(report),
+            Ok(0) => {
+                report.take_rest(&reader)?;
+                return Ok(report);
+            }
             Ok(_) => {}
             Err(error @ JournalError::Damaged { .. }) => {
                 if report.unreadable.len() < LISTED_MAX {

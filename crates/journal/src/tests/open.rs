@@ -11,7 +11,10 @@ fn lines_go_on_over_restarts() {
     let bed = Bed::new();
     for round in 0..3 {
         let Opened { journal, writer, recovery } = bed.open();
-        assert_eq!(recovery, Recovery { last_seq: round * 3, ..Recovery::default() });
+        assert_eq!(
+            recovery,
+            Recovery { last_seq: round * 3, quarantine: bed.beside("gateway.torn"), ..Recovery::default() }
+        );
         assert_eq!(append(&journal, [1, 2, 3]), [round * 3 + 1, round * 3 + 2, round * 3 + 3]);
         assert_eq!((*journal.written().borrow(), journal.stats().lines), (round * 3 + 3, 3));
         writer.close().unwrap();
@@ -30,7 +33,10 @@ fn lines_that_are_long_for_one_field_are_read_found_and_gone_on_from() {
     let long = |n: u64| record(n).field("cut", "y".repeat(300_000)).uncut("whole", &"x".repeat(1_500_000));
     for round in 0..2 {
         let Opened { journal, writer, recovery } = bed.open();
-        assert_eq!(recovery, Recovery { last_seq: round * 13, ..Recovery::default() });
+        assert_eq!(
+            recovery,
+            Recovery { last_seq: round * 13, quarantine: bed.beside("gateway.torn"), ..Recovery::default() }
+        );
         for n in 1..=12 {
             wait(journal.append(if n % 2 == 0 { long(n) } else { record(n) })).unwrap();
         }
@@ -228,12 +234,86 @@ fn torn_tails_go_to_quarantine() {
 #[test]
 fn the_quarantine_is_bounded() {
     let bed = Bed::new();
-    for _ in 0..2 {
-        bed.open().writer.close().unwrap();
-        std::fs::write(bed.file(), vec![b'x'; 700_000]).unwrap();
+    let torn =
+        [&b"{\"ts\":\"2026-01-27T10:00:00.123Z\",\"level\":\"info\",\"kind\":\""[..], &vec![b'x'; 9_000_000]].concat();
+    let mut dropped = Vec::new();
+    for _ in 0..3 {
+        std::fs::create_dir_all(bed.beside("")).unwrap();
+        std::fs::write(bed.file(), &torn).unwrap();
+        let Opened { writer, recovery, .. } = bed.open();
+        writer.close().unwrap();
+        assert_eq!(recovery.torn_bytes, torn.len() as u64);
+        dropped.push(recovery.dropped_bytes);
     }
-    assert_eq!(bed.open().recovery.torn_bytes, 700_000);
-    assert!(std::fs::metadata(bed.beside("gateway.torn")).unwrap().len() <= 1 << 20);
+    let (kept, length) = (std::fs::metadata(bed.beside("gateway.torn")).unwrap().len(), torn.len() as u64);
+    assert!(kept <= 16 << 20, "{kept}");
+    // Each torn end that is kept gets a line feed.
+    assert_eq!(dropped, [0, 2 * length - (kept - 2), length]);
+}
+
+#[test]
+fn a_file_of_somebody_else_is_left_alone() {
+    let random = |bytes: usize| {
+        let mut seed = 7_u64;
+        let mut next = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as u8
+        };
+        (0..bytes).map(|_| next()).filter(|byte| *byte != b'\n').collect::<Vec<u8>>()
+    };
+    let foreign: Vec<Vec<u8>> = vec![
+        random(5_000_000),
+        b"Dear diary,\nno line feed at the end".to_vec(),
+        b"one line".to_vec(),
+        b"\n\n".to_vec(),
+        b"{\n  \"ts\": \"2026-01-27\"\n}\n".to_vec(),
+        b"{\"ts\":\"2026-01-27T10:00:00.123Z\",\"level\":\"info\",\"msg\":\"another program\"}\n".to_vec(),
+        [vec![0; 5_000_000], b"a disk".to_vec()].concat(),
+    ];
+    for bytes in foreign {
+        let bed = Bed::new();
+        std::fs::create_dir_all(bed.beside("")).unwrap();
+        std::fs::write(bed.file(), &bytes).unwrap();
+        let error = bed.try_open().unwrap_err();
+        let told = error.to_string();
+        assert!(matches!(error, JournalError::Foreign(_)), "{told}");
+        assert!(
+            told.contains("gateway.log") && told.contains("not changed") && told.contains("logging.file"),
+            "{told}"
+        );
+        assert!(std::fs::read(bed.file()).unwrap() == bytes);
+        assert_eq!(bed.listing(), ["gateway.log"], "nothing is made beside it");
+    }
+}
+
+#[test]
+fn a_journal_opens_however_it_is_torn_or_damaged() {
+    let bed = Bed::new();
+    let Opened { journal, writer, .. } = bed.open();
+    append(&journal, 1..=2);
+    writer.close().unwrap();
+    let whole = std::fs::read(bed.file()).unwrap();
+    let first = whole.split_inclusive(|byte| *byte == b'\n').next().unwrap();
+    let opens = |bytes: &[u8], torn_bytes: usize| {
+        std::fs::write(bed.file(), bytes).unwrap();
+        let Opened { writer, recovery, .. } = bed.open();
+        writer.close().unwrap();
+        assert_eq!(recovery.torn_bytes, torn_bytes as u64, "{:?}", String::from_utf8_lossy(bytes));
+    };
+    for cut in 1..first.len() {
+        opens(&first[..cut], cut);
+        opens(&[&first[..cut], &[0; 100]].concat(), cut + 100);
+    }
+    opens(&[0; 5000], 5000);
+    opens(&[b"garbage\n\xff\n", &whole[..]].concat(), 0);
+    opens(&[&whole[..], b"garbage\n", b"and more"].concat(), 8);
+    // One line whose begin, or end, is gone.
+    opens(&[b"#####", &first[5..]].concat(), 0);
+    opens(&[&first[..first.len() - 9], b"\n"].concat(), 0);
+
+    // A closed file shows that it is a journal.
+    std::fs::write(bed.beside("gateway-2026.01.27-000000000001.log"), &whole).unwrap();
+    opens(b"garbage", 7);
 }
 
 #[test]
@@ -251,6 +331,51 @@ fn damaged_lines_keep_their_place() {
     assert_eq!(seqs(&bed.lines()), [1, 2, 3, 4, 5, 6]);
     let report = crate::verify(bed.file()).unwrap();
     assert_eq!((report.breaks_total, report.breaks[0].seq, report.gaps_total), (1, None, 1));
+}
+
+#[test]
+fn lines_that_are_no_records_are_told() {
+    let mut bed = Bed::new();
+    let Opened { journal, writer, .. } = bed.open();
+    append(&journal, 1..=5);
+    writer.close().unwrap();
+    let whole = std::fs::read(bed.file()).unwrap();
+    let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+    let huge = [vec![b'x'; 5 << 20], b"\n".to_vec()].concat();
+    let pieces =
+        [&b"plain text\n"[..], lines[0], lines[1], b"a\n\xff\xfe\n", &lines[2..].concat(), &huge, b"half a li"];
+    std::fs::write(bed.file(), pieces.concat()).unwrap();
+    let file = "gateway.log".to_owned();
+    let strays = |after, lines| crate::Strays { file: file.clone(), after, lines };
+    let report = crate::verify(bed.file()).unwrap();
+    assert_eq!(report.strays, [strays(None, 1), strays(Some(2), 2), strays(Some(5), 1)]);
+    assert_eq!((report.lines, report.strays_total, report.breaks_total, report.gaps_total), (5, 4, 0, 0));
+    assert_eq!(report.half_line, Some(crate::HalfLine { file: file.clone(), bytes: 9 }));
+    assert!(!report.is_sound());
+
+    // A half last line is what a crash leaves.
+    std::fs::write(bed.file(), [&whole[..], b"{\"ts\""].concat()).unwrap();
+    let report = crate::verify(bed.file()).unwrap();
+    assert_eq!((report.half_line.as_ref().map(|half| half.bytes), report.strays_total), (Some(5), 0));
+    assert!(report.is_sound());
+
+    // A closed file has none, packed or not.
+    std::fs::write(bed.file(), &whole).unwrap();
+    bed.options.rotate_bytes = 1;
+    let Opened { journal, writer, .. } = bed.open();
+    append(&journal, [6]);
+    writer.close().unwrap();
+    let closed = bed.beside("gateway-2026.01.27-000000000001.log");
+    let text = [std::fs::read(&closed).unwrap(), b"half".to_vec()].concat();
+    std::fs::write(&closed, &text).unwrap();
+    let told = Some((closed.file_name().unwrap().to_str().unwrap().to_owned(), Some(5), 1));
+    let first = |report: &crate::Report| report.strays.first().map(|at| (at.file.clone(), at.after, at.lines));
+    assert_eq!(first(&crate::verify(bed.file()).unwrap()), told);
+    std::fs::write(closed.with_extension("log.zst"), zstd::encode_all(&text[..], 1).unwrap()).unwrap();
+    std::fs::remove_file(&closed).unwrap();
+    let report = crate::verify(bed.file()).unwrap();
+    assert_eq!(first(&report).map(|(_, after, lines)| (after, lines)), Some((Some(5), 1)));
+    assert_eq!((report.lines, report.strays_total, report.half_line), (6, 1, None));
 }
 
 #[test]

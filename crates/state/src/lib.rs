@@ -43,6 +43,8 @@ mod settings;
 mod tasks;
 mod users;
 
+use std::error::Error;
+use std::iter::successors;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -75,6 +77,8 @@ pub use users::{Origin, Role, USERS_MAX, User, WaitingAudit};
 
 /// How long a statement waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The database, beside the pepper.
+const DATABASE: &str = "state.db";
 /// Connections of one process to the file; all statements are short.
 const CONNECTIONS_MAX: u32 = 4;
 
@@ -108,6 +112,21 @@ pub enum StateError {
         /// Its length.
         found: usize,
     },
+    /// The pepper is gone, and there is what only it can compare.
+    #[error(
+        "{path} is missing, and without it none of the {keys} keys and {users} users' passwords in {database} is known any more; \
+         copy it back from a backup (`state/pepper` in its folder), or move the folder {folder} away to begin anew, \
+         without keys, users and chats",
+        database = .path.with_file_name(DATABASE).display(), folder = .path.with_file_name("").display()
+    )]
+    PepperMissing {
+        /// The pepper file.
+        path: PathBuf,
+        /// Keys in force.
+        keys: u64,
+        /// Users with a password.
+        users: u64,
+    },
     /// No key can be made with such settings.
     #[error(transparent)]
     Settings(#[from] WrongSetting),
@@ -118,14 +137,42 @@ pub enum StateError {
     #[error("hashing a password: {0}")]
     Password(String),
     /// The file is damaged.
-    #[error("the state database is damaged: {0}")]
+    #[error("the state database is damaged; put the last backup back (`tollhouse backup restore`): {0}")]
     Damaged(String),
+    /// The database cannot be opened.
+    #[error("opening the state database {path}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: Box<StateError>,
+    },
     /// A statement failed.
-    #[error("asking the state database")]
+    #[error("asking the state database{}", advice(.0))]
     Database(#[from] sqlx::Error),
     /// The tables could not be brought up to date.
-    #[error("bringing the state database up to date")]
+    #[error("bringing the state database up to date{}", advice(.0))]
     Migration(#[from] sqlx::migrate::MigrateError),
+}
+
+/// What can be done about an error, where that is known, as part of a sentence.
+fn advice(error: &(dyn Error + 'static)) -> &'static str {
+    let mut causes = successors(Some(error), |&error| error.source());
+    let said = causes.find_map(|error| error.downcast_ref::<sqlx::Error>());
+    let code = said.and_then(|error| error.as_database_error()?.code()?.parse::<i32>().ok());
+    // Result codes of SQLite (sqlite.org/rescode.html): the lowest byte is the primary one.
+    match code.map(|code| (code, code & 0xff)) {
+        // NOTADB, CORRUPT
+        Some((_, 26 | 11)) => {
+            ", which is no database any more or damaged; move it away and put the last backup back (`tollhouse backup restore`)"
+        }
+        // FULL; IOERR_WRITE, IOERR_SHMSIZE: what a full disk gives while a file grows
+        Some((_, 13) | (778 | 4874, _)) => ", for which the disk has no room; free some",
+        // READONLY, CANTOPEN
+        Some((_, 8 | 14)) => ", which cannot be written or opened; look at its owner and rights",
+        _ => "",
+    }
 }
 
 impl State {
@@ -133,18 +180,9 @@ impl State {
     pub async fn open(data_dir: &Path) -> Result<Self, StateError> {
         let dir = data_dir.join("state");
         std::fs::create_dir_all(&dir).map_err(|source| StateError::File { path: dir.clone(), source })?;
-        let pepper = Pepper::load_or_create(&dir.join("pepper"))?;
-        let options = SqliteConnectOptions::new()
-            .filename(dir.join("state.db"))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT)
-            .foreign_keys(true)
-            // What is deleted is overwritten.
-            .pragma("secure_delete", "on");
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).connect_with(options).await?;
-        migrations().run(&pool).await?;
+        let path = dir.join(DATABASE);
+        let pool = connect(&path).await.map_err(|source| StateError::Open { path, source: Box::new(source) })?;
+        let pepper = pepper(&pool, &dir.join("pepper")).await?;
         let passwords = Passwords::new(pepper.clone());
         Ok(Self { pool, pepper, passwords })
     }
@@ -171,6 +209,38 @@ impl State {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Opens the file, or makes it, and brings its tables up to date.
+async fn connect(path: &Path) -> Result<SqlitePool, StateError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        // What is deleted is overwritten.
+        .pragma("secure_delete", "on");
+    let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).connect_with(options).await?;
+    migrations().run(&pool).await?;
+    Ok(pool)
+}
+
+/// The pepper: made anew only while nothing is hashed under one that is gone.
+async fn pepper(pool: &SqlitePool, path: &Path) -> Result<Pepper, StateError> {
+    let counts = "SELECT (SELECT count(*) FROM keys WHERE revoked_ms IS NULL), (SELECT count(*) FROM users WHERE password <> '')";
+    // Counted before the file is looked for: whoever makes the first key meanwhile has made the file before.
+    let (keys, users): (i64, i64) = sqlx::query_as(counts).fetch_one(pool).await?;
+    if keys == 0 && users == 0 {
+        return Pepper::load_or_create(path);
+    }
+    let missing = || StateError::PepperMissing {
+        path: path.to_owned(),
+        keys: keys.cast_unsigned(),
+        users: users.cast_unsigned(),
+    };
+    Pepper::load(path)?.ok_or_else(missing)
 }
 
 /// The steps by which the tables came to be. A step that has been released is never changed, only followed by another.
@@ -222,6 +292,7 @@ mod tests {
                       VALUES ('a', zeroblob(32), 'old', 'user', '[\"qwen3:*\"]', 30, 60000, 1)";
         sqlx::query(insert).execute(&old).await.unwrap();
         old.close().await;
+        std::fs::write(dir.path().join("state/pepper"), [7; 32]).unwrap();
 
         let keys = State::open(dir.path()).await.unwrap().keys().await.unwrap();
         assert_eq!(keys.len(), 1);
@@ -232,5 +303,57 @@ mod tests {
             ..KeySettings::default()
         };
         assert_eq!(keys[0].settings, expected);
+    }
+
+    #[tokio::test]
+    async fn a_pepper_that_is_gone_is_not_replaced_under_keys_and_users() {
+        let dir = tempfile::tempdir().unwrap();
+        let pepper = dir.path().join("state/pepper");
+        let state = State::open(dir.path()).await.unwrap();
+        let key = state.create_key(&KeySettings { name: "a".into(), ..KeySettings::default() }).await.unwrap();
+        state.close().await;
+        let kept = std::fs::read(&pepper).unwrap();
+        std::fs::remove_file(&pepper).unwrap();
+        let error = State::open(dir.path()).await.unwrap_err();
+        assert!(matches!(error, StateError::PepperMissing { keys: 1, users: 0, .. }), "{error:?}");
+        let told = error.to_string();
+        assert!(told.contains(&pepper.display().to_string()) && told.contains("backup"), "{told}");
+        assert!(!pepper.exists());
+
+        std::fs::write(&pepper, kept).unwrap();
+        let state = State::open(dir.path()).await.unwrap();
+        assert_eq!(state.pepper().digest(&key.secret), state.keys().await.unwrap()[0].hash);
+        state.revoke_key(&key.key.id).await.unwrap();
+        state.close().await;
+        // Nothing is hashed under it now that is still in force.
+        std::fs::remove_file(&pepper).unwrap();
+        let state = State::open(dir.path()).await.unwrap();
+        state.create_user("anna", Role::Admin, "correct horse battery").await.unwrap();
+        state.close().await;
+        std::fs::remove_file(&pepper).unwrap();
+        let error = State::open(dir.path()).await.unwrap_err();
+        assert!(matches!(error, StateError::PepperMissing { keys: 0, users: 1, .. }), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_database_is_named_with_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("state/state.db");
+        std::fs::create_dir(dir.path().join("state")).unwrap();
+        std::fs::write(&file, "nonsense ".repeat(1000)).unwrap();
+        let error = State::open(dir.path()).await.unwrap_err();
+        let told = tollhouse_units::chain(&error);
+        assert!(told.contains(&file.display().to_string()) && told.contains("backup restore"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_full_database_says_to_free_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(dir.path()).await.unwrap();
+        let mut connection = state.pool.acquire().await.unwrap();
+        sqlx::query("PRAGMA max_page_count = 1").execute(&mut *connection).await.unwrap();
+        let insert = "INSERT INTO waiting_audits (what, fields, done_ms) VALUES ('x', hex(zeroblob(1000000)), 0)";
+        let error = StateError::from(sqlx::query(insert).execute(&mut *connection).await.unwrap_err());
+        assert!(error.to_string().contains("free some"), "{error:?}");
     }
 }

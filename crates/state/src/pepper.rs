@@ -21,37 +21,38 @@ pub type Digest = [u8; 32];
 pub struct Pepper(Arc<[u8; 32]>);
 
 impl Pepper {
+    /// Reads the pepper; nothing where there is none.
+    pub(crate) fn load(path: &Path) -> Result<Option<Self>, StateError> {
+        let failed = |source| StateError::File { path: path.to_owned(), source };
+        let mut file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut bytes = Vec::with_capacity(32);
+        file.read_to_end(&mut bytes).map_err(failed)?;
+        let found = bytes.len();
+        let bytes = bytes.try_into().map_err(|_| StateError::Pepper { path: path.to_owned(), found })?;
+        Ok(Some(Self(Arc::new(bytes))))
+    }
+
     /// Reads the pepper, or makes one on the first start.
     pub(crate) fn load_or_create(path: &Path) -> Result<Self, StateError> {
+        if let Some(pepper) = Self::load(path)? {
+            return Ok(pepper);
+        }
         let failed = |source| StateError::File { path: path.to_owned(), source };
-        match File::open(path) {
-            Ok(mut file) => {
-                let mut bytes = Vec::with_capacity(32);
-                file.read_to_end(&mut bytes).map_err(failed)?;
-                let found = bytes.len();
-                let bytes = bytes.try_into().map_err(|_| StateError::Pepper { path: path.to_owned(), found })?;
-                Ok(Self(Arc::new(bytes)))
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let bytes: [u8; 32] = random();
-                // Written aside and linked into place: two first starts at once end with one pepper, never half a file.
-                let aside = path.with_extension(format!("{}.new", std::process::id()));
-                let mut file = OpenOptions::new()
-                    .write(true)
-                    .create(true)
-                    .truncate(true)
-                    .mode(0o400)
-                    .open(&aside)
-                    .map_err(failed)?;
-                file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-                let linked = std::fs::hard_link(&aside, path);
-                std::fs::remove_file(&aside).map_err(failed)?;
-                match linked {
-                    Ok(()) => Ok(Self(Arc::new(bytes))),
-                    Err(error) if error.kind() == ErrorKind::AlreadyExists => Self::load_or_create(path),
-                    Err(error) => Err(failed(error)),
-                }
-            }
+        let bytes: [u8; 32] = random();
+        // Written aside and linked into place: two first starts at once end with one pepper, never half a file.
+        let aside = path.with_extension(format!("{}.new", std::process::id()));
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o400).open(&aside).map_err(failed)?;
+        file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+        let linked = std::fs::hard_link(&aside, path);
+        std::fs::remove_file(&aside).map_err(failed)?;
+        match linked {
+            Ok(()) => Ok(Self(Arc::new(bytes))),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Self::load_or_create(path),
             Err(error) => Err(failed(error)),
         }
     }

@@ -220,6 +220,47 @@ def test_documents_that_are_there_twice_are_told(house):
     assert re.search(rf"^doubled .*\b{first}\b.*\b{last}\b", told, re.M), told
 
 
+def test_a_file_of_somebody_else_is_refused_and_left_as_it_is(house):
+    assert house.stop() == 0
+    diary = house.directory / "diary.txt"
+    diary.write_text("Dear diary,\nno line end behind this")
+    house.configure(logging={"file": str(diary)})
+    refused = house.run("up", check=False)
+    assert refused.returncode == 1
+    for word in [str(diary), "no journal", "not changed", "logging.file"]:
+        assert word in refused.stderr, refused.stderr
+    assert diary.read_text() == "Dear diary,\nno line end behind this"
+    assert [file.name for file in house.directory.glob("diary*")] == ["diary.txt"]
+
+
+def test_what_is_no_record_is_told_by_verify_and_by_the_next_start(house):
+    assert house.chat().status_code == 200
+    assert house.stop() == 0
+    whole = house.journal_file.read_bytes()
+    half = b'{"ts":"2026'
+    house.journal_file.write_bytes(whole + half)
+    code, found = verified(house)
+    assert (code, found["sound"]) == (0, True)
+    assert found["journal"]["half_line"] == {"file": "gateway.log", "bytes": len(half)}
+    assert "half line" in journal(house, "verify").stdout
+
+    lines = whole.splitlines(keepends=True)
+    house.journal_file.write_bytes(b"".join(lines[:2]) + b"plain text\n\xff\xfe\n" + b"".join(lines[2:]) + half)
+    code, found = verified(house)
+    assert (code, found["sound"]) == (1, False)
+    assert found["journal"]["strays"] == {"total": 2, "listed": [{"file": "gateway.log", "after": 2, "lines": 2}]}
+    assert (found["journal"]["records"], found["journal"]["breaks"]["total"]) == (len(lines), 0)
+    told = journal(house, "verify", check=False).stdout
+    assert "2 after seq 2 in gateway.log" in told and "something is wrong" in told, told
+
+    house.journal_file.write_bytes(whole + half)
+    house.start()
+    (torn,) = [record for record in house.journal(kind="log") if "torn_bytes" in record]
+    quarantine = house.journal_file.with_suffix(".torn")
+    assert (torn["torn_bytes"], torn["dropped_bytes"], torn["file"]) == (len(half), 0, str(quarantine))
+    assert quarantine.read_bytes() == half + b"\n"
+
+
 class Cramped:
     """A house whose journal lies on a disk of its own of half a MiB."""
 

@@ -13,7 +13,7 @@ use tollhouse_config::{Auth, Config, SourceConfig, SourceKind};
 use tollhouse_console::{Answers, AskKeeper, SignIns, Turn};
 use tollhouse_elastic::Elastic;
 use tollhouse_gateway::Door;
-use tollhouse_journal::{Journal, Level, Opened, Record};
+use tollhouse_journal::{Journal, Level, Opened, Record, Recovery};
 use tollhouse_limits::{Failures, Limits};
 use tollhouse_shape::Shaper;
 use tollhouse_state::State;
@@ -97,7 +97,7 @@ pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     let options = wiring::journal_options(&config);
     let holds = options.holds.clone();
     let Opened { journal, writer, recovery } = tokio::task::spawn_blocking(move || Journal::open(options)).await??;
-    close_interrupted(&journal, recovery.unfinished).await?;
+    tell_recovery(&journal, recovery).await?;
     let started = Record::new("process", Level::Info, "started").caller(CALLER);
     journal.tell(started.field("version", cli::VERSION).field("pid", std::process::id())).await?;
 
@@ -352,8 +352,22 @@ pub(crate) fn check_reach(config: &Config, address: SocketAddr, has_keys: bool) 
     )
 }
 
+/// Tells what was cut off the end of the journal, and closes the requests that have no end.
+pub(crate) async fn tell_recovery(journal: &Journal, recovery: Recovery) -> anyhow::Result<()> {
+    if recovery.torn_bytes > 0 {
+        let torn =
+            Record::new("log", Level::Warn, "a half line at the end of the journal was moved away").caller(CALLER);
+        let torn = torn
+            .field("torn_bytes", recovery.torn_bytes)
+            .field("dropped_bytes", recovery.dropped_bytes)
+            .field("file", recovery.quarantine.to_string_lossy().as_ref());
+        journal.tell(torn).await.context("telling that the end of the journal was torn")?;
+    }
+    close_interrupted(journal, recovery.unfinished).await
+}
+
 /// Closes the records of requests that a crash cut off, so that each has an end.
-pub(crate) async fn close_interrupted(journal: &Journal, unfinished: Vec<Map<String, Value>>) -> anyhow::Result<()> {
+async fn close_interrupted(journal: &Journal, unfinished: Vec<Map<String, Value>>) -> anyhow::Result<()> {
     const KEPT: [&str; 9] =
         ["method", "path", "request_id", "user_id", "model", "key_id", "trace_id", "client_ip", "stream"];
     for mut start in unfinished {

@@ -35,6 +35,8 @@ Examples:
 
 Everything that is kept is read, also while the house runs. A line that was changed, removed or put in breaks the chain
 of hashes at that place; who can write the files could make a new chain, so keep a hash elsewhere if that matters.
+A line that is no record at all is told with the record before it, and is a fault. A half line at the very end is told, too,
+but is none: a crash leaves one, and the next start moves it away, into a file beside the journal that ends in .torn.
 Records that the house could not keep (a full disk) are told by its own `gap` records; that is no fault of the files.
 With --index, while the house runs, the records of the last moments are not judged: they may be on their way.
 

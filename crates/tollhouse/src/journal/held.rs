@@ -32,8 +32,8 @@ impl Held {
             _ => error.into(),
         })?;
         let held = Self { journal, writer, caller };
-        // What a crash of the house left is closed here, because this is the next start after it.
-        up::close_interrupted(&held.journal, recovery.unfinished).await?;
+        // What a crash of the house left is told and closed here, because this is the next start after it.
+        up::tell_recovery(&held.journal, recovery).await?;
         let started = Record::new("process", Level::Info, "started").caller(caller).field("command", command);
         held.journal.append(started.field("version", cli::VERSION).field("pid", std::process::id())).await?;
         Ok(held)

@@ -81,6 +81,21 @@ fn print(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
             writeln!(out, "          after seq {} comes seq {}", gap.after, gap.next)?;
         }
     }
+    if report.strays_total > 0 {
+        writeln!(out, "strays    {} lines that are no records", report.strays_total)?;
+        for strays in report.strays.iter().take(PRINTED_MAX) {
+            let place =
+                strays.after.map_or_else(|| "before the first seq".to_owned(), |seq| format!("after seq {seq}"));
+            writeln!(out, "          {} {place} in {}", strays.lines, strays.file)?;
+        }
+    }
+    if let Some(half) = &report.half_line {
+        let (bytes, file) = (half.bytes, &half.file);
+        writeln!(
+            out,
+            "half line {bytes} bytes at the end of {file}: a crash left them, or a house is writing them; no fault"
+        )?;
+    }
     for error in report.unreadable.iter().take(PRINTED_MAX) {
         writeln!(out, "damaged   {error}")?;
     }
@@ -112,12 +127,20 @@ fn to_json(report: &Report) -> Value {
     let gaps: Vec<Value> = report.gaps.iter().map(|gap| json!({"after": gap.after, "next": gap.next})).collect();
     let breaks: Vec<Value> =
         report.breaks.iter().map(|line| json!({"file": line.file, "end": line.end, "seq": line.seq})).collect();
+    let strays: Vec<Value> = report
+        .strays
+        .iter()
+        .map(|strays| json!({"file": strays.file, "after": strays.after, "lines": strays.lines}))
+        .collect();
+    let half_line = report.half_line.as_ref().map(|half| json!({"file": half.file, "bytes": half.bytes}));
     json!({
         "records": report.lines,
         "first_seq": report.first_seq,
         "last_seq": report.last_seq,
         "gaps": {"total": report.gaps_total, "listed": gaps},
         "breaks": {"total": report.breaks_total, "listed": breaks},
+        "strays": {"total": report.strays_total, "listed": strays},
+        "half_line": half_line,
         "damaged": report.unreadable.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "gap_records": report.gap_records,
         "not_kept": report.not_kept,

@@ -114,8 +114,8 @@ pub enum StateError {
     },
     /// The pepper is gone, and there is what only it can compare.
     #[error(
-        "{path} is missing, and without it none of the {keys} keys and {users} users' passwords in {database} is known any more; \
-         copy it back from a backup (`state/pepper` in its folder), or move the folder {folder} away to begin anew, \
+        "{path} is missing, and without it nothing in {database} can be compared any more (keys in force: {keys}, users with a \
+         password: {users}); copy it back from a backup (`state/pepper` in its folder), or move the folder {folder} away to begin anew, \
          without keys, users and chats",
         database = .path.with_file_name(DATABASE).display(), folder = .path.with_file_name("").display()
     )]

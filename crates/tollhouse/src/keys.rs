@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde_json::Value;
 use tollhouse_config::{Auth, Config, IpNet};
-use tollhouse_state::{CreatedKey, KeyLimits, KeySettings, State, StoredKey};
+use tollhouse_state::{CreatedKey, KeyLimits, KeySettings, State, StateError, StoredKey};
 use tollhouse_units::{format_duration, parse_duration};
 
 use crate::cli::{CreateArgs, KeyArgs, KeyCommand, TokenArgs};
@@ -74,19 +74,31 @@ pub(crate) fn parse_network(text: &str) -> Result<IpNet, String> {
 pub(crate) async fn key(args: &KeyArgs) -> anyhow::Result<()> {
     let config = args.config.load()?;
     let state = State::open(&config.data_dir).await?;
-    match &args.command {
-        KeyCommand::Create(create) => create_key(&state, &config, create).await?,
-        KeyCommand::List { json } => list_keys(&state, &config, *json).await?,
-        KeyCommand::Revoke { id } => revoke_key(&state, &config, id).await?,
-        KeyCommand::Rotate { id, overlap, json } => rotate_key(&state, id, *overlap, *json).await?,
-    }
+    let done = match &args.command {
+        KeyCommand::Create(create) => create_key(&state, &config, create).await,
+        KeyCommand::List { json } => list_keys(&state, &config, *json).await,
+        KeyCommand::Revoke { id } => revoke_key(&state, &config, id).await,
+        KeyCommand::Rotate { id, overlap, json } => rotate_key(&state, id, *overlap, *json).await,
+    };
     state.close().await;
-    Ok(())
+    done.map_err(|error| match error.downcast_ref() {
+        Some(StateError::Database(_)) => error.context(format!("keys in {}", config.data_dir.join("state").display())),
+        _ => error,
+    })
 }
 
 async fn create_key(state: &State, config: &Config, args: &CreateArgs) -> anyhow::Result<()> {
     let made = state.create_key(&settings(args)?).await?;
-    show_secret(&made, args.json)?;
+    if let Err(error) = show_secret(&made, args.json) {
+        // Not as its cause: that whoever reads has read enough is no success here.
+        let id = &made.key.id;
+        match state.revoke_key(id).await {
+            Ok(_) => bail!("the key could not be shown, so it is revoked again ({id}); make another one: {error:#}"),
+            Err(failed) => bail!(
+                "the key could not be shown, and not be revoked again ({failed}); do so: tollhouse key revoke {id}: {error:#}"
+            ),
+        }
+    }
     if !args.json {
         eprintln!("key {} for {} is made; it is shown this once", made.key.id, made.key.settings.name);
     }
@@ -135,7 +147,13 @@ async fn rotate_key(state: &State, id: &str, overlap: Duration, as_json: bool) -
              the hash of a second secret into its `also`)"
         );
     };
-    show_secret(&made, as_json)?;
+    if let Err(error) = show_secret(&made, as_json) {
+        let overlap = format_duration(overlap);
+        bail!(
+            "key {id} has a new secret that could not be shown; rotate it once more, while the one before is valid ({overlap}), \
+             or revoke it (tollhouse key revoke {id}): {error:#}"
+        );
+    }
     if !as_json {
         let overlap = format_duration(overlap);
         eprintln!("key {id} has a new secret, shown this once; the one before is valid for {overlap} more");

@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -138,7 +139,10 @@ impl Follower {
         let mut pause = RETRY_MIN;
         loop {
             let started = Instant::now();
-            let Err(error) = self.follow() else { return };
+            // A panic is a fault of ours: the round is thrown away as after any other error, and told as loudly.
+            let followed = catch_unwind(AssertUnwindSafe(|| self.follow()));
+            let panicked = |_| Err(StoreError::NotWritable { state: "without its indexer, which panicked" });
+            let Err(error) = followed.unwrap_or_else(panicked) else { return };
             self.store.counters.failed_rounds.fetch_add(1, Ordering::Relaxed);
             tracing::error!(error = chain(&error), retry_s = pause.as_secs(), "indexing failed");
             if started.elapsed() > RETRY_MAX {

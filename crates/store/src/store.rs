@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use jiff::civil::Date;
-use jiff::{Timestamp, ToSpan};
+use jiff::{Span, Timestamp};
 use serde_json::{Map, Value, json};
 use tantivy::schema::Type;
 use tokio::sync::watch;
@@ -456,10 +456,11 @@ impl Inner {
         Ok(days.into_iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(day, _)| day).collect())
     }
 
-    /// Whether a day is kept by its age.
+    /// Whether a day is kept by its age. Where no calendar goes back as far as is wanted, nothing is too old.
     pub(crate) fn is_kept(&self, date: Date, today: Date) -> bool {
         let keep_days = self.options.keep_days;
-        keep_days == 0 || today.checked_sub(i64::from(keep_days).days()).is_ok_and(|oldest| date >= oldest)
+        let oldest = Span::new().try_days(keep_days).and_then(|days| today.checked_sub(days));
+        keep_days == 0 || oldest.ok().is_none_or(|oldest| date >= oldest)
     }
 
     /// Removes days that are too old or, oldest first, take too much room; what was set aside goes before any day.
@@ -571,6 +572,25 @@ fn insert_property(properties: &mut Map<String, Value>, name: &str, property: Va
         let inner = object.entry("properties").or_insert_with(|| json!({}));
         if let Some(inner) = inner.as_object_mut() {
             insert_property(inner, rest, property);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_too_old_where_no_calendar_goes_back_as_far() {
+        for (keep_days, is_kept) in [(0, true), (30, false), (5_000_000, true), (8_000_000, true), (u32::MAX, true)] {
+            let dir = tempfile::tempdir().unwrap();
+            let options = StoreOptions { dir: dir.path().into(), service: "gate".into(), keep_days, keep_bytes: 0 };
+            let store = Store::open(options).unwrap();
+            let (old, today) = (date(2020, 1, 1), date(2026, 1, 27));
+            assert_eq!(store.inner.is_kept(old, today), is_kept, "{keep_days}");
+            assert!(store.inner.is_kept(today, today), "{keep_days}");
         }
     }
 }

@@ -154,3 +154,24 @@ def started_by_run(directory, config, port):
         return {"output": output, "answer": finished(["bash", "-c", curl[0]], timeout=60) if curl else None}
     finally:
         house.stop()
+
+
+@pytest.mark.parametrize("command", ["check", "up"])
+@pytest.mark.parametrize(
+    ("settings", "place"),
+    [
+        ('tags: {broken: "((("}', "tags"),
+        ('alerts: {broken: {query: "((", count: "> 3"}}', "alerts.broken"),
+        (
+            "edge: {https: '127.0.0.1:0', sites: {a.example.com: {tls: {cert: /none/fullchain.pem, key: /none/k.pem}, "
+            "routes: [{path: /, to: console}]}}}",
+            "edge.sites.a.example.com.tls",
+        ),
+    ],
+)
+def test_what_is_wrong_beyond_the_form_names_its_place_and_ends_as_other_mistakes_do(tmp_path, command, settings, place):
+    file = tmp_path / "unfit.yaml"
+    file.write_text(f"listen: 127.0.0.1:0\ndata_dir: {tmp_path / 'data'}\n{settings}\n")
+    done = finished([BINARY, command, "--config", file])
+    assert done.returncode == 78, done
+    assert place in done.stderr and "the configuration cannot be used" in done.stderr, done.stderr

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
+use anyhow::Context;
 use jiff::Zoned;
 use tollhouse_collect::file::{Pattern, Sight, Sighted};
 use tollhouse_collect::formats::{Format, Survey};
@@ -22,7 +23,7 @@ const TROUBLES_TOLD_MAX: usize = 5;
 /// Runs the command.
 pub(crate) fn check(args: &ConfigArgs) -> anyhow::Result<()> {
     let config = args.load()?;
-    up::check_all(&config)?;
+    up::check_all(&config).context(up::Unfit)?;
     let mut out = config.effective_yaml();
     // Comments: what a program reads of this stays YAML.
     for line in sources(&config)? {

@@ -505,7 +505,7 @@ async fn prepare(now: Option<&EdgeConfig>, config: &Config) -> anyhow::Result<Pr
     let https = bind(new_https, "edge.https").await?;
     let http = bind(new_http, "edge.http").await?;
     let config = config.clone();
-    let read = move || anyhow::Ok((read(&config)?, renewing::authority(&config)?));
+    let read = move || anyhow::Ok((read(&config).context(crate::up::Unfit)?, renewing::authority(&config)?));
     let (held, authority) = tokio::task::spawn_blocking(read).await??;
     Ok(Prepared { held, authority, proxied: next.map_or(Proxied::No, proxied), https, http })
 }

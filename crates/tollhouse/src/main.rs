@@ -86,9 +86,11 @@ fn main() -> ExitCode {
     }
     let config_errors = error.downcast_ref::<tollhouse_config::ConfigErrors>().map(ToString::to_string);
     let unreadable = || error.downcast_ref::<init::Unreadable>().map(ToString::to_string);
+    let is_unfit = error.downcast_ref::<up::Unfit>().is_some();
+    let other = if is_unfit { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE };
     let (text, code) = match config_errors.or_else(unreadable) {
         Some(errors) => (errors, ExitCode::from(EXIT_CONFIG)),
-        None => (format!("tollhouse: {}", tollhouse_units::chain(error.as_ref())), ExitCode::FAILURE),
+        None => (format!("tollhouse: {}", tollhouse_units::chain(error.as_ref())), other),
     };
     // If even that cannot be told, the exit status still is.
     let _ = writeln!(io::stderr(), "{text}");

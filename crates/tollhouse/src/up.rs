@@ -63,14 +63,25 @@ const FLUSH_TIME_MAX: Duration = Duration::from_secs(2);
 /// Where these records come from.
 const CALLER: &str = "tollhouse/up.rs";
 
+/// What stands before the reason where a configuration is well-formed and cannot be used: it ends the program with the status of
+/// configurations.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unfit;
+
+impl std::fmt::Display for Unfit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the configuration cannot be used")
+    }
+}
+
 /// Runs the house until it is told to stop (SIGTERM, SIGINT).
 pub(crate) async fn up(source: Source) -> anyhow::Result<()> {
     // Before it is read: what changes from here on is noticed.
     let file = FileWatch::new(source.path.clone()).await;
     let config = if source.path.is_some() { source.read()? } else { source.adapted(Config::default()) };
     let logging = Logging::start(&config);
-    let shaper = shaper(&config)?;
-    check(&config)?;
+    let shaper = shaper(&config).context(Unfit)?;
+    check(&config).context(Unfit)?;
     // The port first: whoever finds it taken should not have touched the data.
     let bound = Bound::new(&config).await?;
     let bound_search = Bound::search(&config).await?;

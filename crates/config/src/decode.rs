@@ -25,6 +25,10 @@ use crate::{
 const COUNT_MAX: u64 = u32::MAX as u64;
 /// Largest number of tokens; it is exact as a floating-point number too, which is what scripts inside of Redis count with.
 const TOKENS_MAX: u64 = 1_000_000_000_000_000;
+/// Most days of anything.
+const DAYS_MAX: u64 = 36_500;
+/// Longest duration, so that it can be added to every point in time.
+const DURATION_MAX: Duration = Duration::from_secs(DAYS_MAX * 24 * 60 * 60);
 /// Size of a file that holds a secret.
 const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
 
@@ -281,7 +285,9 @@ impl<'a> Decoder<'a> {
         }
         match text.value.parse::<u64>() {
             Ok(0) => self.wrong(node, Saying::TooSmall { number: 0 }, expected()),
-            Ok(number) if number > max => self.wrong(node, Saying::TooLarge { number }, expected()),
+            Ok(number) if number > max => {
+                self.wrong(node, Saying::TooLarge { number }, Saying::WholeTo { most: max });
+            }
             Ok(number) => return Some(number),
             Err(_) => self.wrong(node, Saying::NotWhole { text: shown(&text.value) }, expected()),
         }
@@ -298,6 +304,11 @@ impl<'a> Decoder<'a> {
         self.count(node, COUNT_MAX).map(|number| number as u32)
     }
 
+    /// A number of days: a century is more than any calendar's arithmetic needs.
+    pub fn days(&mut self, node: &Node) -> Option<u32> {
+        self.count(node, DAYS_MAX).map(|number| number as u32)
+    }
+
     /// A number of tokens, at least 1.
     pub(crate) fn tokens(&mut self, node: &Node) -> Option<u64> {
         self.count(node, TOKENS_MAX)
@@ -309,6 +320,11 @@ impl<'a> Decoder<'a> {
         let duration = self.understood(node, Saying::ATime {}, parse_duration)?;
         if duration.is_zero() {
             self.wrong(node, Saying::ZeroTime {}, Saying::ATime {});
+            return None;
+        }
+        if duration > DURATION_MAX {
+            let most = tollhouse_units::format_duration(DURATION_MAX);
+            self.wrong(node, Saying::TimeLong {}, Saying::AtMostTime { most });
             return None;
         }
         Some(duration)

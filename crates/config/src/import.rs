@@ -259,7 +259,7 @@ fn ours(file: &Old) -> ConfigErrors {
 fn unknown(file: &Old) -> ConfigErrors {
     let problem = Problem::new(None, "this is none of the files that are known here").expected(
         "a gateway's config.yaml (`listen`, `ollama_api`, `rate_limit`, …), a chat page's (`title`, `api_base`, `model`) or \
-         LiteLLM's (`model_list`)",
+         LiteLLM's (`model_list`), an nginx site (`server {…}`) or OpenClaw's openclaw.json (by this name)",
     );
     ConfigErrors::new(&file.name, vec![problem], 0, |_| {})
 }

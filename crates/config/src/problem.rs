@@ -105,6 +105,11 @@ impl ConfigErrors {
         Self { file: file.to_owned(), problems, left_out }
     }
 
+    /// One that is found once the file has been read; `file` as it was named.
+    pub fn of(file: &str, problem: Problem) -> Self {
+        Self::new(file, vec![problem], 0, |_| {})
+    }
+
     /// The file as it was named.
     pub fn file(&self) -> &str {
         &self.file

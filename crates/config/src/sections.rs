@@ -61,6 +61,7 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
         if let Some(upstreams) = upstreams_node.and_then(|node| models::upstreams(d, node)) {
             config.upstreams = upstreams;
         }
+        check_not_own(d, &config.upstreams, upstreams_node, config.listen.address);
         // A name is known even when something else about its upstream is wrong, which is told already.
         let mut names: Vec<String> = config.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
         if let Some(entries) = upstreams_node.and_then(Node::entries) {
@@ -93,7 +94,7 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
             tags(d, node, &mut config.tags);
         }
         s.section(d, "store", |d, s| store::store(d, s, &mut config.store, &config.service));
-        s.section(d, "search", |d, s| store::search(d, s, &mut config.search, auth));
+        s.section(d, "search", |d, s| store::search(d, s, &mut config.search, auth, listen));
         let ship_node = s.get("ship");
         if let Some(destinations) = ship_node.and_then(|node| ship::destinations(d, node)) {
             config.ship = destinations;
@@ -124,6 +125,9 @@ pub(crate) fn read(decoder: &mut Decoder<'_>, root: &Node) -> Config {
 }
 
 // General
+
+/// What is told of a server that would be the house itself.
+const OWN_ADDRESS: &str = "this is the house's own `listen`";
 
 fn service(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
     name(d, node, "a name of letters, digits, `.`, `_` and `-` that begins with a letter or digit")
@@ -230,6 +234,30 @@ fn base_url(text: &str) -> Result<String, Said> {
         return Err(Said::from("the port is not a number from 1 to 65535"));
     }
     Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// Whether a server of this URL would be the house itself, which listens at `house`.
+fn is_own(url: &str, house: SocketAddr) -> bool {
+    let Ok(uri) = url.parse::<http::Uri>() else { return false };
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_here = |ip: IpAddr| ip == house.ip() || house.ip().is_unspecified() && ip.is_loopback();
+    let is_local = host == "localhost" && (house.ip().is_loopback() || house.ip().is_unspecified());
+    house.port() == port && (is_local || host.parse().is_ok_and(is_here))
+}
+
+/// Tells of model servers that would be the house itself: it would ask itself without end.
+fn check_not_own(
+    d: &mut Decoder<'_>,
+    upstreams: &[crate::config::UpstreamConfig],
+    node: Option<&Node>,
+    house: SocketAddr,
+) {
+    for entry in node.and_then(Node::entries).into_iter().flatten() {
+        if upstreams.iter().any(|upstream| upstream.name == entry.name && is_own(&upstream.url, house)) {
+            d.wrong(&entry.value, OWN_ADDRESS, "the address of a model server, or another `listen`");
+        }
+    }
 }
 
 fn host(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
@@ -396,7 +424,7 @@ fn user_and_password<'n>(
 }
 
 fn keep(d: &mut Decoder<'_>, s: &mut Section<'_>, keep: &mut Keep) {
-    s.set(d, "days", &mut keep.days, Decoder::count_u32);
+    s.set(d, "days", &mut keep.days, Decoder::days);
     s.set(d, "bytes", &mut keep.bytes, Decoder::bytes);
 }
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 #[test]
 fn every_example_is_a_configuration() {
-    for name in ["alerts.md"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
+    for name in ["docs/alerts.md", "README.md", "README.zh-CN.md"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
         let text = std::fs::read_to_string(&path).expect("a document");
         let mut examples = 0;
         for part in text.split("```yaml\n").skip(1) {

@@ -73,6 +73,10 @@ enum Way {
     House(Part),
     Files(Files),
     Redirect(String),
+    Refuse {
+        /// Whether every path that begins with this text is meant.
+        is_open_ended: bool,
+    },
     Forward(Box<Forward>),
 }
 
@@ -128,8 +132,7 @@ impl Edge {
             return Err(Lost::Misdirected);
         }
         let site = self.sites.get(&host).ok_or(Lost::Misdirected)?;
-        let path = request.uri().path();
-        site.routes.iter().find(|route| route.holds(path)).cloned().ok_or(Lost::NoRoute)
+        site.route(request.uri().path()).cloned().ok_or(Lost::NoRoute)
     }
 
     /// Answers a request for a route that is not the house's own.
@@ -152,6 +155,10 @@ impl Edge {
                 let answer = redirect(base, &request);
                 drain(request.into_body()).await;
                 answer
+            }
+            Way::Refuse { .. } => {
+                drain(request.into_body()).await;
+                text(StatusCode::FORBIDDEN, "this is not for anybody\n")
             }
             Way::Forward(forward) => match forward.answer(request, &route.host, visitor, &id, &mut open).await {
                 Outcome::Answer(answer) => answer,
@@ -212,6 +219,32 @@ impl Edge {
     }
 }
 
+impl Site {
+    /// The route that holds a path; what is refused stays so however it is spelt.
+    fn route(&self, path: &str) -> Option<&Arc<Route>> {
+        let holds = |path: &str| self.routes.iter().find(|route| route.holds(path));
+        let refused = || holds(&plainly(path)).filter(|route| matches!(route.way, Way::Refuse { .. }));
+        let is_plain = !path.contains('%') && !path.contains("//");
+        if is_plain { holds(path) } else { refused().or_else(|| holds(path)) }
+    }
+}
+
+/// A path as most servers read it: decoded once (RFC 3986, section 2.1), and several slashes as one.
+fn plainly(path: &str) -> String {
+    let mut plain: Vec<u8> = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        let digits = behind.get(..2).filter(|_| byte == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        let decoded = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        rest = if decoded.is_some() { &behind[2..] } else { behind };
+        let byte = decoded.unwrap_or(byte);
+        if byte != b'/' || plain.last() != Some(&b'/') {
+            plain.push(byte);
+        }
+    }
+    String::from_utf8_lossy(&plain).into_owned()
+}
+
 impl Route {
     fn new(host: &str, headers: Headers, records: Records, spec: RouteSpec, kept: &Kept) -> Result<Self, EdgeError> {
         let way = match spec.to {
@@ -219,6 +252,7 @@ impl Route {
             To::Console => Way::House(Part::Console),
             To::Files(dir) => Way::Files(Files::new(&spec.path, &dir)?),
             To::Redirect(base) => Way::Redirect(base),
+            To::Refuse => Way::Refuse { is_open_ended: !spec.path.ends_with('/') },
             To::Servers { urls, balance, body_bytes_max, timeout, idle, health, slow_start } => {
                 let servers = kept.servers(&urls, balance, health.as_ref(), slow_start)?;
                 let client = kept.client(urls.iter().any(|url| url.starts_with("https://")))?;
@@ -233,7 +267,7 @@ impl Route {
     pub fn part(&self) -> Option<Part> {
         match self.way {
             Way::House(part) => Some(part),
-            Way::Files(_) | Way::Redirect(_) | Way::Forward(_) => None,
+            Way::Files(_) | Way::Redirect(_) | Way::Refuse { .. } | Way::Forward(_) => None,
         }
     }
 
@@ -248,7 +282,9 @@ impl Route {
     }
 
     fn holds(&self, path: &str) -> bool {
-        path.strip_prefix(self.path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        let is_open_ended = matches!(self.way, Way::Refuse { is_open_ended: true });
+        path.strip_prefix(self.path.as_str())
+            .is_some_and(|rest| is_open_ended || rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -337,6 +373,41 @@ mod tests {
         assert_eq!(edge.find(&other).unwrap_err(), Lost::Misdirected, "TLS was spoken for another name");
         let over_http2 = Request::builder().uri("https://b.example/only/x").body(()).unwrap();
         assert_eq!(edge.find(&over_http2).unwrap().host(), "b.example");
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_stays_so_however_it_is_spelt() {
+        let route = |path: &str, to: To| RouteSpec { path: path.to_owned(), to };
+        let leads = |path: &str| route(path, To::Redirect("https://b.example".to_owned()));
+        let site = SiteSpec {
+            host: "a.example".to_owned(),
+            aliases: Vec::new(),
+            routes: vec![leads("/"), route("/admin/", To::Refuse), route("/priv", To::Refuse), leads("/admin/open/")],
+            headers: Headers::Off,
+            records: Records::All,
+        };
+        let edge = Edge::new(vec![site], 443, Arc::new(|_| {}), Arc::default()).unwrap();
+        let visitor = Visitor { address: std::net::Ipv4Addr::LOCALHOST.into() };
+        for (path, status) in [
+            ("/admin", 403),
+            ("/admin/x", 403),
+            ("/%61dmin/x", 403),
+            ("//admin/x", 403),
+            ("/admin//x", 403),
+            ("/adminx", 301),
+            ("/priv", 403),
+            ("/private", 403),
+            ("/pri%76ate", 403),
+            ("/pri", 301),
+            ("/admin/open/x", 301),
+            ("/%zz", 301),
+        ] {
+            let request =
+                Request::builder().uri(path).header(HOST, "a.example").body(text(StatusCode::OK, "").into_body());
+            let request = request.unwrap();
+            let found = edge.find(&request).unwrap();
+            assert_eq!(edge.serve(&found, request, visitor).await.status(), status, "{path}");
+        }
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub enum Records {
 /// What stands behind a path and all paths below it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RouteSpec {
-    /// Begins with `/`. A slash at its end makes no difference: `/a` and `/a/` are both for `/a` and `/a/b`, and not for `/ab`.
+    /// Begins with `/`. A slash at its end makes no difference: `/a` and `/a/` are both for `/a` and `/a/b`, and not for `/ab`; but
+    /// where nobody answers, `/a` is for `/ab`, too.
     pub path: String,
     /// Who answers.
     pub to: To,
@@ -47,6 +48,8 @@ pub enum To {
     Files(PathBuf),
     /// Another address, to which path and query are added.
     Redirect(String),
+    /// Nobody: 403.
+    Refuse,
     /// Servers, which get the path as it is.
     Servers {
         /// Where they are (`http://host:port`, `https://host`), at least one.

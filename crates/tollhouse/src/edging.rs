@@ -90,6 +90,7 @@ fn route(route: &RouteConfig) -> RouteSpec {
         RouteTarget::Console => To::Console,
         RouteTarget::Files(dir) => To::Files(dir.clone()),
         RouteTarget::Redirect(url) => To::Redirect(url.clone()),
+        RouteTarget::Refuse => To::Refuse,
         RouteTarget::Servers(urls) => To::Servers {
             urls: urls.clone(),
             balance: match route.balance {

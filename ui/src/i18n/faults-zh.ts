@@ -282,8 +282,8 @@ export const faultWordsZh: Readonly<Record<string, string>> = {
   "a session could not last so long": "会话不能持续这么久",
   "a time from 1m to 30d": "1m 到 30d 的时长",
 
-  "gateway, console, a server (http://127.0.0.1:3000) or a list of some, dir:/path, or redirect:https://…":
-    "gateway、console、一个服务器（http://127.0.0.1:3000）或其列表、dir:/path 或 redirect:https://…",
+  "gateway, console, a server (http://127.0.0.1:3000) or a list of some, dir:/path, redirect:https://…, or refuse":
+    "gateway、console、一个服务器（http://127.0.0.1:3000）或其列表、dir:/path、redirect:https://… 或 refuse",
   "`acme`, or files of the certificate and its key, such as {cert: fullchain.pem, key: privkey.pem}":
     "`acme`，或证书及其私钥的文件，例如 {cert: fullchain.pem, key: privkey.pem}",
   "letsencrypt, letsencrypt-staging, or the address of a directory (https://…)": "letsencrypt、letsencrypt-staging 或目录的地址（https://…）",
@@ -311,6 +311,11 @@ export const faultWordsZh: Readonly<Record<string, string>> = {
   "up to {}": "最多 {}",
   "a host name": "主机名",
   "`{}` is not a host name": "`{}` 不是主机名",
+  "this is the house's own `listen`": "这是 tollhouse 自己的 `listen`",
+  "the address of a model server, or another `listen`": "模型服务器的地址，或改用另一个 `listen`",
+  "`gateway` or `console`, or the address of another server": "`gateway` 或 `console`，或另一个服务器的地址",
+  "`listen` has this address already": "`listen` 已经使用这个地址",
+  "another address": "另一个地址",
   "the file of the certificate and its chain (PEM)": "证书及证书链的文件（PEM）",
   "the file of the private key (PEM)": "私钥的文件（PEM）",
   "`{}` is not known here": "`{}` 在这里是未知的",

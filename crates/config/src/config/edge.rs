@@ -161,6 +161,8 @@ pub enum RouteTarget {
     Files(PathBuf),
     /// Another address, to which the path is added.
     Redirect(String),
+    /// Nobody: it is answered with 403.
+    Refuse,
     /// Servers, by `http://` or `https://`, without a slash at the end.
     Servers(Vec<String>),
 }
@@ -173,6 +175,7 @@ impl RouteTarget {
             Self::Console => vec!["console".to_owned()],
             Self::Files(dir) => vec![format!("dir:{}", dir.to_string_lossy())],
             Self::Redirect(url) => vec![format!("redirect:{url}")],
+            Self::Refuse => vec!["refuse".to_owned()],
             Self::Servers(urls) => urls.clone(),
         }
     }

@@ -32,7 +32,7 @@ pub(super) fn batches(d: &mut Decoder<'_>, node: &Node) -> Option<BatchesConfig>
         s.set(d, "open", &mut read.open, Decoder::count_u32);
         s.set(d, "running", &mut read.running, at_once);
         s.set(d, "at_once", &mut read.at_once, at_once);
-        s.section(d, "keep", |d, s| s.set(d, "days", &mut read.keep_days, Decoder::count_u32));
+        s.section(d, "keep", |d, s| s.set(d, "days", &mut read.keep_days, Decoder::days));
         s.section(d, "later", |d, s| {
             s.set(d, "open", &mut read.later_open, Decoder::count_u32);
             s.set(d, "at_once", &mut read.later_at_once, at_once);

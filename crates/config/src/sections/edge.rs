@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{base_url, host_name, listen_address};
+use super::{OWN_ADDRESS, base_url, host_name, is_own, listen_address};
 use crate::{
     config::{
         AcmeChallenge, AcmeConfig, Auth, BalanceConfig, EdgeConfig, HeadersConfig, RecordsConfig, RouteConfig,
@@ -25,7 +25,7 @@ const ALIASES_MAX: usize = 99;
 const SERVERS_MAX: usize = 64;
 /// What stands as `to`.
 const TO: &str =
-    "gateway, console, a server (http://127.0.0.1:3000) or a list of some, dir:/path, or redirect:https://…";
+    "gateway, console, a server (http://127.0.0.1:3000) or a list of some, dir:/path, redirect:https://…, or refuse";
 /// What only servers have.
 const OF_SERVERS: [&str; 7] = ["balance", "body", "timeout", "idle", "health", "every", "slow_start"];
 /// Where a site's certificate comes from.
@@ -45,7 +45,7 @@ pub(super) fn edge(d: &mut Decoder<'_>, node: &Node, house: SocketAddr, auth: Au
         let with_http = http.is_some();
         let acme = s.get("acme").map(|node| acme(d, node, with_http));
         let expected = "host names with settings, such as ai.example.com: {tls: {cert: …, key: …}, routes: […]}";
-        let sites = s.require(d, "sites", expected, |d, node| sites(d, node, expected));
+        let sites = s.require(d, "sites", expected, |d, node| sites(d, node, expected, house));
         if let Some(https) = https {
             let others = [Some(house), http];
             if https.port() != 0 && others.contains(&Some(https)) || (house.port() != 0 && http == Some(house)) {
@@ -145,7 +145,7 @@ fn mail_address(text: &str) -> Result<String, Said> {
     }
 }
 
-fn sites(d: &mut Decoder<'_>, node: &Node, expected: &str) -> Option<Vec<SiteConfig>> {
+fn sites(d: &mut Decoder<'_>, node: &Node, expected: &str, house: SocketAddr) -> Option<Vec<SiteConfig>> {
     let entries = d.entries(node, expected)?;
     if entries.is_empty() || entries.len() > SITES_MAX {
         d.wrong(
@@ -165,7 +165,7 @@ fn sites(d: &mut Decoder<'_>, node: &Node, expected: &str) -> Option<Vec<SiteCon
                 continue;
             }
         };
-        d.section(&entry.value, |d, s| sites.extend(site(d, s, host)));
+        d.section(&entry.value, |d, s| sites.extend(site(d, s, host, house)));
         let Some((last, before)) = sites.split_last() else { continue };
         let has = |name: &&String| before.iter().any(|site| site.names().any(|other| other == *name));
         if let Some(name) = last.names().find(has) {
@@ -177,12 +177,12 @@ fn sites(d: &mut Decoder<'_>, node: &Node, expected: &str) -> Option<Vec<SiteCon
     (sites.len() == entries.len()).then_some(sites)
 }
 
-fn site(d: &mut Decoder<'_>, s: &mut Section<'_>, host: String) -> Option<SiteConfig> {
+fn site(d: &mut Decoder<'_>, s: &mut Section<'_>, host: String, house: SocketAddr) -> Option<SiteConfig> {
     let tls = s.require(d, "tls", TLS, tls);
     let mut aliases = Vec::new();
     s.set(d, "aliases", &mut aliases, |d, node| names(d, node, &host));
     let expected = "a list such as [{path: /v1/, to: gateway}, {path: /, to: console}]";
-    let routes = s.require(d, "routes", expected, |d, node| routes(d, node, expected));
+    let routes = s.require(d, "routes", expected, |d, node| routes(d, node, expected, house));
     let mut headers = HeadersConfig::default();
     s.set(d, "headers", &mut headers, |d, node| d.word(node, &HeadersConfig::WORDS));
     let mut records = RecordsConfig::default();
@@ -226,10 +226,10 @@ fn tls(d: &mut Decoder<'_>, node: &Node) -> Option<TlsConfig> {
     files
 }
 
-fn routes(d: &mut Decoder<'_>, node: &Node, expected: &str) -> Option<Vec<RouteConfig>> {
+fn routes(d: &mut Decoder<'_>, node: &Node, expected: &str, house: SocketAddr) -> Option<Vec<RouteConfig>> {
     let routes = d.list(node, expected, |d, node| {
         let mut read = None;
-        d.section(node, |d, s| read = route(d, s));
+        d.section(node, |d, s| read = route(d, s, house));
         read
     })?;
     if node.is_empty() || routes.len() > ROUTES_MAX {
@@ -250,9 +250,16 @@ fn routes(d: &mut Decoder<'_>, node: &Node, expected: &str) -> Option<Vec<RouteC
     Some(routes)
 }
 
-fn route(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<RouteConfig> {
+fn route(d: &mut Decoder<'_>, s: &mut Section<'_>, house: SocketAddr) -> Option<RouteConfig> {
     let path = s.require(d, "path", "a path such as /v1/", |d, node| d.parsed(node, "a path such as /v1/", path));
-    let to = s.require(d, "to", TO, targets);
+    let to = s.require(d, "to", TO, |d, node| {
+        let to = targets(d, node)?;
+        if matches!(&to, RouteTarget::Servers(urls) if urls.iter().any(|url| is_own(url, house))) {
+            d.wrong(node, OWN_ADDRESS, "`gateway` or `console`, or the address of another server");
+            return None;
+        }
+        Some(to)
+    });
     let mut read = RouteConfig::new(&path?, to?);
     if matches!(read.to, RouteTarget::Servers(_)) {
         s.set(d, "balance", &mut read.balance, |d, node| d.word(node, &BalanceConfig::WORDS));
@@ -303,6 +310,7 @@ fn target(text: &str) -> Result<RouteTarget, Said> {
     match text {
         "gateway" => return Ok(RouteTarget::Gateway),
         "console" => return Ok(RouteTarget::Console),
+        "refuse" => return Ok(RouteTarget::Refuse),
         _ => {}
     }
     if let Some(dir) = text.strip_prefix("dir:") {

@@ -171,7 +171,7 @@ fn rotate(d: &mut Decoder<'_>, s: &mut Section<'_>) -> Option<FileRotate> {
     if let Some(node) = keep_node {
         d.section(node, |d, s| {
             s.set(d, "bytes", &mut keep.bytes, Decoder::bytes);
-            s.set(d, "days", &mut keep.days, Decoder::count_u32);
+            s.set(d, "days", &mut keep.days, Decoder::days);
             s.set_some(d, "count", &mut keep.count, Decoder::count_u32);
         });
     }

@@ -1,5 +1,7 @@
 //! `store` and `search`: where documents are found, and where they are asked for.
 
+use std::net::SocketAddr;
+
 use super::ship;
 use crate::{
     config::{Auth, RemoteStore, SearchConfig, ShipConfig, ShipKind, StoreConfig},
@@ -67,9 +69,19 @@ pub(super) fn ship_to(d: &mut Decoder<'_>, store: &StoreConfig, ship: &mut Vec<S
 }
 
 /// Reads where else the book is asked.
-pub(super) fn search(d: &mut Decoder<'_>, s: &mut Section<'_>, search: &mut SearchConfig, auth: Auth) {
+pub(super) fn search(
+    d: &mut Decoder<'_>,
+    s: &mut Section<'_>,
+    search: &mut SearchConfig,
+    auth: Auth,
+    house: SocketAddr,
+) {
     let Some(node) = s.get("listen") else { return };
     let Some(address) = super::listen_address(d, node) else { return };
+    if house.port() != 0 && address == house {
+        d.wrong(node, "`listen` has this address already", "another address");
+        return;
+    }
     if auth == Auth::Off && !address.ip().to_canonical().is_loopback() {
         let what = "nobody is asked for a key, and anybody who reaches this address could read the book";
         d.wrong(node, what, "an address of this machine alone, or access: {auth: keys}");

@@ -55,7 +55,7 @@ pub(super) fn tasks(
             })
         });
         s.section(d, "keep", |d, s| {
-            s.set(d, "days", &mut read.keep_days, Decoder::count_u32);
+            s.set(d, "days", &mut read.keep_days, Decoder::days);
             s.set(d, "runs", &mut read.keep_runs, Decoder::count_u32);
             s.set(d, "bytes", &mut read.keep_bytes, Decoder::bytes);
         });

@@ -363,3 +363,30 @@ def test_scenario_g12_an_nginx_site_becomes_an_edge_line_by_line(tmp_path, make_
         models = visitors.ask("/v1/models", "-H", f"X-Api-Key: {key}", host="ai.example.test")
         assert models.status in (200, 503), "the gate itself, with the whole path"
         assert visitors.ask("/v1/models", host="ai.example.test").status == 401
+
+
+def test_an_nginx_site_opens_nothing_that_nginx_guards_and_a_broken_one_is_refused(tmp_path):
+    """What has to be decided is told before the file is used, and the commands that follow name the file."""
+    site = tmp_path / "ai.conf"
+    site.write_text(
+        """server {
+    listen 443 ssl; server_name ai.example.com; ssl_certificate /c.pem; ssl_certificate_key /k.pem;
+    location / { proxy_pass http://127.0.0.1:3999; }
+    location /admin/ { allow 127.0.0.1; deny all; proxy_pass http://127.0.0.1:3999; }
+    location /secure { return 403; }
+}
+"""
+    )
+    done = finished([BINARY, "init", "--from", "ai.conf", "--config", "new.yaml"], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "DECIDE FIRST" in done.stderr and "ai.example.com/admin/, ai.example.com/secure" in done.stderr, done.stderr
+    assert "key create --config new.yaml --name me, then tollhouse up --config new.yaml" in done.stderr
+    written = (tmp_path / "new.yaml").read_text()
+    for path in ("/admin/", "/secure"):
+        assert f'- {{path: "{path}", to: refuse}}' in written, written
+
+    site.write_text("server { listen 80")
+    done = finished([BINARY, "init", "--force", "--from", "ai.conf"], cwd=tmp_path)
+    assert done.returncode == 78 and "ai.conf:1:1" in done.stderr and "nginx -t" in done.stderr, done.stderr
+    done = finished([BINARY, "init", "--force", "--from", "/dev/null"], cwd=tmp_path)
+    assert done.returncode == 78 and "nginx site" in done.stderr and "openclaw.json" in done.stderr, done.stderr

@@ -45,6 +45,34 @@ pub fn read(text: &str) -> Directive {
     Directive { block: block(&words, &mut at, 0), has_block: true, ..Directive::default() }
 }
 
+/// Where a file is not whole, by its line, and what is wrong there: nginx would not take it, and what [`read`] makes of it may be less
+/// than it says.
+pub fn fault(text: &str) -> Option<(usize, &'static str)> {
+    let words = words(text);
+    if words.len() >= WORDS_MAX {
+        return Some((words.last().map_or(1, |word| word.line), "so long a file is not read"));
+    }
+    let mut open: Vec<usize> = Vec::new();
+    // Where a directive began that has not ended.
+    let mut began: Option<usize> = None;
+    for word in &words {
+        if !word.is_mark {
+            began = began.or(Some(word.line));
+            continue;
+        }
+        match word.text.as_str() {
+            "{" if open.len() >= DEPTH_MAX => return Some((word.line, "so many braces within braces are not read")),
+            "{" => open.push(word.line),
+            "}" if began.is_some() => return began.map(|line| (line, "no `;` stands behind this")),
+            "}" if open.pop().is_none() => return Some((word.line, "this `}` closes nothing")),
+            _ => {}
+        }
+        began = None;
+    }
+    let unclosed = open.pop().map(|line| (line, "this `{` is not closed"));
+    unclosed.or_else(|| began.map(|line| (line, "no `;` stands behind this")))
+}
+
 /// The places of a file that pass requests on to this port of this machine.
 pub fn places(file: &str, text: &str, port: u16) -> Vec<NginxFacts> {
     let root = read(text);

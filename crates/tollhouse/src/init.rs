@@ -60,7 +60,9 @@ pub(crate) async fn init(args: &InitArgs) -> anyhow::Result<()> {
     let parts: Vec<_> =
         settings.iter().filter(|_| !assistants.is_empty()).filter_map(openclaw::Settings::part).collect();
     let is_new = files.is_empty() && parts.is_empty();
-    let plan = if is_new { first(ollama.is_some())? } else { from::plan(&files, parts, ollama.is_some())? };
+    let named = args.config.as_ref().map(|path| format!(" --config {}", path.display())).unwrap_or_default();
+    let plan =
+        if is_new { first(ollama.is_some(), &named)? } else { from::plan(&files, parts, ollama.is_some(), &named)? };
     let config = from::config(&plan.text);
     let models = from::models(&config, ollama.unwrap_or_default());
     let advice = settings.map(|settings| openclaw::Advice::new(settings, &config, plan.listen, models));
@@ -84,8 +86,8 @@ pub(crate) async fn init(args: &InitArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A first configuration, where there is no older one.
-fn first(has_ollama: bool) -> anyhow::Result<Plan> {
+/// A first configuration, where there is no older one. `named` is what names its file in further commands.
+fn first(has_ollama: bool, named: &str) -> anyhow::Result<Plan> {
     let listen = free_address()?;
     let found = Found {
         ollama: has_ollama.then(|| format!("http://{}", found::OLLAMA)),
@@ -102,7 +104,7 @@ fn first(has_ollama: bool) -> anyhow::Result<Plan> {
     if found.port_taken_by_default {
         writeln!(told, "  port {PORT} is taken (OpenClaw uses it too): listening on {listen} instead")?;
     }
-    told.push_str("next: tollhouse key create --name me, then tollhouse up");
+    write!(told, "next: tollhouse key create{named} --name me, then tollhouse up{named}")?;
     Ok(Plan { text: first_config(&found), listen, told, json: json!({"ollama": found.ollama}) })
 }
 

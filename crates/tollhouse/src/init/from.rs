@@ -8,7 +8,9 @@ use std::{
 };
 
 use serde_json::json;
-use tollhouse_config::{Config, ConfigErrors, Fate, Imported, Note, Old, Part, import_with, parse};
+use tollhouse_config::{
+    Config, ConfigErrors, Fate, Imported, Note, Old, Part, Place, Problem, RouteTarget, import_with, parse,
+};
 
 use super::{PORT, Plan, found, free_address, nginx};
 
@@ -25,12 +27,14 @@ impl fmt::Display for Unreadable {
 
 impl std::error::Error for Unreadable {}
 
-/// The configuration that older files make, with what was read elsewhere.
-pub(super) fn plan(files: &[&PathBuf], mut parts: Vec<Part>, has_ollama: bool) -> anyhow::Result<Plan> {
+/// The configuration that older files make, with what was read elsewhere. `named` is what names the new file in further commands.
+pub(super) fn plan(files: &[&PathBuf], mut parts: Vec<Part>, has_ollama: bool, named: &str) -> anyhow::Result<Plan> {
     let (olds, errors): (Vec<_>, Vec<_>) = files.iter().map(|file| Old::read(file)).partition(Result::is_ok);
     let (sites, olds): (Vec<Old>, Vec<Old>) =
         olds.into_iter().filter_map(Result::ok).partition(|old| nginx::is_site(&old.text));
     let has_sites = !sites.is_empty();
+    let broken = sites.iter().filter_map(|old| Some(broken_site(old, nginx::fault(&old.text)?)));
+    let errors: Vec<Result<Old, ConfigErrors>> = errors.into_iter().chain(broken.map(Err)).collect();
     // One edge is made of all of them.
     let whole: Vec<Part> = sites.iter().map(|old| nginx::part(&old.name, &old.text)).collect();
     parts.extend(nginx::joined(whole));
@@ -53,9 +57,9 @@ pub(super) fn plan(files: &[&PathBuf], mut parts: Vec<Part>, has_ollama: bool) -
     let config = parse(&imported.text, "the new configuration", &|_| Some("set".to_owned()))?;
     let listen = config.listen.address;
     let trouble = trouble(listen, imported.has_listen);
-    let trouble =
-        [trouble, edge_trouble(&config).filter(|_| has_sites)].into_iter().flatten().reduce(|a, b| a + "\n" + &b);
-    let told = tell(&imported, trouble.as_deref(), has_ollama)?;
+    let of_edge = [refused(&config), edge_trouble(&config)].map(|trouble| trouble.filter(|_| has_sites));
+    let trouble = of_edge.into_iter().chain([trouble]).flatten().reduce(|a, b| a + "\n" + &b);
+    let told = tell(&imported, trouble.as_deref(), has_ollama, named)?;
     let notes: Vec<_> = imported.notes.iter().map(note_json).collect();
     let json = json!({
         "taken": count(&imported, Fate::Taken),
@@ -67,6 +71,29 @@ pub(super) fn plan(files: &[&PathBuf], mut parts: Vec<Part>, has_ollama: bool) -
         "ollama": has_ollama.then(|| format!("http://{}", found::OLLAMA)),
     });
     Ok(Plan { text: imported.text, listen, told, json })
+}
+
+/// A site that nginx would not take.
+fn broken_site(old: &Old, (line, what): (usize, &'static str)) -> ConfigErrors {
+    let problem = Problem::new(Some(Place { line, column: 1, width: 1 }), what)
+        .expected("a whole nginx site, which `nginx -t` takes");
+    ConfigErrors::of(&old.name, problem)
+}
+
+/// What has to be decided before the file is used.
+fn refused(config: &Config) -> Option<String> {
+    let sites = &config.edge.as_ref()?.sites;
+    let routes = sites.iter().flat_map(|site| site.routes.iter().map(|route| (&site.host, route)));
+    let refused: Vec<String> = routes
+        .filter(|(_, route)| route.to == RouteTarget::Refuse)
+        .map(|(host, route)| format!("{host}{}", route.path))
+        .collect();
+    (!refused.is_empty()).then(|| {
+        format!(
+            "DECIDE FIRST: nginx guards these, and no route asks who comes, so they are refused (`to: refuse`): {}",
+            refused.join(", ")
+        )
+    })
 }
 
 /// The new configuration, as it will be read.
@@ -91,7 +118,7 @@ fn note_json(note: &Note) -> serde_json::Value {
     json!({"file": file, "line": line, "key": key, "fate": fate.word(), "text": text})
 }
 
-fn tell(imported: &Imported, trouble: Option<&str>, has_ollama: bool) -> anyhow::Result<String> {
+fn tell(imported: &Imported, trouble: Option<&str>, has_ollama: bool, named: &str) -> anyhow::Result<String> {
     let mut told = String::new();
     for Note { file, line, key, fate, text } in &imported.notes {
         let becomes = if *fate == Fate::NotTaken { ":" } else { " →" };
@@ -119,9 +146,9 @@ fn tell(imported: &Imported, trouble: Option<&str>, has_ollama: bool) -> anyhow:
         writeln!(told, "set before the start, since keys of model servers are not copied: {}", unset.join(", "))?;
     }
     if imported.has_keys {
-        told.push_str("the clients' old keys work on\nnext: tollhouse check, then tollhouse up");
+        write!(told, "the clients' old keys work on\nnext: tollhouse check{named}, then tollhouse up{named}")?;
     } else {
-        told.push_str("next: tollhouse key create --name me, then tollhouse up");
+        write!(told, "next: tollhouse key create{named} --name me, then tollhouse up{named}")?;
     }
     Ok(told)
 }

@@ -1,5 +1,7 @@
 //! `tollhouse init --from` an nginx site: each of its directives becomes a part of `edge`, or is told of as left.
 
+mod guards;
+mod route;
 mod site;
 mod words;
 
@@ -9,7 +11,9 @@ use std::net::SocketAddr;
 use tollhouse_config::{Fate, Note, Part, PartServer};
 use tollhouse_doctor::nginx::{self, Directive};
 
-use self::site::{Site, Target};
+use self::guards::Guards;
+use self::route::Target;
+use self::site::Site;
 
 /// Ports at which the old gateway and Ollama listen; what goes there goes to the house's own gateway.
 const GATEWAY_PORTS: [u16; 2] = [18789, OLLAMA_PORT];
@@ -19,6 +23,11 @@ const OLLAMA_PORT: u16 = 11434;
 pub(super) fn is_site(text: &str) -> bool {
     let root = nginx::read(text);
     servers(&root).next().is_some()
+}
+
+/// What keeps a file from being understood as nginx would, with its line.
+pub(super) fn fault(text: &str) -> Option<(usize, &'static str)> {
+    nginx::fault(text)
 }
 
 /// What a file becomes.
@@ -35,9 +44,13 @@ pub(super) fn part(file: &str, text: &str) -> Part {
             _ => desk.refuse(directive, words::left(directive.name())),
         }
     }
+    // Files that are included here have sites of their own.
+    let is_own = |directive: &&Directive| directive.name() != "include";
+    let above: Vec<Directive> = root.block.iter().chain(within_http(&root)).filter(is_own).cloned().collect();
+    let above = Guards::default().below(&above);
     let mut sites: Vec<Site> = Vec::new();
     for server in servers(&root) {
-        let Some(site) = site::take(&mut desk, server) else { continue };
+        let Some(site) = site::take(&mut desk, server, &above) else { continue };
         if sites.iter().any(|known| known.hosts == site.hosts) {
             desk.note(server, "server", Fate::NotTaken, "another site has this name already");
             continue;
@@ -306,6 +319,98 @@ mod tests {
         let left: Vec<&str> =
             part.notes.iter().filter(|note| note.fate == Fate::NotTaken).map(|note| note.key.as_str()).collect();
         assert_eq!(left, ["location", "fastcgi_pass"]);
+    }
+
+    /// The routes of a site with these directives, each as `path to`, and what it would be.
+    fn routes(directives: &str) -> (Vec<String>, String) {
+        let text = format!(
+            "server {{ listen 443 ssl; server_name a.example.com; ssl_certificate /c.pem; ssl_certificate_key /k.pem;\n{directives}\n}}"
+        );
+        let sections = part("site", &text).sections;
+        let edge = tollhouse_config::parse(&sections, "edge", &|_| None).unwrap().edge.unwrap();
+        let told = |route: &tollhouse_config::RouteConfig| format!("{} {}", route.path, route.to.texts().join(" "));
+        (edge.sites[0].routes.iter().map(told).collect(), sections)
+    }
+
+    const PASS: &str = "proxy_pass http://127.0.0.1:3999;";
+
+    #[test]
+    fn what_nginx_guards_is_refused() {
+        for guard in [
+            "auth_basic \"staff\";",
+            "auth_request /ask;",
+            "auth_jwt realm;",
+            "auth_pam yes;",
+            "access_by_lua_block { ngx.exit(403) }",
+            "allow 127.0.0.1; deny all;",
+            "deny 10.0.0.0/8;",
+            "satisfy any;",
+            "internal;",
+            "limit_except GET { deny all; }",
+            "if ($http_x_key != secret) { return 401; }",
+            "include snippets/staff.conf;",
+            "return 403;",
+            "return 444;",
+        ] {
+            let (found, text) = routes(&format!("location / {{ {PASS} }} location /a/ {{ {PASS} {guard} }}"));
+            assert_eq!(found, ["/ http://127.0.0.1:3999", "/a/ refuse"], "{guard}");
+            assert!(text.contains("# - {path: \"/a/\", to: \"http://127.0.0.1:3999\"}"), "{guard}: {text}");
+        }
+        assert_eq!(routes("location / { root /srv; } location /s { return 403; }").0, ["/ dir:/srv", "/s refuse"]);
+        // It says nothing of who may enter.
+        for plain in ["allow all;", "auth_basic off;", "include proxy_params;", "auth_basic_user_file /x;"] {
+            assert_eq!(routes(&format!("location / {{ {PASS} {plain} }}")).0, ["/ http://127.0.0.1:3999"], "{plain}");
+        }
+    }
+
+    #[test]
+    fn guards_of_a_level_above_hold_below_it() {
+        let open = format!("location / {{ {PASS} }} location /open/ {{ {PASS} auth_basic off; allow all; }}");
+        for guard in ["auth_basic staff;", "allow 10.0.0.0/8; deny all;"] {
+            assert_eq!(routes(&format!("{guard} {open}")).0, ["/ refuse", "/open/ http://127.0.0.1:3999"], "{guard}");
+        }
+        for guard in ["ssl_verify_client on;", "if ($a) { return 403; }"] {
+            assert_eq!(routes(&format!("{guard} {open}")).0, ["/ refuse", "/open/ refuse"], "{guard}");
+        }
+        let nested = format!("location / {{ {PASS} location /in/ {{ deny all; }} }}");
+        assert_eq!(routes(&nested).0, ["/in/ refuse", "/ http://127.0.0.1:3999"]);
+        let site = "server { listen 443 ssl; server_name a.b; ssl_certificate /c; ssl_certificate_key /k;";
+        let of_http = format!("http {{ auth_basic staff; {site} location / {{ {PASS} }} }} }}");
+        assert!(part("site", &of_http).sections.contains("to: refuse"));
+    }
+
+    #[test]
+    fn a_wider_route_opens_nothing_that_is_guarded() {
+        let site = |guarded: &str| {
+            routes(&format!("location / {{ {PASS} }} location /v1/ {{ proxy_pass http://127.0.0.1:11434; }} {guarded}"))
+        };
+        let pattern = r"location ~ /\.git { deny all; }";
+        assert_eq!(site(pattern).0, ["/ refuse", "/v1/ gateway"]);
+        assert!(site(pattern).1.contains(r"(location ~ /\.git, below this path,)"), "{}", site(pattern).1);
+        // Files that begin with a dot are never served.
+        assert_eq!(routes(&format!("location / {{ root /srv; }} {pattern}")).0, ["/ dir:/srv"]);
+        assert_eq!(site("location ~ ^/admin/ { deny all; }").0[..1], ["/ http://127.0.0.1:3999"]);
+        assert_eq!(site("location ~ ^/admin/ { deny all; }").0[2], "/admin/ refuse");
+        assert_eq!(site("location ~* ^/admin/ { deny all; }").0[0], "/ refuse");
+        // A route is for what is below it, too.
+        let exact = format!("location = /up {{ {PASS} }} location / {{ {PASS} deny all; }}");
+        assert_eq!(routes(&exact).0, ["/up refuse", "/ refuse"]);
+        let both = format!("location = /up {{ {PASS} }} location /up/ {{ {PASS} deny all; }}");
+        assert_eq!(routes(&both).0, ["/up refuse"]);
+    }
+
+    #[test]
+    fn what_nginx_would_not_take_is_told_with_its_line() {
+        assert_eq!(fault(TUTORIAL), None);
+        for (text, line) in [
+            ("server { listen 80", 1),
+            ("server {\n listen 80;\n", 1),
+            ("server { listen 80; }\n}\n", 2),
+            ("server {\n location / {\n deny all }\n}", 3),
+            ("server { listen 80; a \"b", 1),
+        ] {
+            assert_eq!(fault(text).map(|(line, _)| line), Some(line), "{text}");
+        }
     }
 
     #[test]

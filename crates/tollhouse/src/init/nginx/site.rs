@@ -1,11 +1,12 @@
 //! A `server` of nginx: its names, its certificate, its headers, and what stands behind its paths.
 
-use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tollhouse_config::Fate;
 use tollhouse_doctor::nginx::{self, Directive};
 
+use super::guards::{self, Guards};
+use super::route::{Route, Settings, Target};
 use super::{Desk, words, yaml};
 
 /// A site as it becomes.
@@ -18,35 +19,13 @@ pub(super) struct Site {
     is_tutorial: bool,
     /// Headers with their values, and where they stand.
     headers: Vec<(Directive, String, String)>,
-}
-
-/// What stands behind a path.
-struct Route {
-    path: String,
-    to: Target,
-    balance: Option<&'static str>,
-    settings: Settings,
-}
-
-/// Who answers.
-pub(super) enum Target {
-    Gateway,
-    Servers(Vec<String>),
-    Files(String),
-    Redirect(String),
-}
-
-/// What holds for a level and all below it.
-#[derive(Clone, Default)]
-struct Settings {
-    body: Option<String>,
-    /// In seconds.
-    silence: Option<f64>,
-    root: Option<String>,
+    /// Guarded locations that are patterns, which no route can be.
+    patterns: Vec<Directive>,
 }
 
 /// Takes a site; nothing where it serves nothing that is encrypted.
-pub(super) fn take(desk: &mut Desk, server: &Directive) -> Option<Site> {
+pub(super) fn take(desk: &mut Desk, server: &Directive, above: &Guards) -> Option<Site> {
+    let guards = above.below(&server.block);
     let is_encrypted = server.all("listen").any(|listen| listen.words.iter().any(|word| word == "ssl"))
         || server.all("ssl").any(|ssl| ssl.argument(0) == Some("on"));
     desk.note(
@@ -77,13 +56,15 @@ pub(super) fn take(desk: &mut Desk, server: &Directive) -> Option<Site> {
             "ssl_certificate_key" => file(desk, directive, &mut site.key, "tls.key"),
             "ssl_protocols" => protocols(desk, directive),
             "add_header" => header(desk, directive, &mut site, ""),
-            "location" => location(desk, directive, &mut site, &settings),
+            "location" => location(desk, directive, &mut site, &settings, &guards),
             "return" => whole_redirect(desk, directive, &mut site),
             name if is_setting(name) => {}
             name => other(desk, directive, name),
         }
     }
     tell_headers(desk, &mut site);
+    site.close_patterns(desk);
+    site.close_below_exact(&guards);
     if !is_encrypted {
         return None;
     }
@@ -107,36 +88,51 @@ impl Site {
         }
         text += "      routes:\n";
         for route in &self.routes {
-            let _ = writeln!(text, "        - {}", route.yaml());
+            text += &route.yaml();
         }
         text
     }
-}
 
-impl Route {
-    fn yaml(&self) -> String {
-        let to = match &self.to {
-            Target::Gateway => "gateway".to_owned(),
-            Target::Files(folder) => yaml(&format!("dir:{folder}")),
-            Target::Redirect(url) => yaml(&format!("redirect:{url}")),
-            Target::Servers(urls) => {
-                let urls: Vec<String> = urls.iter().map(|url| yaml(url)).collect();
-                if urls.len() == 1 { urls[0].clone() } else { format!("[{}]", urls.join(", ")) }
-            }
-        };
-        let mut text = format!("{{path: {}, to: {to}", yaml(&self.path));
-        if matches!(self.to, Target::Servers(_)) {
-            let silence = self.settings.silence.map(|seconds| format!("{}s", seconds.ceil().max(1.0)));
-            let balance = self.balance.map(str::to_owned);
-            for (name, value) in
-                [("balance", &balance), ("body", &self.settings.body), ("timeout", &silence), ("idle", &silence)]
-            {
-                if let Some(value) = value {
-                    let _ = write!(text, ", {name}: {value}");
+    /// No route is a pattern: where one is guarded, whatever could serve such a path is refused.
+    fn close_patterns(&mut self, desk: &mut Desk) {
+        for directive in std::mem::take(&mut self.patterns) {
+            let pattern = directive.words[1..].join(" ");
+            let is_of_hidden = directive.words.last().is_some_and(|last| guards::is_of_hidden(last));
+            let mut closed = Vec::new();
+            for route in &mut self.routes {
+                let could_serve = match route.to {
+                    Some(Target::Servers(_)) => true,
+                    Some(Target::Files(_)) => !is_of_hidden,
+                    Some(Target::Gateway | Target::Redirect(_)) | None => false,
+                };
+                if could_serve && route.guard.is_none() {
+                    route.guard = Some(format!("location {pattern}, below this path,"));
+                    closed.push(route.path.as_str());
                 }
             }
+            let of_routes = match &closed[..] {
+                [] => String::new(),
+                closed => {
+                    format!(", and what could serve its paths is refused until you have decided: {}", closed.join(", "))
+                }
+            };
+            desk.refuse(&directive, &format!("NGINX GUARDS IT, a route is no pattern{of_routes}"));
         }
-        text + "}"
+    }
+
+    /// A route is for what is below its path, too: where nginx opens one path alone within a guarded one, it is refused.
+    fn close_below_exact(&mut self, of_server: &Guards) {
+        let around: Vec<(String, Option<String>)> = self
+            .routes
+            .iter()
+            .filter(|route| !route.is_exact)
+            .map(|route| (route.path.clone(), route.guard.clone()))
+            .collect();
+        for route in self.routes.iter_mut().filter(|route| route.is_exact && route.guard.is_none()) {
+            let nearest =
+                around.iter().filter(|(path, _)| route.path.starts_with(path)).max_by_key(|(path, _)| path.len());
+            route.guard = nearest.map_or_else(|| of_server.said(), |(_, guard)| guard.clone());
+        }
     }
 }
 
@@ -269,7 +265,9 @@ fn whole_redirect(desk: &mut Desk, directive: &Directive, site: &mut Site) {
             let (fate, text) = told_redirect(&url, is_added);
             desk.note(directive, "return", fate, text);
             let settings = Settings::default();
-            site.routes.push(Route { path: "/".to_owned(), to: Target::Redirect(url), balance: None, settings });
+            let to = Some(Target::Redirect(url));
+            let path = "/".to_owned();
+            site.routes.push(Route { path, to, balance: None, settings, is_exact: false, guard: None });
         }
         Err(reason) => desk.note(directive, "return", Fate::NotTaken, reason),
     }
@@ -347,8 +345,9 @@ fn tell_headers(desk: &mut Desk, site: &mut Site) {
     }
 }
 
-fn location(desk: &mut Desk, directive: &Directive, site: &mut Site, above: &Settings) {
-    let (modifier, path) = match &directive.words[1..] {
+fn location(desk: &mut Desk, directive: &Directive, site: &mut Site, above: &Settings, guards_above: &Guards) {
+    let guards = guards_above.below(&directive.block);
+    let (modifier, mut path) = match &directive.words[1..] {
         [path] => ("", path.as_str()),
         [modifier, path] => (modifier.as_str(), path.as_str()),
         _ => ("", ""),
@@ -361,7 +360,14 @@ fn location(desk: &mut Desk, directive: &Directive, site: &mut Site, above: &Set
             let text = "files whose name has a hash are kept for a year, wherever they are";
             return desk.note_block(directive, Fate::Changed, text);
         }
-        return desk.refuse(directive, "a route is a path, and no pattern");
+        match guards::plain_beginning(modifier, path) {
+            Some(beginning) if guards.said().is_some() => path = beginning,
+            _ if guards::is_anywhere(guards_above, directive) => return site.patterns.push(directive.clone()),
+            _ => return desk.refuse(directive, "a route is a path, and no pattern"),
+        }
+    }
+    if !path.starts_with('/') {
+        return desk.refuse(directive, "a route is a path");
     }
     let mut settings = above.clone();
     for inner in &directive.block {
@@ -402,6 +408,7 @@ fn location(desk: &mut Desk, directive: &Directive, site: &mut Site, above: &Set
                 Err(reason) => desk.note(inner, &inner_key, Fate::NotTaken, reason),
             },
             "add_header" => header(desk, inner, site, &format!("{key}: ")),
+            "location" if guards::is_anywhere(&guards, inner) => location(desk, inner, site, &settings, &guards),
             name if is_setting(name) => {}
             name => other(desk, inner, name),
         }
@@ -411,18 +418,30 @@ fn location(desk: &mut Desk, directive: &Directive, site: &mut Site, above: &Set
         let root = settings.root.as_deref()?.trim_end_matches('/');
         Some((Target::Files(format!("{root}{}", path.trim_end_matches('/'))), None))
     };
-    let Some((to, balance)) = found.or_else(of_root) else {
+    let guard = guards.said();
+    let (to, balance) = found.or_else(of_root).unzip();
+    if to.is_none() && guard.is_none() {
         return desk.note(directive, &key, Fate::NotTaken, "nothing in it says who answers");
-    };
-    let is_known = site.routes.iter().any(|route| route.path.trim_end_matches('/') == path.trim_end_matches('/'));
-    if is_known {
+    }
+    let is_same = |route: &&mut Route| route.path.trim_end_matches('/') == path.trim_end_matches('/');
+    if let Some(known) = site.routes.iter_mut().find(is_same) {
+        // Both are one route here.
+        known.guard = known.guard.take().or(guard);
         return desk.note(directive, &key, Fate::NotTaken, "another route has this path already");
     }
-    let exact = if modifier == "=" { ", and for what is below it" } else { "" };
-    let fate = if exact.is_empty() { Fate::Taken } else { Fate::Changed };
-    desk.note(directive, &key, fate, format!("a route for {path}{exact}"));
-    let route = Route { path: path.to_owned(), to, balance, settings };
-    site.routes.push(route);
+    let is_exact = modifier == "=";
+    let exact = if is_exact { ", and for what is below it" } else { "" };
+    if let Some(guard) = &guard {
+        let text = format!(
+            "NGINX GUARDS IT ({guard}), and no route asks who comes: {path} is refused{exact} (`to: refuse`) until you have decided who asks there"
+        );
+        desk.note(directive, &key, Fate::NotTaken, text);
+    } else {
+        let fate = if is_exact { Fate::Changed } else { Fate::Taken };
+        desk.note(directive, &key, fate, format!("a route for {path}{exact}"));
+    }
+    let balance = balance.flatten();
+    site.routes.push(Route { path: path.to_owned(), to, balance, settings, is_exact, guard });
 }
 
 /// What needs no look at the rest.

@@ -37,22 +37,30 @@ const BY_ITSELF: [(&str, Fate, &str); 31] = [
     ("types", Fate::Changed, "files have the type of their name"),
 ];
 
+/// What is said of whatever guards.
+const GUARDS: &str = "what it guards is refused here (`to: refuse`), since no route asks who comes: let the server behind ask, or keep nginx in front";
+
 /// Why directives are left, by their name or how it begins.
-const LEFT: [(&str, &str); 16] = [
-    ("allow", "write access: {allow: […]}, which holds for the whole house"),
-    ("auth_", "who may enter is asked by keys and the console's own sign-in"),
+const LEFT: [(&str, &str); 21] = [
+    ("access_by", GUARDS),
+    ("allow", GUARDS),
+    ("auth_", GUARDS),
     ("client_", "the edge has a bound of its own (docs/LIMITS.md)"),
-    ("deny", "write access: {allow: […]}, which holds for the whole house"),
+    ("deny", GUARDS),
     ("fastcgi_", "only HTTP is spoken with servers"),
     ("grpc_", "only HTTP is spoken with servers"),
     ("gzip", "files are sent compressed where a .br, .zst or .gz lies beside them"),
-    ("include", "name that file with --from, too"),
+    ("include", "what it says is not read: a site in it is taken where it is named with --from, too"),
+    ("internal", GUARDS),
     ("keepalive", "the edge has a bound of its own (docs/LIMITS.md)"),
     ("large_client", "the edge has a bound of its own (docs/LIMITS.md)"),
+    ("limit_except", GUARDS),
     ("limit_", "write access: {rate_limit: …}, or give the key a limit of its own"),
     ("proxy_connect", "the edge has a time of its own (docs/LIMITS.md)"),
     ("proxy_send", "the edge has a time of its own (docs/LIMITS.md)"),
     ("rewrite", "paths are handed on as they are"),
+    ("satisfy", GUARDS),
+    ("ssl_verify_client", GUARDS),
     ("ssl_stapling", "nothing is stapled: authorities answer by short lives now"),
     ("uwsgi_", "only HTTP is spoken with servers"),
 ];

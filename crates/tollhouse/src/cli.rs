@@ -819,8 +819,8 @@ pub(crate) enum ReportName {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tollhouse why 0198c0de-… # the id stands in the answer's header x-request-id
-  tollhouse why 0198c0de-… --json | jq .verdict
+  tollhouse why req_3f9c… # the id stands in the answer's header x-request-id
+  tollhouse why req_3f9c… --json | jq .verdict
 
 The cause words are listed in docs/causes.md.")]
 pub(crate) struct WhyArgs {

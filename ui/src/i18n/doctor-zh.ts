@@ -85,7 +85,7 @@ export const doctorZh: Readonly<Record<string, string>> = {
   do_port_of_other: "停止该程序，或在 `listen` 中换一个端口；OpenClaw 自己的端口也是 18789",
   gate_silent: "连接已建立，但 {limit_s} 内没有任何回应",
   do_gate_stuck: "进程被暂停或卡住：若被暂停，执行 `kill -CONT PID`，否则重启；它最后做了什么见日志",
-  journal_disk: "日志所在磁盘：{word}；无法记录的请求不予放行",
+  journal_disk: "日志所在磁盘：{word}；请求照常放行，无法记录的会计数，并在之后告知",
   do_journal_disk: "清理日志所在的磁盘；服务会自行恢复",
   gate_slow: "用了 {took_ms} 才报告自身状态",
   do_gate_slow: "看看机器上还有什么在运行（`top`），让 tollhouse 优先于批处理任务使用处理器",

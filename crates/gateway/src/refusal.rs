@@ -126,9 +126,7 @@ impl Refusal {
             Self::InvalidKey => {
                 row(S::UNAUTHORIZED, "invalid api key", "authentication_error", Some("invalid_api_key"), Level::Warn)
             }
-            Self::RoleNotAllowed(role) => {
-                row(S::FORBIDDEN, &role_needed(role), "permission_error", None, Level::Warn)
-            }
+            Self::RoleNotAllowed(role) => row(S::FORBIDDEN, &role_needed(role), "permission_error", None, Level::Warn),
             Self::AddressNotAllowed | Self::AddressDropped => {
                 row(S::FORBIDDEN, "address not allowed", "permission_error", None, Level::Warn)
             }
@@ -171,7 +169,8 @@ impl Refusal {
                 row(S::PAYLOAD_TOO_LARGE, &message, "invalid_request_error", None, Level::Warn)
             }
             Self::BodyCoded(coding) => {
-                let message = format!("a body with content-encoding {coding} is not taken: send it as it is, without one");
+                let message =
+                    format!("a body with content-encoding {coding} is not taken: send it as it is, without one");
                 row(S::UNSUPPORTED_MEDIA_TYPE, &message, "invalid_request_error", None, Level::Warn)
             }
             Self::BodyIncomplete => {

@@ -1,5 +1,6 @@
 """Files for nginx and systemd, tried with those programs; and what the house tells systemd."""
 
+import asyncio
 import json
 import os
 import socket
@@ -8,7 +9,7 @@ import threading
 
 import pytest
 import systemd
-import websockets.sync.client
+import websockets.asyncio.client
 import websockets.sync.server
 from behind_nginx import exported_site
 from edges import HOST
@@ -64,18 +65,21 @@ def test_scenario_g01_through_nginx_answers_come_piece_by_piece_and_leaving_reac
 
 
 def socket_of(visitors):
-    """A WebSocket through the site, as a browser opens it."""
+    """A WebSocket through the site, as a browser opens it. In one thread: Python's TLS is not for reading in one and writing in another."""
     trusted = ssl.create_default_context(cafile=visitors.authority.file)
-    way = socket.create_connection(("127.0.0.1", visitors.https), timeout=30)
-    return websockets.sync.client.connect(
-        f"wss://{HOST}/", sock=way, ssl=trusted, origin=f"https://{HOST}", max_size=32 << 20, open_timeout=30, proxy=None
-    )
+    way = {"host": "127.0.0.1", "port": visitors.https, "ssl": trusted, "proxy": None}
+    return websockets.asyncio.client.connect(f"wss://{HOST}/", **way, origin=f"https://{HOST}", max_size=32 << 20, open_timeout=30)
 
 
 def test_scenario_g01_through_nginx_a_websocket_of_the_house_is_told_why_it_is_closed(behind_nginx):
     _, visitors = behind_nginx
-    with socket_of(visitors) as client, pytest.raises(websockets.ConnectionClosed) as closed:
-        client.recv(timeout=30)
+
+    async def listen():
+        async with asyncio.timeout(60), socket_of(visitors) as client:
+            await client.recv()
+
+    with pytest.raises(websockets.ConnectionClosed) as closed:
+        asyncio.run(listen())
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, MISSING)
 
 
@@ -90,14 +94,18 @@ def test_scenario_g01_the_exported_site_carries_websockets_both_ways(make_house,
         for message in connection:
             connection.send(message)
 
+    async def converse(visitors):
+        async with asyncio.timeout(180), socket_of(visitors) as client:
+            assert await client.recv() == "welcome", "nobody has to ask first"
+            for message in ["hello", b"\x00\xff", "x" * (8 << 20)]:
+                await client.send(message)
+                assert await client.recv() == message
+            await client.close(4001, "enough")
+
     with websockets.sync.server.serve(talk, "127.0.0.1", 0, max_size=32 << 20) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        with exported_site(house, tmp_path, behind=server.socket.getsockname()[1]) as visitors, socket_of(visitors) as client:
-            assert client.recv(timeout=30) == "welcome", "nobody has to ask first"
-            for message in ["hello", b"\x00\xff", "x" * (8 << 20)]:
-                client.send(message)
-                assert client.recv(timeout=60) == message
-            client.close(4001, "enough")
+        with exported_site(house, tmp_path, behind=server.socket.getsockname()[1]) as visitors:
+            asyncio.run(converse(visitors))
     [head] = heads
     assert head["Host"] == HOST and head["Origin"] == f"https://{HOST}"
     assert (head["X-Forwarded-For"], head["X-Forwarded-Proto"]) == ("127.0.0.1", "https")
